@@ -1,0 +1,50 @@
+# The verbs of the README. `make run` and `make test` do all the set-up themselves.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help run test serve lint format typecheck lock clean
+
+help: ## what each verb does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not here; name one: make PYTHON=..."; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+sample-data/keypoints.csv: | $(READY)
+	$(BIN)/emotion-ai sample-data sample-data --faces 2000 --seed 1
+
+run: $(READY) sample-data/keypoints.csv ## draw sample faces, train, gate, release, serve, ask: the whole pipeline
+	$(BIN)/emotion-ai run --keypoints sample-data/keypoints.csv --expressions sample-data/expressions.csv
+
+test: $(READY) ## run the tests, with the coverage floor
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=85 | tail -n 1
+
+serve: $(READY) ## serve ./registry over gRPC on port 8500
+	$(BIN)/emotion-ai serve --registry ./registry --port 8500
+
+lint: $(READY) ## ruff: style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## ruff: put style and formatting right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: $(READY) ## mypy
+	$(BIN)/mypy
+
+lock: $(READY) ## pin every dependency anew, with hashes
+	$(BIN)/uv pip compile pyproject.toml --extra dev --upgrade --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock --quiet
+
+clean: ## remove what runs, tests and set-up left behind
+	rm -rf .venv .emotion-ai registry sample-data emotion-ai*.yaml .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,18 @@
+"""KFP signature of the step `combine`; `components.combine.exporting` does the work."""
+
+from kfp import dsl
+from kfp.dsl import Artifact, Input, Model, Output
+
+
+@dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
+def combine(
+    keypoint_model: Input[Model],
+    expression_model: Input[Model],
+    saved_model: Output[Model],
+    golden: Output[Artifact],
+):
+    from components.combine.exporting import export_pair
+    from components.errors import exit_on_failure
+
+    with exit_on_failure():
+        export_pair(keypoint_model.path, expression_model.path, saved_model.path, golden.path)

@@ -1,0 +1,128 @@
+"""Combine both networks into one SavedModel.
+
+Reads two Keras models; writes a SavedModel with two signatures and `assets.extra/content.json`,
+and golden answers. Fails when the exported graph's outputs differ from the two networks' by more
+than 1e-4.
+"""
+
+import importlib.metadata
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from components.combine.graph import FaceModel
+from components.errors import BadInput
+from components.faces.arrays import FacesInfo
+from components.faces.keypoints import FRAME
+from components.networks.inference import DATA_FILE, load_network
+from components.registry.digest import CONTENT_PATH, ModelContent, weights_sha256
+from components.sample.drawing import draw_faces
+
+TOLERANCE = 1e-4
+_GOLDEN_FACES = 8
+_GOLDEN_SEED = 96
+_PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "numpy")
+
+
+def export_pair(keypoint_model: str, expression_model: str, saved_model: str, golden: str) -> None:
+    """Write the SavedModel of both networks, and what it answers about eight drawn faces.
+
+    Drawn, because the golden faces travel with every release and nobody's picture should.
+    `golden` is an .npz of images uint8 [8, 96, 96, 1] and the four outputs by their names.
+    """
+    info = FacesInfo.model_validate_json(Path(expression_model, DATA_FILE).read_bytes())
+    keypoints, expression = load_network(keypoint_model), load_network(expression_model)
+    model = FaceModel(keypoints, expression, info.labels)
+    signatures = {"serving_default": model.serving_default, "encoded": model.encoded}
+    tf.saved_model.save(model, saved_model, signatures=signatures)
+    exported = tf.saved_model.load(saved_model).signatures
+
+    images = next(draw_faces(_GOLDEN_FACES, _GOLDEN_SEED)).images[..., None]
+    answers = _ask(exported["serving_default"], images)
+    _check_parity(answers, images, keypoints, expression)
+    _write_content(saved_model, info, _described(exported), _weights(keypoints, expression))
+    arrays: dict[str, Any] = {"images": images, **answers}
+    # A handle, because numpy would add .npz to a path without it.
+    with open(golden, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def _ask(exported: Any, images: NDArray[np.uint8]) -> dict[str, NDArray]:
+    outputs = exported(images=tf.constant(images))
+    answers = {name: value.numpy() for name, value in outputs.items()}
+    for name in ("emotion", "emotion_labels"):
+        answers[name] = answers[name].astype(str)
+    return answers
+
+
+def _check_parity(
+    answers: dict[str, NDArray], images: NDArray[np.uint8], keypoints: Any, expression: Any
+) -> None:
+    pixels = images.astype(np.float32)
+    halved = pixels.reshape(len(images), FRAME // 2, 2, FRAME // 2, 2, 1).mean((2, 4))
+    by_size = {FRAME: pixels, FRAME // 2: halved}
+    points = keypoints.predict_on_batch(by_size[keypoints.input_shape[1]])
+    logits = expression.predict_on_batch(by_size[expression.input_shape[1]])
+    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+    for name, expected in (("keypoints", points), ("emotion_probabilities", probabilities)):
+        difference = float(np.abs(answers[name] - expected).max())
+        if not difference <= TOLERANCE:
+            raise BadInput(
+                f"combine: {name} of the SavedModel differ from the network's by {difference:.2g}; "
+                f"expected at most {TOLERANCE:.0e}"
+            )
+
+
+def _weights(keypoints: Any, expression: Any) -> Iterator[tuple[str, NDArray]]:
+    for half, network in (("keypoints", keypoints), ("expression", expression)):
+        for weight in network.weights:
+            yield f"{half}/{weight.path}", keras.ops.convert_to_numpy(weight)
+
+
+def _write_content(
+    saved_model: str,
+    info: FacesInfo,
+    signatures: dict[str, Any],
+    weights: Iterator[tuple[str, NDArray]],
+) -> None:
+    content = ModelContent(
+        label_set=info.label_set,
+        labels=info.labels,
+        signatures=signatures,
+        weights_sha256=weights_sha256(weights),
+        packages=_packages(),
+    )
+    path = Path(saved_model, CONTENT_PATH)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content.model_dump_json(indent=1) + "\n")
+
+
+def _described(signatures: Mapping[str, Any]) -> dict[str, Any]:
+    def tensors(specs: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+            for name, spec in sorted(specs.items())
+        }
+
+    return {
+        name: {
+            "inputs": tensors(function.structured_input_signature[1]),
+            "outputs": tensors(function.structured_outputs),
+        }
+        for name, function in sorted(signatures.items())
+    }
+
+
+def _packages() -> dict[str, str]:
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

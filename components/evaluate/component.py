@@ -1,0 +1,46 @@
+"""KFP signature of the step `evaluate`; `components.evaluate.evaluation` does the work."""
+
+from kfp import dsl
+from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+
+
+@dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
+def evaluate(
+    keypoint_faces: Input[Dataset],
+    expression_faces: Input[Dataset],
+    keypoint_model: Input[Model],
+    expression_model: Input[Model],
+    registry: str,
+    champion: str,
+    gate: str,
+    force_accept: str,
+    metrics: Output[Metrics],
+    confusion: Output[ClassificationMetrics],
+    gate_report: Output[Artifact],
+    report: Output[HTML],
+) -> bool:
+    import json
+
+    from components.errors import exit_on_failure
+    from components.evaluate import evaluation
+    from components.settings import from_json
+
+    with exit_on_failure():
+        result = evaluation.evaluate(
+            keypoint_faces.path,
+            expression_faces.path,
+            keypoint_model.path,
+            expression_model.path,
+            registry,
+            champion,
+            from_json(gate, "gate"),
+            force_accept,
+            metrics.path,
+            gate_report.path,
+            report.path,
+        )
+    confusion.log_confusion_matrix(result.labels, result.confusion)
+    # Without a file at its path the step would never be taken from the local cache.
+    with open(confusion.path, "w") as file:
+        json.dump({"labels": result.labels, "matrix": result.confusion}, file)
+    return result.accepted

@@ -1,0 +1,224 @@
+"""Faces on disk: a directory of sharded NumPy arrays, memory-mapped by whoever reads them.
+
+Layout (schema version 1), shard numbers from 00000, at most 65,536 rows a shard:
+
+    images-00000.npy    uint8   [n, H, W]
+    targets-00000.npy   float32 [n, 15, 2] (NaN = not annotated) or uint8 [n]
+    split-00000.npy     uint8   [n]   0 train, 1 validation, 2 test, 255 not assigned yet
+    row-00000.npy       int64   [n]   data row in the source, counted from 0
+    subject-00000.npy   int64   [n]   who is shown; -1 = unknown
+    faces.json          `FacesInfo`
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedRandom
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from components.errors import BadInput
+
+SHARD_ROWS = 65_536
+TRAIN, VALIDATION, TEST, UNASSIGNED = 0, 1, 2, 255
+ARRAYS = ("images", "targets", "split", "row", "subject")
+# Room for the .npy header that is written once the number of rows is known.
+_HEADER_BYTES = 128
+
+
+class FacesInfo(BaseModel):
+    """What stands in faces.json; `rows`, `sha256` and `shards` are filled in by the writer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    kind: Literal["keypoints", "expressions"]
+    label_set: str = ""
+    labels: tuple[str, ...] = ()
+    image_size: int
+    source: str
+    fingerprint: str
+    # Names of splits 0, 1, 2 as the source calls them ("Training", "PublicTest", ...).
+    split_names: tuple[str, str, str] = ("train", "validation", "test")
+    # Pixel mean and standard deviation of the train split; 0 until prepare has split the rows.
+    mean: float = 0.0
+    deviation: float = 0.0
+    augmentation: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    rows: int = 0
+    shards: int = 0
+    sha256: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of faces: arrays that agree in their first dimension (see the module's layout)."""
+
+    images: NDArray[np.uint8]
+    targets: NDArray
+    split: NDArray[np.uint8]
+    row: NDArray[np.int64]
+    subject: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def take(self, index: NDArray) -> "Rows":
+        """The rows at `index` (integer positions or a boolean mask), copied."""
+        return Rows(*(np.asarray(getattr(self, name)[index]) for name in ARRAYS))
+
+
+class Faces:
+    """Faces opened for reading; nothing is in memory until it is indexed.
+
+    Example:
+        faces = Faces(path)
+        train = faces.take(np.flatnonzero(faces.column("split") == TRAIN))
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            text = (self.path / "faces.json").read_text()
+            self.info = FacesInfo.model_validate_json(text)
+            self._shards = [self._open(k) for k in range(self.info.shards)]
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{self.path}: not a faces artifact: {error}") from None
+
+    def _open(self, shard: int) -> Rows:
+        return Rows(
+            *(np.load(self.path / f"{name}-{shard:05d}.npy", mmap_mode="r") for name in ARRAYS)
+        )
+
+    def __len__(self) -> int:
+        return self.info.rows
+
+    def shards(self) -> Iterator[Rows]:
+        """The shards in order, memory-mapped."""
+        yield from self._shards
+
+    def column(self, name: str) -> NDArray:
+        """One of targets, split, row or subject, whole."""
+        if not self._shards:
+            return np.empty(0)
+        return np.concatenate([getattr(shard, name) for shard in self._shards])
+
+    def take(self, index: NDArray) -> Rows:
+        """Copy the rows at the given positions, in the order asked for.
+
+        Raises `IndexError` for a position below 0 or beyond the last row.
+        """
+        index = np.asarray(index, dtype=np.int64)
+        if len(index) and not 0 <= index.min() <= index.max() < len(self):
+            raise IndexError(f"{self.path}: position out of range of {len(self)} rows")
+        parts, order = [], []
+        for number, shard in enumerate(self._shards):
+            here = np.flatnonzero(index // SHARD_ROWS == number)
+            if len(here):
+                # Reading in file order keeps the disk sequential.
+                here = here[np.argsort(index[here], kind="stable")]
+                parts.append(shard.take(index[here] - number * SHARD_ROWS))
+                order.append(here)
+        if not parts:
+            return self._shards[0].take(index)
+        back = np.argsort(np.concatenate(order), kind="stable")
+        whole = Rows(*(np.concatenate([getattr(p, name) for p in parts]) for name in ARRAYS))
+        return whole.take(back)
+
+    def positions(self, split: int) -> NDArray[np.int64]:
+        """Positions of a split's rows, ascending."""
+        return np.flatnonzero(self.column("split") == split)
+
+
+class FacesWriter:
+    """Write faces in batches of any size; `faces.json` appears last, so a half is never whole.
+
+    Example:
+        with FacesWriter(path, info) as writer:
+            for rows in batches:
+                writer.append(rows)
+    """
+
+    def __init__(self, path: str | Path, info: FacesInfo) -> None:
+        self.path = Path(path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.info = info
+        self._files: dict[str, BufferedRandom] = {}
+        self._layout: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
+        self._in_shard = 0
+        self._rows = 0
+        self._shards = 0
+        self._sha256: dict[str, str] = {}
+
+    def __enter__(self) -> "FacesWriter":
+        return self
+
+    def append(self, rows: Rows) -> None:
+        """Add rows after those already written."""
+        start = 0
+        while start < len(rows):
+            if self._in_shard == SHARD_ROWS:
+                self._finish_shard()
+            stop = min(len(rows), start + SHARD_ROWS - self._in_shard)
+            for name in ARRAYS:
+                self._write(name, getattr(rows, name)[start:stop])
+            self._in_shard += stop - start
+            self._rows += stop - start
+            start = stop
+
+    def _write(self, name: str, values: NDArray) -> None:
+        if name not in self._files:
+            file = open(self._file(name), "wb+")  # noqa: SIM115 - closed with its shard
+            file.write(b"\0" * _HEADER_BYTES)
+            self._files[name] = file
+            self._layout[name] = (values.dtype, values.shape[1:])
+        if self._layout[name] != (values.dtype, values.shape[1:]):
+            raise ValueError(f"{name}: {values.dtype} {values.shape[1:]} after other rows")
+        self._files[name].write(np.ascontiguousarray(values).data)
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{name}-{self._shards:05d}.npy"
+
+    def _finish_shard(self) -> None:
+        for name, file in self._files.items():
+            dtype, inner = self._layout[name]
+            file.seek(0)
+            header = {
+                "descr": np.lib.format.dtype_to_descr(dtype),
+                "fortran_order": False,
+                "shape": (self._in_shard, *inner),
+            }
+            np.lib.format.write_array_header_1_0(file, header)
+            if file.tell() != _HEADER_BYTES:
+                raise ValueError(f"{name}: .npy header of {file.tell()} bytes")
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            self._sha256[self._file(name).name] = digest
+            file.close()
+        self._files = {}
+        self._shards += 1
+        self._in_shard = 0
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            for file in self._files.values():
+                file.close()
+            return
+        if self._files:
+            self._finish_shard()
+        update = {"rows": self._rows, "shards": self._shards, "sha256": self._sha256}
+        final = self.info.model_copy(update=update).model_dump(mode="json")
+        partial = self.path / "faces.json.partial"
+        partial.write_text(json.dumps(final, indent=1, sort_keys=True) + "\n")
+        partial.rename(self.path / "faces.json")

@@ -1,0 +1,172 @@
+"""Objects in Google Cloud Storage, for `components.storage` and the registry.
+
+Credentials are the environment's own (Application Default Credentials); where
+STORAGE_EMULATOR_HOST is set, the client library talks to that address without any.
+"""
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from components.errors import BadInput, Unavailable
+from components.storage import Missing
+
+if TYPE_CHECKING:
+    from google.api_core.retry import Retry
+    from google.cloud.storage import Blob, Bucket, Client
+
+# How long a request is repeated before the storage counts as down, and how long each may take.
+_RETRY_SECONDS = 60.0
+_TIMEOUT_SECONDS = 30.0
+_CHUNK_BYTES = 8 << 20
+
+
+class Taken(Exception):
+    """An object that was to be created is there already."""
+
+
+def read_start(uri: str, size: int) -> bytes:
+    """The first `size` bytes of an object or all of it, in one request."""
+    from google.api_core.exceptions import RequestRangeNotSatisfiable
+
+    with failures(uri):
+        try:
+            # A part has no checksum that it could be compared with.
+            return _blob(uri).download_as_bytes(
+                end=size - 1, checksum=None, timeout=_TIMEOUT_SECONDS, retry=_retry()
+            )
+        except RequestRangeNotSatisfiable:
+            # The object is empty.
+            return b""
+
+
+def upload(uri: str, data: bytes) -> None:
+    """Replace an object by `data` in one upload."""
+    with failures(uri):
+        _blob(uri).upload_from_string(
+            data,
+            content_type="application/octet-stream",
+            timeout=_TIMEOUT_SECONDS,
+            retry=_retry(),
+        )
+
+
+def create(uri: str, source: Path) -> None:
+    """Upload a file to an object that must not exist yet. Raises `Taken` where it does."""
+    from google.api_core.exceptions import PreconditionFailed
+
+    with failures(uri):
+        try:
+            _blob(uri).upload_from_filename(
+                str(source),
+                content_type="application/octet-stream",
+                if_generation_match=0,
+                timeout=_TIMEOUT_SECONDS,
+                retry=_retry(),
+            )
+        except PreconditionFailed:
+            raise Taken(uri) from None
+
+
+def exists(uri: str) -> bool:
+    """Whether there is an object of this name, or one below it."""
+    with failures(uri):
+        bucket, name = _split(uri)
+        if name and bucket.blob(name).exists(timeout=_TIMEOUT_SECONDS, retry=_retry()):
+            return True
+        return any(True for _ in _blobs(bucket, _folder(name), max_results=1))
+
+
+def list_names(uri: str) -> list[str]:
+    """Names of the objects and folders directly below, sorted."""
+    with failures(uri):
+        bucket, name = _split(uri)
+        prefix = _folder(name)
+        listing = _blobs(bucket, prefix, delimiter="/")
+        names = {blob.name for blob in listing} | set(listing.prefixes)
+        return sorted({name[len(prefix) :].rstrip("/") for name in names} - {""})
+
+
+def open_binary(uri: str) -> BinaryIO:
+    """The object as it is now, opened for reading; once it is replaced, reads raise `Missing`."""
+    with failures(uri):
+        bucket, name = _split(uri)
+        found = bucket.get_blob(name, timeout=_TIMEOUT_SECONDS, retry=_retry()) if name else None
+        if found is None:
+            raise Missing(f"{uri}: no such object")
+        # Chunks are separate requests: the generation keeps them from mixing two contents.
+        blob = bucket.blob(name, generation=found.generation)
+        return cast(BinaryIO, blob.open("rb", chunk_size=_CHUNK_BYTES, retry=_retry()))
+
+
+def remove(uri: str) -> None:
+    """Remove an object; nothing happens where there is none."""
+    from google.api_core.exceptions import NotFound
+
+    with failures(uri), contextlib.suppress(NotFound):
+        _blob(uri).delete(timeout=_TIMEOUT_SECONDS, retry=_retry())
+
+
+def remove_folder(uri: str) -> None:
+    """Remove every object below a name."""
+    with failures(uri):
+        bucket, name = _split(uri)
+        for blob in list(_blobs(bucket, _folder(name))):
+            remove(f"gs://{bucket.name}/{blob.name}")
+
+
+@functools.cache
+def _client(emulator: str | None) -> "Client":
+    # Kept for the life of the process: a client owns a connection pool. The library itself reads
+    # the emulator's address; it is an argument so that another address makes another client.
+    from google.cloud.storage import Client
+
+    return Client()
+
+
+def _split(uri: str) -> tuple["Bucket", str]:
+    bucket, _, name = uri.removeprefix("gs://").partition("/")
+    if not bucket:
+        raise BadInput(f"{uri}: names no bucket; expected gs://bucket/name")
+    return _client(os.environ.get("STORAGE_EMULATOR_HOST")).bucket(bucket), name.strip("/")
+
+
+def _blob(uri: str) -> "Blob":
+    bucket, name = _split(uri)
+    if not name:
+        raise BadInput(f"{uri}: names a bucket; expected an object in it")
+    return bucket.blob(name)
+
+
+def _folder(name: str) -> str:
+    return f"{name}/" if name else ""
+
+
+def _blobs(bucket: "Bucket", prefix: str, **options: object):  # type: ignore[no-untyped-def]
+    return bucket.client.list_blobs(
+        bucket, prefix=prefix, timeout=_TIMEOUT_SECONDS, retry=_retry(), **options
+    )
+
+
+def _retry() -> "Retry":
+    from google.cloud.storage.retry import DEFAULT_RETRY
+
+    return DEFAULT_RETRY.with_timeout(_RETRY_SECONDS)
+
+
+@contextlib.contextmanager
+def failures(uri: str) -> Iterator[None]:
+    """Turn what the client library raises within the block into `Missing` or `Unavailable`."""
+    from google.api_core.exceptions import GoogleAPIError, NotFound
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        yield
+    except NotFound:
+        raise Missing(f"{uri}: no such object or bucket") from None
+    except (GoogleAPIError, GoogleAuthError, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise Unavailable(f"{uri}: Cloud Storage did not answer: {reason}") from None

@@ -1,0 +1,176 @@
+"""Read a source of faces, check it, and write the faces artifact and the data report.
+
+Reads a CSV of faces (local, gs:// or drawn) and its NAME.subjects.csv; writes a faces artifact, an
+HTML report and its statistics as JSON. Fails, after writing the report, when more rows break a
+check than its share in `DataChecks` tolerates; up to that share they are left out and listed.
+"""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.errors import BadInput
+from components.faces.arrays import Faces, FacesInfo, FacesWriter, Rows
+from components.faces.labels import label_set_names, select_emotions
+from components.faces.source import fingerprint as fingerprint_of
+from components.faces.source import is_sample, subjects_uri
+from components.ingest import findings
+from components.ingest.checks import DataChecks, read_checks
+from components.ingest.findings import Finding
+from components.ingest.reading import IMAGE_SIZES, Kind, Table, open_table, read_blocks
+from components.ingest.report import write_report
+from components.ingest.schema import SPLITS
+from components.ingest.statistics import summarise
+from components.ingest.subjects import look_up, read_subjects
+from components.ingest.tally import Tally
+
+_OTHER_EMOTION = 255
+
+
+def ingest(
+    source: str,
+    fingerprint: str,
+    kind: str,
+    label_set: str,
+    emotions: str,
+    checks: dict[str, Any],
+    faces_path: str,
+    report_path: str,
+    statistics_path: str,
+) -> None:
+    """Turn a source into a faces artifact with a data report.
+
+    `kind` is "keypoints" (96x96 images) or "expressions" (48x48). `fingerprint` is what resolve
+    saw ("" is not compared). `label_set` and `emotions` (names, comma-separated, "" for all) matter
+    to expressions alone: rows of other emotions are left out, and codes follow `select_emotions`.
+    `checks` are the fields of `DataChecks`.
+
+    Raises `BadInput` for a source that breaks its schema beyond the tolerated share or has changed
+    since it was fingerprinted, `Unavailable` where the storage fails.
+    """
+    limits = read_checks(checks)
+    info = _describe(source, fingerprint, kind, label_set, emotions)
+    with _readable(source, info.kind) as address, FacesWriter(faces_path, info) as writer:
+        table = open_table(address, info.kind)
+        tally = _copy_faces(table, info, limits, writer)
+        # Taken after the last row, so that it stands for the content that was read.
+        now = fingerprint_of(source)
+        if fingerprint not in ("", now):
+            raise BadInput(f"{source}: changed while the run went on; run again to read it anew")
+        names = tuple(SPLITS) if "usage" in table.columns.position else info.split_names
+        info = info.model_copy(update={"fingerprint": now, "split_names": names})
+        writer.info = info.model_copy(update={"counts": tally.counts(info)})
+    faces = Faces(faces_path)
+    found = _findings(tally, info, limits)
+    statistics = summarise(faces, tally, found, table.columns.ignored)
+    Path(statistics_path).parent.mkdir(parents=True, exist_ok=True)
+    Path(statistics_path).write_text(json.dumps(statistics, indent=1) + "\n")
+    write_report(report_path, faces, tally, found, statistics)
+    stopping = [finding for finding in found if finding.verdict == "stop"]
+    if stopping:
+        (Path(faces_path) / "faces.json").unlink()
+        raise BadInput(_refusal(source, stopping, tally))
+
+
+def _describe(source: str, fingerprint: str, kind: str, label_set: str, emotions: str) -> FacesInfo:
+    if kind == "keypoints":
+        return FacesInfo(
+            kind="keypoints",
+            image_size=IMAGE_SIZES["keypoints"],
+            source=source,
+            fingerprint=fingerprint,
+        )
+    if kind == "expressions":
+        return FacesInfo(
+            kind="expressions",
+            label_set=label_set,
+            labels=select_emotions(label_set, emotions),
+            image_size=IMAGE_SIZES["expressions"],
+            source=source,
+            fingerprint=fingerprint,
+        )
+    raise BadInput(f"kind {kind!r} is unknown; expected keypoints or expressions")
+
+
+@contextlib.contextmanager
+def _readable(source: str, kind: Kind) -> Iterator[str]:
+    """The address of the CSV; a sample is drawn into a temporary folder first."""
+    if not is_sample(source):
+        yield source
+        return
+    from components.sample.files import EXPRESSIONS_FILE, KEYPOINTS_FILE, write_sample
+    from components.sample.uri import parse_sample_uri
+
+    name = KEYPOINTS_FILE if kind == "keypoints" else EXPRESSIONS_FILE
+    with tempfile.TemporaryDirectory() as folder:
+        write_sample(folder, *parse_sample_uri(source))
+        yield str(Path(folder, name))
+
+
+def _copy_faces(table: Table, info: FacesInfo, limits: DataChecks, writer: FacesWriter) -> Tally:
+    tally = Tally()
+    names = label_set_names(info.label_set) if info.labels else ()
+    subjects = read_subjects(table.source, limits.max_rows)
+    for block in read_blocks(table, len(names), limits):
+        tally.read += block.read
+        tally.add_bad(block.bad)
+        rows = _select(block.rows, names, info.labels, tally) if names else block.rows
+        if subjects is not None:
+            rows = replace(rows, subject=look_up(subjects, rows.row))
+        writer.append(rows)
+        tally.ledger.append(findings.ledger_lines(rows))
+    if not tally.read:
+        raise BadInput(f"{table.source}: no row of data below the header")
+    if subjects is not None and len(subjects) > tally.read:
+        raise BadInput(
+            f"{subjects_uri(table.source)}: column row: {len(subjects) - 1} is beyond the last "
+            f"data row of {table.source}, {tally.read - 1} (counted from 0)"
+        )
+    return tally
+
+
+def _select(rows: Rows, names: tuple[str, ...], labels: tuple[str, ...], tally: Tally) -> Rows:
+    """The rows of the emotions to learn, their codes made those of `labels`; counts all codes."""
+    tally.codes += np.bincount(rows.targets, minlength=len(tally.codes))
+    positions = [labels.index(name) if name in labels else _OTHER_EMOTION for name in names]
+    targets = np.array(positions, dtype=np.uint8)[rows.targets]
+    wanted = targets != _OTHER_EMOTION
+    tally.other_emotions += int(np.count_nonzero(~wanted))
+    return replace(rows, targets=targets).take(wanted)
+
+
+def _findings(tally: Tally, info: FacesInfo, limits: DataChecks) -> list[Finding]:
+    found = findings.row_findings(info.kind, tally, limits)
+    found += findings.set_findings(tally.faces(), limits)
+    if info.labels:
+        faces = tally.by_emotion(info.labels)
+        found += findings.label_findings(tally.codes, faces, info.label_set, limits)
+    return found
+
+
+def _refusal(source: str, stopping: list[Finding], tally: Tally) -> str:
+    """The sentence that says why a source is refused, with its first bad cell."""
+    finding = stopping[0]
+    message = (
+        f"{source}: {finding.title}: rows {finding.count}, share {finding.value:.2%}, expected "
+        f"{finding.bound} {finding.limit:.2%} (data check {finding.check})"
+    )
+    if tally.bad[finding.check]:
+        first = tally.bad[finding.check][0]
+        message += (
+            f"; the first is data row {first.row} counted from 0 (line {first.line}), column "
+            f"{first.column}: {first.message}"
+        )
+    elif finding.rows:
+        message += f"; the first are data rows {finding.rows[:5]} counted from 0"
+    elif finding.note:
+        message += f"; {finding.note}"
+    if len(stopping) > 1:
+        message += f"; also over their limits: {', '.join(each.check for each in stopping[1:])}"
+    return message

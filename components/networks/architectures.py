@@ -1,0 +1,38 @@
+"""The two networks: raw pixels in, keypoints in pixels or logits of emotions out."""
+
+import keras
+from keras import layers
+
+from components.faces.keypoints import FRAME, NAMES
+from components.networks.blocks import backbone
+from components.networks.settings import TrainingSettings
+
+
+def keypoint_network(
+    settings: TrainingSettings, image_size: int, mean: float, deviation: float
+) -> keras.Model:
+    """Images [n, H, W, 1] with raw pixels to keypoints float32 [n, 15, 2] in pixels of the frame.
+
+    The last feature map is flattened, not pooled: where a feature stands is what is asked for.
+    """
+    pixels = keras.Input((image_size, image_size, 1), name="pixels")
+    features = backbone(pixels, settings.widths, settings.blocks, mean, deviation)
+    features = layers.Flatten()(features)
+    features = layers.Dropout(settings.dropout)(features)
+    half = FRAME / 2
+    points = layers.Dense(2 * len(NAMES), kernel_initializer="zeros")(features)
+    points = layers.Reshape((len(NAMES), 2))(points)
+    points = layers.Rescaling(half, offset=half, name="keypoints", dtype="float32")(points)
+    return keras.Model(pixels, points, name="keypoint_network")
+
+
+def expression_network(
+    settings: TrainingSettings, image_size: int, mean: float, deviation: float, emotions: int
+) -> keras.Model:
+    """Images [n, H, W, 1] with raw pixels to logits float32 [n, emotions]."""
+    pixels = keras.Input((image_size, image_size, 1), name="pixels")
+    features = backbone(pixels, settings.widths, settings.blocks, mean, deviation)
+    features = layers.GlobalAveragePooling2D()(features)
+    features = layers.Dropout(settings.dropout)(features)
+    logits = layers.Dense(emotions, name="logits", dtype="float32")(features)
+    return keras.Model(pixels, logits, name="expression_network")

@@ -1,0 +1,109 @@
+"""A training from faces on disk to artifacts: the network, its history and its learning curves."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from components.errors import BadInput
+from components.faces.arrays import Faces
+from components.networks import checkpoints
+from components.networks.checkpoints import Progress
+from components.networks.inference import DATA_FILE, MODEL_FILE
+from components.networks.objectives import Objective
+from components.networks.settings import TrainingSettings
+from components.networks.training import train
+from components.page import COLOURS, Section, figure_html, table_html, write_page
+
+
+def open_faces(path: str, kind: str) -> Faces:
+    """Faces of a kind. Raises `BadInput` for those of the other."""
+    faces = Faces(path)
+    if faces.info.kind != kind:
+        raise BadInput(f"{path}: faces of kind {faces.info.kind}; expected {kind}")
+    return faces
+
+
+def train_to_artifacts(
+    build: Callable[[], keras.Model],
+    objective: Objective,
+    faces: Faces,
+    settings: TrainingSettings,
+    seed: int,
+    checkpoint_root: str,
+    outputs: dict[str, str],
+) -> None:
+    """Train and write `outputs`: model (a folder), history (JSON) and curves (HTML).
+
+    The checkpoint is kept under `checkpoint_root` while the training runs; "" keeps it beside the
+    model. It goes when the artifacts are complete.
+    """
+    model = Path(outputs["model"])
+    model.mkdir(parents=True, exist_ok=True)
+    root = checkpoint_root or str(model.parent / "checkpoints")
+    revision = os.environ.get("EMOTION_AI_REVISION", "")
+    uri = checkpoints.checkpoint_uri(root, faces.info, settings, seed, revision)
+    network, progress = train(build, objective, faces, settings, seed, uri)
+    network.save(model / MODEL_FILE)
+    (model / DATA_FILE).write_text(faces.info.model_dump_json(indent=1) + "\n")
+    record = _record(network, progress, objective, settings, seed)
+    Path(outputs["history"]).write_text(json.dumps(record, indent=1) + "\n")
+    _write_curves(outputs["curves"], record, faces)
+    checkpoints.clear(uri, progress)
+
+
+def _record(
+    network: keras.Model,
+    progress: Progress,
+    objective: Objective,
+    settings: TrainingSettings,
+    seed: int,
+) -> dict[str, Any]:
+    return {
+        "best_epoch": progress.best_epoch,
+        "best_score": progress.best_score,
+        "score_name": objective.score_name,
+        "epochs": progress.history,
+        "parameters": network.count_params(),
+        "seed": seed,
+        "settings": settings.model_dump(mode="json"),
+        "backend": keras.backend.backend(),
+    }
+
+
+def _write_curves(path: str, record: dict[str, Any], faces: Faces) -> None:
+    from matplotlib.figure import Figure
+
+    epochs = [entry["epoch"] for entry in record["epochs"]]
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(epochs, [e["loss"] for e in record["epochs"]], color=COLOURS[0], marker=".")
+    left.set(title="training loss (augmented faces)", xlabel="epoch")
+    right.plot(epochs, [e["score"] for e in record["epochs"]], color=COLOURS[1], marker=".")
+    right.axvline(record["best_epoch"], color=COLOURS[6], linestyle=":", label="best, kept")
+    right.set(title=f"{record['score_name']} on {faces.info.split_names[1]}", xlabel="epoch")
+    right.legend(frameon=False)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    seconds = sum(e["seconds"] for e in record["epochs"])
+    tiles = [
+        (f"best {record['score_name']}", f"{record['best_score']:.4g}"),
+        ("best epoch", record["best_epoch"]),
+        ("epochs", len(epochs)),
+        ("parameters", f"{record['parameters']:,}"),
+        ("training", f"{seconds / 60:.1f} min"),
+    ]
+    write_page(
+        path,
+        f"Learning curves: {faces.info.kind}",
+        f"Trained on {faces.info.source}; the weights of the best epoch are kept.",
+        tiles,
+        [
+            Section("Curves", figure_html(figure, "loss and validation score by epoch")),
+            Section("Settings", table_html(("setting", "value"), record["settings"].items())),
+        ],
+    )

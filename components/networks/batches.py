@@ -1,0 +1,44 @@
+"""The input of a training: augmented batches, the same for the same seed, made one ahead."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.faces.arrays import TRAIN, Faces
+from components.faces.augmentation import AugmentationPolicy, augment
+from components.networks.objectives import Objective
+
+Batch = tuple[NDArray, NDArray, NDArray]
+
+
+def steps_per_epoch(faces: Faces, batch_size: int) -> int:
+    """Batches in an epoch; rows left over are dropped, other ones in each epoch."""
+    return max(1, len(faces.positions(TRAIN)) // batch_size)
+
+
+def epoch_batches(
+    faces: Faces, objective: Objective, batch_size: int, seed: int, epoch: int
+) -> Iterator[Batch]:
+    """The (images, y, sample weight) batches of one epoch.
+
+    Images are float32 [batch_size, H, W, 1] in 0-255. Order and augmentation depend on the seed
+    and the epoch's number alone, so a resumed training sees what it would have seen.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(faces.positions(TRAIN))
+    policy = AugmentationPolicy(**faces.info.augmentation)
+
+    def make(step: int) -> Batch:
+        rows = faces.take(order[step * batch_size : (step + 1) * batch_size])
+        rng = np.random.default_rng([seed, epoch, step])
+        keypoints = rows.targets if faces.info.kind == "keypoints" else None
+        images, moved = augment(rows.images, keypoints, policy, rng)
+        return images[..., None], *objective.encode(rows.targets if moved is None else moved)
+
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(make, 0)
+        for step in range(1, steps_per_epoch(faces, batch_size)):
+            ready, coming = coming, worker.submit(make, step)
+            yield ready.result()
+        yield coming.result()

@@ -1,0 +1,51 @@
+"""The residual block and the backbone that both networks share."""
+
+from collections.abc import Sequence
+
+from keras import KerasTensor, layers
+
+# Keras' 0.99 needs hundreds of steps to follow; an epoch of a few thousand faces has dozens.
+MOMENTUM = 0.9
+
+
+def residual_block(features: KerasTensor, width: int, stride: int) -> KerasTensor:
+    """Two 3x3 convolutions and a way around them (He et al. 2015, https://arxiv.org/abs/1512.03385).
+
+    The way around is a 1x1 convolution on averaged pixels where the shape changes (ResNet-D, He et
+    al. 2018, https://arxiv.org/abs/1812.01187), else the identity.
+    """
+    way_around = features
+    if stride > 1:
+        way_around = layers.AveragePooling2D(stride, padding="same")(way_around)
+    if features.shape[-1] != width:
+        way_around = layers.Conv2D(width, 1, use_bias=False)(way_around)
+        way_around = layers.BatchNormalization(momentum=MOMENTUM)(way_around)
+    inside = convolution(features, width, stride)
+    inside = layers.Conv2D(width, 3, padding="same", use_bias=False)(inside)
+    # Starting at zero makes a new block the identity (Goyal et al. 2017, arXiv:1706.02677).
+    inside = layers.BatchNormalization(momentum=MOMENTUM, gamma_initializer="zeros")(inside)
+    return layers.Activation("relu")(layers.Add()([way_around, inside]))
+
+
+def convolution(features: KerasTensor, width: int, stride: int) -> KerasTensor:
+    """A 3x3 convolution, batch normalisation (arXiv:1502.03167) and ReLU."""
+    features = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False)(features)
+    features = layers.BatchNormalization(momentum=MOMENTUM)(features)
+    return layers.Activation("relu")(features)
+
+
+def backbone(
+    pixels: KerasTensor, widths: Sequence[int], blocks: int, mean: float, deviation: float
+) -> KerasTensor:
+    """Raw pixels [n, H, W, 1] in 0-255 to features [n, H / 2**s, W / 2**s, widths[-1]].
+
+    `mean` and `deviation` are those of the train split's pixels: normalisation is part of the
+    network. There are as many stages as widths, each with `blocks` residual blocks; the stem and
+    every stage but the first halve the image, so s is the number of widths.
+    """
+    features = layers.Rescaling(1 / deviation, offset=-mean / deviation)(pixels)
+    features = convolution(features, widths[0], stride=2)
+    for stage, width in enumerate(widths):
+        for block in range(blocks):
+            features = residual_block(features, width, stride=2 if stage and not block else 1)
+    return features

@@ -1,0 +1,88 @@
+"""Checkpoints of a training: after each epoch the whole state, complete or absent.
+
+A checkpoint is a folder (local or gs://) with `state.json`, written last, and the two files that
+it names: the network as it stands with its optimizer, and its best weights so far.
+"""
+
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import keras
+
+from components import storage
+from components.faces.arrays import FacesInfo
+from components.networks.settings import TrainingSettings
+
+_MOST_STATE = 16 << 20
+_MOST_WEIGHTS = 2 << 30
+
+
+@dataclass
+class Progress:
+    """How far a training has come; `history` has one dict an epoch."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_score: float | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def checkpoint_uri(
+    root: str, info: FacesInfo, settings: TrainingSettings, seed: int, revision: str
+) -> str:
+    """Where the checkpoint of this very training lies: keyed by data, settings, seed and code."""
+    key = json.dumps([info.sha256, info.augmentation, settings.model_dump(), seed, revision])
+    return storage.join(root, f"{info.kind}-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
+
+
+def save(uri: str, progress: Progress, network: keras.Model, best: bool) -> None:
+    """Write the state after an epoch; `best` says that its weights are the best so far."""
+    before = dict(progress.files)
+    progress.files["latest"] = f"latest-{progress.epoch:05d}.keras"
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, progress.files["latest"])
+        network.save(file)
+        storage.write_bytes(storage.join(uri, file.name), file.read_bytes())
+        if best:
+            progress.files["best"] = f"best-{progress.epoch:05d}.weights.h5"
+            file = Path(folder, progress.files["best"])
+            network.save_weights(file)
+            storage.write_bytes(storage.join(uri, file.name), file.read_bytes())
+    storage.write_bytes(storage.join(uri, "state.json"), json.dumps(asdict(progress)).encode())
+    for name in set(before.values()) - set(progress.files.values()):
+        storage.remove(storage.join(uri, name))
+
+
+def load(uri: str) -> tuple[Progress, keras.Model] | None:
+    """The state to go on from, with its compiled network; None where no epoch was finished."""
+    try:
+        state = storage.read_bytes(storage.join(uri, "state.json"), _MOST_STATE)
+    except storage.Missing:
+        return None
+    progress = Progress(**json.loads(state))
+    with tempfile.TemporaryDirectory() as folder:
+        file = _fetched(uri, progress.files["latest"], folder)
+        network = keras.saving.load_model(file)
+    return progress, network
+
+
+def load_best_weights(uri: str, progress: Progress, network: keras.Model) -> None:
+    """Give the network the weights of its best epoch."""
+    with tempfile.TemporaryDirectory() as folder:
+        network.load_weights(_fetched(uri, progress.files["best"], folder))
+
+
+def clear(uri: str, progress: Progress) -> None:
+    """Remove the checkpoint of a finished training, `state.json` first."""
+    for name in ["state.json", *progress.files.values()]:
+        storage.remove(storage.join(uri, name))
+
+
+def _fetched(uri: str, name: str, folder: str) -> Path:
+    file = Path(folder, name)
+    file.write_bytes(storage.read_bytes(storage.join(uri, name), _MOST_WEIGHTS))
+    return file

@@ -1,0 +1,26 @@
+"""What a training is told: shape of the network, schedule, regularisation. Light: no Keras here."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class TrainingSettings(BaseModel):
+    """Settings of one training; integers may arrive as floats, as KFP sends them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(20, ge=1, le=10_000)
+    # Epochs without a better validation score after which training stops.
+    patience: int = Field(10, ge=1)
+    batch_size: int = Field(128, ge=2, le=8_192)
+    learning_rate: float = Field(2e-3, gt=0, le=1)
+    weight_decay: float = Field(1e-2, ge=0, le=1)
+    # Share of the steps in which the learning rate climbs before the cosine takes it down.
+    warmup: Share = 0.05
+    widths: tuple[int, ...] = Field((24, 48, 96, 192), min_length=1, max_length=6)
+    blocks: int = Field(1, ge=1, le=8)
+    dropout: Share = 0.2
+    label_smoothing: float = Field(0.1, ge=0, lt=1)

@@ -1,0 +1,59 @@
+"""The champion: the version named in `<registry>/models.config`, which the servers poll.
+
+The file is TensorFlow Serving's own model_config_file, protobuf text of
+`tensorflow.serving.ModelServerConfig` with one model and one specific version
+(https://www.tensorflow.org/tfx/serving/serving_config#model_server_configuration).
+"""
+
+from google.protobuf import text_format
+
+from components import storage
+from components.errors import BadInput
+from components.predict.messages import MODEL_NAME, ModelServerConfig
+
+CONFIG_NAME = "models.config"
+_LIMIT_BYTES = 64 << 10
+
+
+def read_champion(registry: str) -> int | None:
+    """The version that answers, or None before the first rollout.
+
+    Raises `BadInput` for a `models.config` that does not name exactly one version of the model.
+    """
+    uri = storage.join(registry, CONFIG_NAME)
+    try:
+        text = storage.read_bytes(uri, _LIMIT_BYTES)
+    except storage.Missing:
+        return None
+    try:
+        config = text_format.Parse(text.decode(), ModelServerConfig())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise BadInput(f"{uri}: not a TensorFlow Serving model configuration: {error}") from None
+    models = [model for model in config.model_config_list.config if model.name == MODEL_NAME]
+    versions = [v for model in models for v in model.model_version_policy.specific.versions]
+    if len(versions) != 1:
+        raise BadInput(
+            f"{uri}: names {len(versions)} versions of {MODEL_NAME}; expected one, under "
+            "model_version_policy { specific { versions: N } }"
+        )
+    return int(versions[0])
+
+
+def write_champion(registry: str, version: int) -> None:
+    """Make a version the champion, in one atomic write. Whether it answers is rollout's affair."""
+    config = ModelServerConfig()
+    model = config.model_config_list.config.add()
+    model.name = MODEL_NAME
+    # TensorFlow Serving may run in any folder.
+    model.base_path = (
+        registry if storage.is_remote(registry) else str(storage.local_path(registry).resolve())
+    )
+    model.model_platform = "tensorflow"
+    model.model_version_policy.specific.versions.append(version)
+    text = text_format.MessageToString(config)
+    storage.write_bytes(storage.join(registry, CONFIG_NAME), text.encode())
+
+
+def clear_champion(registry: str) -> None:
+    """Go back to before the first rollout: no version is named."""
+    storage.remove(storage.join(registry, CONFIG_NAME))

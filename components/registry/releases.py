@@ -1,0 +1,109 @@
+"""Releases: immutable, numbered SavedModel directories `<registry>/<version>/`."""
+
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from components import storage
+from components.errors import BadInput
+from components.registry.digest import FileDigest
+
+INFO_PATH = "assets.extra/release.json"
+WARMUP_PATH = "assets.extra/tf_serving_warmup_requests"
+CARD_PATH = "assets.extra/model_card.md"
+# Written last in Cloud Storage, where a folder cannot be renamed: without it there is no release.
+GRAPH_PATH = "saved_model.pb"
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
+_INFO_LIMIT_BYTES = 8 << 20
+
+
+class DataInfo(BaseModel):
+    """The faces that a network was trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    fingerprint: str
+    rows: int
+
+
+class GateDecision(BaseModel):
+    """Why the release was accepted; `forced` holds the reason given by whoever forced it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    outcome: Literal["accepted"]
+    forced: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+class ReleaseInfo(BaseModel):
+    """What stands in release.json; `files` names every file of the release but itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    version: int = 0
+    content_digest: str
+    files: dict[str, FileDigest]
+    # The champion when this release was published; None before the first rollout.
+    parent: int | None
+    data: dict[Literal["keypoints", "expressions"], DataInfo]
+    metrics: dict[str, Any]
+    gate: GateDecision
+    revision: str
+    run_id: str
+    # UTC, ISO 8601.
+    created: str
+    label_set: str
+    labels: tuple[str, ...]
+    signatures: dict[str, Any]
+    packages: dict[str, str]
+
+
+def list_versions(registry: str) -> list[int]:
+    """Versions of the complete releases, ascending."""
+    return [
+        version
+        for version in taken_versions(registry)
+        if storage.exists(storage.join(release_uri(registry, version), GRAPH_PATH))
+    ]
+
+
+def taken_versions(registry: str) -> list[int]:
+    """Version numbers in use, those of half-written releases too, ascending."""
+    return sorted(int(name) for name in storage.list_names(registry) if _VERSION.fullmatch(name))
+
+
+def release_uri(registry: str, version: int) -> str:
+    """Where a release lies, whether or not it is there."""
+    return storage.join(registry, str(version))
+
+
+def read_release(registry: str, version: int) -> ReleaseInfo:
+    """What release.json says. Raises `BadInput` where it is absent or not in order."""
+    uri = storage.join(release_uri(registry, version), INFO_PATH)
+    try:
+        info = ReleaseInfo.model_validate_json(storage.read_bytes(uri, _INFO_LIMIT_BYTES))
+    except storage.Missing:
+        versions = ", ".join(map(str, list_versions(registry))) or "none"
+        raise BadInput(f"{registry}: no release {version}; there are: {versions}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the whole file"
+        raise BadInput(f"{uri}: {place}: {first['msg']}") from None
+    if info.version != version:
+        raise BadInput(f"{uri}: says version {info.version}; expected {version}")
+    return info
+
+
+def verify_release(registry: str, version: int) -> None:
+    """Compare every file with release.json. Raises `BadInput` naming the first that differs."""
+    for name, expected in read_release(registry, version).files.items():
+        uri = storage.join(release_uri(registry, version), name)
+        if storage.sha256(uri) != expected.sha256:
+            raise BadInput(
+                f"{uri}: was altered after release {version} was published; publish a new release "
+                "or roll out another one"
+            )

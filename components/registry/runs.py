@@ -1,0 +1,76 @@
+"""What a run leaves behind: `<registry>/runs/<run id>/NAME.json` and `reports/NAME.html`."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_json
+
+from components import storage
+from components.errors import BadInput
+
+# The record that notify gathers from all the others.
+SUMMARY = "run"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_RECORD_LIMIT_BYTES = 8 << 20
+_REPORT_LIMIT_BYTES = 64 << 20
+_RECORDS_LIMIT = 256
+
+
+def run_uri(registry: str, run_id: str) -> str:
+    """Where the run's records lie. Raises `BadInput` for a run id that cannot name a folder."""
+    return storage.join(registry, "runs", _checked("run id", run_id))
+
+
+def write_record(registry: str, run_id: str, name: str, data: dict[str, Any]) -> None:
+    """Write or replace a record; not-a-number is written as null, for JSON has no other."""
+    text = to_json(data, indent=1, inf_nan_mode="null")
+    file = f"{_checked('record', name)}.json"
+    storage.write_bytes(storage.join(run_uri(registry, run_id), file), text + b"\n")
+
+
+def read_records(registry: str, run_id: str) -> dict[str, dict[str, Any]]:
+    """Every record of the run by name, `SUMMARY` among them once notify has run."""
+    folder = run_uri(registry, run_id)
+    files = [name for name in storage.list_names(folder) if name.endswith(".json")]
+    if len(files) > _RECORDS_LIMIT:
+        raise BadInput(f"{folder}: {len(files)} records; a run has at most {_RECORDS_LIMIT}")
+    return {
+        file.removesuffix(".json"): read_json(storage.join(folder, file))
+        for file in files
+        if not file.startswith(".")
+    }
+
+
+def read_json(uri: str) -> dict[str, Any]:
+    """A JSON object of at most 8 MiB. Raises `BadInput` for anything else."""
+    try:
+        data = json.loads(storage.read_bytes(uri, _RECORD_LIMIT_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{uri}: not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise BadInput(f"{uri}: expected a JSON object")
+    return data
+
+
+def record_report(registry: str, run_id: str, name: str, local_path: str) -> None:
+    """Copy a step's HTML report into the run's folder."""
+    data = storage.read_bytes(local_path, _REPORT_LIMIT_BYTES)
+    file = f"{_checked('report', name)}.html"
+    storage.write_bytes(storage.join(run_uri(registry, run_id), "reports", file), data)
+
+
+def list_reports(registry: str, run_id: str) -> list[str]:
+    """Names of the run's HTML reports, as they were given to `record_report`."""
+    names = storage.list_names(storage.join(run_uri(registry, run_id), "reports"))
+    return [Path(name).stem for name in names if name.endswith(".html") and name[0] != "."]
+
+
+def _checked(what: str, name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise BadInput(
+            f"{what} {name!r}: expected at most 128 letters, digits, '.', '_' and '-', "
+            "beginning with a letter or digit"
+        )
+    return name

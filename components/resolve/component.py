@@ -1,0 +1,35 @@
+"""KFP signature of the step `resolve`; `components.resolve.sources` does the work."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+
+@dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
+def resolve(
+    keypoints: str,
+    expressions: str,
+    registry: str,
+    run_name: str,
+    job_id: str,
+    label_set: str,
+    emotions: str,
+    seed: int,
+    gate: str,
+) -> NamedTuple(  # type: ignore[valid-type]
+    "Resolved",
+    [
+        ("run_id", str),
+        ("keypoints_fingerprint", str),
+        ("expressions_fingerprint", str),
+        ("champion", str),
+    ],
+):
+    from components.errors import exit_on_failure
+    from components.resolve.sources import resolve_sources
+
+    run_id = run_name or job_id
+    settings = {"label_set": label_set, "emotions": emotions, "seed": seed, "gate": gate}
+    with exit_on_failure():
+        resolved = resolve_sources(keypoints, expressions, registry, run_id, settings)
+    return (run_id, *resolved)

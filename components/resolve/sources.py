@@ -1,0 +1,50 @@
+"""What a run starts from: the content of its two sources and the champion of its registry.
+
+Reads both sources once and the registry's models.config; writes the run's record "resolve". Fails
+when a source cannot be read. Later steps take the fingerprints as arguments, so that a file changed
+under the same name is trained on and an unchanged one is taken from the cache.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from components.faces.source import fingerprint
+from components.registry.champion import read_champion
+from components.registry.runs import write_record
+
+__all__ = ["Resolved", "fingerprint", "resolve_sources"]
+
+
+class Resolved(NamedTuple):
+    """Fingerprints (SHA-256, hexadecimal) and the champion's version, "" where there is none."""
+
+    keypoints_fingerprint: str
+    expressions_fingerprint: str
+    champion: str
+
+
+def resolve_sources(
+    keypoints: str, expressions: str, registry: str, run_id: str, settings: dict[str, Any]
+) -> Resolved:
+    """Fingerprint both sources, look up the champion and record what the run started from.
+
+    `settings` are those in force; they are recorded as they are. Raises `BadInput` for a source
+    that is not there, `Unavailable` where a storage fails.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    keypoints_fingerprint = fingerprint(keypoints)
+    same = expressions == keypoints
+    expressions_fingerprint = keypoints_fingerprint if same else fingerprint(expressions)
+    version = read_champion(registry)
+    resolved = Resolved(
+        keypoints_fingerprint, expressions_fingerprint, "" if version is None else str(version)
+    )
+    record = {
+        "started": started,
+        "keypoints": keypoints,
+        "expressions": expressions,
+        **resolved._asdict(),
+        "settings": settings,
+    }
+    write_record(registry, run_id, "resolve", record)
+    return resolved

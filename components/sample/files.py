@@ -1,0 +1,101 @@
+"""Write drawn faces as the two files of Kaggle's formats that the pipeline takes."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.errors import BadInput, Unavailable
+from components.faces.keypoints import COLUMNS, FOUR_POINTS, NAMES
+from components.faces.labels import label_set_names
+from components.sample.drawing import DrawnFaces, draw_faces, halve
+from components.sample.uri import check_bounds
+
+KEYPOINTS_FILE, EXPRESSIONS_FILE = "keypoints.csv", "expressions.csv"
+
+# As in Kaggle's training.csv, the later rows carry four keypoints only.
+_COMPLETE_SHARE = 0.8
+# Of ten rounds through the emotions the second and the third are for testing, so that even three
+# rounds fill all three.
+_USAGE = ("Training", "PublicTest", "PrivateTest", *["Training"] * 7)
+_DECIMALS = 4
+
+# "0 " to "255 " as four bytes each, filled up with zero bytes that are taken out again.
+_PIXEL_TEXT = np.array([f"{value} ".encode() for value in range(256)], dtype="S4").view(np.uint32)
+
+
+def write_sample(directory: str | Path, faces: int, seed: int) -> None:
+    """Write `faces` drawn faces to keypoints.csv (96x96) and expressions.csv (48x48) in a folder.
+
+    A row's number is the same face in both. The same seed gives the same bytes on every machine;
+    each file appears whole or not at all. Memory does not grow with the number of faces.
+
+    Raises:
+        BadInput: fewer than 20 or more than 1,000,000 faces, or `directory` is a file.
+        Unavailable: the folder cannot be written.
+    """
+    check_bounds(faces, seed)
+    folder = Path(directory)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            _appearing_whole(folder / KEYPOINTS_FILE) as keypoints,
+            _appearing_whole(folder / EXPRESSIONS_FILE) as expressions,
+        ):
+            _write_rows(keypoints, expressions, faces, seed)
+    except (FileExistsError, NotADirectoryError):
+        raise BadInput(f"{folder} is not a folder; name one to write the sample into") from None
+    except OSError as error:
+        raise Unavailable(f"{folder}: the sample cannot be written: {error.strerror}") from None
+
+
+def _write_rows(keypoints: BinaryIO, expressions: BinaryIO, faces: int, seed: int) -> None:
+    keypoints.write((",".join([*COLUMNS, "Image"]) + "\n").encode())
+    expressions.write(b"emotion,pixels,Usage\n")
+    first = 0
+    complete = int(faces * _COMPLETE_SHARE)
+    for drawn in draw_faces(faces, seed):
+        keypoints.writelines(_keypoint_rows(drawn, complete - first))
+        expressions.writelines(_expression_rows(drawn, first))
+        first += len(drawn.images)
+
+
+def _keypoint_rows(drawn: DrawnFaces, complete: int) -> Iterator[bytes]:
+    for k, (points, image) in enumerate(zip(drawn.keypoints, drawn.images, strict=True)):
+        annotated = range(len(NAMES)) if k < complete else FOUR_POINTS
+        cells = [""] * len(COLUMNS)
+        for one in annotated:
+            cells[2 * one] = f"{points[one, 0]:.{_DECIMALS}f}"
+            cells[2 * one + 1] = f"{points[one, 1]:.{_DECIMALS}f}"
+        yield ",".join(cells).encode() + b"," + _pixel_text(image) + b"\n"
+
+
+def _expression_rows(drawn: DrawnFaces, first: int) -> Iterator[bytes]:
+    classes = len(label_set_names("fer7"))
+    for k, (emotion, image) in enumerate(zip(drawn.emotions, halve(drawn.images), strict=True)):
+        usage = _USAGE[(first + k) // classes % len(_USAGE)]
+        yield b"%d,%b,%b\n" % (emotion, _pixel_text(image), usage.encode())
+
+
+def _pixel_text(image: NDArray[np.uint8]) -> bytes:
+    return _PIXEL_TEXT[image.ravel()].tobytes().translate(None, b"\0")[:-1]
+
+
+@contextlib.contextmanager
+def _appearing_whole(path: Path) -> Iterator[BinaryIO]:
+    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).chmod(0o644)
+        Path(partial).replace(path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,22 @@
+"""What the server refuses, as a gRPC status; the codes are TensorFlow Serving's."""
+
+from grpc import StatusCode
+
+
+class Refusal(Exception):
+    """A request that is answered by a status code and a message instead of a result."""
+
+    def __init__(self, code: StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def invalid(message: str) -> Refusal:
+    """INVALID_ARGUMENT: the request itself is wrong."""
+    return Refusal(StatusCode.INVALID_ARGUMENT, message)
+
+
+def not_found(message: str) -> Refusal:
+    """NOT_FOUND: no such model or version is served."""
+    return Refusal(StatusCode.NOT_FOUND, message)

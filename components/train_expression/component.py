@@ -1,0 +1,25 @@
+"""KFP signature of the step `train-expression`; `fitting` beside it does the work."""
+
+from kfp import dsl
+from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
+
+
+@dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
+def train_expression(
+    faces: Input[Dataset],
+    settings: str,
+    seed: int,
+    checkpoints: str,
+    model: Output[Model],
+    history: Output[Metrics],
+    curves: Output[HTML],
+):
+    from components.errors import exit_on_failure
+    from components.settings import from_json
+    from components.train_expression.fitting import fit_expression_network
+
+    outputs = {"model": model.path, "history": history.path, "curves": curves.path}
+    with exit_on_failure():
+        fit_expression_network(
+            faces.path, from_json(settings, "training"), seed, checkpoints, outputs
+        )

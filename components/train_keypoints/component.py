@@ -1,0 +1,25 @@
+"""KFP signature of the step `train-keypoints`; `fitting` beside it does the work."""
+
+from kfp import dsl
+from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
+
+
+@dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
+def train_keypoints(
+    faces: Input[Dataset],
+    settings: str,
+    seed: int,
+    checkpoints: str,
+    model: Output[Model],
+    history: Output[Metrics],
+    curves: Output[HTML],
+):
+    from components.errors import exit_on_failure
+    from components.settings import from_json
+    from components.train_keypoints.fitting import fit_keypoint_network
+
+    outputs = {"model": model.path, "history": history.path, "curves": curves.path}
+    with exit_on_failure():
+        fit_keypoint_network(
+            faces.path, from_json(settings, "training"), seed, checkpoints, outputs
+        )

@@ -1,0 +1,36 @@
+"""Train the keypoint network.
+
+Reads prepared faces of kind `keypoints`; writes a Keras model, its history and learning curves;
+resumes from its checkpoint after a kill. Fails when the loss is not finite.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.networks.architectures import keypoint_network
+from components.networks.artifacts import open_faces, train_to_artifacts
+from components.networks.objectives import keypoint_objective
+from components.networks.settings import TrainingSettings
+from components.settings import checked
+
+
+def fit_keypoint_network(
+    faces: str,
+    settings: Mapping[str, Any],
+    seed: int,
+    checkpoints: str,
+    outputs: dict[str, str],
+) -> None:
+    """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
+    trained = checked(TrainingSettings, settings, "training.keypoints")
+    data = open_faces(faces, "keypoints")
+    info = data.info
+    train_to_artifacts(
+        lambda: keypoint_network(trained, info.image_size, info.mean, info.deviation),
+        keypoint_objective(),
+        data,
+        trained,
+        int(seed),
+        checkpoints,
+        outputs,
+    )

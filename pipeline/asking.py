@@ -1,0 +1,43 @@
+"""A few faces of a source as picture files, to ask a server about."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from components.faces.keypoints import FRAME
+from components.faces.labels import label_set_names
+from components.ingest.checks import DataChecks
+
+
+def save_faces(source: str, label_set: str, folder: Path) -> list[Path]:
+    """Save the first face of each emotion in an expression source as PNG, at most seven.
+
+    A file is named after its emotion in the source, so that the answer can be held against it.
+    """
+    images, codes = _first_faces(source, len(label_set_names(label_set)))
+    names = label_set_names(label_set)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    paths = []
+    for code in np.unique(codes):
+        path = folder / f"{names[code]}.png"
+        face = images[np.flatnonzero(codes == code)[0]]
+        Image.fromarray(face).resize((FRAME, FRAME), Image.Resampling.NEAREST).save(path)
+        paths.append(path)
+    return paths
+
+
+def _first_faces(source: str, emotions: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    if source.startswith("sample://"):
+        from components.sample.drawing import draw_faces
+        from components.sample.uri import parse_sample_uri
+
+        drawn = next(draw_faces(*parse_sample_uri(source)))
+        return drawn.images, drawn.emotions
+    from components.ingest.reading import open_table, read_blocks
+
+    block = next(read_blocks(open_table(source, "expressions"), emotions, DataChecks()))
+    return block.rows.images, block.rows.targets

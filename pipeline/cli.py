@@ -1,0 +1,182 @@
+"""The command `emotion-ai`. Heavy packages are imported by the command that needs them."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from components.errors import BadInput, Unavailable
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="From faces to a service that tells keypoints and emotions: train, gate, release, serve.",
+)
+
+Registry = Annotated[str, typer.Option(help="Folder or gs:// URI that holds the releases.")]
+Server = Annotated[str, typer.Option(help="HOST:PORT of a model server.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+REGISTRY = "./registry"
+SERVER = "127.0.0.1:8500"
+
+
+@app.command()
+def run(
+    keypoints: Annotated[str, typer.Option(help="Source of marked faces: a CSV, sample://N.")] = "",
+    expressions: Annotated[str, typer.Option(help="Source of named expressions.")] = "",
+    label_set: Annotated[str, typer.Option(help="fer7 or course5.")] = "",
+    emotions: Annotated[str, typer.Option(help="A subset of the label set: a,b,c.")] = "",
+    preset: Annotated[str, typer.Option(help="sample, quick, standard, or a YAML file.")] = "",
+    registry: Annotated[str, typer.Option(help="Where the releases go.")] = "",
+    environment: Annotated[str, typer.Option(help="local, or a YAML file.")] = "local",
+    force_accept: Annotated[
+        str, typer.Option(help="Why a candidate that the gate rejects is released all the same.")
+    ] = "",
+    seed: Annotated[int | None, typer.Option(help="Of weights, order and augmentation.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole pipeline on this machine: train, gate, release, roll out, ask."""
+    from pipeline.account import Progress, print_account
+    from pipeline.account import as_json as run_as_json
+    from pipeline.local import run_locally
+    from pipeline.settings import run_settings
+
+    given = {
+        "keypoints": keypoints,
+        "expressions": expressions,
+        "label_set": label_set,
+        "emotions": emotions,
+        "registry": registry,
+        "force_accept": force_accept,
+    }
+    flags: dict[str, Any] = {name: value for name, value in given.items() if value}
+    if seed is not None:
+        flags["seed"] = seed
+    settings = run_settings(environment, preset, flags)
+    # The progress goes to stderr where stdout is for a program.
+    console = Console(stderr=as_json, file=None if as_json else sys.stdout)
+    progress = Progress(console)
+    try:
+        result = run_locally(settings, environment, progress)
+    finally:
+        progress.close()
+    if as_json:
+        shown = settings.model_dump(mode="json") | {"environment": environment, "preset": preset}
+        typer.echo(json.dumps(run_as_json(result, shown), indent=2))
+    else:
+        print_account(console, result)
+
+
+@app.command("sample-data")
+def sample_data(
+    directory: Annotated[Path, typer.Argument(help="Gets keypoints.csv and expressions.csv.")],
+    faces: Annotated[int, typer.Option(help="How many faces to draw.")] = 2000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+) -> None:
+    """Draw a sample data set in the formats of Kaggle's files."""
+    from components.sample.files import write_sample
+
+    write_sample(directory, faces, seed)
+    typer.echo(f"{faces} faces: {directory}/keypoints.csv and {directory}/expressions.csv")
+
+
+@app.command()
+def serve(
+    registry: Registry = REGISTRY,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8500,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    poll_seconds: Annotated[float, typer.Option(min=0.05, help="How often to look.")] = 1.0,
+) -> None:
+    """Serve the registry's champion over gRPC until SIGTERM; follows each rollout."""
+    from components.serve.server import serve as serve_registry
+
+    serve_registry(registry, host, port, poll_seconds)
+
+
+@app.command()
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="Pictures of one face each.")],
+    server: Server = SERVER,
+    format: Annotated[str, typer.Option(help="json, csv or table.")] = "json",
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")] = 30.0,
+) -> None:
+    """Ask a server which emotion pictures show and where the keypoints are."""
+    from components.predict.prediction import predict_files, render
+
+    typer.echo(render(predict_files(files, server, timeout), format), nl=False)
+
+
+@app.command()
+def rollout(
+    version: Annotated[int, typer.Argument(min=1, help="The release to make the champion.")],
+    registry: Registry = REGISTRY,
+    server: Server = SERVER,
+) -> None:
+    """Make a release the champion, forward or back, and prove that it answers."""
+    from components.rollout.rollout import roll_out
+
+    proof = roll_out(registry, version, server)
+    before = proof["previous"] or "none"
+    typer.echo(
+        f"release {version} answers at {server} (before: {before}); {proof['answers_checked']} "
+        f"golden answers agree within {proof['largest_difference']:.1g}"
+    )
+
+
+@app.command()
+def describe(
+    version: Annotated[int | None, typer.Argument(min=1, help="One release; else all.")] = None,
+    registry: Registry = REGISTRY,
+    server: Annotated[str, typer.Option(help="HOST:PORT of a server to ask as well.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what is released and what is serving: from what, when, with which numbers, and why."""
+    from components.registry.description import describe as described
+    from pipeline.describing import print_description
+
+    facts = described(registry, version, server or None)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        print_description(Console(), facts)
+
+
+@app.command("compile")
+def compile_command(
+    environment: Annotated[str, typer.Option(help="A name, or a YAML file.")] = "cluster",
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")] = Path(
+        "emotion-ai.yaml"
+    ),
+    preset: Annotated[str, typer.Option(help="Instead of the environment's.")] = "",
+) -> None:
+    """Compile the pipeline for an environment, to submit with the kfp CLI."""
+    from pipeline.compiling import compile_pipeline
+    from pipeline.settings import environment as read_environment
+    from pipeline.settings import run_settings
+
+    settings = run_settings(environment, preset)
+    compile_pipeline(read_environment(environment).compile, settings, output)
+    typer.echo(f"{output}: compiled for environment {environment}")
+
+
+def main() -> None:
+    """Entry point: failures become one line on stderr and exit code 2 (user) or 1 (world)."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        app()
+    except (BadInput, Unavailable) as failure:
+        sys.stderr.write(f"emotion-ai: {failure}\n")
+        sys.exit(failure.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("emotion-ai: interrupted\n")
+        sys.exit(128 + signal.SIGINT)
+
+
+if __name__ == "__main__":
+    main()

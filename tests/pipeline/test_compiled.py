@@ -1,0 +1,164 @@
+"""The compiled pipeline as data: what a cluster would be told."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.policy import STEPS, code_revision
+
+ROOT = Path(__file__).parents[2]
+KFP = str(Path(sys.executable).with_name("kfp"))
+UNCACHED = {"resolve", "record", "push", "reject", "rollout", "notify"}
+
+
+def kfp_compile(output: Path) -> Path:
+    command = [KFP, "dsl", "compile", "--py", "pipeline/training.py", "--output", str(output)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return output
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kfp_compile(tmp_path_factory.mktemp("compiled") / "emotion-ai.yaml")
+
+
+@pytest.fixture(scope="module")
+def spec(compiled: Path) -> dict[str, Any]:
+    return next(yaml.safe_load_all(compiled.read_text()))
+
+
+def dags(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    return [spec["root"]["dag"], *(c["dag"] for c in spec["components"].values() if "dag" in c)]
+
+
+def leaf_tasks(spec: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Task and executor of every step, by the task's name."""
+    leaves = {}
+    for dag in dags(spec):
+        for name, task in dag["tasks"].items():
+            component = spec["components"][task["componentRef"]["name"]]
+            if "executorLabel" in component:
+                executor = spec["deploymentSpec"]["executors"][component["executorLabel"]]
+                leaves[name] = (task, executor["container"])
+    return leaves
+
+
+def step_of(task_name: str) -> str:
+    return task_name.removesuffix("-2")
+
+
+def test_kfp_cli_compiles_the_same_bytes_twice(compiled: Path, tmp_path: Path) -> None:
+    again = kfp_compile(tmp_path / "again.yaml")
+    assert again.read_bytes() == compiled.read_bytes()
+
+
+def test_compiled_file_is_ascii_and_names_no_place_on_this_machine(compiled: Path) -> None:
+    text = compiled.read_bytes().decode("ascii")
+    assert str(ROOT) not in text
+
+
+def test_task_names_are_stable(spec: dict[str, Any]) -> None:
+    assert set(leaf_tasks(spec)) == {
+        *STEPS,
+        "ingest-2",
+        "prepare-2",
+        "reject-2",
+    }
+
+
+def test_nothing_is_installed_at_run_time(compiled: Path) -> None:
+    assert "pip install" not in compiled.read_text()
+
+
+def test_every_image_carries_the_revision_and_the_step_knows_it(spec: dict[str, Any]) -> None:
+    for name, (_, container) in leaf_tasks(spec).items():
+        target = STEPS[step_of(name)].image
+        assert container["image"] == f"registry.example.com/emotion-ai/{target}:{code_revision()}"
+        environment = {variable["name"]: variable["value"] for variable in container["env"]}
+        assert environment == {"EMOTION_AI_REVISION": code_revision()}
+
+
+def test_every_step_asks_for_the_resources_of_its_policy(spec: dict[str, Any]) -> None:
+    for name, (_, container) in leaf_tasks(spec).items():
+        policy, resources = STEPS[step_of(name)], container["resources"]
+        assert resources["resourceCpuRequest"] == resources["resourceCpuLimit"] == policy.cpu
+        assert resources["resourceMemoryLimit"] == policy.memory
+
+
+def test_caching_and_retries_follow_the_policy(spec: dict[str, Any]) -> None:
+    for name, (task, _) in leaf_tasks(spec).items():
+        step = step_of(name)
+        assert task.get("cachingOptions", {}).get("enableCache", False) == (step not in UNCACHED)
+        retries = task.get("retryPolicy", {}).get("maxRetryCount", 0)
+        assert retries == (2 if STEPS[step].retried else 0)
+
+
+def test_the_run_id_goes_to_uncached_steps_alone(spec: dict[str, Any]) -> None:
+    for name, (task, _) in leaf_tasks(spec).items():
+        inputs = task["inputs"].get("parameters", {})
+        told = {"run_id", "job_id", "run_name"} & set(inputs)
+        assert bool(told) == (step_of(name) in UNCACHED), name
+
+
+def test_every_if_has_an_else(spec: dict[str, Any]) -> None:
+    conditions = {
+        task["triggerPolicy"]["condition"]
+        for dag in dags(spec)
+        for task in dag["tasks"].values()
+        if "condition" in task.get("triggerPolicy", {})
+    }
+    affirmed = {condition for condition in conditions if not condition.startswith("!(")}
+    assert len(affirmed) == 2
+    assert conditions == affirmed | {f"!({condition})" for condition in affirmed}
+
+
+def test_notify_runs_whatever_became_of_the_rest(spec: dict[str, Any]) -> None:
+    notify = spec["root"]["dag"]["tasks"]["notify"]
+    assert notify["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+
+
+def test_an_environment_file_decides_images_resources_and_defaults(tmp_path: Path) -> None:
+    environment = tmp_path / "staging.yaml"
+    environment.write_text(
+        "preset: quick\n"
+        "compile:\n"
+        "  image: example.org/faces\n"
+        "  retries: 5\n"
+        "  resources: {train-expression: {cpu: '8', memory: 16G}}\n"
+        "run: {registry: 'gs://staging/models', label_set: course5}\n"
+    )
+    output = tmp_path / "staging-pipeline.yaml"
+    command = [sys.executable, "-m", "pipeline.cli", "compile", "--environment"]
+    subprocess.run([*command, str(environment), "-o", str(output)], check=True, cwd=tmp_path)
+    spec = next(yaml.safe_load_all(output.read_text()))
+    task, container = leaf_tasks(spec)["train-expression"]
+    assert container["image"].startswith("example.org/faces/train:")
+    assert container["resources"]["resourceMemoryLimit"] == "16G"
+    assert task["retryPolicy"]["maxRetryCount"] == 5
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    assert parameters["registry"]["defaultValue"] == "gs://staging/models"
+    assert parameters["label_set"]["defaultValue"] == "course5"
+    assert json.loads(parameters["expression_training"]["defaultValue"])["epochs"] == 12
+
+
+def test_the_revision_follows_a_changed_line_of_a_step(tmp_path: Path) -> None:
+    for package in ("components", "pipeline"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+
+    def revision() -> str:
+        code = "from pipeline.policy import code_revision; print(code_revision())"
+        command = [sys.executable, "-c", code]
+        result = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+        return result.stdout.strip()
+
+    before = revision()
+    assert before == code_revision()
+    with open(tmp_path / "components/prepare/preparation.py", "a") as file:
+        file.write("# one line more\n")
+    assert revision() != before

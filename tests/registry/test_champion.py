@@ -1,0 +1,62 @@
+"""models.config, as TensorFlow Serving itself reads it."""
+
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+
+from components import storage
+from components.errors import BadInput
+from components.registry.champion import (
+    CONFIG_NAME,
+    MODEL_NAME,
+    clear_champion,
+    read_champion,
+    write_champion,
+)
+
+
+def test_the_champion_is_the_version_written_last(registry: str) -> None:
+    assert read_champion(registry) is None
+    write_champion(registry, 3)
+    write_champion(registry, 1)
+    assert read_champion(registry) == 1
+    clear_champion(registry)
+    clear_champion(registry)
+    assert read_champion(registry) is None
+
+
+def test_tensorflow_serving_reads_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+    monkeypatch.chdir(tmp_path)
+    write_champion("registry", 12)
+    text = (tmp_path / "registry" / CONFIG_NAME).read_text()
+    (model,) = text_format.Parse(text, ModelServerConfig()).model_config_list.config
+    assert model.name == MODEL_NAME == "emotion_ai"
+    assert model.base_path == str(tmp_path / "registry")
+    assert model.model_platform == "tensorflow"
+    assert list(model.model_version_policy.specific.versions) == [12]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("not protobuf", "not a TensorFlow Serving model configuration"),
+        ("", "names 0 versions"),
+        ('model_config_list { config { name: "emotion_ai" } }', "names 0 versions"),
+        (
+            'model_config_list { config { name: "emotion_ai" model_version_policy '
+            "{ specific { versions: 1 versions: 2 } } } }",
+            "names 2 versions",
+        ),
+        (b"\xff\xfe", "not a TensorFlow Serving model configuration"),
+    ],
+)
+def test_a_file_that_names_no_single_version_is_refused(
+    tmp_path: Path, text: str | bytes, says: str
+) -> None:
+    data = text if isinstance(text, bytes) else text.encode()
+    storage.write_bytes(str(tmp_path / CONFIG_NAME), data)
+    with pytest.raises(BadInput, match=f"{CONFIG_NAME}: {says}"):
+        read_champion(str(tmp_path))

@@ -1,0 +1,154 @@
+"""The sample data set: Kaggle's formats, the same bytes for the same seed, whole or absent."""
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.errors import BadInput
+from components.faces.keypoints import COLUMNS
+from components.sample.drawing import draw_faces
+from components.sample.files import write_sample
+from components.sample.uri import parse_sample_uri
+
+FACES, SEED = 350, 11
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sample") / "new" / "folder"
+    write_sample(folder, FACES, SEED)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def keypoints(folder):
+    return pd.read_csv(folder / "keypoints.csv")
+
+
+@pytest.fixture(scope="module")
+def expressions(folder):
+    return pd.read_csv(folder / "expressions.csv")
+
+
+def _digests(folder):
+    names = ("keypoints.csv", "expressions.csv")
+    return [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names]
+
+
+def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
+    write_sample(tmp_path / "again", FACES, SEED)
+    write_sample(tmp_path / "other", FACES, SEED + 1)
+    assert _digests(tmp_path / "again") == _digests(folder)
+    assert _digests(tmp_path / "other") != _digests(folder)
+
+
+def test_the_bytes_are_those_of_every_machine(tmp_path):
+    # Recorded once. They change with the drawing, but not with the machine.
+    write_sample(tmp_path, 20, 0)
+    assert [digest[:16] for digest in _digests(tmp_path)] == [KEYPOINTS_DIGEST, EXPRESSIONS_DIGEST]
+
+
+KEYPOINTS_DIGEST, EXPRESSIONS_DIGEST = "a4da10888366ed14", "aa2fe7b265afc8df"
+
+
+def test_keypoints_come_as_kaggles_training_file(keypoints):
+    assert list(keypoints.columns) == [*COLUMNS, "Image"]
+    assert len(keypoints) == FACES
+    pixels = np.stack([np.array(text.split(), dtype=int) for text in keypoints["Image"]])
+    assert pixels.shape == (FACES, 96 * 96)
+    assert pixels.min() >= 0
+    assert pixels.max() <= 255
+    annotated = keypoints[list(COLUMNS)].notna().sum(axis=1)
+    assert (annotated[:280] == 30).all()
+    assert (annotated[280:] == 8).all()
+    assert keypoints[["nose_tip_x", "mouth_center_bottom_lip_y"]].notna().all(axis=None)
+
+
+def test_expressions_come_as_fer_2013(expressions):
+    assert list(expressions.columns) == ["emotion", "pixels", "Usage"]
+    assert {len(text.split()) for text in expressions["pixels"]} == {48 * 48}
+    share = expressions["Usage"].value_counts(normalize=True)
+    assert share.to_dict() == pytest.approx(
+        {"Training": 0.8, "PublicTest": 0.1, "PrivateTest": 0.1}
+    )
+    assert (expressions.groupby("Usage")["emotion"].nunique() == 7).all()
+
+
+def test_three_rounds_of_emotions_already_fill_every_split(tmp_path):
+    write_sample(tmp_path, 21, 0)
+    usage = pd.read_csv(tmp_path / "expressions.csv").groupby("Usage")["emotion"].nunique()
+    assert usage.to_dict() == {"Training": 7, "PublicTest": 7, "PrivateTest": 7}
+
+
+def test_a_row_shows_the_same_face_in_both_files(folder, keypoints, expressions):
+    large, small = (
+        np.array(text.split(), dtype=float).reshape(side, side)
+        for text, side in ((keypoints["Image"][5], 96), (expressions["pixels"][5], 48))
+    )
+    means = large.reshape(48, 2, 48, 2).mean(axis=(1, 3))
+    assert np.abs(means - small).max() <= 0.5
+
+
+def test_a_longer_sample_begins_with_a_shorter_one():
+    longer = np.concatenate([block.images for block in draw_faces(200, 4)])
+    shorter = np.concatenate([block.images for block in draw_faces(30, 4)])
+    assert len(longer) == 200
+    np.testing.assert_array_equal(longer[:30], shorter)
+
+
+def test_a_sample_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+    script = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
+        "from components.errors import exit_on_failure\n"
+        "from components.sample.files import write_sample\n"
+        "with exit_on_failure():\n"
+        "    write_sample(sys.argv[1], 50, 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert str(tmp_path) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_folders_place_is_named(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(BadInput, match="taken is not a folder"):
+        write_sample(tmp_path / "taken", 20, 0)
+
+
+@pytest.mark.parametrize(("faces", "seed"), [(19, 0), (1_000_001, 0), (20, -1), (20, 2**32)])
+def test_bounds_are_checked_before_anything_is_written(tmp_path, faces, seed):
+    with pytest.raises(BadInput, match="expected"):
+        write_sample(tmp_path / "sample", faces, seed)
+    assert not (tmp_path / "sample").exists()
+
+
+@pytest.mark.parametrize(
+    ("uri", "parsed"),
+    [
+        ("sample://2000?seed=7", (2000, 7)),
+        ("sample://20", (20, 0)),
+        ("sample://0021?seed=0", (21, 0)),
+    ],
+)
+def test_a_sample_address_is_read(uri, parsed):
+    assert parse_sample_uri(uri) == parsed
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["sample://", "sample://ten", "sample://50?seed=", "sample://50?seed=-1", "sample://50?size=3",
+     "sample://19", "sample://2000000", "sample://50?seed=99999999999", "/data/faces.csv",
+     "sample://\u0665\u0660", "sample://50\n"],
+)  # fmt: skip
+def test_any_other_address_is_refused(uri):
+    with pytest.raises(BadInput, match="expected"):
+        parse_sample_uri(uri)

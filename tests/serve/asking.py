@@ -1,0 +1,54 @@
+"""What the tests of the server share: a running one, and how to ask it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from components.predict.client import Client
+
+
+class Running(NamedTuple):
+    """A server with one release of shift 1, and one client of each kind."""
+
+    address: str
+    registry: Path
+    log: Path
+    predict: Any
+    models: Any
+    client: Client
+
+
+def eventually(what: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until it is true; a test that waits in vain fails."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+
+
+def health_of(address: str, service: str = "") -> int:
+    """The status that the gRPC health service tells."""
+    with grpc.insecure_channel(address) as channel:
+        request = health_pb2.HealthCheckRequest(service=service)
+        return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=10).status)
+
+
+def request_for(**spec: Any) -> Any:
+    """A PredictRequest for four faces, made with tensorflow-serving-api."""
+    import tensorflow as tf
+    from tensorflow_serving.apis.predict_pb2 import PredictRequest
+    from tiny_model import faces
+
+    request = PredictRequest()
+    request.model_spec.name = spec.pop("name", "emotion_ai")
+    for field, value in spec.items():
+        if field == "version":
+            request.model_spec.version.value = value
+        else:
+            setattr(request.model_spec, field, value)
+    request.inputs["images"].CopyFrom(tf.make_tensor_proto(faces(4)))
+    return request

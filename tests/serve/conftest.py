@@ -1,0 +1,41 @@
+"""The server that the tests of this folder share: release 1 is its champion."""
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from asking import Running, eventually, health_of
+from grpc_health.v1 import health_pb2
+
+from components.predict.client import Client
+from components.registry.champion import write_champion
+from components.serve.process import running_server
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+    from tiny_model import release
+
+    folder = tmp_path_factory.mktemp("serve")
+    registry = folder / "registry"
+    registry.mkdir()
+    log = folder / "server.log"
+    with running_server(str(registry), log) as address, Client(address) as client:
+        # Before the first rollout.
+        assert client.model_status() == {}
+        assert "waiting for the first rollout" in log.read_text()
+        assert health_of(address) == health_pb2.HealthCheckResponse.NOT_SERVING
+        release(registry, folder, 1.0, 1.0)
+        (registry / "not-a-version").mkdir()
+        write_champion(str(registry), 1)
+        eventually(lambda: client.model_status() == {1: "AVAILABLE"})
+        with grpc.insecure_channel(address) as channel:
+            yield Running(
+                address,
+                registry,
+                log,
+                prediction_service_pb2_grpc.PredictionServiceStub(channel),
+                model_service_pb2_grpc.ModelServiceStub(channel),
+                client,
+            )

@@ -1,0 +1,169 @@
+"""The answers of the embedded server to TensorFlow Serving's own stubs, over a real socket."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from asking import Running, eventually, health_of, request_for
+from grpc_health.v1 import health_pb2
+from PIL import Image
+
+from components.errors import BadInput, Unavailable
+from components.predict.prediction import predict_files
+
+
+def _refused(running: Running, request: Any) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.RpcError) as raised:
+        running.predict.Predict(request, timeout=30)
+    return raised.value.code(), raised.value.details()
+
+
+def test_predict_answers_with_every_output_and_its_version(running: Running) -> None:
+    import tensorflow as tf
+    from tiny_model import LABELS
+
+    response = running.predict.Predict(request_for(), timeout=30)
+    assert response.model_spec.name == "emotion_ai"
+    assert response.model_spec.version.value == 1
+    assert response.model_spec.signature_name == "serving_default"
+    outputs = {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
+    assert {name: array.shape for name, array in outputs.items()} == {
+        "keypoints": (4, 15, 2),
+        "emotion_probabilities": (4, 7),
+        "emotion": (4,),
+        "emotion_labels": (4, 7),
+    }
+    assert list(outputs["emotion"]) == [b"angry", b"fear", b"sad", b"neutral"]
+    assert [label.decode() for label in outputs["emotion_labels"][0]] == list(LABELS)
+    np.testing.assert_allclose(outputs["keypoints"][0, 0], [11 + 10 / 255, 20], atol=1e-4)
+    np.testing.assert_allclose(outputs["emotion_probabilities"].sum(axis=1), 1, atol=1e-5)
+    # Clients of TensorFlow Serving commonly read the field of the type.
+    assert len(response.outputs["keypoints"].float_val) == 4 * 15 * 2
+
+
+def test_the_encoded_signature_reads_pictures(running: Running) -> None:
+    pictures = []
+    for kind in ("PNG", "JPEG"):
+        buffer = io.BytesIO()
+        Image.new("L", (60, 80), 245).save(buffer, kind)
+        pictures.append(buffer.getvalue())
+    answer = running.client.predict_encoded(pictures)
+    assert list(answer.outputs["emotion"]) == [b"neutral", b"neutral"]
+    with pytest.raises(BadInput, match=running.address):
+        running.client.predict_encoded([b"no picture"])
+
+
+def test_files_are_answered_in_their_own_pixels(running: Running, tmp_path: Path) -> None:
+    files = [tmp_path / f"{k}.png" for k in range(70)]
+    for path in files:
+        Image.new("L", (192, 48), 0).save(path)
+    results = predict_files(files, running.address)
+    assert [result["file"] for result in results] == [str(path) for path in files]
+    assert results[0]["emotion"] == "angry"
+    assert results[0]["model_version"] == 1
+    assert max(results[0]["probabilities"], key=results[0]["probabilities"].__getitem__) == "angry"
+    # (11, 20) of 96x96, where pixel centres are whole numbers.
+    assert results[0]["keypoints"]["nose_tip"] == [22.5, 9.75]
+
+
+def test_the_output_filter_is_honoured(running: Running) -> None:
+    request = request_for()
+    request.output_filter.append("emotion")
+    assert set(running.predict.Predict(request, timeout=30).outputs) == {"emotion"}
+    request.output_filter.append("emotion")
+    assert _refused(running, request)[0] == grpc.StatusCode.INVALID_ARGUMENT
+    del request.output_filter[:]
+    request.output_filter.append("mood")
+    code, details = _refused(running, request)
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert "mood" in details
+
+
+@pytest.mark.parametrize(
+    ("spec", "code"),
+    [
+        ({"name": "other"}, grpc.StatusCode.NOT_FOUND),
+        ({"version": 9}, grpc.StatusCode.NOT_FOUND),
+        ({"name": ""}, grpc.StatusCode.INVALID_ARGUMENT),
+        ({"version_label": "canary"}, grpc.StatusCode.INVALID_ARGUMENT),
+        ({"signature_name": "classify"}, grpc.StatusCode.FAILED_PRECONDITION),
+        ({"signature_name": "__saved_model_init_op"}, grpc.StatusCode.FAILED_PRECONDITION),
+    ],
+)
+def test_what_is_not_served_has_its_status(
+    running: Running, spec: dict[str, Any], code: grpc.StatusCode
+) -> None:
+    assert _refused(running, request_for(**spec))[0] == code
+
+
+def test_inputs_that_do_not_fit_are_invalid(running: Running) -> None:
+    import tensorflow as tf
+
+    image = np.zeros((1, 96, 96, 1), np.uint8)
+    wrong = {
+        "Missing but required: {images}": {},
+        "Sent extra: {more}": {"images": image, "more": image},
+        "Sent extra: {pictures}": {"pictures": image},
+        "expected uint8, but float32": {"images": image.astype(np.float32)},
+        "expected shape": {"images": image[0]},
+        "(1, 48, 48, 1)": {"images": image[:, ::2, ::2]},
+    }
+    for message, inputs in wrong.items():
+        request = request_for()
+        request.inputs.clear()
+        for name, array in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
+        code, details = _refused(running, request)
+        assert code == grpc.StatusCode.INVALID_ARGUMENT
+        assert message in details
+    request = request_for()
+    request.inputs["images"].tensor_content = b"short"
+    assert _refused(running, request)[0] == grpc.StatusCode.INVALID_ARGUMENT
+    del request.inputs["images"]
+    request.ClearField("model_spec")
+    assert _refused(running, request)[0] == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_metadata_tells_the_signatures(running: Running) -> None:
+    from tensorflow_serving.apis import get_model_metadata_pb2 as metadata
+
+    request = metadata.GetModelMetadataRequest(metadata_field=["signature_def"])
+    request.model_spec.name = "emotion_ai"
+    response = running.predict.GetModelMetadata(request, timeout=30)
+    signatures = metadata.SignatureDefMap()
+    assert response.metadata["signature_def"].Unpack(signatures)
+    assert response.model_spec.version.value == 1
+    images = signatures.signature_def["serving_default"].inputs["images"]
+    assert [dim.size for dim in images.tensor_shape.dim] == [-1, 96, 96, 1]
+    assert "image_bytes" in signatures.signature_def["encoded"].inputs
+    for fields in ([], ["weights"]):
+        request = metadata.GetModelMetadataRequest(metadata_field=fields)
+        request.model_spec.name = "emotion_ai"
+        with pytest.raises(grpc.RpcError) as raised:
+            running.predict.GetModelMetadata(request, timeout=30)
+        assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_status_of_an_unknown_model_is_not_found(running: Running) -> None:
+    from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
+
+    for name, version in (("other", None), ("emotion_ai", 7)):
+        request = GetModelStatusRequest()
+        request.model_spec.name = name
+        if version is not None:
+            request.model_spec.version.value = version
+        with pytest.raises(grpc.RpcError) as raised:
+            running.models.GetModelStatus(request, timeout=30)
+        assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+    assert running.client.model_status(7) == {}
+    with pytest.raises(Unavailable, match="7"):
+        running.client.predict_arrays(np.zeros((1, 96, 96, 1), np.uint8), version=7)
+
+
+def test_health_tells_that_requests_are_answered(running: Running) -> None:
+    serving = health_pb2.HealthCheckResponse.SERVING
+    eventually(lambda: health_of(running.address) == serving)
+    assert health_of(running.address, "tensorflow.serving.PredictionService") == serving

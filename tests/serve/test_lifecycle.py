@@ -1,0 +1,185 @@
+"""The embedded server as time goes by: versions that come, go and fail, and its own end."""
+
+import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+from asking import Running, eventually, request_for
+
+from components.errors import BadInput, Unavailable
+from components.predict.client import Client
+from components.registry.champion import write_champion
+from components.serve.process import running_server
+from components.serve.server import serve
+
+
+def test_a_second_server_on_the_same_port_is_refused_with_one_message(running: Running) -> None:
+    port = running.address.rpartition(":")[2]
+    command = [sys.executable, "-m", "components.serve", "--registry", "r", "--port", port]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert running.address in line
+
+
+def test_versions_change_without_a_request_unanswered(running: Running, tmp_path: Path) -> None:
+    from tiny_model import faces, release
+
+    assert release(running.registry, tmp_path, 2.0, 2.0) == 2
+    seen: list[int] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        with Client(running.address) as client:
+            while not done.is_set():
+                answer = client.predict_arrays(faces(2))
+                # The shift of a release is its number here: a mixture would show.
+                shift = answer.outputs["keypoints"][0, 0, 0] - 10 - 10 / 255
+                assert abs(shift - answer.version) < 1e-3
+                seen.append(answer.version)
+
+    def ask_and_count() -> None:
+        try:
+            ask()
+        except BaseException as error:
+            failures.append(error)
+
+    failures: list[BaseException] = []
+    callers = [threading.Thread(target=ask_and_count) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    write_champion(str(running.registry), 2)
+    eventually(lambda: 2 in seen and running.client.model_status() == {1: "END", 2: "AVAILABLE"})
+    write_champion(str(running.registry), 1)
+    eventually(lambda: running.client.model_status() == {1: "AVAILABLE", 2: "END"})
+    eventually(lambda: seen[-1] == 1)
+    done.set()
+    for caller in callers:
+        caller.join()
+    assert failures == []
+    assert seen[0] == 1
+
+
+@pytest.mark.parametrize("damage", ["altered", "absent", "not a model", "warm-up"])
+def test_a_version_that_does_not_load_leaves_the_old_one_serving(
+    running: Running, tmp_path: Path, damage: str
+) -> None:
+    from tiny_model import WARMUP_PATH, release
+
+    version = release(running.registry, tmp_path, 3.0, 3.0)
+    broken = running.registry / str(version)
+    if damage == "altered":
+        with (broken / "variables" / "variables.index").open("ab") as file:
+            file.write(b"more")
+    elif damage == "absent":
+        shutil.rmtree(broken)
+    elif damage == "not a model":
+        (broken / "assets.extra" / "release.json").unlink()
+        (broken / "saved_model.pb").write_bytes(b"no graph")
+    else:
+        (broken / "assets.extra" / "release.json").unlink()
+        (broken / WARMUP_PATH).write_bytes(b"no record")
+    write_champion(str(running.registry), version)
+    eventually(lambda: running.client.model_status().get(version) == "END")
+    (status,) = running.client.version_statuses(version)
+    assert status.error
+    assert running.client.model_status()[1] == "AVAILABLE"
+    assert running.predict.Predict(request_for(), timeout=30).model_spec.version.value == 1
+    assert f"version {version} does not load" in running.log.read_text()
+    write_champion(str(running.registry), 1)
+    eventually(lambda: version not in running.client.model_status())
+    shutil.rmtree(broken, ignore_errors=True)
+
+
+def test_a_configuration_that_cannot_be_understood_changes_nothing(running: Running) -> None:
+    config = running.registry / "models.config"
+    good = config.read_text()
+    for bad in ("model_config_list {", "", good.replace('"tensorflow"', '"pytorch"')):
+        said = running.log.read_text().count("goes on as before")
+        config.write_text(bad)
+        eventually(lambda n=said: running.log.read_text().count("goes on as before") > n)
+        assert running.client.model_status()[1] == "AVAILABLE"
+    config.unlink()
+    eventually(lambda: "models.config is gone" in running.log.read_text())
+    assert running.predict.Predict(request_for(), timeout=30).model_spec.version.value == 1
+    write_champion(str(running.registry), 1)
+
+
+def test_the_reload_request_changes_what_is_held_until_the_next_poll(running: Running) -> None:
+    from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
+
+    request = ReloadConfigRequest()
+    with pytest.raises(grpc.RpcError) as raised:
+        running.models.HandleReloadConfigRequest(request, timeout=30)
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    model = request.config.model_config_list.config.add()
+    model.name, model.base_path = "other", str(running.registry)
+    model.model_version_policy.latest.num_versions = 1
+    model.version_labels["stable"] = 2
+    config = running.registry / "models.config"
+    hidden = config.rename(running.registry / "hidden")
+    assert running.models.HandleReloadConfigRequest(request, timeout=60).status.error_code == 0
+    response = running.predict.Predict(
+        request_for(name="other", version_label="stable"), timeout=30
+    )
+    assert response.model_spec.version.value == 2
+    assert running.client.model_status()[1] == "END"
+    model.model_version_policy.specific.versions.append(99)
+    response = running.models.HandleReloadConfigRequest(request, timeout=60)
+    assert "99" in response.status.error_message
+    hidden.rename(config)
+    eventually(lambda: running.client.model_status()[1] == "AVAILABLE")
+
+
+def test_sigterm_answers_what_is_under_way_and_ends_well(tmp_path: Path) -> None:
+    from tiny_model import faces, write_slow_model
+
+    registry = tmp_path / "registry"
+    write_slow_model(registry / "1")
+    write_champion(str(registry), 1)
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "components.serve", "--registry", str(registry), "--port=0"]
+    with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
+        try:
+            eventually(lambda: "version 1 answers" in log.read_text())
+            address = log.read_text().split()[3]
+            with Client(address) as client, ThreadPoolExecutor(1) as pool:
+                answer = pool.submit(client.predict_arrays, faces(2))
+                eventually(lambda: "under way" in log.read_text())
+                process.terminate()
+                assert answer.result().outputs["steps"].tolist() == [3000, 3000]
+                assert process.wait(timeout=60) == 0
+                with pytest.raises(Unavailable, match=address):
+                    client.predict_arrays(faces(1))
+        finally:
+            process.kill()
+
+
+def test_a_registry_in_cloud_storage_is_served(
+    cloud_storage: str, tmp_path: Path, running: Running
+) -> None:
+    from components import storage
+
+    source = running.registry / "1"
+    for path in (p for p in source.rglob("*") if p.is_file()):
+        uri = storage.join(cloud_storage, "served", "1", str(path.relative_to(source)))
+        storage.write_bytes(uri, path.read_bytes())
+    registry = f"{cloud_storage}/served"
+    write_champion(registry, 1)
+    with running_server(registry, tmp_path / "log") as address, Client(address) as client:
+        eventually(lambda: client.model_status() == {1: "AVAILABLE"})
+
+
+def test_settings_that_cannot_be_are_named() -> None:
+    with pytest.raises(BadInput, match="port 70000"):
+        serve("registry", port=70_000)
+    with pytest.raises(BadInput, match="poll seconds"):
+        serve("registry", poll_seconds=0)
+    with pytest.raises(Unavailable, match=r"192\.0\.2\.1:0"):
+        serve("registry", host="192.0.2.1", port=0)
