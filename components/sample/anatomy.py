@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from components.faces.keypoints import NAMES
+from components.faces.keypoints import FRAME, NAMES
 from components.sample.emotions import movements
 
 Array = NDArray[np.float64]
@@ -20,6 +20,9 @@ Array = NDArray[np.float64]
 # about the mean of a few thousand faces cropped as Kaggle's are.
 UNIT = 17.4
 ORIGIN = (47.6, 37.2)
+
+# Pixels that every keypoint keeps from the frame's edge.
+MARGIN = 2.0
 
 # The person's left is to the right as one looks at it.
 SIDES = {"left": 1.0, "right": -1.0}
@@ -56,7 +59,7 @@ def draw_anatomy(rng: np.random.Generator, emotion: NDArray[np.uint8]) -> Anatom
         "yaw": between(rng, -0.3, 0.3, count) * between(rng, 0, 1, count),
         "pitch": between(rng, -0.12, 0.12, count),
     }
-    return Anatomy(
+    anatomy = Anatomy(
         points=_points(rng, movement, turn),
         movement=movement,
         pose=_pose(rng, count),
@@ -84,6 +87,7 @@ def draw_anatomy(rng: np.random.Generator, emotion: NDArray[np.uint8]) -> Anatom
             "nose_width": between(rng, 0.36, 0.5, count),
         },
     )
+    return _held_in_frame(anatomy)
 
 
 def keypoints_in_pixels(anatomy: Anatomy) -> Array:
@@ -93,6 +97,16 @@ def keypoints_in_pixels(anatomy: Anatomy) -> Array:
     x = pose["x"] + pose["unit"] * (pose["cosine"] * u - pose["sine"] * v)
     y = pose["y"] + pose["unit"] * (pose["sine"] * u + pose["cosine"] * v)
     return np.stack([x, y], axis=-1)
+
+
+def _held_in_frame(anatomy: Anatomy) -> Anatomy:
+    """The same faces, moved where a keypoint would come within `MARGIN` of the frame's edge."""
+    points = keypoints_in_pixels(anatomy)
+    over = np.maximum(0, points.max(axis=1) - (FRAME - 1 - MARGIN))
+    under = np.maximum(0, MARGIN - points.min(axis=1))
+    pose = anatomy.pose
+    moved = {"x": pose["x"] - over[:, 0] + under[:, 0], "y": pose["y"] - over[:, 1] + under[:, 1]}
+    return anatomy._replace(pose=pose | moved)
 
 
 def _points(rng: np.random.Generator, move: dict[str, Array], turn: dict[str, Array]) -> Array:

@@ -52,7 +52,7 @@ def test_the_bytes_are_those_of_every_machine(tmp_path):
     assert [digest[:16] for digest in _digests(tmp_path)] == [KEYPOINTS_DIGEST, EXPRESSIONS_DIGEST]
 
 
-KEYPOINTS_DIGEST, EXPRESSIONS_DIGEST = "a4da10888366ed14", "aa2fe7b265afc8df"
+KEYPOINTS_DIGEST, EXPRESSIONS_DIGEST = "013d55cda9747370", "17a2e9828ef873bf"
 
 
 def test_keypoints_come_as_kaggles_training_file(keypoints):
