@@ -9,7 +9,6 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-from components.predict.prediction import render
 from pipeline.local import LocalRun
 from pipeline.progress import Step
 
@@ -61,8 +60,7 @@ def print_account(console: Console, run: LocalRun) -> None:
     _print_gate(console, gate)
     _print_outcome(console, run)
     if run.answers:
-        console.print("\nIt answers over gRPC; each file is named after the emotion in the source:")
-        console.print(render(run.answers, "table"), highlight=False, markup=False)
+        _print_answers(console, run.answers)
     console.print(f"Report   {run.page}", highlight=False, soft_wrap=True)
     console.print(f"Log      {run.log}", highlight=False, soft_wrap=True)
     if run.record["champion"]:
@@ -116,6 +114,25 @@ def _print_gate(console: Console, gate: dict[str, Any]) -> None:
         table.add_row(mark, escape(check["name"]), check["comparison"], value, limit)
     console.print()
     console.print(table)
+
+
+def _print_answers(console: Console, answers: list[dict[str, Any]]) -> None:
+    title = "It answers over gRPC; a picture is named after its emotion in the source"
+    table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    for column in ("picture", "answer", "probability", "nose tip at", "release"):
+        table.add_column(column)
+    for answer in answers:
+        x, y = answer["keypoints"]["nose_tip"]
+        table.add_row(
+            escape(_short(answer["file"])),
+            answer["emotion"],
+            f"{answer['probabilities'][answer['emotion']]:.0%}",
+            f"({x:.1f}, {y:.1f})",
+            str(answer["model_version"]),
+        )
+    console.print()
+    console.print(table)
+    console.print()
 
 
 def _print_outcome(console: Console, run: LocalRun) -> None:

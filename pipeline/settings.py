@@ -107,7 +107,11 @@ def run_settings(
     `flags` are those that were given, nested like the settings. Raises `BadInput`.
     """
     chosen = environment(environment_name)
-    merged = _merged(chosen.run, _read("presets", preset or chosen.preset))
+    preset_run = _read("presets", preset or chosen.preset)
+    # Each by itself too: a mistake is one even where something above it wins.
+    checked(RunSettings, chosen.run, "run")
+    checked(RunSettings, preset_run, f"preset {preset or chosen.preset}")
+    merged = _merged(chosen.run, preset_run)
     return checked(RunSettings, _merged(merged, flags or {}), "run")
 
 

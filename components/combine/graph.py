@@ -60,7 +60,9 @@ def decode_face(data: tf.Tensor) -> tf.Tensor:
     The size is read off the header and bounded before anything is decoded; what is neither JPEG
     nor PNG, or has a side over 4,096 pixels, fails as an invalid argument.
     """
-    is_png = tf.strings.substr(data, 0, len(_PNG)) == _PNG
+    # Shorter than its header is no PNG, and slicing past its end would fail with raw bytes in the
+    # message.
+    is_png = (tf.strings.substr(data, 0, len(_PNG)) == _PNG) & (tf.strings.length(data) >= 24)
     is_jpeg = tf.strings.substr(data, 0, len(_JPEG)) == _JPEG
     neither = tf.debugging.Assert(is_png | is_jpeg, ["image_bytes: expected a JPEG or PNG file"])
     with tf.control_dependencies([neither]):

@@ -19,10 +19,12 @@ def keypoint_network(
     features = backbone(pixels, settings.widths, settings.blocks, mean, deviation)
     features = layers.Flatten()(features)
     features = layers.Dropout(settings.dropout)(features)
-    half = FRAME / 2
+    # Thousands of features move each coordinate at once: unscaled, Adam's first steps would
+    # throw the keypoints hundreds of pixels off.
+    gain = FRAME / 2 / features.shape[-1] ** 0.5
     points = layers.Dense(2 * len(NAMES), kernel_initializer="zeros")(features)
     points = layers.Reshape((len(NAMES), 2))(points)
-    points = layers.Rescaling(half, offset=half, name="keypoints", dtype="float32")(points)
+    points = layers.Rescaling(gain, offset=FRAME / 2, name="keypoints", dtype="float32")(points)
     return keras.Model(pixels, points, name="keypoint_network")
 
 

@@ -1,0 +1,132 @@
+"""Trainings as a user meets them: killed, resumed, diverging."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_faces import write_faces
+
+from components.errors import BadInput
+from components.networks.inference import load_network, predict_expression, predict_keypoints
+from components.networks.objectives import expression_objective, keypoint_objective, rmse
+from components.train_expression.fitting import fit_expression_network
+from components.train_keypoints.fitting import fit_keypoint_network
+
+SETTINGS = {"epochs": 4, "batch_size": 14, "widths": [8, 16], "learning_rate": 0.003}
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    folder.mkdir(exist_ok=True)
+    return {name: str(folder / name) for name in ("model", "history", "curves")}
+
+
+def training_process(faces: Path, folder: Path, checkpoints: Path) -> subprocess.Popen[str]:
+    code = (
+        "import sys, json\n"
+        "from components.train_expression.fitting import fit_expression_network\n"
+        "faces, settings, checkpoints, outputs = map(json.loads, sys.argv[1:])\n"
+        "fit_expression_network(faces, settings, 3, checkpoints, outputs)\n"
+    )
+    arguments = [str(faces), SETTINGS, str(checkpoints), outputs(folder)]
+    command = [sys.executable, "-u", "-c", code, *map(json.dumps, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def test_a_killed_training_resumes_and_ends_with_the_same_weights(tmp_path: Path) -> None:
+    faces = write_faces(tmp_path / "faces", "expressions")
+    undisturbed = training_process(faces, tmp_path / "undisturbed", tmp_path / "a")
+    undisturbed.communicate()
+    assert undisturbed.returncode == 0
+
+    killed = training_process(faces, tmp_path / "killed", tmp_path / "b")
+    assert killed.stdout is not None
+    for line in killed.stdout:
+        if line.startswith("epoch 2/4"):
+            killed.send_signal(signal.SIGKILL)
+            break
+    killed.wait()
+    assert not (tmp_path / "killed" / "history").exists()
+
+    resumed = training_process(faces, tmp_path / "killed", tmp_path / "b")
+    log, _ = resumed.communicate()
+    assert "resuming after epoch" in log
+    assert "epoch 1/4" not in log
+
+    one = load_network(tmp_path / "undisturbed" / "model").get_weights()
+    other = load_network(tmp_path / "killed" / "model").get_weights()
+    for left, right in zip(one, other, strict=True):
+        # Sums over threads are not always taken in the same order.
+        np.testing.assert_allclose(left, right, atol=1e-4)
+    assert not any(path.is_file() for path in (tmp_path / "b").rglob("*")), "debris"
+
+
+def test_keypoints_are_learnt_and_come_in_pixels(tmp_path: Path) -> None:
+    from components.faces.arrays import Faces
+
+    path = write_faces(tmp_path / "faces", "keypoints")
+    settings = SETTINGS | {"epochs": 6}
+    fit_keypoint_network(str(path), settings, 1, str(tmp_path / "c"), outputs(tmp_path / "out"))
+    faces = Faces(path)
+    train = faces.take(faces.positions(0))
+    answers = predict_keypoints(tmp_path / "out" / "model", train.images)
+    assert answers.shape == (len(train), 15, 2)
+    centre = np.full_like(train.targets, 48.0)
+    assert rmse(answers, train.targets) < 0.6 * rmse(centre, train.targets)
+    history = json.loads((tmp_path / "out" / "history").read_text())
+    assert [entry["epoch"] for entry in history["epochs"]] == [1, 2, 3, 4, 5, 6]
+    assert "<img" in (tmp_path / "out" / "curves").read_text()
+
+
+def test_probabilities_add_up(tmp_path: Path) -> None:
+    path = write_faces(tmp_path / "faces", "expressions")
+    settings = SETTINGS | {"epochs": 1}
+    fit_expression_network(str(path), settings, 1, "", outputs(tmp_path / "out"))
+    images = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
+    shares = predict_expression(tmp_path / "out" / "model", images)
+    assert shares.shape == (5, 7)
+    np.testing.assert_allclose(shares.sum(-1), 1, atol=1e-5)
+
+
+def test_a_diverging_training_fails_and_leaves_no_model(tmp_path: Path) -> None:
+    path = write_faces(tmp_path / "faces", "expressions", deviation=1e-38)
+    with pytest.raises(BadInput, match="diverged"):
+        fit_expression_network(str(path), SETTINGS, 1, "", outputs(tmp_path / "out"))
+    assert not (tmp_path / "out" / "model" / "model.keras").exists()
+
+
+def test_faces_of_the_other_kind_are_refused(tmp_path: Path) -> None:
+    path = write_faces(tmp_path / "faces", "expressions")
+    with pytest.raises(BadInput, match="expected keypoints"):
+        fit_keypoint_network(str(path), SETTINGS, 1, "", outputs(tmp_path / "out"))
+
+
+def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
+    path = write_faces(tmp_path / "faces", "expressions")
+    with pytest.raises(BadInput, match=r"training\.expression\.epoch is unknown"):
+        fit_expression_network(str(path), {"epoch": 3}, 1, "", outputs(tmp_path / "out"))
+
+
+def test_unannotated_keypoints_weigh_nothing() -> None:
+    objective = keypoint_objective()
+    targets = np.random.default_rng(1).uniform(0, 96, (4, 15, 2)).astype(np.float32)
+    targets[:, 4:] = np.nan
+    y, _ = objective.encode(targets)
+    predicted = np.nan_to_num(targets, nan=0.0) + 1.0
+    elsewhere = predicted.copy()
+    elsewhere[:, 4:] += 50.0
+    near, far = np.array(objective.loss(y, predicted)), np.array(objective.loss(y, elsewhere))
+    np.testing.assert_allclose(near, far, rtol=1e-6)
+    # Huber's parabola at one pixel with its bend at two: 1 / 4.
+    np.testing.assert_allclose(near, 0.25, rtol=1e-4)
+
+
+def test_rare_emotions_weigh_more_and_the_mean_weight_stays_one() -> None:
+    counts = np.array([400, 100, 25])
+    _, weights = expression_objective(counts, 0.0).encode(np.array([0, 1, 2], np.uint8))
+    assert weights[1] == pytest.approx(2 * weights[0])
+    assert weights[2] == pytest.approx(4 * weights[0])
+    assert (weights * counts).sum() / counts.sum() == pytest.approx(1)

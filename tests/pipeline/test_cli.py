@@ -1,0 +1,92 @@
+"""The command line, as processes: what it prints, and its exit codes."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+COMMANDS = ("run", "sample-data", "serve", "predict", "rollout", "describe", "compile")
+
+
+def emotion_ai(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline.cli", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def refused(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """One message with these words, this exit code, no traceback."""
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+    assert len(result.stderr.strip().splitlines()) == 1
+    for word in words:
+        assert word in result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    result = emotion_ai(command, "--help")
+    assert result.returncode == 0
+    assert "Usage" in result.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from pipeline.cli import app\n"
+        "assert CliRunner().invoke(app, ['run', '--help']).exit_code == 0\n"
+        "heavy = {'tensorflow', 'keras', 'kfp', 'pandas', 'matplotlib', 'sklearn', 'grpc'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_sample_data_writes_both_files(tmp_path: Path) -> None:
+    result = emotion_ai("sample-data", str(tmp_path / "faces"), "--faces", "30", "--seed", "4")
+    assert result.returncode == 0
+    assert sorted(p.name for p in (tmp_path / "faces").iterdir()) == [
+        "expressions.csv",
+        "keypoints.csv",
+    ]
+
+
+def test_describe_says_that_nothing_is_released(tmp_path: Path) -> None:
+    result = emotion_ai("describe", "--registry", str(tmp_path))
+    assert result.returncode == 0
+    assert "none" in result.stdout
+    as_json = emotion_ai("describe", "--registry", str(tmp_path), "--json")
+    assert json.loads(as_json.stdout)["releases"] == []
+
+
+def test_compile_writes_a_pipeline(tmp_path: Path) -> None:
+    result = emotion_ai("compile", "--environment", "local", "-o", "p.yaml", cwd=tmp_path)
+    assert result.returncode == 0
+    assert "emotion-ai-training" in (tmp_path / "p.yaml").read_text()
+
+
+def test_the_users_mistakes_end_with_2(tmp_path: Path) -> None:
+    refused(emotion_ai("run", "--preset", "fast", cwd=tmp_path), 2, "'fast'", "quick")
+    refused(emotion_ai("run", "--environment", "cluster", cwd=tmp_path), 2, "target")
+    refused(emotion_ai("describe", "3", "--registry", str(tmp_path)), 2, "no release 3")
+    refused(emotion_ai("compile", "--environment", "moon"), 2, "'moon'", "cluster")
+    refused(emotion_ai("sample-data", str(tmp_path), "--faces", "3"), 2, "3", "20")
+    assert not list(tmp_path.glob("*.csv"))
+    text = tmp_path / "note.txt"
+    text.write_text("no picture")
+    refused(emotion_ai("predict", str(text)), 2, "note.txt", "picture")
+    refused(emotion_ai("predict", str(tmp_path / "absent.png")), 2, "absent.png")
+
+
+def test_a_server_that_is_down_ends_with_1_and_its_address(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    face = tmp_path / "face.png"
+    Image.new("L", (96, 96), 128).save(face)
+    refused(emotion_ai("predict", str(face), "--server", address), 1, address)
+    refused(emotion_ai("describe", "--registry", str(tmp_path), "--server", address), 1, address)

@@ -1,0 +1,179 @@
+"""Whole runs of the compiled DAG on this machine, one after another in one folder."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.registry.champion import read_champion
+from components.registry.releases import list_versions, read_release
+from components.registry.runs import read_records
+from components.serve.process import running_server
+
+pytestmark = pytest.mark.slow
+
+TINY = Path(__file__).with_name("tiny.yaml")
+HELD_BACK = "run for the test"
+CACHED = {
+    "ingest keypoints",
+    "ingest expressions",
+    "prepare keypoints",
+    "prepare expressions",
+    "train keypoints",
+    "train expression",
+    "combine",
+    "validate",
+}
+
+
+def emotion_ai(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline.cli", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+
+
+def run(folder: Path, *arguments: str) -> dict[str, Any]:
+    sources = ("--keypoints", "keypoints.csv", "--expressions", "expressions.csv")
+    result = emotion_ai(folder, "run", *sources, "--json", "--preset", str(TINY), *arguments)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def states(outcome: dict[str, Any]) -> dict[str, str]:
+    return {step["name"]: step["state"] for step in outcome["steps"]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run")
+    assert emotion_ai(path, "sample-data", ".", "--faces", "420").returncode == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> dict[str, Any]:
+    """A run in an empty folder; two epochs teach little, so the gate is told to let it pass."""
+    return run(folder, "--force-accept", HELD_BACK)
+
+
+def test_the_first_run_ends_with_a_release_that_answers(
+    folder: Path, first: dict[str, Any]
+) -> None:
+    assert (first["outcome"], first["release"], first["champion"]) == ("accepted", 1, 1)
+    assert set(states(first).values()) == {"done"}
+    assert [answer["model_version"] for answer in first["answers"]] == [1] * 7
+    assert all(len(answer["keypoints"]) == 15 for answer in first["answers"])
+    assert first["settings"]["training"]["expression"]["epochs"] == 2
+    release = read_release(str(folder / "registry"), 1)
+    assert release.gate.forced in (HELD_BACK, "")
+    assert release.data["expressions"].source.endswith("expressions.csv")
+    assert release.parent is None
+    page = Path(first["report"])
+    assert page.is_file()
+    reports = {path.stem for path in (page.parent / "reports").glob("*.html")}
+    assert {"evaluation", "keypoint-data", "expression-preview", "validation"} <= reports
+
+
+def test_the_same_again_is_cached_and_makes_no_new_release(
+    folder: Path, first: dict[str, Any]
+) -> None:
+    again = run(folder, "--force-accept", HELD_BACK)
+    assert {name for name, state in states(again).items() if state == "cached"} >= CACHED
+    assert again["release"] == first["release"] == 1
+    assert list_versions(str(folder / "registry")) == [1]
+
+
+def test_a_rejected_candidate_changes_nothing_and_is_recorded(
+    folder: Path, first: dict[str, Any], tmp_path: Path
+) -> None:
+    strict = tmp_path / "strict.yaml"
+    strict.write_text(TINY.read_text().replace("expression: {}", "expression: {accuracy: 0.999}"))
+    before = (folder / "registry/models.config").read_bytes()
+    outcome = run(folder, "--preset", str(strict))
+    assert outcome["outcome"] == "rejected"
+    assert any("99.9 %" in reason for reason in outcome["reasons"])
+    assert (folder / "registry/models.config").read_bytes() == before
+    assert list_versions(str(folder / "registry")) == [1]
+    records = read_records(str(folder / "registry"), outcome["run_id"])
+    assert records["reject"]["outcome"] == "rejected"
+    assert records["run"]["outcome"] == "rejected"
+    assert states(outcome)["reject candidate"] == "done"
+    assert "push" not in states(outcome)
+
+
+def test_a_crashed_step_fails_the_run_and_leaves_the_registry_alone(
+    folder: Path, first: dict[str, Any]
+) -> None:
+    broken = folder / "broken.csv"
+    header, *rows = (folder / "expressions.csv").read_text().splitlines()
+    broken.write_text("\n".join([header, *(row.replace(" ", " x", 1) for row in rows)]))
+    before = sorted(p.name for p in (folder / "registry").iterdir())
+    arguments = ("--keypoints", "keypoints.csv", "--expressions", "broken.csv")
+    result = emotion_ai(folder, "run", *arguments, "--preset", str(TINY))
+    assert result.returncode == 2
+    assert "broken.csv" in result.stderr
+    assert "pixels" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert sorted(p.name for p in (folder / "registry").iterdir()) == before
+    assert read_champion(str(folder / "registry")) == 1
+    runs = sorted((folder / "registry/runs").iterdir())
+    summary = json.loads((runs[-1] / "run.json").read_text())
+    assert summary["outcome"] == "failed"
+
+
+def test_one_changed_pixel_is_trained_on_and_the_champion_is_scored_again(
+    folder: Path, first: dict[str, Any]
+) -> None:
+    source = folder / "expressions.csv"
+    header, row, *rest = source.read_text().splitlines(keepends=True)
+    emotion, pixels, usage = row.split(",")
+    values = pixels.split(" ")
+    values[0] = str((int(values[0]) + 1) % 256)
+    source.write_text("".join([header, ",".join([emotion, " ".join(values), usage]), *rest]))
+    outcome = run(folder, "--force-accept", HELD_BACK)
+    assert states(outcome)["train expression"] == "done"
+    assert states(outcome)["train keypoints"] == "cached"
+    assert (outcome["release"], outcome["champion"]) == (2, 2)
+    assert outcome["gate"]["champion"] == 1
+    compared = [c for c in outcome["gate"]["checks"] if c["comparison"] == "champion"]
+    assert {check["name"].split("/")[0] for check in compared} == {"expression", "keypoints"}
+    assert read_release(str(folder / "registry"), 2).parent == 1
+
+
+def test_rollout_goes_back_and_forth_and_describe_says_so(
+    folder: Path, first: dict[str, Any]
+) -> None:
+    registry = str(folder / "registry")
+    versions = list_versions(registry)
+    assert versions == [1, 2]
+    face = str(sorted((folder / ".emotion-ai/faces").glob("*.png"))[0])
+    with running_server(registry, folder / "server.log") as address:
+        for version in (1, 2):
+            moved = emotion_ai(
+                folder, "rollout", str(version), "--registry", registry, "--server", address
+            )
+            assert moved.returncode == 0, moved.stderr
+            assert read_champion(registry) == version
+            asked = emotion_ai(folder, "predict", face, "--server", address)
+            assert json.loads(asked.stdout)[0]["model_version"] == version
+        described = emotion_ai(folder, "describe", "--server", address)
+        assert "* the champion" in described.stdout
+        assert "AVAILABLE" in described.stdout
+    one = emotion_ai(folder, "describe", "1")
+    assert HELD_BACK in one.stdout or "every one of" in one.stdout
+
+
+def test_no_process_is_left_behind(folder: Path, first: dict[str, Any]) -> None:
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert str(folder) not in running
+
+
+def test_a_subset_of_emotions_is_learnt_alone(folder: Path, tmp_path: Path) -> None:
+    for name in ("keypoints.csv", "expressions.csv"):
+        shutil.copy(folder / name, tmp_path / name)
+    outcome = run(tmp_path, "--emotions", "happy,sad,neutral", "--force-accept", HELD_BACK)
+    answer = outcome["answers"][0]
+    assert set(answer["probabilities"]) == {"happy", "sad", "neutral"}
