@@ -104,16 +104,10 @@ def as_json(run: LocalRun, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_gate(console: Console, gate: dict[str, Any]) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), title="The gate", title_justify="left")
-    for column in ("", "check", "compared with", "reached", "limit"):
-        table.add_column(column, justify="right" if column in ("reached", "limit") else "left")
+    console.print("\nThe gate")
     for check in gate["checks"]:
         mark = "[green]holds[/]" if check["passed"] else "[red]fails[/]"
-        value = "-" if check["value"] is None else f"{check['value']:.3f}"
-        limit = f"{check['limit']:.3f}"
-        table.add_row(mark, escape(check["name"]), check["comparison"], value, limit)
-    console.print()
-    console.print(table)
+        console.print(f"  {mark}  {escape(check['sentence'])}", highlight=False, soft_wrap=True)
 
 
 def _print_answers(console: Console, answers: list[dict[str, Any]]) -> None:

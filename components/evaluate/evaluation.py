@@ -9,8 +9,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from components import storage
 from components.errors import BadInput
 from components.evaluate import metrics
@@ -21,6 +19,7 @@ from components.evaluate.report import write_report
 from components.evaluate.results import Half
 from components.evaluate.settings import GateSettings
 from components.faces.arrays import TEST, TRAIN, Faces
+from components.settings import checked
 
 
 class Evaluation(NamedTuple):
@@ -53,7 +52,7 @@ def evaluate(
     """
     from components.networks.inference import predict_expression, predict_keypoints
 
-    settings = read_settings(gate)
+    settings = checked(GateSettings, gate, "gate")
     keypoints = _open(keypoint_faces, "keypoints")
     expressions = _open(expression_faces, "expressions")
     rival = ask_champion(registry, champion, keypoints, expressions)
@@ -72,16 +71,6 @@ def evaluate(
     _write_json(metrics_path, decision.metrics)
     _write_json(gate_report_path, decision.model_dump(mode="json"))
     return Evaluation(decision.outcome == "accepted", list(labels), matrix.tolist())
-
-
-def read_settings(gate: Mapping[str, Any]) -> GateSettings:
-    """Check settings that came as data. Raises `BadInput` naming the setting."""
-    try:
-        return GateSettings.model_validate(gate)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in ("gate", *first["loc"]))
-        raise BadInput(f"setting {place}: {first['msg']}, not {first['input']!r}") from None
 
 
 def _open(path: str, kind: str) -> Faces:

@@ -4,13 +4,12 @@ Mirror, rotation, scale and shift are one affine matrix a face, applied to the p
 keypoints. Erasing is that of Zhong et al. 2017 (https://arxiv.org/abs/1708.04896).
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from components.errors import BadInput
 from components.faces.geometry import affine_matrices, move_keypoints, swap_sides, warp
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -41,16 +40,6 @@ class AugmentationPolicy(BaseModel):
     erasing_size: Share = Field(
         0.3, description="its sides at most, as share of the image's; at least half of that"
     )
-
-
-def augmentation_policy(settings: dict[str, Any]) -> AugmentationPolicy:
-    """The policy of a settings dict. Raises `BadInput` naming the setting that cannot be."""
-    try:
-        return AugmentationPolicy(**settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(["augmentation", *map(str, first["loc"])])
-        raise BadInput(f"setting {name} = {first['input']!r}: {first['msg']}") from None
 
 
 def augment(

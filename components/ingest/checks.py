@@ -3,11 +3,9 @@
 The defaults pass FER-2013 and Kaggle's keypoint files as they are.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from components.errors import BadInput
+from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -42,13 +40,3 @@ class DataChecks(BaseModel):
 
     min_keypoints: int = Field(default=3, ge=1, le=15)
     max_rows: int = Field(default=2_000_000, ge=1)
-
-
-def read_checks(settings: dict[str, Any]) -> DataChecks:
-    """Validate settings as KFP hands them over. Raises `BadInput` naming the first wrong one."""
-    try:
-        return DataChecks.model_validate(settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"data checks: {name}: {first['msg']}") from None

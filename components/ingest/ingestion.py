@@ -21,7 +21,7 @@ from components.faces.labels import label_set_names, select_emotions
 from components.faces.source import fingerprint as fingerprint_of
 from components.faces.source import is_sample, subjects_uri
 from components.ingest import findings
-from components.ingest.checks import DataChecks, read_checks
+from components.ingest.checks import DataChecks
 from components.ingest.findings import Finding
 from components.ingest.reading import IMAGE_SIZES, Kind, Table, open_table, read_blocks
 from components.ingest.report import write_report
@@ -29,6 +29,7 @@ from components.ingest.schema import SPLITS
 from components.ingest.statistics import summarise
 from components.ingest.subjects import look_up, read_subjects
 from components.ingest.tally import Tally
+from components.settings import checked
 
 _OTHER_EMOTION = 255
 
@@ -54,7 +55,7 @@ def ingest(
     Raises `BadInput` for a source that breaks its schema beyond the tolerated share or has changed
     since it was fingerprinted, `Unavailable` where the storage fails.
     """
-    limits = read_checks(checks)
+    limits = checked(DataChecks, checks, "checks")
     info = _describe(source, fingerprint, kind, label_set, emotions)
     with _readable(source, info.kind) as address, FacesWriter(faces_path, info) as writer:
         table = open_table(address, info.kind)

@@ -38,11 +38,11 @@ def _sections(summary: dict[str, Any], release: ReleaseInfo | None) -> Iterator[
             Markup('<a href="reports/{0}.html">{0}</a>').format(name) for name in summary["reports"]
         ]
         yield Section("Reports to look at", _list(links))
-    for record in summary["steps"].values():
-        # A rejection is the report itself; a release carries the gate's.
-        checks = record.get("gate", record).get("checks")
-        if checks:
-            yield Section("What was checked", _checks(checks))
+    gate, rejection = (summary["steps"].get(name, {}).get("checks") for name in ("gate", "reject"))
+    if gate:
+        yield Section("What the gate checked", _checks(gate))
+    if rejection and rejection != gate:
+        yield Section("What validation checked", _checks(rejection))
     if release is not None:
         yield Section(f"Release {release.version}", _release(release))
     if summary["steps"]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from components.errors import BadInput
 from components.faces.arrays import TRAIN, UNASSIGNED, Faces, FacesInfo, FacesWriter, Rows
-from components.faces.augmentation import augmentation_policy
+from components.faces.augmentation import AugmentationPolicy
 from components.faces.keypoints import NAMES
 from components.prepare.preview import write_preview
 from components.prepare.splitting import (
@@ -17,6 +17,7 @@ from components.prepare.splitting import (
     assign_splits,
     content_hashes,
 )
+from components.settings import checked
 
 # Rows of pixels held in memory at once.
 _BATCH = 4096
@@ -58,7 +59,7 @@ def prepare(
         BadInput: an augmentation setting is wrong, a split is empty, or an emotion (a keypoint)
             is missing from a split.
     """
-    policy = augmentation_policy(augmentation)
+    policy = checked(AugmentationPolicy, augmentation, "augmentation")
     faces = Faces(faces_path)
     if not len(faces):
         raise BadInput(f"{faces.info.source}: no row is left to prepare; see the data report")

@@ -5,6 +5,8 @@ The file is TensorFlow Serving's own model_config_file, protobuf text of
 (https://www.tensorflow.org/tfx/serving/serving_config#model_server_configuration).
 """
 
+from typing import Any
+
 from google.protobuf import text_format
 
 from components import storage
@@ -15,20 +17,30 @@ CONFIG_NAME = "models.config"
 _LIMIT_BYTES = 64 << 10
 
 
+def read_config(registry: str) -> Any | None:
+    """`<registry>/models.config` as a `ModelServerConfig`; None where there is no such file.
+
+    Raises `BadInput` for a file that is not one.
+    """
+    uri = storage.join(registry, CONFIG_NAME)
+    try:
+        text = storage.read_bytes(uri, _LIMIT_BYTES)
+        return text_format.Parse(text.decode(), ModelServerConfig())
+    except storage.Missing:
+        return None
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise BadInput(f"{uri}: not a TensorFlow Serving model configuration: {error}") from None
+
+
 def read_champion(registry: str) -> int | None:
     """The version that answers, or None before the first rollout.
 
     Raises `BadInput` for a `models.config` that does not name exactly one version of the model.
     """
-    uri = storage.join(registry, CONFIG_NAME)
-    try:
-        text = storage.read_bytes(uri, _LIMIT_BYTES)
-    except storage.Missing:
+    config = read_config(registry)
+    if config is None:
         return None
-    try:
-        config = text_format.Parse(text.decode(), ModelServerConfig())
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise BadInput(f"{uri}: not a TensorFlow Serving model configuration: {error}") from None
+    uri = storage.join(registry, CONFIG_NAME)
     models = [model for model in config.model_config_list.config if model.name == MODEL_NAME]
     versions = [v for model in models for v in model.model_version_policy.specific.versions]
     if len(versions) != 1:

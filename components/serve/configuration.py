@@ -3,14 +3,10 @@
 import re
 from typing import Any, NamedTuple
 
-from google.protobuf import text_format
-
 from components import storage
 from components.errors import BadInput
-from components.predict.messages import ModelServerConfig
+from components.registry.champion import CONFIG_NAME, read_config
 
-CONFIG_NAME = "models.config"
-_LIMIT_BYTES = 1024 * 1024
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -29,18 +25,11 @@ def read_plans(registry: str) -> list[ModelPlan] | None:
     Raises `BadInput` for a file that cannot be understood and `Unavailable` where the registry
     cannot be read.
     """
-    uri = storage.join(registry, CONFIG_NAME)
+    config = read_config(registry)
     try:
-        text = storage.read_bytes(uri, _LIMIT_BYTES)
-    except storage.Missing:
-        return None
-    try:
-        config = text_format.Parse(text.decode(), ModelServerConfig())
-        return plans_of(config)
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise BadInput(f"{uri}: not a ModelServerConfig: {error}") from None
+        return None if config is None else plans_of(config)
     except BadInput as error:
-        raise BadInput(f"{uri}: {error}") from None
+        raise BadInput(f"{storage.join(registry, CONFIG_NAME)}: {error}") from None
 
 
 def plans_of(config: Any) -> list[ModelPlan]:

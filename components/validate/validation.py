@@ -11,14 +11,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from components import storage
 from components.errors import BadInput, Unavailable
 from components.predict.client import Client
 from components.registry.champion import write_champion
 from components.registry.warmup import write_golden
 from components.serve.process import running_server
+from components.settings import checked
 from components.validate.checks import (
     Check,
     answers_check,
@@ -50,7 +49,7 @@ def validate(
     warm-up file is empty where the verdict is False. Raises `BadInput` for golden answers or
     limits that are not in order, `Unavailable` where no server could be started at all.
     """
-    bounds = _limits(limits)
+    bounds = checked(ValidationLimits, limits, "validation")
     expected = read_golden_answers(golden)
     with tempfile.TemporaryDirectory(prefix="validate-") as scratch:
         log = Path(scratch) / "server.log"
@@ -65,15 +64,6 @@ def validate(
     storage.write_bytes(verdict_path, json.dumps(_verdict(accepted, checks), indent=1).encode())
     write_report(report_path, accepted, checks, expected, log_tail)
     return accepted
-
-
-def _limits(limits: dict[str, Any]) -> ValidationLimits:
-    try:
-        return ValidationLimits.model_validate(limits)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise BadInput(f"settings validate.{name}: {first['msg']}") from None
 
 
 def _examine(

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from components.errors import BadInput
-from components.evaluate.evaluation import read_settings
 from components.evaluate.gate import GateReport, GateSettings, PairScores, Question, decide
 from components.faces.keypoints import NAMES
+from components.settings import checked
 
 EMOTIONS = ("angry", "happy", "sad")
 GOOD = {
@@ -36,8 +36,12 @@ def question(champion: dict[str, float] | None = None, **changed: float) -> Ques
     return Question(PairScores(scores, EMOTIONS), BASELINES, SPLITS, rival)
 
 
+def checked_gate(settings: dict) -> GateSettings:
+    return checked(GateSettings, settings, "gate")
+
+
 def judge(settings: dict, asked: Question, force: str = "") -> GateReport:
-    return decide(read_settings(settings), asked, force)
+    return decide(checked_gate(settings), asked, force)
 
 
 def test_a_first_run_is_decided_by_floors_and_baselines() -> None:
@@ -218,7 +222,7 @@ def test_force_is_recorded_where_it_was_needed() -> None:
     ("settings", "place"),
     [
         ({"expression": {"accuracy": 50}}, "gate.expression.accuracy"),
-        ({"expression": {"acuracy": 0.5}}, "gate.expression.acuracy"),
+        ({"expression": {"acuracy": 0.5}}, "gate.expression.acuracy is unknown"),
         ({"expression": {"recall": {"bored": 0.5}}}, "'bored' is not an emotion"),
         ({"keypoints": {"rmse_px": 0}}, "gate.keypoints.rmse_px"),
         ({"keypoints": {"rmse_px": float("inf")}}, "gate.keypoints.rmse_px"),
@@ -229,11 +233,11 @@ def test_force_is_recorded_where_it_was_needed() -> None:
 )
 def test_settings_that_make_no_sense_are_named(settings: dict, place: str) -> None:
     with pytest.raises(BadInput, match=place.replace(".", r"\.")):
-        read_settings(settings)
+        checked_gate(settings)
 
 
 def test_settings_cannot_change_and_survive_json() -> None:
-    settings = read_settings({"expression": {"accuracy": 1, "recall": {"happy": 0.5}}})
+    settings = checked_gate({"expression": {"accuracy": 1, "recall": {"happy": 0.5}}})
     with pytest.raises(ValidationError):
         settings.expression.accuracy = 0.0
     assert GateSettings.model_validate_json(settings.model_dump_json()) == settings

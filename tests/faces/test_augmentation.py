@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import BadInput
-from components.faces.augmentation import AugmentationPolicy, augment, augmentation_policy
+from components.faces.augmentation import AugmentationPolicy, augment
 from components.faces.keypoints import NAMES
 from components.sample.drawing import draw_faces
+from components.settings import checked
 
 NOTHING = {
     "mirror": 0, "rotation": 0, "scale": 0, "shift": 0,
@@ -21,8 +22,12 @@ def drawn():
     return next(iter(draw_faces(40, seed=5)))
 
 
+def checked_policy(settings: dict) -> AugmentationPolicy:
+    return checked(AugmentationPolicy, settings, "augmentation")
+
+
 def only(**amounts: float) -> AugmentationPolicy:
-    return augmentation_policy(NOTHING | amounts)
+    return checked_policy(NOTHING | amounts)
 
 
 def test_a_policy_of_nothing_changes_nothing(drawn):
@@ -101,17 +106,17 @@ def test_one_setting_leaves_the_draws_of_the_others_alone(drawn):
     [
         ({"mirror": 1.5}, "augmentation.mirror = 1.5"),
         ({"rotation": -1}, "augmentation.rotation = -1"),
-        ({"flip": 0.5}, "augmentation.flip = 0.5"),
+        ({"flip": 0.5}, "augmentation.flip is unknown"),
         ({"scale": "much"}, "augmentation.scale = 'much'"),
         ({"shift": float("nan")}, "augmentation.shift = nan"),
     ],
 )
 def test_a_wrong_setting_is_named(settings, named):
     with pytest.raises(BadInput, match=named):
-        augmentation_policy(settings)
+        checked_policy(settings)
 
 
 def test_a_policy_survives_its_way_through_faces_json():
     policy = AugmentationPolicy(rotation=7, erasing=0.2)
-    assert augmentation_policy(policy.model_dump()) == policy
+    assert checked_policy(policy.model_dump()) == policy
     assert all(type(value) is float for value in policy.model_dump().values())

@@ -260,9 +260,9 @@ def test_settings_come_with_floats_for_ints(tmp_path: Path, outputs: Outputs) ->
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"checks": {"pixel_cuont": 0.1}}, "data checks: pixel_cuont: "),
-        ({"checks": {"pixel_count": 1.5}}, "data checks: pixel_count: "),
-        ({"checks": {"max_rows": 2.5}}, "data checks: max_rows: "),
+        ({"checks": {"pixel_cuont": 0.1}}, "setting checks.pixel_cuont is unknown"),
+        ({"checks": {"pixel_count": 1.5}}, "setting checks.pixel_count = "),
+        ({"checks": {"max_rows": 2.5}}, "setting checks.max_rows = "),
         ({"kind": "faces"}, "kind 'faces' is unknown"),
         ({"label_set": "fer8"}, "label set 'fer8' is unknown"),
         ({"emotions": "happy,glad"}, "'glad' is not in label set fer7"),
