@@ -1,6 +1,8 @@
 """What a person reads of a local run: progress while it works, a short account at its end."""
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +74,13 @@ def print_account(console: Console, run: LocalRun) -> None:
 
 def commands(run: LocalRun) -> list[str]:
     """The two commands that serve the registry and ask the server about the same faces."""
+    # `make run` has no environment activated: name the command by its path then.
+    command = "emotion-ai" if shutil.which("emotion-ai") else shlex.quote(_short(sys.argv[0]))
     registry = shlex.quote(_short(run.registry))
     faces = shlex.quote(str(run.faces[0].parent)) + "/*.png"
     return [
-        f"emotion-ai serve --registry {registry} --port 8500",
-        f"emotion-ai predict {faces} --server 127.0.0.1:8500 --format table",
+        f"{command} serve --registry {registry} --port 8500",
+        f"{command} predict {faces} --server 127.0.0.1:8500 --format table",
     ]
 
 

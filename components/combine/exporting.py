@@ -16,7 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from components.combine.graph import FaceModel
-from components.errors import BadInput
+from components.errors import Unavailable
 from components.faces.arrays import FacesInfo
 from components.faces.keypoints import FRAME
 from components.networks.inference import DATA_FILE, load_network
@@ -72,7 +72,7 @@ def _check_parity(
     for name, expected in (("keypoints", points), ("emotion_probabilities", probabilities)):
         difference = float(np.abs(answers[name] - expected).max())
         if not difference <= TOLERANCE:
-            raise BadInput(
+            raise Unavailable(
                 f"combine: {name} of the SavedModel differ from the network's by {difference:.2g}; "
                 f"expected at most {TOLERANCE:.0e}"
             )
