@@ -173,6 +173,12 @@ def main() -> None:
     except (BadInput, Unavailable) as failure:
         sys.stderr.write(f"emotion-ai: {failure}\n")
         sys.exit(failure.exit_code)
+    except ModuleNotFoundError as missing:
+        sys.stderr.write(
+            f"emotion-ai: package {missing.name} is not installed: the client alone is; install "
+            "emotion-ai[pipeline] for this command\n"
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("emotion-ai: interrupted\n")
         sys.exit(128 + signal.SIGINT)

@@ -1,13 +1,13 @@
 """A registry described for a person: a line a release, or all about one."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-# The numbers that stand in a release's line, where its record has them.
-_HEADLINES = (("accuracy", "accuracy", "{:.1%}"), ("rmse_px", "RMSE px", "{:.2f}"))
+# The numbers shown of every release, for each split.
+_HEADLINES = (("accuracy", "accuracy", "{:.1%}"), ("rmse_px", "RMSE", "{:.2f} px"))
 
 
 def print_description(console: Console, facts: dict[str, Any]) -> None:
@@ -35,40 +35,35 @@ def _print_serving(console: Console, serving: dict[str, Any]) -> None:
 
 
 def _print_releases(console: Console, releases: list[dict[str, Any]]) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("release", "created", "run", "test split", "trained on", ""):
-        table.add_column(column)
     for release in reversed(releases):
-        name = f"{release['version']}{' *' if release['is_champion'] else ''}"
-        if "error" in release:
-            table.add_row(name, "", "", "", "", f"[red]{escape(release['error'])}[/]")
-            continue
-        sources = dict.fromkeys(escape(data["source"]) for data in release["data"].values())
-        forced = f"forced: {escape(release['gate']['forced'])}" if release["gate"]["forced"] else ""
-        table.add_row(
-            name,
-            release["created"],
-            release["run_id"],
-            ", ".join(_headlines(release["metrics"])),
-            ", ".join(sources),
-            forced,
-        )
-    console.print(table)
-    console.print("* the champion: what servers answer with", highlight=False)
+        star = " *" if release["is_champion"] else ""
+        console.print(f"\n[bold]Release {release['version']}{star}[/]", highlight=False)
+        for name, value in _lines(release):
+            console.print(f"  {name:<13}{escape(value)}", highlight=False, soft_wrap=True)
+    console.print("\n* the champion: what servers answer with", highlight=False)
 
 
-def _headlines(metrics: dict[str, Any]) -> list[str]:
-    shown = []
+def _lines(release: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if "error" in release:
+        yield "damaged", release["error"]
+        return
+    yield "published", f"{release['created']} by run {release['run_id']}"
+    for half, data in release["data"].items():
+        yield half, f"{data['rows']:,} faces of {data['source']}"
     for score, title, form in _HEADLINES:
-        # Metrics are <half>/<split>/<score>, splits in their order: the test split is the last.
-        values = [value for name, value in metrics.items() if name.split("/")[-1] == score]
-        if values and values[-1] is not None:
-            shown.append(f"{title} {form.format(values[-1])}")
-    return shown
+        # Metrics are named <half>/<split>/<score>.
+        parts = {tuple(name.split("/")): value for name, value in release["metrics"].items()}
+        values = [
+            f"{key[1]} {form.format(value)}"
+            for key, value in parts.items()
+            if key[2:] == (score,) and value is not None
+        ]
+        yield title, ", ".join(values)
+    gate = release["gate"]
+    yield "accepted", f"by force: {gate['forced']}" if gate["forced"] else gate["reasons"][0]
 
 
 def _print_release(console: Console, release: dict[str, Any]) -> None:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     champion = " (champion)" if release["is_champion"] else ""
     rows: list[tuple[str, Any]] = [
         ("release", f"{release['version']}{champion}"),
@@ -86,6 +81,8 @@ def _print_release(console: Console, release: dict[str, Any]) -> None:
     rows += [(name, f"{v:.4f}") for name, v in release["metrics"].items() if v is not None]
     rows += [("package", f"{name} {v}") for name, v in release["packages"].items()]
     rows.append(("files", len(release["files"])))
+    width = max(len(name) for name, _ in rows) + 2
     for name, value in rows:
-        table.add_row(f"[bold]{name}[/]", escape(str(value)))
-    console.print(table)
+        console.print(
+            f"[bold]{name:<{width}}[/]{escape(str(value))}", highlight=False, soft_wrap=True
+        )

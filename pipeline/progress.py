@@ -44,6 +44,7 @@ class Watch:
 
     def hear(self, message: str) -> None:
         """Take one message of the runner."""
+        self.log.write(message + "\n")
         if match := _EXECUTING.match(message):
             self._started = time.monotonic()
             self._change(Step(self.names.get(match[1], match[1])))
@@ -88,12 +89,15 @@ def followed(watch: Watch) -> Iterator[None]:
     class Heard(logging.Filter):
         def filter(self, record: logging.LogRecord) -> bool:
             watch.hear(record.getMessage())
-            return True
+            return False
 
     heard, printed = Heard(), builtins.print
     root = logging.getLogger()
-    # A filter, because the runner replaces the root logger's handlers.
+    level = root.level
+    # A filter, because the runner replaces the root logger's handlers. The level, because it tells
+    # of a cache hit outside of its own logging context.
     root.addFilter(heard)
+    root.setLevel(logging.INFO)
     try:
         with contextlib.redirect_stdout(_Lines(watch.read)), warnings.catch_warnings():
             # That resources and display names mean nothing locally is known.
@@ -101,6 +105,7 @@ def followed(watch: Watch) -> Iterator[None]:
             yield
     finally:
         root.removeFilter(heard)
+        root.setLevel(level)
         builtins.print = printed
         sys.stdout.flush()
 

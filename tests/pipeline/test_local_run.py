@@ -1,7 +1,6 @@
 """Whole runs of the compiled DAG on this machine, one after another in one folder."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -171,9 +170,11 @@ def test_no_process_is_left_behind(folder: Path, first: dict[str, Any]) -> None:
     assert str(folder) not in running
 
 
-def test_a_subset_of_emotions_is_learnt_alone(folder: Path, tmp_path: Path) -> None:
-    for name in ("keypoints.csv", "expressions.csv"):
-        shutil.copy(folder / name, tmp_path / name)
-    outcome = run(tmp_path, "--emotions", "happy,sad,neutral", "--force-accept", HELD_BACK)
-    answer = outcome["answers"][0]
-    assert set(answer["probabilities"]) == {"happy", "sad", "neutral"}
+def test_a_subset_of_emotions_is_learnt_and_compared_in_keypoints_alone(
+    folder: Path, first: dict[str, Any]
+) -> None:
+    outcome = run(folder, "--emotions", "happy,sad,neutral", "--force-accept", HELD_BACK)
+    assert states(outcome)["train keypoints"] == "cached"
+    assert set(outcome["answers"][0]["probabilities"]) == {"happy", "sad", "neutral"}
+    compared = [c for c in outcome["gate"]["checks"] if c["comparison"] == "champion"]
+    assert {check["name"].split("/")[0] for check in compared} == {"keypoints"}
