@@ -152,12 +152,14 @@ def walk(uri: str) -> Iterator[Entry]:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(f"{name}/")
                     continue
-                if entry.is_symlink() and not Path(os.path.realpath(entry)).is_relative_to(root):
+                if entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(
+                    root
+                ):
                     raise BadInput(
                         f"{uri}: {name} is a link that leads out of the folder; put the file "
                         "itself there"
                     )
-                if not entry.is_file():
+                if not Path(entry.path).is_file():
                     raise BadInput(f"{uri}: {name} is neither a file nor a link to one")
                 yield Entry(name, "")
 
