@@ -80,6 +80,7 @@ def order_pictures(source: str, names: Iterable[str], emotions: Collection[str])
                 f"{', '.join(sorted(emotions))}"
             ) from None
         found.append(name)
+        _check_text(source, name)
         if place is not None:
             split_folders.setdefault(place.split_folder, name)
     if not split_folders:
@@ -91,6 +92,13 @@ def order_pictures(source: str, names: Iterable[str], emotions: Collection[str])
             "folders such as happy alone"
         )
     return sorted(found)
+
+
+def _check_text(source: str, name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"{source}: file name {name!r} is not UTF-8; rename it") from None
 
 
 def name_splits(names: Iterable[str], emotions: Collection[str]) -> tuple[str, str, str]:

@@ -22,7 +22,7 @@ from components.ingest.records import Record, read_records
 
 Kind = Literal["keypoints", "expressions"]
 IMAGE_SIZES: dict[str, int] = {"keypoints": 96, "expressions": 48}
-BLOCK_ROWS = 2048
+BLOCK_ROWS = 1024
 
 _IMAGE_COLUMNS = {"keypoints": "image", "expressions": "pixels"}
 _TARGET_COLUMNS: dict[str, tuple[str, ...]] = {"keypoints": COLUMNS, "expressions": ("emotion",)}

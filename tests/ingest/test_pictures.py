@@ -263,6 +263,17 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path, file: str | None) 
             read()
 
 
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "fer")
+    (tmp_path / "fer/test/sad" / os.fsdecode(b"\xff.png")).write_bytes(b"")
+    for read in (
+        lambda: run_ingest(tmp_path / "fer", tmp_path / "out"),
+        lambda: fingerprint(str(tmp_path / "fer")),
+    ):
+        with pytest.raises(BadInput, match=r"'test/sad/.udcff\.png' is not UTF-8; rename it"):
+            read()
+
+
 def test_links_stay_within_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "fer"
     write_pictures(folder)
