@@ -8,8 +8,10 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
@@ -73,9 +75,9 @@ def read_pictures(pictures: Pictures, checks: DataChecks) -> Iterator[Block]:
             f"{pictures.source}: more than {checks.max_rows} files; raise max_rows in the data "
             "checks to read it"
         )
-    with ThreadPoolExecutor(pictures.readers) as readers:
-        for start in range(0, len(pictures.names), BLOCK_ROWS):
-            yield _read_block(pictures, start, readers)
+    contents = _read_ahead(pictures)
+    for start in range(0, len(pictures.names), BLOCK_ROWS):
+        yield _read_block(pictures, start, contents)
 
 
 def first_of_each_emotion(pictures: Pictures) -> Pictures:
@@ -88,7 +90,23 @@ def first_of_each_emotion(pictures: Pictures) -> Pictures:
     return pictures._replace(names=list(first.values()))
 
 
-def _read_block(pictures: Pictures, start: int, readers: ThreadPoolExecutor) -> Block:
+def _read_ahead(pictures: Pictures) -> Iterator[Callable[[], bytes]]:
+    """For each file in order what gives its content; `readers` of them are in memory at once."""
+    if pictures.readers == 1:
+        # Handing a local file to a thread takes longer than reading it.
+        for name in pictures.names:
+            yield partial(pictures.read, name)
+        return
+    with ThreadPoolExecutor(pictures.readers) as readers:
+        ahead: deque[Callable[[], bytes]] = deque()
+        for name in pictures.names:
+            ahead.append(readers.submit(pictures.read, name).result)
+            if len(ahead) == pictures.readers:
+                yield ahead.popleft()
+        yield from ahead
+
+
+def _read_block(pictures: Pictures, start: int, contents: Iterator[Callable[[], bytes]]) -> Block:
     labels = label_set_names(pictures.label_set)
     names = pictures.names[start : start + BLOCK_ROWS]
     size = IMAGE_SIZES["expressions"]
@@ -96,21 +114,17 @@ def _read_block(pictures: Pictures, start: int, readers: ThreadPoolExecutor) -> 
     codes = np.zeros(len(names), dtype=np.uint8)
     splits = np.zeros(len(names), dtype=np.uint8)
     bad = {}
-    # As many at once as there are readers: each may hold a file of the largest size.
-    for first in range(0, len(names), pictures.readers):
-        some = range(first, min(len(names), first + pictures.readers))
-        reading = [readers.submit(pictures.read, names[k]) for k in some]
-        for k, content in zip(some, reading, strict=True):
-            try:
-                place = place_of(names[k], labels)
-                if place is None:
-                    raise NoPicture("in no emotion's folder")
-                images[k], _ = read_picture(content.result(), size, formats())
-            except NoPicture as error:
-                bad[k] = BadRow(start + k, 0, "", "malformed_row", str(error), names[k])
-            else:
-                codes[k] = labels.index(place.emotion)
-                splits[k] = place.split
+    for k, (name, content) in enumerate(zip(names, contents, strict=False)):
+        try:
+            place = place_of(name, labels)
+            if place is None:
+                raise NoPicture("in no emotion's folder")
+            images[k], _ = read_picture(content(), size, formats())
+        except NoPicture as error:
+            bad[k] = BadRow(start + k, 0, "", "malformed_row", str(error), name)
+        else:
+            codes[k] = labels.index(place.emotion)
+            splits[k] = place.split
     good = np.array([k for k in range(len(names)) if k not in bad], dtype=np.int64)
     subjects = np.full(len(good), -1, dtype=np.int64)
     rows = Rows(images[good], codes[good], splits[good], start + good, subjects)

@@ -333,6 +333,15 @@ def test_people_are_named_by_the_file_beside_the_folder(tmp_path: Path) -> None:
     assert faces.column("subject").tolist() == [4, *[-1] * 12, 4]
 
 
+@pytest.mark.parametrize("where", ["gs://no-such-bucket/fer", "gs://faces/nowhere/fer/"])
+def test_what_is_not_in_cloud_storage_is_named(
+    tmp_path: Path, cloud_storage: str, where: str
+) -> None:
+    for read in (lambda: run_ingest(where, tmp_path / "out"), lambda: fingerprint(where)):
+        with pytest.raises(BadInput, match=f"^{where}: no such object"):
+            read()
+
+
 def test_pictures_are_no_keypoints(tmp_path: Path) -> None:
     write_pictures(tmp_path / "fer")
     for source in (tmp_path / "fer", zip_folder(tmp_path / "fer", tmp_path / "fer.zip")):
