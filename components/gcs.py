@@ -4,6 +4,7 @@ Credentials are the environment's own (Application Default Credentials); where
 STORAGE_EMULATOR_HOST is set, the client library talks to that address without any.
 """
 
+import base64
 import contextlib
 import functools
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from components.errors import BadInput, Unavailable
-from components.storage import Missing
+from components.storage import Entry, Missing
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
@@ -88,6 +89,29 @@ def list_names(uri: str) -> list[str]:
         listing = _blobs(bucket, prefix, delimiter="/")
         names = {blob.name for blob in listing} | set(listing.prefixes)
         return sorted({name[len(prefix) :].rstrip("/") for name in names} - {""})
+
+
+def is_folder(uri: str) -> bool:
+    """Whether there are objects below this name and none of this name."""
+    with failures(uri):
+        bucket, name = _split(uri)
+        if name and bucket.blob(name).exists(timeout=_TIMEOUT_SECONDS, retry=_retry()):
+            return False
+        return any(True for _ in _blobs(bucket, _folder(name), max_results=1))
+
+
+def walk(uri: str) -> Iterator[Entry]:
+    """Every object below a name, with the MD5 that Cloud Storage keeps (composed ones have none).
+
+    Hidden ones (`.name`) and the empty objects that stand for folders are left out.
+    """
+    with failures(uri):
+        bucket, name = _split(uri)
+        prefix = _folder(name)
+        for blob in _blobs(bucket, prefix):
+            below = blob.name[len(prefix) :]
+            if below and not below.endswith("/") and not f"/{below}".count("/."):
+                yield Entry(below, base64.b64decode(blob.md5_hash or "").hex())
 
 
 def open_binary(uri: str) -> BinaryIO:

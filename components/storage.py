@@ -12,8 +12,8 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
-from urllib.parse import unquote
+from typing import BinaryIO, NamedTuple
+from urllib.parse import quote, unquote
 
 from components.errors import BadInput, Unavailable
 
@@ -22,6 +22,13 @@ _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
 class Missing(BadInput):
     """There is nothing at this address."""
+
+
+class Entry(NamedTuple):
+    """A file below a folder: its name from there, and its MD5 (hexadecimal), "" if not known."""
+
+    name: str
+    md5: str
 
 
 def is_remote(uri: str) -> bool:
@@ -45,6 +52,8 @@ def local_path(uri: str) -> Path:
 
 def join(uri: str, *names: str) -> str:
     """The URI of a name below another one."""
+    if uri.startswith("file://"):
+        names = tuple(quote(name) for name in names)
     return "/".join([uri.rstrip("/"), *names])
 
 
@@ -110,6 +119,51 @@ def list_names(uri: str) -> list[str]:
         return []
 
 
+def is_folder(uri: str) -> bool:
+    """Whether there is a folder at this address: in Cloud Storage, a prefix that is no object."""
+    if is_remote(uri):
+        from components import gcs
+
+        return gcs.is_folder(uri)
+    with failures(uri):
+        return local_path(uri).is_dir()
+
+
+def walk(uri: str) -> Iterator[Entry]:
+    """Every file below a folder, in no order; hidden ones (`.name`) are left out.
+
+    Raises `BadInput` for what is no file: a link that leads out of the folder, to a folder or
+    nowhere, a pipe, a device.
+    """
+    if is_remote(uri):
+        from components import gcs
+
+        yield from gcs.walk(uri)
+        return
+    with failures(uri):
+        root = os.path.realpath(local_path(uri))
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            with os.scandir(Path(root, folder)) as entries:
+                visible = [entry for entry in entries if not entry.name.startswith(".")]
+            for entry in visible:
+                name = f"{folder}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{name}/")
+                    continue
+                if entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(
+                    root
+                ):
+                    raise BadInput(
+                        f"{uri}: {name} is a link that leads out of the folder; put the file "
+                        "itself there"
+                    )
+                if not Path(entry.path).is_file():
+                    raise BadInput(f"{uri}: {name} is neither a file nor a link to one")
+                yield Entry(name, "")
+
+
 def open_binary(uri: str) -> BinaryIO:
     """The file opened for reading, seekable; a remote one is streamed in chunks.
 
@@ -127,6 +181,15 @@ def sha256(uri: str) -> str:
     """The hexadecimal SHA-256 of a file's content, read in chunks."""
     with open_binary(uri) as file, failures(uri):
         digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+
+def md5(uri: str) -> str:
+    """The hexadecimal MD5 of a file's content, by which Cloud Storage too knows its objects."""
+    with open_binary(uri) as file, failures(uri):
+        digest = hashlib.md5(usedforsecurity=False)
         while chunk := file.read(1 << 20):
             digest.update(chunk)
         return digest.hexdigest()

@@ -17,7 +17,7 @@ def save_faces(source: str, label_set: str, folder: Path) -> list[Path]:
 
     A file is named after its emotion in the source, so that the answer can be held against it.
     """
-    images, codes = _first_faces(source, len(label_set_names(label_set)))
+    images, codes = _first_faces(source, label_set)
     names = label_set_names(label_set)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -30,14 +30,20 @@ def save_faces(source: str, label_set: str, folder: Path) -> list[Path]:
     return paths
 
 
-def _first_faces(source: str, emotions: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _first_faces(source: str, label_set: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     if source.startswith("sample://"):
         from components.sample.drawing import draw_faces
         from components.sample.uri import parse_sample_uri
 
         drawn = next(draw_faces(*parse_sample_uri(source)))
         return drawn.images, drawn.emotions
+    from components.ingest.pictures import first_of_each_emotion, open_pictures, read_pictures
     from components.ingest.reading import open_table, read_blocks
 
-    block = next(read_blocks(open_table(source, "expressions"), emotions, DataChecks()))
+    with open_pictures(source, "expressions", label_set) as pictures:
+        if pictures is None:
+            table = open_table(source, "expressions")
+            block = next(read_blocks(table, len(label_set_names(label_set)), DataChecks()))
+        else:
+            block = next(read_pictures(first_of_each_emotion(pictures), DataChecks()))
     return block.rows.images, block.rows.targets

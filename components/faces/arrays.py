@@ -11,13 +11,15 @@ Layout (schema version 1), shard numbers from 00000, at most 65,536 rows a shard
 """
 
 import hashlib
+import itertools
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedRandom
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,18 +120,44 @@ class Faces:
         if len(index) and not 0 <= index.min() <= index.max() < len(self):
             raise IndexError(f"{self.path}: position out of range of {len(self)} rows")
         parts, order = [], []
-        for number, shard in enumerate(self._shards):
+        for number in range(len(self._shards)):
             here = np.flatnonzero(index // SHARD_ROWS == number)
             if len(here):
                 # Reading in file order keeps the disk sequential.
                 here = here[np.argsort(index[here], kind="stable")]
-                parts.append(shard.take(index[here] - number * SHARD_ROWS))
+                parts.append(self._copy(number, index[here] - number * SHARD_ROWS))
                 order.append(here)
         if not parts:
             return self._shards[0].take(index)
         back = np.argsort(np.concatenate(order), kind="stable")
         whole = Rows(*(np.concatenate([getattr(p, name) for p in parts]) for name in ARRAYS))
         return whole.take(back)
+
+    def _copy(self, number: int, index: NDArray[np.int64]) -> Rows:
+        shard = self._shards[number]
+        columns = [np.asarray(getattr(shard, name)[index]) for name in ARRAYS[1:]]
+        return Rows(self._read_images(number, index), *columns)
+
+    def _read_images(self, number: int, index: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Images at ascending positions of a shard.
+
+        Read, not copied out of the mapping: a process keeps the pages that it has touched there,
+        and few faces here and there touch nearly all of them.
+        """
+        mapped = cast(np.memmap, self._shards[number].images)
+        images = np.empty((len(index), *mapped.shape[1:]), dtype=np.uint8)
+        size = mapped.strides[0]
+        runs = np.flatnonzero(np.diff(index, prepend=-2) != 1)
+        places = (mapped.offset + size * index[runs]).tolist()
+        with (
+            open(self.path / f"images-{number:05d}.npy", "rb", buffering=0) as file,
+            images.data.cast("B") as data,
+        ):
+            bounds = itertools.pairwise([*(size * runs).tolist(), len(data)])
+            for place, (start, stop) in zip(places, bounds, strict=True):
+                if os.preadv(file.fileno(), [data[start:stop]], place) != stop - start:
+                    raise BadInput(f"{file.name}: shorter than its header says; make it anew")
+        return images
 
     def positions(self, split: int) -> NDArray[np.int64]:
         """Positions of a split's rows, ascending."""

@@ -15,7 +15,7 @@ from components.ingest.reading import Kind
 from components.ingest.tally import Tally
 
 _ROW_CHECKS = {
-    "malformed_row": "wrong number of fields, unknown usage or subject",
+    "malformed_row": "no picture, wrong number of fields, unknown usage or subject",
     "pixel_count": "wrong number of pixels",
     "pixel_value": "pixel outside 0-255 or not a number",
     "unknown_label": "unknown emotion code",
@@ -48,6 +48,8 @@ class Finding:
     note: str = ""
     # The first data rows concerned, counted from 0.
     rows: list[int] = field(default_factory=list)
+    # Their pictures, where the source consists of such.
+    files: list[str] = field(default_factory=list)
 
 
 def ledger_lines(rows: Rows) -> pd.DataFrame:
@@ -120,30 +122,25 @@ def set_findings(ledger: pd.DataFrame, checks: DataChecks) -> list[Finding]:
     ]
 
 
-def label_findings(
-    codes: NDArray[np.int64], faces: dict[str, int], label_set: str, checks: DataChecks
-) -> list[Finding]:
-    """Checks on the rows by code of the label set and on the faces kept by emotion."""
-    found = []
-    if label_set == "fer7":
-        upper = int(codes[5:].sum())
-        share = upper / max(1, int(codes.sum()))
-        found.append(
-            Finding(
-                "course5_as_fer7",
-                "rows with the codes 5 and 6, which a course5 source lacks",
-                upper,
-                share,
-                checks.course5_as_fer7,
-                "at least",
-                "stop" if share < checks.course5_as_fer7 else "ok",
-                "" if share >= checks.course5_as_fer7 else "read it with --label-set course5",
-            )
-        )
-    return [*found, _balance(faces, checks)]
+def course5_finding(codes: NDArray[np.int64], checks: DataChecks) -> Finding:
+    """Whether the rows by code look like those of a course5 source given as fer7."""
+    upper = int(codes[5:].sum())
+    share = upper / max(1, int(codes.sum()))
+    low = share < checks.course5_as_fer7
+    return Finding(
+        "course5_as_fer7",
+        "rows with the codes 5 and 6, which a course5 source lacks",
+        upper,
+        share,
+        checks.course5_as_fer7,
+        "at least",
+        "stop" if low else "ok",
+        "read it with --label-set course5" if low else "",
+    )
 
 
-def _balance(faces: dict[str, int], checks: DataChecks) -> Finding:
+def balance_finding(faces: dict[str, int], checks: DataChecks) -> Finding:
+    """The rarest emotion against the commonest, by faces kept."""
     rarest = min(faces, key=lambda label: faces[label])
     commonest = max(faces, key=lambda label: faces[label])
     ratio = faces[rarest] / max(1, faces[commonest])

@@ -1,14 +1,13 @@
 """Read a source of faces, check it, and write the faces artifact and the data report.
 
-Reads a CSV of faces (local, gs:// or drawn) and its NAME.subjects.csv; writes a faces artifact, an
-HTML report and its statistics as JSON. Fails, after writing the report, when more rows break a
-check than its share in `DataChecks` tolerates; up to that share they are left out and listed.
+Reads faces (a CSV or pictures, local or gs://, or drawn ones) and their NAME.subjects.csv; writes a
+faces artifact, an HTML report and its statistics as JSON. Fails, after writing the report, when
+more rows break a check than its share in `DataChecks` tolerates; up to that share they are left out
+and listed.
 """
 
-import contextlib
 import json
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,13 @@ from components.errors import BadInput
 from components.faces.arrays import Faces, FacesInfo, FacesWriter, Rows
 from components.faces.labels import label_set_names, select_emotions
 from components.faces.source import fingerprint as fingerprint_of
-from components.faces.source import is_sample, subjects_uri
+from components.faces.source import subjects_uri
 from components.ingest import findings
 from components.ingest.checks import DataChecks
 from components.ingest.findings import Finding
-from components.ingest.reading import IMAGE_SIZES, Kind, Table, open_table, read_blocks
+from components.ingest.opening import Source, open_source
+from components.ingest.reading import IMAGE_SIZES
 from components.ingest.report import write_report
-from components.ingest.schema import SPLITS
 from components.ingest.statistics import summarise
 from components.ingest.subjects import look_up, read_subjects
 from components.ingest.tally import Tally
@@ -57,19 +56,17 @@ def ingest(
     """
     limits = checked(DataChecks, checks, "checks")
     info = _describe(source, fingerprint, kind, label_set, emotions)
-    with _readable(source, info.kind) as address, FacesWriter(faces_path, info) as writer:
-        table = open_table(address, info.kind)
-        tally = _copy_faces(table, info, limits, writer)
+    with open_source(info, limits) as opened, FacesWriter(faces_path, info) as writer:
+        tally = _copy_faces(opened, info, limits, writer)
         # Taken after the last row, so that it stands for the content that was read.
         now = fingerprint_of(source)
         if fingerprint not in ("", now):
             raise BadInput(f"{source}: changed while the run went on; run again to read it anew")
-        names = tuple(SPLITS) if "usage" in table.columns.position else info.split_names
-        info = info.model_copy(update={"fingerprint": now, "split_names": names})
+        info = info.model_copy(update={"fingerprint": now, "split_names": opened.split_names})
         writer.info = info.model_copy(update={"counts": tally.counts(info)})
     faces = Faces(faces_path)
-    found = _findings(tally, info, limits)
-    statistics = summarise(faces, tally, found, table.columns.ignored)
+    found = _findings(tally, info, limits, opened.files)
+    statistics = summarise(faces, tally, found, opened.ignored_columns)
     Path(statistics_path).parent.mkdir(parents=True, exist_ok=True)
     Path(statistics_path).write_text(json.dumps(statistics, indent=1) + "\n")
     write_report(report_path, faces, tally, found, statistics)
@@ -99,26 +96,11 @@ def _describe(source: str, fingerprint: str, kind: str, label_set: str, emotions
     raise BadInput(f"kind {kind!r} is unknown; expected keypoints or expressions")
 
 
-@contextlib.contextmanager
-def _readable(source: str, kind: Kind) -> Iterator[str]:
-    """The address of the CSV; a sample is drawn into a temporary folder first."""
-    if not is_sample(source):
-        yield source
-        return
-    from components.sample.files import EXPRESSIONS_FILE, KEYPOINTS_FILE, write_sample
-    from components.sample.uri import parse_sample_uri
-
-    name = KEYPOINTS_FILE if kind == "keypoints" else EXPRESSIONS_FILE
-    with tempfile.TemporaryDirectory() as folder:
-        write_sample(folder, *parse_sample_uri(source))
-        yield str(Path(folder, name))
-
-
-def _copy_faces(table: Table, info: FacesInfo, limits: DataChecks, writer: FacesWriter) -> Tally:
+def _copy_faces(source: Source, info: FacesInfo, limits: DataChecks, writer: FacesWriter) -> Tally:
     tally = Tally()
     names = label_set_names(info.label_set) if info.labels else ()
-    subjects = read_subjects(table.source, limits.max_rows)
-    for block in read_blocks(table, len(names), limits):
+    subjects = read_subjects(source.address, limits.max_rows)
+    for block in source.blocks:
         tally.read += block.read
         tally.add_bad(block.bad)
         rows = _select(block.rows, names, info.labels, tally) if names else block.rows
@@ -127,11 +109,11 @@ def _copy_faces(table: Table, info: FacesInfo, limits: DataChecks, writer: Faces
         writer.append(rows)
         tally.ledger.append(findings.ledger_lines(rows))
     if not tally.read:
-        raise BadInput(f"{table.source}: no row of data below the header")
+        raise BadInput(f"{source.address}: no row of data below the header")
     if subjects is not None and len(subjects) > tally.read:
         raise BadInput(
-            f"{subjects_uri(table.source)}: column row: {len(subjects) - 1} is beyond the last "
-            f"data row of {table.source}, {tally.read - 1} (counted from 0)"
+            f"{subjects_uri(source.address)}: column row: {len(subjects) - 1} is beyond the last "
+            f"data row of {source.address}, {tally.read - 1} (counted from 0)"
         )
     return tally
 
@@ -146,12 +128,18 @@ def _select(rows: Rows, names: tuple[str, ...], labels: tuple[str, ...], tally: 
     return replace(rows, targets=targets).take(wanted)
 
 
-def _findings(tally: Tally, info: FacesInfo, limits: DataChecks) -> list[Finding]:
+def _findings(
+    tally: Tally, info: FacesInfo, limits: DataChecks, files: Sequence[str]
+) -> list[Finding]:
     found = findings.row_findings(info.kind, tally, limits)
     found += findings.set_findings(tally.faces(), limits)
+    # Folders name the emotions, so no code can be taken for another label set's.
+    if info.label_set == "fer7" and not files:
+        found.append(findings.course5_finding(tally.codes, limits))
     if info.labels:
-        faces = tally.by_emotion(info.labels)
-        found += findings.label_findings(tally.codes, faces, info.label_set, limits)
+        found.append(findings.balance_finding(tally.by_emotion(info.labels), limits))
+    if files:
+        found = [replace(each, files=[files[row] for row in each.rows]) for each in found]
     return found
 
 
@@ -164,10 +152,9 @@ def _refusal(source: str, stopping: list[Finding], tally: Tally) -> str:
     )
     if tally.bad[finding.check]:
         first = tally.bad[finding.check][0]
-        message += (
-            f"; the first is data row {first.row} counted from 0 (line {first.line}), column "
-            f"{first.column}: {first.message}"
-        )
+        message += f"; the first is {first.place}: {first.message}"
+    elif finding.files:
+        message += f"; the first are {', '.join(finding.files[:5])}"
     elif finding.rows:
         message += f"; the first are data rows {finding.rows[:5]} counted from 0"
     elif finding.note:

@@ -22,7 +22,7 @@ from components.ingest.records import Record, read_records
 
 Kind = Literal["keypoints", "expressions"]
 IMAGE_SIZES: dict[str, int] = {"keypoints": 96, "expressions": 48}
-BLOCK_ROWS = 2048
+BLOCK_ROWS = 1024
 
 _IMAGE_COLUMNS = {"keypoints": "image", "expressions": "pixels"}
 _TARGET_COLUMNS: dict[str, tuple[str, ...]] = {"keypoints": COLUMNS, "expressions": ("emotion",)}
@@ -30,13 +30,24 @@ _OPTIONAL_COLUMNS = ("usage", "subject")
 
 
 class BadRow(NamedTuple):
-    """Why a row is left out; `row` counts data rows from 0, `line` lines of the file from 1."""
+    """Why a row is left out; `row` counts data rows from 0, `line` lines of the file from 1.
+
+    Where a row is a picture `file` names it, and there is no line and no column.
+    """
 
     row: int
     line: int
     column: str
     check: str
     message: str
+    file: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for a person."""
+        if self.file:
+            return f"file {self.file}"
+        return f"data row {self.row} counted from 0 (line {self.line}), column {self.column}"
 
 
 class Columns(NamedTuple):

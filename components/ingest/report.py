@@ -90,7 +90,7 @@ def _findings(found: Sequence[Finding]) -> Markup:
                 Markup('<span class="{}">{}</span>').format(
                     _VERDICT_CLASS[finding.verdict], finding.verdict
                 ),
-                ", ".join(str(row) for row in finding.rows[:5]),
+                ", ".join(finding.files[:5] or [str(row) for row in finding.rows[:5]]),
             )
             for finding in found
         ],
@@ -189,8 +189,15 @@ def _bad_rows(tally: Tally) -> Markup:
     shown = bad[:_BAD_ROWS_SHOWN]
     total = sum(tally.bad_counts.values())
     more = f"The first {len(shown)} of {total:,}. " if total > len(shown) else ""
+    if shown[0].file:
+        cells = [(each.row, each.file, each.check, each.message) for each in shown]
+        return Markup("<p>{}</p>").format(more) + table_html(
+            ("row", "file", "check", "what"), cells
+        )
     note = Markup("<p>{}Rows count the data from 0, lines the file from 1.</p>").format(more)
-    return note + table_html(("row", "line", "column", "check", "what"), shown)
+    return note + table_html(
+        ("row", "line", "column", "check", "what"), [each[:5] for each in shown]
+    )
 
 
 def _source(faces: Faces, statistics: dict[str, Any]) -> Markup:

@@ -4,21 +4,19 @@ import csv
 import io
 import json
 import shutil
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from components.errors import BadInput, Unavailable
 from components.faces.keypoints import FRAME, NAMES
+from components.faces.pictures import NoPicture, read_picture
 from components.predict.client import Answer, Client
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
-MAX_PIXELS = 64_000_000
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 # Bounds a request: 64 faces are 576 KiB.
 _BATCH = 64
@@ -55,41 +53,20 @@ def read_face(path: str | Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """A picture as uint8 [96, 96] gray, by area averaging, and its own (width, height).
 
     The EXIF orientation is applied first. Raises `BadInput` naming the file where it is missing,
-    no picture, truncated, or over `MAX_FILE_BYTES` or `MAX_PIXELS`.
+    no picture, damaged, or over `MAX_FILE_BYTES` or `pictures.MAX_PIXELS`.
     """
     expected = f"expected a picture ({', '.join(FORMATS)})"
     try:
-        with warnings.catch_warnings(), Path(path).open("rb") as file:
-            # Pillow's own bound only warns at first; ours is checked below, before the decoding.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Path(path).open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
-            if len(data) > MAX_FILE_BYTES:
-                raise BadInput(f"{path}: more than {MAX_FILE_BYTES >> 20} MiB; {expected}")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise BadInput(
-                        f"{path}: {picture.width}x{picture.height} pixels; at most "
-                        f"{MAX_PIXELS:,} can be read: make it smaller"
-                    )
-                upright = ImageOps.exif_transpose(picture)
-                # In floats: Pillow's averages of bytes are rounded twice, always upwards.
-                gray = _gray(upright).convert("F")
-                face = gray.resize((FRAME, FRAME), Image.Resampling.BOX)
-                return np.rint(np.asarray(face)).astype(np.uint8), upright.size
-    except UnidentifiedImageError:
-        raise BadInput(f"{path}: not a picture; {expected}") from None
-    except Image.DecompressionBombError as error:
-        raise BadInput(f"{path}: too large: {error}") from None
-    except (OSError, SyntaxError, ValueError) as error:
+        if len(data) > MAX_FILE_BYTES:
+            raise BadInput(f"{path}: more than {MAX_FILE_BYTES >> 20} MiB; {expected}")
+        return read_picture(data, FRAME, FORMATS)
+    except NoPicture as error:
+        raise BadInput(f"{path}: {error}; {expected}") from None
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadInput(f"{path}: cannot be read: {reason}; {expected}") from None
-
-
-def _gray(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):
-        # 16 bits a pixel: Pillow would clip at 255 where the high byte is wanted.
-        return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8))
-    return picture.convert("L")
 
 
 def _named(

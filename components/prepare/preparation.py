@@ -20,7 +20,7 @@ from components.prepare.splitting import (
 from components.settings import checked
 
 # Rows of pixels held in memory at once.
-_BATCH = 4096
+_BATCH = 1024
 
 
 class _Pixels(NamedTuple):
@@ -90,19 +90,18 @@ def target_names(info: FacesInfo) -> tuple[str, ...]:
 
 def _read_pixels(faces: Faces) -> _Pixels:
     parts = []
-    for shard in faces.shards():
-        for start in range(0, len(shard), _BATCH):
-            images = shard.images[start : start + _BATCH]
-            flat = images.reshape(len(images), -1)
-            squares = np.square(flat, dtype=np.uint16)
-            parts.append(
-                _Pixels(
-                    content_hashes(images),
-                    flat.min(axis=1) == flat.max(axis=1),
-                    flat.sum(axis=1, dtype=np.int64),
-                    squares.sum(axis=1, dtype=np.int64),
-                )
+    for start in range(0, len(faces), _BATCH):
+        images = faces.take(np.arange(start, min(len(faces), start + _BATCH))).images
+        flat = images.reshape(len(images), -1)
+        squares = np.square(flat, dtype=np.uint16)
+        parts.append(
+            _Pixels(
+                content_hashes(images),
+                flat.min(axis=1) == flat.max(axis=1),
+                flat.sum(axis=1, dtype=np.int64),
+                squares.sum(axis=1, dtype=np.int64),
             )
+        )
     return _Pixels(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

@@ -110,6 +110,17 @@ def test_a_missing_or_broken_array_is_named(tmp_path):
         Faces(tmp_path)
 
 
+def test_images_that_were_cut_short_are_named(tmp_path):
+    with FacesWriter(tmp_path, INFO) as writer:
+        writer.append(_numbered(np.arange(3)))
+    faces = Faces(tmp_path)
+    images = tmp_path / "images-00000.npy"
+    images.write_bytes(images.read_bytes()[:-1])
+    np.testing.assert_array_equal(faces.take(np.arange(2)).row, [0, 1])
+    with pytest.raises(BadInput, match=r"images-00000\.npy: shorter than its header says"):
+        faces.take(np.arange(3))
+
+
 def test_rows_of_another_type_are_refused(tmp_path):
     rows = _numbered(np.arange(3))
     other = Rows(rows.images, rows.targets.astype(np.int64), rows.split, rows.row, rows.subject)

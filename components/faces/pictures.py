@@ -1,0 +1,72 @@
+"""Picture files as faces: any format, gray, upright, of the size that the networks take."""
+
+import functools
+import io
+import warnings
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 64_000_000
+
+
+class NoPicture(Exception):
+    """Why bytes cannot be read as a picture."""
+
+
+@functools.cache
+def formats() -> tuple[str, ...]:
+    """The formats that Pillow reads, but for PostScript: that is a program, run by Ghostscript."""
+    Image.init()
+    return tuple(name for name in Image.ID if name != "EPS")
+
+
+def read_picture(
+    data: bytes, size: int, accepted: Collection[str]
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """A picture as uint8 [size, size] gray, by area averaging, and its own (width, height).
+
+    The EXIF orientation is applied first; of an animation the first picture counts. `accepted` are
+    names of Pillow's formats. Raises `NoPicture` where it is none of these, damaged, or of more
+    than `MAX_PIXELS`, which its header tells before it is decoded.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # What a picture has inside (an icon has) is decoded unseen: Pillow's bound holds there.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _read(data, size, accepted)
+    except NoPicture:
+        raise
+    except UnidentifiedImageError:
+        raise NoPicture("not a picture") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise NoPicture(f"too large: {error}") from None
+    except Exception as error:
+        # Pillow's readers stumble over damaged files with whatever exception comes first.
+        raise NoPicture(f"cannot be read: {error or type(error).__name__}") from None
+
+
+def _read(
+    data: bytes, size: int, accepted: Collection[str]
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    with Image.open(io.BytesIO(data), formats=tuple(accepted)) as picture:
+        if picture.width * picture.height > MAX_PIXELS:
+            raise NoPicture(
+                f"{picture.width}x{picture.height} pixels; at most {MAX_PIXELS:,} can be "
+                "read: make it smaller"
+            )
+        upright = ImageOps.exif_transpose(picture)
+        # In floats: Pillow's averages of bytes are rounded twice, always upwards.
+        gray = _gray(upright).convert("F")
+        face = gray.resize((size, size), Image.Resampling.BOX)
+        return np.rint(np.asarray(face)).astype(np.uint8), upright.size
+
+
+def _gray(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I"):
+        # 16 bits a pixel: Pillow would clip at 255 where the high byte is wanted.
+        return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8))
+    return picture.convert("L")
