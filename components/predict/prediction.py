@@ -19,6 +19,8 @@ from components.predict.client import Answer, Client
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 64_000_000
+# A face in fewer pixels a side shows nothing that could be told.
+MIN_SIDE = 16
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 # Bounds a request: 64 faces are 576 KiB.
 _BATCH = 64
@@ -55,22 +57,19 @@ def read_face(path: str | Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """A picture as uint8 [96, 96] gray, by area averaging, and its own (width, height).
 
     The EXIF orientation is applied first. Raises `BadInput` naming the file where it is missing,
-    no picture, truncated, or over `MAX_FILE_BYTES` or `MAX_PIXELS`.
+    no picture, truncated, over `MAX_FILE_BYTES` or `MAX_PIXELS`, or under `MIN_SIDE`.
     """
     expected = f"expected a picture ({', '.join(FORMATS)})"
     try:
         with warnings.catch_warnings(), Path(path).open("rb") as file:
             # Pillow's own bound only warns at first; ours is checked below, before the decoding.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # It also warns of each damaged tag that it passes over.
+            warnings.simplefilter("ignore")
             data = file.read(MAX_FILE_BYTES + 1)
             if len(data) > MAX_FILE_BYTES:
                 raise BadInput(f"{path}: more than {MAX_FILE_BYTES >> 20} MiB; {expected}")
             with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise BadInput(
-                        f"{path}: {picture.width}x{picture.height} pixels; at most "
-                        f"{MAX_PIXELS:,} can be read: make it smaller"
-                    )
+                _check_size(path, *picture.size)
                 upright = ImageOps.exif_transpose(picture)
                 # In floats: Pillow's averages of bytes are rounded twice, always upwards.
                 gray = _gray(upright).convert("F")
@@ -83,6 +82,17 @@ def read_face(path: str | Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     except (OSError, SyntaxError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadInput(f"{path}: cannot be read: {reason}; {expected}") from None
+
+
+def _check_size(path: str | Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise BadInput(
+            f"{path}: {width}x{height} pixels; at most {MAX_PIXELS:,} can be read: make it smaller"
+        )
+    if min(width, height) < MIN_SIDE:
+        raise BadInput(
+            f"{path}: {width}x{height} pixels; expected a face of at least {MIN_SIDE} a side"
+        )
 
 
 def _gray(picture: Image.Image) -> Image.Image:
