@@ -21,7 +21,7 @@ MAX_LINE_BYTES = 256 * 1024
 _BUFFER_BYTES = 1024 * 1024
 # Pixels as text shrink to a quarter; what expands a hundredfold is blank or made to fill a disk.
 _MOST_EXPANSION = 100
-_UNSUSPECTED_BYTES = 16 * 1024 * 1024
+_UNSUSPECTED_BYTES = 1024 * 1024
 # What gzip, zlib and zipfile raise for damaged bytes.
 _DAMAGE = (
     EOFError,
