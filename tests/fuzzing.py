@@ -144,7 +144,9 @@ def _read_config(folder: Path, case: bytes) -> None:
 
 
 def _read_release(folder: Path, case: bytes) -> None:
-    storage.write_bytes(str(folder / "1" / INFO_PATH), case)
+    path = folder / "1" / INFO_PATH
+    path.parent.mkdir(parents=True)
+    path.write_bytes(case)
     assert list_versions(str(folder)) == []
     verify_release(str(folder), 1)
 
@@ -169,7 +171,8 @@ def targets() -> dict[str, Target]:
     settings = RunSettings().model_dump_json().encode()
     environments = [
         Environment().model_dump_json().encode(),
-        b"preset: quick\ncompile: {retries: 2}\nrun:\n  seed: 3\n  gate: {keypoints: {rmse_px: 2}}\n"
+        b"preset: quick\ncompile: {retries: 2}\n"
+        b"run:\n  seed: 3\n  gate: {keypoints: {rmse_px: 2}}\n"
         b"  registry: !!str gs://models\n  checks: {duplicates: 0.1, max_rows: 0x10}\n",
     ]
     return {
