@@ -5,6 +5,7 @@ Any other exception is a defect of ours and keeps its traceback.
 """
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 
@@ -24,13 +25,18 @@ class Unavailable(Exception):
     exit_code = 1
 
 
+def one_line(failure: Exception) -> str:
+    """The failure's message on one line, whatever a library or a file put into it."""
+    return re.sub(r"\s*[\r\n]\s*", " ", str(failure)).strip()
+
+
 @contextlib.contextmanager
 def exit_on_failure() -> Iterator[None]:
     """Turn the two failures into one line on stderr and `SystemExit` with their exit code."""
     try:
         yield
     except (BadInput, Unavailable) as failure:
-        line = ERROR_LINE.format(code=failure.exit_code, message=failure)
+        line = ERROR_LINE.format(code=failure.exit_code, message=one_line(failure))
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
         raise SystemExit(failure.exit_code) from None

@@ -5,10 +5,12 @@ to Cloud Storage is one upload. `components.gcs` does that and is imported only 
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +49,8 @@ def local_path(uri: str) -> Path:
     """The path of a local URI. Raises `BadInput` for any other."""
     if is_remote(uri):
         raise BadInput(f"{uri}: a local folder is needed here")
+    if "\0" in uri:
+        raise BadInput(f"{uri!r}: a path holds no zero character")
     return Path(unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri)
 
 
@@ -173,8 +177,12 @@ def open_binary(uri: str) -> BinaryIO:
         from components import gcs
 
         return gcs.open_binary(uri)
+    path = local_path(uri)
     with failures(uri):
-        return open(local_path(uri), "rb")
+        # A pipe would be waited for, and a device read for ever.
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise BadInput(f"{uri}: not a regular file")
+        return open(path, "rb")
 
 
 def sha256(uri: str) -> str:
@@ -246,7 +254,9 @@ def failures(uri: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise Missing(f"{error.filename or uri}: no such file") from None
-    except (IsADirectoryError, NotADirectoryError) as error:
-        raise BadInput(f"{uri}: {error.strerror}") from None
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        raise BadInput(f"{error.filename or uri}: {error.strerror}") from None
     except OSError as error:
-        raise Unavailable(f"{error.filename or uri}: {error.strerror or error}") from None
+        mistaken = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
+        failure = BadInput if mistaken else Unavailable
+        raise failure(f"{error.filename or uri}: {error.strerror or error}") from None

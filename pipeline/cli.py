@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from components.errors import BadInput, Unavailable
+from components.errors import BadInput, Unavailable, one_line
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and 
 
 REGISTRY = "./registry"
 SERVER = "127.0.0.1:8500"
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 @app.command()
@@ -171,7 +172,7 @@ def main() -> None:
     try:
         app()
     except (BadInput, Unavailable) as failure:
-        sys.stderr.write(f"emotion-ai: {failure}\n")
+        sys.stderr.write(f"emotion-ai: {one_line(failure)}\n")
         sys.exit(failure.exit_code)
     except ModuleNotFoundError as missing:
         sys.stderr.write(
@@ -179,9 +180,11 @@ def main() -> None:
             "emotion-ai[pipeline] for this command\n"
         )
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("emotion-ai: interrupted\n")
-        sys.exit(128 + signal.SIGINT)
+    except SystemExit as end:
+        # Typer turns Ctrl-C into this code and says nothing.
+        if end.code == _INTERRUPTED:
+            sys.stderr.write("emotion-ai: interrupted\n")
+        raise
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from components.predict.prediction import predict_files
 from components.registry.runs import SUMMARY, read_records, run_uri
 from components.serve.process import running_server
 from pipeline.asking import save_faces
+from pipeline.processes import ended_with_us
 from pipeline.progress import Step, Watch, display_names, followed
 from pipeline.settings import RunSettings, environment
 
@@ -51,9 +52,10 @@ def run_locally(
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
     started = time.monotonic()
     logs = WORKSPACE / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    with storage.failures(str(logs)):
+        logs.mkdir(parents=True, exist_ok=True)
     server_log = logs / f"{run_id}.server.log"
-    with running_server(settings.registry, server_log) as address:
+    with ended_with_us(), running_server(settings.registry, server_log) as address:
         watch = _run_dag(settings, environment_name, run_id, address, on_change)
         record = _record(settings, run_id, watch)
         faces = save_faces(settings.expressions, settings.label_set, WORKSPACE / "faces")

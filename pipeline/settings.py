@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components import storage
 from components.errors import BadInput
 from components.evaluate.settings import GateSettings
 from components.faces.augmentation import AugmentationPolicy
@@ -21,7 +22,7 @@ from components.settings import checked
 from components.validate.limits import ValidationLimits
 
 _HERE = Path(__file__).parent
-_MOST_BYTES = 1 << 20
+_MOST_BYTES = 64 << 10
 
 
 class Strict(BaseModel):
@@ -120,15 +121,33 @@ def _read(folder: str, name: str) -> dict[str, Any]:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in (_HERE / folder).glob("*.yaml")))
         raise BadInput(f"{folder[:-1]} {name!r} is unknown; expected one of {known}, or a file")
-    if path.stat().st_size > _MOST_BYTES:
-        raise BadInput(f"{path}: larger than {_MOST_BYTES} bytes; expected a settings file")
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: not YAML: {error}") from None
+    values = _parsed(str(path), storage.read_bytes(str(path), _MOST_BYTES))
     if not isinstance(values, dict):
         raise BadInput(f"{path}: expected keys and values")
     return values
+
+
+class _Loader(yaml.SafeLoader):
+    """No aliases: with them a few lines stand for any number of values."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.constructor.ConstructorError(None, None, "an alias is not taken here", mark)
+        return super().compose_node(parent, index)
+
+
+def _parsed(path: str, text: bytes) -> Any:
+    try:
+        return yaml.load(text.decode(), _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise BadInput(f"{path}{place}: not YAML: {error.problem}") from None
+    except RecursionError:
+        raise BadInput(f"{path}: nested too deeply; expected a settings file") from None
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # What PyYAML's constructors raise for a value that is not what its tag or form says.
+        raise BadInput(f"{path}: not YAML: {type(error).__name__}: {error}") from None
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 64_000_000
+# A face in fewer pixels a side shows nothing that could be told.
+MIN_SIDE = 16
 
 
 class NoPicture(Exception):
@@ -30,7 +32,7 @@ def read_picture(
 
     The EXIF orientation is applied first; of an animation the first picture counts. `accepted` are
     names of Pillow's formats. Raises `NoPicture` where it is none of these, damaged, or of more
-    than `MAX_PIXELS`, which its header tells before it is decoded.
+    than `MAX_PIXELS` or under `MIN_SIDE`, which its header tells before it is decoded.
     """
     try:
         with warnings.catch_warnings():
@@ -57,6 +59,10 @@ def _read(
             raise NoPicture(
                 f"{picture.width}x{picture.height} pixels; at most {MAX_PIXELS:,} can be "
                 "read: make it smaller"
+            )
+        if min(picture.size) < MIN_SIDE:
+            raise NoPicture(
+                f"{picture.width}x{picture.height} pixels; a face has at least {MIN_SIDE} a side"
             )
         upright = ImageOps.exif_transpose(picture)
         # In floats: Pillow's averages of bytes are rounded twice, always upwards.

@@ -5,6 +5,7 @@ What is in memory is one line. The compression is told by the first bytes, not b
 
 import contextlib
 import csv
+import errno
 import gzip
 import io
 import zipfile
@@ -13,12 +14,24 @@ from collections.abc import Iterator
 from typing import IO, BinaryIO, NamedTuple, TypeAlias, cast
 
 from components import storage
-from components.errors import BadInput, Unavailable
+from components.errors import BadInput
 from components.faces.archives import MAGIC, open_zip
 
 # A 96x96 face is at most 37 kB of text; the rest is room for columns that are ignored.
 MAX_LINE_BYTES = 256 * 1024
 _BUFFER_BYTES = 1024 * 1024
+# Pixels as text shrink to a quarter; what expands a hundredfold is blank or made to fill a disk.
+_MOST_EXPANSION = 100
+_UNSUSPECTED_BYTES = 1024 * 1024
+# What gzip, zlib and zipfile raise for damaged bytes.
+_DAMAGE = (
+    EOFError,
+    gzip.BadGzipFile,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    ValueError,
+)
 
 _Lines: TypeAlias = IO[bytes] | gzip.GzipFile | io.BufferedReader
 
@@ -33,23 +46,26 @@ class Record(NamedTuple):
 def read_records(source: str) -> Iterator[Record]:
     """Yield the lines of a CSV that are not blank, the header first.
 
-    Raises `BadInput` for a file that is absent, damaged, or has a line longer than
-    `MAX_LINE_BYTES`; `Unavailable` where the storage fails.
+    Raises `BadInput` for a file that is absent, damaged, has a line longer than `MAX_LINE_BYTES`
+    or expands beyond all measure; `Unavailable` where the storage fails.
     """
     with storage.open_binary(source) as file, _decompressed(source, file) as text:
-        number = 0
+        number = expanded = 0
         while True:
             try:
                 line = text.readline(MAX_LINE_BYTES + 1)
-            except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
-                raise BadInput(f"{source}: damaged after line {number}: {error}") from None
-            except OSError as error:
-                raise Unavailable(
-                    f"{source}: reading stopped after line {number}: {error}"
-                ) from None
+            except Exception:
+                with _failures(source, f"after line {number}"):
+                    raise
             if not line:
                 return
             number += 1
+            expanded += len(line)
+            if expanded > _UNSUSPECTED_BYTES and expanded > _MOST_EXPANSION * file.tell():
+                raise BadInput(
+                    f"{source}: expands to more than {_MOST_EXPANSION} times its size by line "
+                    f"{number}; expected faces, which expand four times"
+                )
             if len(line) > MAX_LINE_BYTES:
                 raise BadInput(
                     f"{source}: line {number} is longer than {MAX_LINE_BYTES} bytes; expected a "
@@ -73,8 +89,9 @@ def _split(line: bytes) -> list[bytes]:
 
 @contextlib.contextmanager
 def _decompressed(source: str, file: BinaryIO) -> Iterator[_Lines]:
-    magic = file.read(4)
-    file.seek(0)
+    with _failures(source, "at its start"):
+        magic = file.read(4)
+        file.seek(0)
     if magic[:2] == b"\x1f\x8b":
         with gzip.open(file) as text:
             yield text
@@ -83,6 +100,20 @@ def _decompressed(source: str, file: BinaryIO) -> Iterator[_Lines]:
             yield text
     else:
         yield io.BufferedReader(cast(io.RawIOBase, file), _BUFFER_BYTES)
+
+
+@contextlib.contextmanager
+def _failures(source: str, place: str) -> Iterator[None]:
+    with storage.failures(source):
+        try:
+            yield
+        except _DAMAGE as error:
+            raise BadInput(f"{source}: damaged {place}: {error}") from None
+        except OSError as error:
+            # How the kernel answers when a damaged zip points before the file's first byte.
+            if error.errno == errno.EINVAL:
+                raise BadInput(f"{source}: damaged {place}: {error.strerror}") from None
+            raise
 
 
 def _open_member(source: str, archive: zipfile.ZipFile) -> IO[bytes]:
@@ -96,4 +127,5 @@ def _open_member(source: str, archive: zipfile.ZipFile) -> IO[bytes]:
         raise BadInput(
             f"{source}: expected one CSV in the zip, found {found}; unpack the right one"
         )
-    return archive.open(names[0])
+    with _failures(source, "zip"):
+        return archive.open(names[0])

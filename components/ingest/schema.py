@@ -18,7 +18,10 @@ SPLITS = {"Training": 0, "PublicTest": 1, "PrivateTest": 2}
 _OPTIONAL = {
     "usage": pa.Column(str, pa.Check.isin(list(SPLITS)), required=False),
     "subject": pa.Column(
-        float, pa.Check(lambda subject: (subject >= 0) & (subject % 1 == 0)), required=False
+        float,
+        # Up to 2**53 every whole number has a float of its own.
+        pa.Check(lambda subject: (subject >= 0) & (subject <= 2**53) & (subject % 1 == 0)),
+        required=False,
     ),
 }
 

@@ -48,6 +48,8 @@ def read_champion(registry: str) -> int | None:
             f"{uri}: names {len(versions)} versions of {MODEL_NAME}; expected one, under "
             "model_version_policy { specific { versions: N } }"
         )
+    if versions[0] < 1:
+        raise BadInput(f"{uri}: names version {versions[0]}; expected a release, 1 or more")
     return int(versions[0])
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from components.errors import BadInput
 from components.registry.champion import read_champion
-from components.registry.releases import list_versions, read_release, release_uri
+from components.registry.releases import list_versions, read_release, release_uri, verify_release
 
 _DETAILS = {"files", "signatures", "packages"}
 
@@ -12,14 +12,15 @@ _DETAILS = {"files", "signatures", "packages"}
 def describe(registry: str, version: int | None, server: str | None) -> dict[str, Any]:
     """The registry's releases, its champion and what the server at HOST:PORT serves, for JSON.
 
-    With a version that release alone, with its files, signatures and packages. A release whose
-    record is damaged is listed with its "error". Raises `BadInput` for a version that is not
-    there and `Unavailable` for a server that does not answer.
+    With a version that release alone, with its files, which are verified, signatures and packages.
+    Among all of them one whose record is damaged is listed with its "error". Raises `BadInput` for
+    a version that is not there or was altered and `Unavailable` for a server that does not answer.
     """
     champion = read_champion(registry)
     if version is None:
         releases = [_summary(registry, number, champion) for number in list_versions(registry)]
     else:
+        verify_release(registry, version)
         details = read_release(registry, version).model_dump(mode="json")
         releases = [_placed(registry, details, champion)]
     description: dict[str, Any] = {

@@ -1,9 +1,10 @@
 """Releases: immutable, numbered SavedModel directories `<registry>/<version>/`."""
 
 import re
-from typing import Any, Literal
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from components import storage
 from components.errors import BadInput
@@ -16,6 +17,14 @@ CARD_PATH = "assets.extra/model_card.md"
 GRAPH_PATH = "saved_model.pb"
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _INFO_LIMIT_BYTES = 8 << 20
+
+
+def _inside(name: str) -> str:
+    # Whoever reads the release joins these names to its address.
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ValueError(f"{name!r} is not a file of the release")
+    return name
 
 
 class DataInfo(BaseModel):
@@ -46,7 +55,7 @@ class ReleaseInfo(BaseModel):
     schema_version: Literal[1] = 1
     version: int = 0
     content_digest: str
-    files: dict[str, FileDigest]
+    files: dict[Annotated[str, AfterValidator(_inside)], FileDigest]
     # The champion when this release was published; None before the first rollout.
     parent: int | None
     data: dict[Literal["keypoints", "expressions"], DataInfo]

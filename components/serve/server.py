@@ -3,6 +3,7 @@
 A light module: TensorFlow is imported once the address is bound, and that takes seconds.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from components import storage
 from components.errors import BadInput, Unavailable
 from components.predict.messages import MODEL_NAME, MODEL_SERVICE, PREDICTION_SERVICE
 from components.serve.following import Health, follow, say_if_waiting
@@ -37,10 +39,13 @@ def serve(
     Port 0 is any free one. The file is read again every `poll_seconds`; until it is there, the
     server waits and says so. One line on standard output tells the address once requests are
     taken; the log goes to standard error. To be called in the main thread. Raises `BadInput` for
-    settings that cannot be, and `Unavailable` naming an address that cannot be bound.
+    settings or a registry that cannot be, and `Unavailable` naming an address that cannot be bound.
     """
     if not poll_seconds > 0:
         raise BadInput(f"poll seconds {poll_seconds}: expected a number above 0")
+    # Not there yet is fine, and so is a storage that is down for now; not a folder never is.
+    with contextlib.suppress(Unavailable):
+        storage.list_names(registry)
     server, port = _bound_server(host, port)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

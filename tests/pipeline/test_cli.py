@@ -7,23 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import emotion_ai, refused
 from PIL import Image
 
 COMMANDS = ("run", "sample-data", "serve", "predict", "rollout", "describe", "compile")
-
-
-def emotion_ai(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeline.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-
-
-def refused(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
-    """One message with these words, this exit code, no traceback."""
-    assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr + result.stdout
-    assert len(result.stderr.strip().splitlines()) == 1
-    for word in words:
-        assert word in result.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,0 +1,283 @@
+"""Bad input, one table a place: one message that names it and what was expected, and no result."""
+
+import gzip
+import socket
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from command_line import emotion_ai, refused
+from face_csv import keypoint_cells, pixel_text, random_images, write_expressions, write_keypoints
+from PIL import Image
+from small_release import small_release
+
+from components.errors import BadInput, one_line
+from components.faces.keypoints import COLUMNS
+from components.ingest.ingestion import ingest
+from components.registry.publishing import publish
+from components.resolve.sources import resolve_sources
+
+EVERY_CODE = [0, 1, 2, 3, 4, 5, 6]
+PIXELS = [pixel_text(image) for image in random_images(len(EVERY_CODE), 48)]
+
+
+class Source(NamedTuple):
+    """A source of faces: what makes it, with which settings, and the words of its refusal."""
+
+    make: Callable[[Path], object]
+    words: tuple[str, ...]
+    settings: dict[str, Any] = {}
+
+
+def with_pixels(change: Callable[[str], str]) -> Callable[[Path], object]:
+    """Seven good expressions, but for the pixels of data row 2."""
+    pixels = [*PIXELS[:2], change(PIXELS[2]), *PIXELS[3:]]
+    return lambda path: write_expressions(path, EVERY_CODE, pixels=pixels)
+
+
+def with_keypoints(cells: list[str]) -> Callable[[Path], object]:
+    """Four good rows of keypoints, but for the first cells of data row 1."""
+    rows = keypoint_cells(4)
+    rows[1][: len(cells)] = cells
+    return lambda path: write_keypoints(path, rows)
+
+
+def packed(path: Path) -> bytes:
+    return gzip.compress(write_expressions(path, EVERY_CODE).read_bytes())
+
+
+def write_zip_bomb(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("faces.csv", b"emotion,pixels\n" + b"\n" * (64 << 20))
+
+
+def write_gzip_bomb(path: Path) -> None:
+    path.write_bytes(gzip.compress(b"emotion,pixels\n" + (b"0," + b"7 " * 2304 + b"\n") * 2000))
+
+
+KEYPOINTS = {"kind": "keypoints"}
+FIRST_ROW = ("data row 2 counted from 0 (line 4), column pixels",)
+SOURCES = {
+    "missing file": Source(lambda path: None, ("no such file",)),
+    "empty file": Source(lambda path: path.touch(), ("empty", "a CSV with a header")),
+    "header alone": Source(lambda path: path.write_text("emotion,pixels\n"), ("no row of data",)),
+    "no column pixels": Source(
+        lambda path: path.write_text("emotion,Usage\n0,Training\n"),
+        ("column pixels is missing", "line 1"),
+    ),
+    "2,303 pixels": Source(
+        with_pixels(lambda text: text.rpartition(" ")[0]),
+        (*FIRST_ROW, "2303 pixels, expected 2304 (48x48)"),
+    ),
+    "pixel of 256": Source(
+        with_pixels(lambda text: "256 " + text.partition(" ")[2]),
+        (*FIRST_ROW, "pixel 0 is '256', expected a whole number 0-255"),
+    ),
+    "pixel of x": Source(
+        with_pixels(lambda text: "x " + text.partition(" ")[2]), (*FIRST_ROW, "pixel 0 is 'x'")
+    ),
+    "pixels of nan": Source(
+        with_pixels(lambda text: " ".join(["nan"] * 2304)), (*FIRST_ROW, "pixel 0 is 'nan'")
+    ),
+    "label 7": Source(
+        lambda path: write_expressions(path, [0, 7, 2, 3, 4, 5, 6]),
+        ("data row 1", "line 3", "column emotion", "'7', expected an emotion code 0-6"),
+    ),
+    "five classes as fer7": Source(
+        lambda path: write_expressions(path, [0, 1, 2, 3, 4] * 4), ("--label-set course5",)
+    ),
+    "keypoint at 140": Source(
+        with_keypoints(["140"]),
+        ("data row 1", f"column {COLUMNS[0]}", "'140', expected 0-96"),
+        KEYPOINTS,
+    ),
+    "keypoints of nan": Source(
+        with_keypoints(["NaN"] * 30), ("data row 1", "0 of 15 are given"), KEYPOINTS
+    ),
+    "person who is no number": Source(
+        lambda path: path.write_text(
+            "emotion,pixels,subject\n" + "".join(f"{c},{PIXELS[c]},1e300\n" for c in EVERY_CODE)
+        ),
+        ("data row 0", "column subject", "'1e300'"),
+    ),
+    "truncated gzip": Source(
+        lambda path: path.write_bytes(packed(path)[:-2000]), ("damaged after line",)
+    ),
+    "random gzip": Source(
+        lambda path: path.write_bytes(b"\x1f\x8b" + np.random.default_rng(1).bytes(999)),
+        ("damaged",),
+    ),
+    "truncated zip": Source(lambda path: path.write_bytes(b"PK\3\4 and no more"), ("damaged zip",)),
+    "zip bomb": Source(write_zip_bomb, ("expands to more than 100 times",)),
+    "gzip bomb": Source(write_gzip_bomb, ("expands to more than 100 times",)),
+    "unknown check": Source(
+        lambda path: write_expressions(path, EVERY_CODE),
+        ("checks.pixel_cuont is unknown", "pixel_count"),
+        {"checks": {"pixel_cuont": 0.1}},
+    ),
+    "threshold of 1.5": Source(
+        lambda path: write_expressions(path, EVERY_CODE),
+        ("checks.duplicates = 1.5", "less than or equal to 1"),
+        {"checks": {"duplicates": 1.5}},
+    ),
+    "threshold of nan": Source(
+        lambda path: write_expressions(path, EVERY_CODE),
+        ("checks.duplicates = nan",),
+        {"checks": {"duplicates": float("nan")}},
+    ),
+}
+
+
+def run_ingest(folder: Path, source: str, settings: dict[str, Any]) -> None:
+    values = {"kind": "expressions", "label_set": "fer7", "emotions": "", "checks": {}, **settings}
+    outputs = {
+        f"{name}_path": str(folder / "outputs" / name) for name in ("faces", "report", "statistics")
+    }
+    ingest(source, "", **values, **outputs)
+
+
+def refusal_of(folder: Path, source: str, settings: dict[str, Any]) -> str:
+    """The one line with which ingest refuses, having left nothing that looks like faces."""
+    with pytest.raises(BadInput) as refusal:
+        run_ingest(folder, source, settings)
+    assert not list((folder / "outputs").rglob("faces.json"))
+    assert one_line(refusal.value) == str(refusal.value)
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_bad_source_is_refused(tmp_path: Path, name: str) -> None:
+    case = SOURCES[name]
+    path = tmp_path / "faces.csv"
+    case.make(path)
+    message = refusal_of(tmp_path, str(path), case.settings)
+    assert "setting checks" in message or message.startswith(f"{path}: ")
+    for word in case.words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("s3://faces/fer2013.csv", ("scheme s3://", "a path or gs://")),
+        ("gs://", ("names no bucket",)),
+        ("/dev/zero", ("not a regular file",)),
+        ("x" * 300, ("File name too long",)),
+        ("faces\0.csv", ("zero character",)),
+        ("sample://12", ("12 sample faces", "20")),
+    ],
+)
+def test_a_source_that_cannot_be_is_refused(
+    tmp_path: Path, source: str, words: tuple[str, ...]
+) -> None:
+    message = refusal_of(tmp_path, source, {})
+    for word in words:
+        assert word in message
+
+
+def test_a_bucket_that_is_not_there_is_named(tmp_path: Path, cloud_storage: str) -> None:
+    source = "gs://no-such-bucket/faces.csv"
+    assert refusal_of(tmp_path, source, {}) == f"{source}: no such object"
+    refused(emotion_ai("describe", "--registry", "gs://no-such-bucket/models"), 2, "no-such-bucket")
+
+
+def test_a_registry_that_cannot_be_written_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    registry = str(tmp_path / "file" / "registry")
+    files, draft = small_release(tmp_path / "export", "a")
+    with pytest.raises(BadInput, match=f"{tmp_path}/file.*Not a directory"):
+        publish(registry, files, draft)
+    with pytest.raises(BadInput, match=f"{tmp_path}/file.*Not a directory"):
+        resolve_sources("sample://20", "sample://20", registry, "run-1", {})
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("run: {chekcs: {}}", ("run.chekcs is unknown", "checks")),
+        ("run: {checks: {duplicates: 1.5}}", ("run.checks.duplicates = 1.5", "equal to 1")),
+        ("run: {gate: {expression: {accuracy: .nan}}}", ("accuracy = nan",)),
+        ("run: {serving: {target: moon}, seed: -1}", ("run.seed = -1",)),
+        ("run: [\n  a: {\n", ("mine.yaml, line 3", "not YAML")),
+        ("run: {seed: !!bool x}", ("mine.yaml: not YAML",)),
+        ("a: &a [x]\nb: [*a, *a]\n", ("mine.yaml, line 2", "alias")),
+        ("run: " + "[" * 5000, ("mine.yaml: nested too deeply",)),
+        ("# " + "x" * 70_000, ("mine.yaml: larger than 65536 bytes",)),
+        ("", ("mine.yaml: expected keys and values",)),
+        ("run:\n  ? |\n    two\n    lines\n  : 1\n", ("setting run.two lines is unknown",)),
+    ],
+)
+def test_bad_settings_are_named(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    result = emotion_ai("compile", "--environment", "mine.yaml", cwd=tmp_path)
+    refused(result, 2, *words)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("compile -o pipeline.txt", ("pipeline.txt", ".yaml")),
+        ("compile -o file/pipeline.yaml", ("file", "exists")),
+        ("sample-data file/sample", ("file/sample",)),
+        ("describe --registry file", ("file", "Not a directory")),
+        ("describe --registry s3://models", ("s3://models", "gs://")),
+        ("rollout 1 --registry file", ("file", "Not a directory")),
+        ("serve --registry file --port 0", ("file", "Not a directory")),
+        ("serve --registry s3://models --port 0", ("s3://models", "gs://")),
+        ("predict file", ("file", "not a picture", "PNG")),
+        ("predict absent.png", ("absent.png", "No such file")),
+        ("predict tiny.png", ("tiny.png", "1x1", "16")),
+        ("predict huge.png", ("huge.png", "too large")),
+        ("predict face.png --server nowhere", ("'nowhere'", "HOST:PORT")),
+    ],
+)
+def test_a_mistake_at_the_command_line_is_named(
+    tmp_path: Path, arguments: str, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "file").write_text("neither a folder nor a picture")
+    Image.new("L", (96, 96)).save(tmp_path / "face.png")
+    Image.new("L", (1, 1)).save(tmp_path / "tiny.png")
+    Image.new("1", (30_000, 30_000)).save(tmp_path / "huge.png")
+    before = sorted(tmp_path.rglob("*"))
+    refused(emotion_ai(*arguments.split(), cwd=tmp_path), 2, *words)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_port_in_use_and_a_silent_server_end_with_1_and_the_address(tmp_path: Path) -> None:
+    Image.new("L", (96, 96)).save(tmp_path / "face.png")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = str(silent.getsockname()[1])
+        serving = emotion_ai("serve", "--registry", str(tmp_path), "--port", port)
+        refused(serving, 1, f"127.0.0.1:{port}", "in use", "--port")
+        address = f"127.0.0.1:{port}"
+        asked = emotion_ai(
+            "predict", str(tmp_path / "face.png"), "--server", address, "--timeout", "1"
+        )
+        refused(asked, 1, address, "no answer within 1 s")
+
+
+def test_an_altered_release_is_named_with_its_file(tmp_path: Path) -> None:
+    files, draft = small_release(tmp_path / "export", "a")
+    registry = tmp_path / "registry"
+    publish(str(registry), files, draft)
+    assert emotion_ai("describe", "1", "--registry", str(registry)).returncode == 0
+    altered = registry / "1" / "variables" / "variables.index"
+    altered.write_text("other weights")
+    refused(emotion_ai("describe", "1", "--registry", str(registry)), 2, str(altered), "altered")
+    altered.unlink()
+    refused(emotion_ai("describe", "1", "--registry", str(registry)), 2, str(altered))
+
+
+def test_a_release_names_no_file_outside_itself(tmp_path: Path) -> None:
+    files, draft = small_release(tmp_path / "export", "a")
+    registry = tmp_path / "registry"
+    publish(str(registry), files, draft)
+    record = registry / "1" / "assets.extra" / "release.json"
+    record.write_text(record.read_text().replace("variables/variables.index", "../../dev/zero"))
+    result = emotion_ai("describe", "1", "--registry", str(registry))
+    refused(result, 2, str(record), "'../../dev/zero' is not a file of the release")
