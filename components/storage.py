@@ -5,11 +5,11 @@ to Cloud Storage is one upload. `components.gcs` does that and is imported only 
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from components.errors import BadInput, Unavailable
 
+_PARTIAL = ".partial"
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -76,15 +77,50 @@ def write_bytes(uri: str, data: bytes) -> None:
     path = local_path(uri)
     with failures(uri):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-        try:
-            with open(partial, "xb") as file:
-                file.write(data)
-                flush(file)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with _partial_file(path) as file:
+            file.write(data)
+            flush(file)
+            os.replace(file.name, path)
         flush_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _partial_file(path: Path) -> Iterator[BinaryIO]:
+    """An empty file beside `path`, locked while its writer lives; removed if the block raises."""
+    partial = path.with_name(f".{path.name}{_PARTIAL}")
+    while True:
+        with open(partial, "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_at(file, partial):
+                # Another writer finished with it, or it was removed as abandoned.
+                continue
+            try:
+                file.truncate(0)
+                yield file
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+            return
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what writers to this local folder left when they were killed; the living keep theirs.
+
+    `write_bytes` holds a lock on its temporary file, which the kernel opens when it dies.
+    """
+    with failures(str(folder)):
+        for partial in folder.glob(f".*{_PARTIAL}"):
+            with contextlib.suppress(BlockingIOError, FileNotFoundError), open(partial, "rb") as f:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(f, partial):
+                    partial.unlink()
 
 
 def exists(uri: str) -> bool:
