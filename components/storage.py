@@ -179,6 +179,17 @@ def remove(uri: str) -> None:
         local_path(uri).unlink(missing_ok=True)
 
 
+def download(uri: str, target: Path) -> None:
+    """Copy a file from anywhere to a local one, in chunks."""
+    with open_binary(uri) as source, failures(str(target)), open(target, "wb") as copy:
+        while True:
+            with failures(uri):
+                chunk = source.read(1 << 20)
+            if not chunk:
+                return
+            copy.write(chunk)
+
+
 def copy_file(source: Path, target: Path) -> None:
     """Copy a file's content to a new local file and flush it to disk."""
     with failures(str(target)):
@@ -222,4 +233,6 @@ def failures(uri: str) -> Iterator[None]:
     except (IsADirectoryError, NotADirectoryError) as error:
         raise BadInput(f"{uri}: {error.strerror}") from None
     except OSError as error:
-        raise Unavailable(f"{error.filename or uri}: {error.strerror or error}") from None
+        # Libraries put paragraphs into their errors; the number says it in a few words.
+        reason = os.strerror(error.errno) if error.errno else error
+        raise Unavailable(f"{error.filename or uri}: {reason}") from None

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from components import storage
 from components.errors import BadInput
-from components.faces.arrays import Faces, FacesInfo, FacesWriter, Rows
+from components.faces.arrays import Faces, FacesInfo, FacesWriter, Rows, withdrawn_on_failure
 from components.faces.labels import label_set_names, select_emotions
 from components.faces.source import fingerprint as fingerprint_of
 from components.faces.source import is_sample, subjects_uri
@@ -67,16 +68,15 @@ def ingest(
         names = tuple(SPLITS) if "usage" in table.columns.position else info.split_names
         info = info.model_copy(update={"fingerprint": now, "split_names": names})
         writer.info = info.model_copy(update={"counts": tally.counts(info)})
-    faces = Faces(faces_path)
-    found = _findings(tally, info, limits)
-    statistics = summarise(faces, tally, found, table.columns.ignored)
-    Path(statistics_path).parent.mkdir(parents=True, exist_ok=True)
-    Path(statistics_path).write_text(json.dumps(statistics, indent=1) + "\n")
-    write_report(report_path, faces, tally, found, statistics)
-    stopping = [finding for finding in found if finding.verdict == "stop"]
-    if stopping:
-        (Path(faces_path) / "faces.json").unlink()
-        raise BadInput(_refusal(source, stopping, tally))
+    with withdrawn_on_failure(faces_path):
+        found = _findings(tally, info, limits)
+        faces = Faces(faces_path)
+        statistics = summarise(faces, tally, found, table.columns.ignored)
+        storage.write_bytes(statistics_path, json.dumps(statistics, indent=1).encode() + b"\n")
+        write_report(report_path, faces, tally, found, statistics)
+        stopping = [finding for finding in found if finding.verdict == "stop"]
+        if stopping:
+            raise BadInput(_refusal(source, stopping, tally))
 
 
 def _describe(source: str, fingerprint: str, kind: str, label_set: str, emotions: str) -> FacesInfo:

@@ -30,6 +30,8 @@ class _Record(BaseModel):
 
     holder: str
     host: str
+    # How long its holder has to be silent to count as dead.
+    seconds: float = LEASE_SECONDS
     unfinished: tuple[int, ...] = ()
 
 
@@ -51,12 +53,12 @@ class Lease:
 
     def check(self) -> None:
         """Raise `Unavailable` where another writer may have taken the lease over meanwhile."""
-        if time.monotonic() - self._renewed > LEASE_SECONDS:
+        if time.monotonic() - self._renewed > self._record.seconds:
             raise self._lost()
 
     def renew(self, stop: threading.Event) -> None:
         """Renew the lease until `stop` is set or it is lost."""
-        while not stop.wait(LEASE_SECONDS / 3):
+        while not stop.wait(self._record.seconds / 3):
             try:
                 self._replace(self._record)
             except Unavailable:
@@ -85,8 +87,8 @@ class Lease:
 
     def _lost(self) -> Unavailable:
         return Unavailable(
-            f"{self._uri}: this writer did not answer for {LEASE_SECONDS:g} s and another one took "
-            "over; run again"
+            f"{self._uri}: this writer did not answer for {self._record.seconds:g} s and another "
+            "one took over; run again"
         )
 
 
@@ -110,14 +112,14 @@ def leased(registry: str) -> Iterator[Lease]:
 
 def _acquire(uri: str) -> Lease:
     waiting = Waiting(uri)
-    mine = _Record(holder=uuid.uuid4().hex, host=platform.node())
+    mine = _Record(holder=uuid.uuid4().hex, host=platform.node(), seconds=LEASE_SECONDS)
     seen, since = 0, time.monotonic()
     while True:
         found, generation = _look(uri)
         now = time.monotonic()
         if generation != seen:
             seen, since = generation, now
-        if not generation or now - since > LEASE_SECONDS:
+        if not generation or now - since > (found.seconds if found else LEASE_SECONDS):
             record = mine.model_copy(update={"unfinished": found.unfinished if found else ()})
             with contextlib.suppress(gcs.Taken):
                 return Lease(uri, record, gcs.put(uri, _content(record), generation))
