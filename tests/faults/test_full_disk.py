@@ -181,3 +181,25 @@ def test_checkpoints(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(Unavailable, match=f"{disk}.*No space left on device"):
         checkpoints.save(str(tmp_path / "elsewhere"), progress, network, best=True)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_rollout_leaves_the_champion_answering(disk: Path, tmp_path: Path) -> None:
+    import numpy as np
+    from tiny_model import release
+
+    from components.predict.client import Client
+    from components.rollout.rollout import roll_out
+    from components.serve.process import running_server
+
+    registry = str(disk / "registry")
+    assert [release(registry, tmp_path, shift, shift) for shift in (1.0, 2.0)] == [1, 2]
+    with running_server(registry, tmp_path / "log") as server, Client(server) as client:
+        roll_out(registry, 1, server)
+        _leave(disk, 0)
+        says = f"release 2 is not rolled out: {disk}.*No space.*release 1 is the champion, as befor"
+        with pytest.raises(Unavailable, match=says):
+            roll_out(registry, 2, server)
+        assert read_champion(registry) == 1
+        assert client.predict_arrays(np.zeros((1, 96, 96, 1), np.uint8)).version == 1
+        (disk / "filler").unlink()
+        assert roll_out(registry, 2, server)["previous"] == 1
