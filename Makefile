@@ -4,10 +4,10 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test serve lint format typecheck lock clean
+.PHONY: help run test serve bench-kill lint format typecheck lock clean
 
 help: ## what each verb does
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not here; name one: make PYTHON=..."; exit 2; }
@@ -30,6 +30,11 @@ test: $(READY) ## run the tests, with the coverage floor
 
 serve: $(READY) ## serve ./registry over gRPC on port 8500
 	$(BIN)/emotion-ai serve --registry ./registry --port 8500
+
+N ?= 200
+
+bench-kill: $(READY) ## kill N=200 pushes and rollouts at random moments; print what was lost
+	$(BIN)/python tests/benchmarks/kills.py $(N)
 
 lint: $(READY) ## ruff: style and formatting
 	$(BIN)/ruff check .

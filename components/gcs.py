@@ -7,11 +7,14 @@ STORAGE_EMULATOR_HOST is set, the client library talks to that address without a
 import base64
 import contextlib
 import functools
+import io
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from components import storage
 from components.errors import BadInput, Unavailable
 from components.storage import Entry, Missing
 
@@ -25,8 +28,12 @@ _TIMEOUT_SECONDS = 30.0
 _CHUNK_BYTES = 8 << 20
 
 
+# Metadata by which an upload is known again.
+_UPLOAD = "upload"
+
+
 class Taken(Exception):
-    """An object that was to be created is there already."""
+    """The object is not of the generation that it was to replace."""
 
 
 def read_start(uri: str, size: int) -> bytes:
@@ -55,21 +62,42 @@ def upload(uri: str, data: bytes) -> None:
         )
 
 
-def create(uri: str, source: Path) -> None:
-    """Upload a file to an object that must not exist yet. Raises `Taken` where it does."""
+def put(uri: str, source: Path | bytes, generation: int) -> int:
+    """Replace the object of this generation, 0 for none yet, and return the new generation.
+
+    Raises `Taken` where the object is of another generation, which means that someone else wrote.
+    """
     from google.api_core.exceptions import PreconditionFailed
 
-    with failures(uri):
+    with _opened(source) as file, failures(uri):
+        blob = _blob(uri)
+        blob.metadata = {_UPLOAD: uuid.uuid4().hex}
         try:
-            _blob(uri).upload_from_filename(
-                str(source),
+            blob.upload_from_file(
+                file,
+                # Known beforehand, it makes a small upload one request.
+                size=file.seek(0, io.SEEK_END),
+                rewind=True,
                 content_type="application/octet-stream",
-                if_generation_match=0,
+                if_generation_match=generation,
                 timeout=_TIMEOUT_SECONDS,
                 retry=_retry(),
             )
         except PreconditionFailed:
-            raise Taken(uri) from None
+            # An upload whose answer was lost is repeated, and then meets itself.
+            found = blob.bucket.get_blob(blob.name, timeout=_TIMEOUT_SECONDS, retry=_retry())
+            if found is None or (found.metadata or {}).get(_UPLOAD) != blob.metadata[_UPLOAD]:
+                raise Taken(uri) from None
+            return int(found.generation)
+        return int(blob.generation)
+
+
+def read_generation(uri: str) -> tuple[bytes, int]:
+    """The content of a small object and the generation that it belongs to."""
+    with failures(uri):
+        blob = _current(uri)
+        data = blob.download_as_bytes(timeout=_TIMEOUT_SECONDS, retry=_retry())
+        return data, int(blob.generation)
 
 
 def exists(uri: str) -> bool:
@@ -117,29 +145,23 @@ def walk(uri: str) -> Iterator[Entry]:
 def open_binary(uri: str) -> BinaryIO:
     """The object as it is now, opened for reading; once it is replaced, reads raise `Missing`."""
     with failures(uri):
-        bucket, name = _split(uri)
-        found = bucket.get_blob(name, timeout=_TIMEOUT_SECONDS, retry=_retry()) if name else None
-        if found is None:
-            raise Missing(f"{uri}: no such object")
-        # Chunks are separate requests: the generation keeps them from mixing two contents.
-        blob = bucket.blob(name, generation=found.generation)
-        return cast(BinaryIO, blob.open("rb", chunk_size=_CHUNK_BYTES, retry=_retry()))
+        return cast(BinaryIO, _current(uri).open("rb", chunk_size=_CHUNK_BYTES, retry=_retry()))
 
 
-def remove(uri: str) -> None:
-    """Remove an object; nothing happens where there is none."""
-    from google.api_core.exceptions import NotFound
+def remove(uri: str, generation: int | None = None) -> None:
+    """Remove an object, or its one generation; nothing happens where that is not there."""
+    from google.api_core.exceptions import NotFound, PreconditionFailed
 
-    with failures(uri), contextlib.suppress(NotFound):
-        _blob(uri).delete(timeout=_TIMEOUT_SECONDS, retry=_retry())
+    with failures(uri), contextlib.suppress(NotFound, PreconditionFailed):
+        _blob(uri).delete(if_generation_match=generation, timeout=_TIMEOUT_SECONDS, retry=_retry())
 
 
 def remove_folder(uri: str) -> None:
-    """Remove every object below a name."""
+    """Remove every object below a name, as it is when it is listed."""
     with failures(uri):
         bucket, name = _split(uri)
         for blob in list(_blobs(bucket, _folder(name))):
-            remove(f"gs://{bucket.name}/{blob.name}")
+            remove(f"gs://{bucket.name}/{blob.name}", blob.generation)
 
 
 @functools.cache
@@ -165,6 +187,35 @@ def _blob(uri: str) -> "Blob":
     return bucket.blob(name)
 
 
+def _opened(source: Path | bytes) -> BinaryIO:
+    return storage.open_binary(str(source)) if isinstance(source, Path) else io.BytesIO(source)
+
+
+def _current(uri: str) -> "Blob":
+    bucket, name = _split(uri)
+    found = bucket.get_blob(name, timeout=_TIMEOUT_SECONDS, retry=_retry()) if name else None
+    if found is None:
+        _check_bucket(bucket)
+        raise Missing(f"{uri}: no such object")
+    # Chunks are separate requests: the generation keeps them from mixing two contents.
+    return bucket.blob(name, generation=found.generation)
+
+
+def _check_bucket(bucket: "Bucket") -> None:
+    """Raise `BadInput` where there is no such bucket; an absent object alone does not tell."""
+    from google.api_core.exceptions import Forbidden, NotFound
+
+    try:
+        next(iter(_blobs(bucket, "", max_results=1)), None)
+    except Forbidden:
+        # Whoever may read objects need not be allowed to list them.
+        return
+    except NotFound:
+        raise BadInput(
+            f"gs://{bucket.name}: no such bucket; create it or name one that is there"
+        ) from None
+
+
 def _folder(name: str) -> str:
     return f"{name}/" if name else ""
 
@@ -183,14 +234,27 @@ def _retry() -> "Retry":
 
 @contextlib.contextmanager
 def failures(uri: str) -> Iterator[None]:
-    """Turn what the client library raises within the block into `Missing` or `Unavailable`."""
-    from google.api_core.exceptions import GoogleAPIError, NotFound
+    """Turn what the client library raises within the block into the project's own failures.
+
+    `Missing` for an object, `BadInput` for a bucket that is not there, else `Unavailable`.
+    """
+    from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, Unauthorized
     from google.auth.exceptions import GoogleAuthError
 
     try:
         yield
     except NotFound:
-        raise Missing(f"{uri}: no such object or bucket") from None
-    except (GoogleAPIError, GoogleAuthError, OSError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise Unavailable(f"{uri}: Cloud Storage did not answer: {reason}") from None
+        with failures(uri):
+            _check_bucket(_split(uri)[0])
+        raise Missing(f"{uri}: no such object") from None
+    except (Forbidden, Unauthorized, GoogleAuthError) as error:
+        raise Unavailable(
+            f"{uri}: Cloud Storage gives no access: {_reason(error)}; grant this account a role "
+            "on the bucket, or name other credentials in GOOGLE_APPLICATION_CREDENTIALS"
+        ) from None
+    except (GoogleAPIError, OSError) as error:
+        raise Unavailable(f"{uri}: Cloud Storage did not answer: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

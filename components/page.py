@@ -15,6 +15,8 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from components import storage
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -78,8 +80,7 @@ def write_page(
     """Write a page; `tiles` are (name, value) facts shown large under the lead sentence."""
     page = Environment(autoescape=True).from_string(_TEMPLATE)
     text = page.render(title=title, lead=lead, tiles=tiles, sections=list(sections))
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(text)
+    storage.write_bytes(str(path), text.encode())
 
 
 def figure_html(figure: "Figure", alt: str) -> Markup:

@@ -11,13 +11,13 @@ import os
 import re
 import shutil
 import stat
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote, unquote
 
 from components.errors import BadInput, Unavailable
+from components.whole_files import flush, flush_folder, partial_file
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -89,14 +89,10 @@ def write_bytes(uri: str, data: bytes) -> None:
     path = local_path(uri)
     with failures(uri):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-        try:
-            with open(partial, "xb") as file:
-                file.write(data)
-                flush(file)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with partial_file(path) as file:
+            file.write(data)
+            flush(file)
+            os.replace(file.name, path)
         flush_folder(path.parent)
 
 
@@ -214,6 +210,17 @@ def remove(uri: str) -> None:
         local_path(uri).unlink(missing_ok=True)
 
 
+def download(uri: str, target: Path) -> None:
+    """Copy a file from anywhere to a local one, in chunks."""
+    with open_binary(uri) as source, failures(str(target)), open(target, "wb") as copy:
+        while True:
+            with failures(uri):
+                chunk = source.read(1 << 20)
+            if not chunk:
+                return
+            copy.write(chunk)
+
+
 def copy_file(source: Path, target: Path) -> None:
     """Copy a file's content to a new local file and flush it to disk."""
     with failures(str(target)):
@@ -221,21 +228,6 @@ def copy_file(source: Path, target: Path) -> None:
         with open(source, "rb") as reader, open(target, "xb") as writer:
             shutil.copyfileobj(reader, writer, 1 << 20)
             flush(writer)
-
-
-def flush(file: BinaryIO) -> None:
-    """Put what was written to a local file on the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def flush_folder(path: Path) -> None:
-    """Put a folder's entries on the disk, so that a rename survives a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -259,4 +251,6 @@ def failures(uri: str) -> Iterator[None]:
     except OSError as error:
         mistaken = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
         failure = BadInput if mistaken else Unavailable
-        raise failure(f"{error.filename or uri}: {error.strerror or error}") from None
+        # Libraries put paragraphs into their errors; the number says it in a few words.
+        reason = os.strerror(error.errno) if error.errno else error
+        raise failure(f"{error.filename or uri}: {reason}") from None

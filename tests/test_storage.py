@@ -94,7 +94,7 @@ def test_a_remote_file_replaced_while_it_is_read_is_never_mixed(cloud_storage: s
 
 
 def test_a_bucket_that_is_not_there_is_named(cloud_storage: str) -> None:
-    with pytest.raises(BadInput, match="gs://nobody/x: no such object"):
+    with pytest.raises(BadInput, match="gs://nobody: no such bucket"):
         storage.read_bytes("gs://nobody/x", 1)
     with pytest.raises(BadInput, match="names no bucket"):
         storage.read_bytes("gs:///x", 1)

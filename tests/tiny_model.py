@@ -104,7 +104,7 @@ def faces(count: int) -> NDArray[np.uint8]:
     return np.broadcast_to(levels[:, None, None, None], (count, 96, 96, 1)).copy()
 
 
-def release(registry: Path, scratch: Path, shift: float, golden_shift: float) -> int:
+def release(registry: str | Path, scratch: Path, shift: float, golden_shift: float) -> int:
     """Publish a release that answers with `shift` and whose golden answers have `golden_shift`."""
     model = write_saved_model(Path(tempfile.mkdtemp(dir=scratch)), shift)
     write_golden(str(model / WARMUP_PATH), golden_logs(golden_shift, faces(3)))

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from components import storage
 from components.combine.graph import FaceModel
 from components.errors import Unavailable
 from components.faces.arrays import FacesInfo
@@ -39,7 +40,11 @@ def export_pair(keypoint_model: str, expression_model: str, saved_model: str, go
     keypoints, expression = load_network(keypoint_model), load_network(expression_model)
     model = FaceModel(keypoints, expression, info.labels)
     signatures = {"serving_default": model.serving_default, "encoded": model.encoded}
-    tf.saved_model.save(model, saved_model, signatures=signatures)
+    try:
+        tf.saved_model.save(model, saved_model, signatures=signatures)
+    except (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError) as error:
+        reason = error.message.rpartition("; ")[2]
+        raise Unavailable(f"{saved_model}: cannot be written: {reason}") from None
     exported = tf.saved_model.load(saved_model).signatures
 
     images = next(draw_faces(_GOLDEN_FACES, _GOLDEN_SEED)).images[..., None]
@@ -48,7 +53,7 @@ def export_pair(keypoint_model: str, expression_model: str, saved_model: str, go
     _write_content(saved_model, info, _described(exported), _weights(keypoints, expression))
     arrays: dict[str, Any] = {"images": images, **answers}
     # A handle, because numpy would add .npz to a path without it.
-    with open(golden, "wb") as file:
+    with storage.failures(golden), open(golden, "wb") as file:
         np.savez(file, **arrays)
 
 
@@ -97,9 +102,8 @@ def _write_content(
         weights_sha256=weights_sha256(weights),
         packages=_packages(),
     )
-    path = Path(saved_model, CONTENT_PATH)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content.model_dump_json(indent=1) + "\n")
+    text = content.model_dump_json(indent=1) + "\n"
+    storage.write_bytes(storage.join(saved_model, CONTENT_PATH), text.encode())
 
 
 def _described(signatures: Mapping[str, Any]) -> dict[str, Any]:

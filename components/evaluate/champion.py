@@ -1,7 +1,6 @@
 """What the champion answers to today's test splits."""
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,6 +83,5 @@ def _local_release(registry: str, version: int, info: ReleaseInfo) -> Iterator[P
             if not target.is_relative_to(Path(folder).resolve()):
                 raise BadInput(f"{uri}: release.json names a file outside the release: {name!r}")
             target.parent.mkdir(parents=True, exist_ok=True)
-            with storage.open_binary(storage.join(uri, name)) as source, open(target, "wb") as copy:
-                shutil.copyfileobj(source, copy, 1 << 20)
+            storage.download(storage.join(uri, name), target)
         yield Path(folder)

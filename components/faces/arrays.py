@@ -10,6 +10,7 @@ Layout (schema version 1), shard numbers from 00000, at most 65,536 rows a shard
     faces.json          `FacesInfo`
 """
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from components import storage
 from components.errors import BadInput
 
 SHARD_ROWS = 65_536
@@ -164,8 +166,20 @@ class Faces:
         return np.flatnonzero(self.column("split") == split)
 
 
+@contextlib.contextmanager
+def withdrawn_on_failure(path: str | Path) -> Iterator[None]:
+    """Remove faces.json if the block raises: without it the folder is no faces artifact."""
+    try:
+        yield
+    except BaseException:
+        (Path(path) / "faces.json").unlink(missing_ok=True)
+        raise
+
+
 class FacesWriter:
     """Write faces in batches of any size; `faces.json` appears last, so a half is never whole.
+
+    A failure removes what was written. Raises `Unavailable` where it cannot be, on a full disk say.
 
     Example:
         with FacesWriter(path, info) as writer:
@@ -175,7 +189,8 @@ class FacesWriter:
 
     def __init__(self, path: str | Path, info: FacesInfo) -> None:
         self.path = Path(path)
-        self.path.mkdir(parents=True, exist_ok=True)
+        with storage.failures(str(self.path)):
+            self.path.mkdir(parents=True, exist_ok=True)
         self.info = info
         self._files: dict[str, BufferedRandom] = {}
         self._layout: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
@@ -189,6 +204,10 @@ class FacesWriter:
 
     def append(self, rows: Rows) -> None:
         """Add rows after those already written."""
+        with storage.failures(str(self.path)):
+            self._append(rows)
+
+    def _append(self, rows: Rows) -> None:
         start = 0
         while start < len(rows):
             if self._in_shard == SHARD_ROWS:
@@ -240,13 +259,28 @@ class FacesWriter:
         trace: TracebackType | None,
     ) -> None:
         if kind is not None:
-            for file in self._files.values():
-                file.close()
+            self._discard()
             return
+        try:
+            with storage.failures(str(self.path)):
+                self._finish()
+        except BaseException:
+            self._discard()
+            raise
+
+    def _discard(self) -> None:
+        names = [*self._sha256, *(Path(file.name).name for file in self._files.values())]
+        for file in self._files.values():
+            # What is left to write no longer matters.
+            with contextlib.suppress(OSError):
+                file.close()
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+
+    def _finish(self) -> None:
         if self._files:
             self._finish_shard()
         update = {"rows": self._rows, "shards": self._shards, "sha256": self._sha256}
         final = self.info.model_copy(update=update).model_dump(mode="json")
-        partial = self.path / "faces.json.partial"
-        partial.write_text(json.dumps(final, indent=1, sort_keys=True) + "\n")
-        partial.rename(self.path / "faces.json")
+        text = json.dumps(final, indent=1, sort_keys=True) + "\n"
+        storage.write_bytes(str(self.path / "faces.json"), text.encode())

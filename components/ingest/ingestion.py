@@ -9,13 +9,13 @@ and listed.
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from components import storage
 from components.errors import BadInput
-from components.faces.arrays import Faces, FacesInfo, FacesWriter, Rows
+from components.faces.arrays import Faces, FacesInfo, FacesWriter, Rows, withdrawn_on_failure
 from components.faces.labels import label_set_names, select_emotions
 from components.faces.source import fingerprint as fingerprint_of
 from components.faces.source import subjects_uri
@@ -64,16 +64,15 @@ def ingest(
             raise BadInput(f"{source}: changed while the run went on; run again to read it anew")
         info = info.model_copy(update={"fingerprint": now, "split_names": opened.split_names})
         writer.info = info.model_copy(update={"counts": tally.counts(info)})
-    faces = Faces(faces_path)
-    found = _findings(tally, info, limits, opened.files)
-    statistics = summarise(faces, tally, found, opened.ignored_columns)
-    Path(statistics_path).parent.mkdir(parents=True, exist_ok=True)
-    Path(statistics_path).write_text(json.dumps(statistics, indent=1) + "\n")
-    write_report(report_path, faces, tally, found, statistics)
-    stopping = [finding for finding in found if finding.verdict == "stop"]
-    if stopping:
-        (Path(faces_path) / "faces.json").unlink()
-        raise BadInput(_refusal(source, stopping, tally))
+    with withdrawn_on_failure(faces_path):
+        found = _findings(tally, info, limits, opened.files)
+        faces = Faces(faces_path)
+        statistics = summarise(faces, tally, found, opened.ignored_columns)
+        storage.write_bytes(statistics_path, json.dumps(statistics, indent=1).encode() + b"\n")
+        write_report(report_path, faces, tally, found, statistics)
+        stopping = [finding for finding in found if finding.verdict == "stop"]
+        if stopping:
+            raise BadInput(_refusal(source, stopping, tally))
 
 
 def _describe(source: str, fingerprint: str, kind: str, label_set: str, emotions: str) -> FacesInfo:

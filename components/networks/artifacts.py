@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from components import storage
 from components.errors import BadInput
 from components.faces.arrays import Faces
 from components.networks import checkpoints
@@ -47,12 +48,13 @@ def train_to_artifacts(
     revision = os.environ.get("EMOTION_AI_REVISION", "")
     uri = checkpoints.checkpoint_uri(root, faces.info, settings, seed, revision)
     network, progress = train(build, objective, faces, settings, seed, uri)
-    network.save(model / MODEL_FILE)
-    (model / DATA_FILE).write_text(faces.info.model_dump_json(indent=1) + "\n")
+    with storage.failures(str(model)):
+        network.save(model / MODEL_FILE)
+    storage.write_bytes(str(model / DATA_FILE), faces.info.model_dump_json(indent=1).encode())
     record = _record(network, progress, objective, settings, seed)
-    Path(outputs["history"]).write_text(json.dumps(record, indent=1) + "\n")
+    storage.write_bytes(outputs["history"], json.dumps(record, indent=1).encode() + b"\n")
     _write_curves(outputs["curves"], record, faces)
-    checkpoints.clear(uri, progress)
+    checkpoints.clear(uri)
 
 
 def _record(

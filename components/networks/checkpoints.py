@@ -16,8 +16,8 @@ from components import storage
 from components.faces.arrays import FacesInfo
 from components.networks.settings import TrainingSettings
 
+_STATE = "state.json"
 _MOST_STATE = 16 << 20
-_MOST_WEIGHTS = 2 << 30
 
 
 @dataclass
@@ -41,9 +41,8 @@ def checkpoint_uri(
 
 def save(uri: str, progress: Progress, network: keras.Model, best: bool) -> None:
     """Write the state after an epoch; `best` says that its weights are the best so far."""
-    before = dict(progress.files)
     progress.files["latest"] = f"latest-{progress.epoch:05d}.keras"
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, storage.failures(folder):
         file = Path(folder, progress.files["latest"])
         network.save(file)
         storage.write_bytes(storage.join(uri, file.name), file.read_bytes())
@@ -52,15 +51,16 @@ def save(uri: str, progress: Progress, network: keras.Model, best: bool) -> None
             file = Path(folder, progress.files["best"])
             network.save_weights(file)
             storage.write_bytes(storage.join(uri, file.name), file.read_bytes())
-    storage.write_bytes(storage.join(uri, "state.json"), json.dumps(asdict(progress)).encode())
-    for name in set(before.values()) - set(progress.files.values()):
+    storage.write_bytes(storage.join(uri, _STATE), json.dumps(asdict(progress)).encode())
+    # Whatever else is there is of earlier epochs, or was left by a training that was killed.
+    for name in set(storage.list_names(uri)) - {_STATE, *progress.files.values()}:
         storage.remove(storage.join(uri, name))
 
 
 def load(uri: str) -> tuple[Progress, keras.Model] | None:
     """The state to go on from, with its compiled network; None where no epoch was finished."""
     try:
-        state = storage.read_bytes(storage.join(uri, "state.json"), _MOST_STATE)
+        state = storage.read_bytes(storage.join(uri, _STATE), _MOST_STATE)
     except storage.Missing:
         return None
     progress = Progress(**json.loads(state))
@@ -76,13 +76,13 @@ def load_best_weights(uri: str, progress: Progress, network: keras.Model) -> Non
         network.load_weights(_fetched(uri, progress.files["best"], folder))
 
 
-def clear(uri: str, progress: Progress) -> None:
+def clear(uri: str) -> None:
     """Remove the checkpoint of a finished training, `state.json` first."""
-    for name in ["state.json", *progress.files.values()]:
+    for name in [_STATE, *storage.list_names(uri)]:
         storage.remove(storage.join(uri, name))
 
 
 def _fetched(uri: str, name: str, folder: str) -> Path:
     file = Path(folder, name)
-    file.write_bytes(storage.read_bytes(storage.join(uri, name), _MOST_WEIGHTS))
+    storage.download(storage.join(uri, name), file)
     return file

@@ -6,7 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.errors import BadInput
-from components.faces.arrays import TRAIN, UNASSIGNED, Faces, FacesInfo, FacesWriter, Rows
+from components.faces.arrays import (
+    TRAIN,
+    UNASSIGNED,
+    Faces,
+    FacesInfo,
+    FacesWriter,
+    Rows,
+    withdrawn_on_failure,
+)
 from components.faces.augmentation import AugmentationPolicy
 from components.faces.keypoints import NAMES
 from components.prepare.preview import write_preview
@@ -80,7 +88,8 @@ def prepare(
     }
     with FacesWriter(prepared_path, faces.info.model_copy(update=update)) as writer:
         _write(faces, assignment.split, writer)
-    write_preview(Faces(prepared_path), policy, preview_path)
+    with withdrawn_on_failure(prepared_path):
+        write_preview(Faces(prepared_path), policy, preview_path)
 
 
 def target_names(info: FacesInfo) -> tuple[str, ...]:

@@ -4,7 +4,13 @@ from typing import Any
 
 from components.errors import BadInput
 from components.registry.champion import read_champion
-from components.registry.releases import list_versions, read_release, release_uri, verify_release
+from components.registry.releases import (
+    is_complete,
+    list_versions,
+    read_release,
+    release_uri,
+    verify_release,
+)
 
 _DETAILS = {"files", "signatures", "packages"}
 
@@ -18,7 +24,8 @@ def describe(registry: str, version: int | None, server: str | None) -> dict[str
     """
     champion = read_champion(registry)
     if version is None:
-        releases = [_summary(registry, number, champion) for number in list_versions(registry)]
+        found = [_summary(registry, number, champion) for number in list_versions(registry)]
+        releases = [release for release in found if release]
     else:
         verify_release(registry, version)
         details = read_release(registry, version).model_dump(mode="json")
@@ -33,10 +40,13 @@ def describe(registry: str, version: int | None, server: str | None) -> dict[str
     return description
 
 
-def _summary(registry: str, version: int, champion: int | None) -> dict[str, Any]:
+def _summary(registry: str, version: int, champion: int | None) -> dict[str, Any] | None:
     try:
         info = read_release(registry, version).model_dump(mode="json", exclude=_DETAILS)
     except BadInput as failure:
+        if not is_complete(registry, version):
+            # Retention removed it since it was listed.
+            return None
         info = {"version": version, "error": str(failure)}
     return _placed(registry, info, champion)
 

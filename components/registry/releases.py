@@ -70,14 +70,26 @@ class ReleaseInfo(BaseModel):
     signatures: dict[str, Any]
     packages: dict[str, str]
 
+    def text(self, version: int) -> bytes:
+        """What to write as release.json of this version."""
+        info = self.model_copy(update={"version": version})
+        return info.model_dump_json(indent=1).encode() + b"\n"
+
 
 def list_versions(registry: str) -> list[int]:
     """Versions of the complete releases, ascending."""
-    return [
-        version
-        for version in taken_versions(registry)
-        if storage.exists(storage.join(release_uri(registry, version), GRAPH_PATH))
-    ]
+    return [version for version in taken_versions(registry) if is_complete(registry, version)]
+
+
+def is_complete(registry: str, version: int) -> bool:
+    """Whether all of a release was written.
+
+    A folder appears as a whole. In Cloud Storage the first object and the last one have to be
+    there: a writer taken for dead may still write the last, after the others were cleared away.
+    """
+    names = (GRAPH_PATH, INFO_PATH) if storage.is_remote(registry) else (GRAPH_PATH,)
+    folder = release_uri(registry, version)
+    return all(storage.exists(storage.join(folder, name)) for name in names)
 
 
 def taken_versions(registry: str) -> list[int]:

@@ -18,8 +18,9 @@ from components.errors import BadInput, Unavailable
 from components.predict.client import Answer, Client
 from components.predict.tensors import read_tensor
 from components.registry.champion import clear_champion, read_champion, write_champion
-from components.registry.releases import WARMUP_PATH, release_uri, verify_release
+from components.registry.releases import WARMUP_PATH, read_release, release_uri, verify_release
 from components.registry.warmup import read_golden
+from components.registry.writing import only_writer
 
 # Largest difference of a number from the golden answer; other processors round otherwise.
 TOLERANCE = 1e-3
@@ -62,25 +63,31 @@ def _roll_out_kubernetes(
 
 
 def _roll_out_local(registry: str, version: int, server: str, timeout_s: float) -> dict[str, Any]:
-    verify_release(registry, version)
-    golden = _golden(registry, version)
+    # Seen before the registry is written to, if only with the lock.
+    read_release(registry, version)
     with Client(server) as client:
         # A server that is down is found out before anything changes.
         client.model_status(timeout=min(timeout_s, _CALL_SECONDS))
-        previous = read_champion(registry)
-        try:
-            write_champion(registry, version)
-            deadline = time.monotonic() + timeout_s
-            _await_version(client, registry, version, deadline)
-            difference = max(_replay(client, version, log, deadline) for log in golden)
-            _await_callers(client, version, golden[0], deadline)
-        except (BadInput, Unavailable) as error:
-            _put_back(registry, version, previous)
-            outcome = _await_put_back(client, version, previous)
-            raise Unavailable(f"release {version} is not rolled out: {error}; {outcome}") from None
-        except BaseException:
-            _put_back(registry, version, previous)
-            raise
+        with only_writer(registry):
+            return _make_champion(client, registry, version, timeout_s)
+
+
+def _make_champion(client: Client, registry: str, version: int, timeout_s: float) -> dict[str, Any]:
+    verify_release(registry, version)
+    golden = _golden(registry, version)
+    previous = read_champion(registry)
+    try:
+        write_champion(registry, version)
+        deadline = time.monotonic() + timeout_s
+        _await_version(client, registry, version, deadline)
+        difference = max(_replay(client, version, log, deadline) for log in golden)
+        _await_callers(client, version, golden[0], deadline)
+    except (BadInput, Unavailable) as error:
+        outcome = _put_back(client, registry, version, previous)
+        raise Unavailable(f"release {version} is not rolled out: {error}; {outcome}") from None
+    except BaseException:
+        _restore(registry, version, previous)
+        raise
     return {
         "version": version,
         "previous": previous,
@@ -154,8 +161,17 @@ def _wrong(client: Client, what: str) -> Unavailable:
     return Unavailable(f"server {client.address}: answers a golden request with {what}")
 
 
-def _put_back(registry: str, version: int, previous: int | None) -> None:
-    """Name the old champion again, unless another rollout has named one meanwhile."""
+def _put_back(client: Client, registry: str, version: int, previous: int | None) -> str:
+    try:
+        _restore(registry, version, previous)
+    except (BadInput, Unavailable) as error:
+        old = "none" if previous is None else f"release {previous}"
+        return f"models.config could not be put back to {old}: {error}"
+    return _await_put_back(client, version, previous)
+
+
+def _restore(registry: str, version: int, previous: int | None) -> None:
+    """Name the old champion again, unless someone without the lock has named one meanwhile."""
     if read_champion(registry) != version:
         return
     if previous is None:

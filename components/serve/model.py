@@ -1,6 +1,5 @@
 """A SavedModel in memory: fetched, verified, loaded and warmed up. Imports TensorFlow."""
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,5 +78,4 @@ def _download(base_path: str, version: int, directory: Path) -> None:
     for name in (INFO_PATH, *read_release(base_path, version).files):
         target = directory / str(version) / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        with storage.open_binary(storage.join(source, name)) as file, target.open("wb") as copy:
-            shutil.copyfileobj(file, copy, 1 << 20)
+        storage.download(storage.join(source, name), target)

@@ -11,7 +11,7 @@ from small_release import Publisher, small_release
 
 from components import storage
 from components.errors import BadInput, Unavailable
-from components.registry import publishing
+from components.registry import folder_writer
 from components.registry.champion import write_champion
 from components.registry.publishing import publish, retain
 from components.registry.releases import (
@@ -141,14 +141,14 @@ def test_a_number_taken_meanwhile_is_not_overwritten(
 ) -> None:
     """Someone whom the lock does not reach, as on a shared file system, was quicker."""
     other = Path(registry) / "1" / "theirs"
-    numbers = iter([1, 2])
+    taken = iter([[], [1]])
 
-    def quicker(_: str) -> int:
+    def quicker(_: str) -> list[int]:
         other.parent.mkdir(exist_ok=True)
         other.write_text("theirs")
-        return next(numbers)
+        return next(taken)
 
-    monkeypatch.setattr(publishing, "_next_version", quicker)
+    monkeypatch.setattr(folder_writer, "taken_versions", quicker)
     files, draft = small_release(tmp_path / "export", "a")
     assert publish(registry, files, draft) == (2, True)
     assert other.read_text() == "theirs"

@@ -1,0 +1,63 @@
+"""Local files that appear whole or not at all, whatever becomes of their writer."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+_PARTIAL = ".partial"
+
+
+@contextlib.contextmanager
+def partial_file(path: Path) -> Iterator[BinaryIO]:
+    """An empty file beside `path`, locked while its writer lives; removed if the block raises."""
+    partial = path.with_name(f".{path.name}{_PARTIAL}")
+    while True:
+        with open(partial, "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_at(file, partial):
+                # Another writer finished with it, or it was removed as abandoned.
+                continue
+            try:
+                file.truncate(0)
+                yield file
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+            return
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what writers to this local folder left when they were killed; the living keep theirs.
+
+    `partial_file` holds a lock on its temporary file, which the kernel opens when it dies.
+    """
+    for partial in folder.glob(f".*{_PARTIAL}"):
+        with contextlib.suppress(BlockingIOError, FileNotFoundError), open(partial, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(file, partial):
+                partial.unlink()
+
+
+def flush(file: BinaryIO) -> None:
+    """Put what was written to a local file on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def flush_folder(path: Path) -> None:
+    """Put a folder's entries on the disk, so that a rename survives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,36 @@
+"""A writer that is silent for so long that it counts as dead, and then wakes up."""
+
+from pathlib import Path
+
+import pytest
+from small_release import small_release
+
+from components import gcs, storage
+from components.errors import Unavailable
+from components.registry import lease
+from components.registry.publishing import publish
+from components.registry.releases import GRAPH_PATH, INFO_PATH, list_versions, verify_release
+
+
+def test_a_late_writer_gives_up_and_what_it_adds_is_no_release(
+    cloud_storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = storage.join(cloud_storage, tmp_path.name)
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 0.3)
+    # A process that is suspended renews nothing.
+    monkeypatch.setattr(lease.Lease, "renew", lambda *_: None)
+    with lease.leased(registry) as late:
+        late.note(1)
+        gcs.put(storage.join(registry, "1", INFO_PATH), b"{}", 0)
+        files, draft = small_release(tmp_path / "export", "a")
+        assert publish(registry, files, draft) == (2, True)
+        with pytest.raises(Unavailable, match="another one took over"):
+            late.check()
+        with pytest.raises(Unavailable, match="another one took over"):
+            late.note()
+        # As if the request had been on its way all the time.
+        gcs.put(storage.join(registry, "1", GRAPH_PATH), b"late", 0)
+    assert list_versions(registry) == [2]
+    verify_release(registry, 2)
+    assert publish(registry, files, draft) == (2, False)
+    assert lease.LEASE_NAME not in storage.list_names(registry)
