@@ -103,4 +103,5 @@ def _remove_leftovers(root: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
     # Records of runs are written without the lock.
     for folder in [root, *(root / "runs").rglob("*/")]:
-        remove_abandoned(folder)
+        with storage.failures(str(folder)):
+            remove_abandoned(folder)

@@ -50,7 +50,8 @@ def read_golden_answers(path: str) -> Golden:
         (count,),
         (count, classes),
     ]
-    for name, array, shape in zip(Golden._fields, golden, expected, strict=True):
+    arrays_read: tuple[NDArray, ...] = tuple(golden)
+    for name, array, shape in zip(Golden._fields, arrays_read, expected, strict=True):
         if array.shape != shape or not count:
             raise BadInput(f"{path}: {name} has shape {array.shape}; expected {shape}, not empty")
     return golden

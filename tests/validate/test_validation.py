@@ -141,9 +141,9 @@ def test_a_model_without_the_encoded_signature_is_a_result(
 @pytest.mark.parametrize(
     ("limits", "says"),
     [
-        ({"tolerance": 0}, "settings validate.tolerance: "),
-        ({"surprise": 1}, "settings validate.surprise: "),
-        ({"latency_calls": 2.5}, "settings validate.latency_calls: "),
+        ({"tolerance": 0}, "setting validation.tolerance = 0"),
+        ({"surprise": 1}, "setting validation.surprise is unknown"),
+        ({"latency_calls": 2.5}, "setting validation.latency_calls = 2.5"),
     ],
 )
 def test_limits_are_checked_first(limits: dict[str, Any], says: str, tmp_path: Path) -> None:
