@@ -4,10 +4,10 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test serve lint format typecheck lock clean
+.PHONY: help run test bench-fuzz serve lint format typecheck lock clean
 
 help: ## what each verb does
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not here; name one: make PYTHON=..."; exit 2; }
@@ -27,6 +27,9 @@ test: $(READY) ## run the tests, with the coverage floor
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=85 | tail -n 1
+
+bench-fuzz: $(READY) ## damaged bytes for every reader of files: make bench-fuzz N=10000
+	$(BIN)/python tests/benchmarks/fuzz.py $(or $(N),10000)
 
 serve: $(READY) ## serve ./registry over gRPC on port 8500
 	$(BIN)/emotion-ai serve --registry ./registry --port 8500
