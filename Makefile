@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test serve bench-kill lint format typecheck lock clean
+.PHONY: help run test serve bench-kill bench-fuzz lint format typecheck lock clean
 
 help: ## what each verb does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -27,6 +27,9 @@ test: $(READY) ## run the tests, with the coverage floor
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=85 | tail -n 1
+
+bench-fuzz: $(READY) ## damaged bytes for every reader of files: make bench-fuzz N=10000
+	$(BIN)/python tests/benchmarks/fuzz.py $(or $(N),10000)
 
 serve: $(READY) ## serve ./registry over gRPC on port 8500
 	$(BIN)/emotion-ai serve --registry ./registry --port 8500

@@ -3,6 +3,7 @@
 Each reader runs in a process of its own under bounds of address space and of time for a case, on
 CASES damaged files (10,000 unless told). Prints a line a reader; the exit code is 1 after a
 crash, a case that hangs or one that breaks the bound, which is then printed.
+The memory at the end includes every case, for hypothesis keeps them.
 """
 
 import resource
