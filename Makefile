@@ -34,10 +34,8 @@ bench-fuzz: $(READY) ## damaged bytes for every reader of files: make bench-fuzz
 serve: $(READY) ## serve ./registry over gRPC on port 8500
 	$(BIN)/emotion-ai serve --registry ./registry --port 8500
 
-N ?= 200
-
-bench-kill: $(READY) ## kill N=200 pushes and rollouts at random moments; print what was lost
-	$(BIN)/python tests/benchmarks/kills.py $(N)
+bench-kill: $(READY) ## kill pushes and rollouts at random moments: make bench-kill N=200
+	$(BIN)/python tests/benchmarks/kills.py $(or $(N),200)
 
 lint: $(READY) ## ruff: style and formatting
 	$(BIN)/ruff check .
@@ -52,7 +50,7 @@ typecheck: $(READY) ## mypy
 
 lock: $(READY) ## pin every dependency anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev --upgrade --generate-hashes --no-header \
-		--no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock --quiet
+		--no-annotate --output-file requirements.lock --quiet
 
 clean: ## remove what runs, tests and set-up left behind
 	rm -rf .venv .emotion-ai registry sample-data emotion-ai*.yaml .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
