@@ -21,6 +21,7 @@ def evaluate(
 ) -> bool:
     import json
 
+    from components import storage
     from components.errors import exit_on_failure
     from components.evaluate import evaluation
     from components.settings import from_json
@@ -41,6 +42,7 @@ def evaluate(
         )
     confusion.log_confusion_matrix(result.labels, result.confusion)
     # Without a file at its path the step would never be taken from the local cache.
-    with open(confusion.path, "w") as file:
-        json.dump({"labels": result.labels, "matrix": result.confusion}, file)
+    table = {"labels": result.labels, "matrix": result.confusion}
+    with exit_on_failure():
+        storage.write_bytes(confusion.path, json.dumps(table).encode())
     return result.accepted
