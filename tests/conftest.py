@@ -1,11 +1,15 @@
 """Fixtures that several folders of tests use: real processes, started once."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cloud_storage import running_cloud_storage
 from hypothesis import settings
+
+# A shell's background job ignores Ctrl-C, and so would every process that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no failing property.
 settings.register_profile("untimed", deadline=None)
