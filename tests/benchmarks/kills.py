@@ -1,8 +1,8 @@
 """Kill writers at random moments and count what is lost: `make bench-kill N=200`.
 
-Each of the N victims pushes a release, to a folder or to Cloud Storage (fake-gcs-server), or rolls
-one out, and gets SIGKILL at a moment drawn from the time that an undisturbed one takes. A loss is
-a release that was listed and not whole, that went away unasked, a push or rollout that could not be
+Each of the N victims pushes a release or rolls one out, in a folder or in Cloud Storage
+(fake-gcs-server), and gets SIGKILL at a moment drawn from the time that an undisturbed one takes. A
+loss is a release that was listed and not whole, that went away unasked, a push or rollout that could not be
 finished afterwards, something left behind, or a question that neither the old champion nor the
 new one answered.
 """
@@ -51,22 +51,23 @@ def main() -> int:
     parser.add_argument("kills", type=int, help="how many writers to kill")
     parser.add_argument("--seed", type=int, default=1, help="of the moments (%(default)s)")
     flags = parser.parse_args()
-    if flags.kills < 3:
-        parser.error("kills: expected at least 3, one of each kind")
+    if flags.kills < 5:
+        parser.error("kills: expected at least 5, one of each kind")
     moments = random.Random(flags.seed)
-    rollouts = max(1, flags.kills // 10)
-    remote = (flags.kills - rollouts) // 3
+    rollouts = max(1, flags.kills // 20)
+    remote = (flags.kills - 2 * rollouts) // 3
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         scratch = Path(name)
         os.environ["STORAGE_EMULATOR_HOST"] = stack.enter_context(running_cloud_storage("faces"))
         os.environ["no_proxy"] = "127.0.0.1"
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         victims = stack.enter_context(running_victims())
-        folder, bucket = str(scratch / "registry"), "gs://faces/registry"
+        local = flags.kills - 2 * rollouts - remote
         rows = [
-            _pushes(victims, folder, flags.kills - rollouts - remote, moments, scratch / "local"),
-            _pushes(victims, bucket, remote, moments, scratch / "remote"),
-            _rollouts(victims, rollouts, moments, scratch),
+            _pushes(victims, str(scratch / "pushed"), local, moments, scratch / "local"),
+            _pushes(victims, "gs://faces/pushed", remote, moments, scratch / "remote"),
+            _rollouts(victims, str(scratch / "served"), rollouts, moments, scratch),
+            _rollouts(victims, "gs://faces/served", rollouts, moments, scratch),
         ]
     return _print(rows)
 
@@ -74,7 +75,6 @@ def main() -> int:
 def _pushes(
     victims: Victims, registry: str, kills: int, moments: random.Random, scratch: Path
 ) -> Row:
-    what = f"push, {'Cloud Storage' if storage.is_remote(registry) else 'folder'}"
     undisturbed = [victims.push(registry, scratch / f"w{i}", f"w{i}")["seconds"] for i in range(5)]
     write_champion(registry, list_versions(registry)[-1])
     champion = read_champion(registry)
@@ -92,7 +92,12 @@ def _pushes(
             losses += _missing(registry, digests) + _debris(registry)
             if read_champion(registry) != champion:
                 losses.append(f"{digest}: the champion changed")
-    return Row(what, kills, killed, seen["verified"], losses + seen["troubles"])
+    losses += seen["troubles"]
+    return Row(f"push, {_kind(registry)}", kills, killed, seen["verified"], losses)
+
+
+def _kind(registry: str) -> str:
+    return "Cloud Storage" if storage.is_remote(registry) else "folder"
 
 
 def _damaged(registry: str) -> list[str]:
@@ -116,14 +121,15 @@ def _debris(registry: str) -> list[str]:
     return [f"{registry}: {name} was left" for name in sorted(left)]
 
 
-def _rollouts(victims: Victims, kills: int, moments: random.Random, scratch: Path) -> Row:
+def _rollouts(
+    victims: Victims, registry: str, kills: int, moments: random.Random, scratch: Path
+) -> Row:
     from calling import Caller
     from tiny_model import release
 
     from components.rollout.rollout import roll_out
     from components.serve.process import running_server
 
-    registry = str(scratch / "served")
     for shift in (1.0, 2.0):
         release(registry, scratch, shift, shift)
     killed, losses, new = 0, [], 2
@@ -141,7 +147,7 @@ def _rollouts(victims: Victims, kills: int, moments: random.Random, scratch: Pat
                 losses += [error] * bool(error)
                 losses += _damaged(registry) + _debris(registry)
     losses += [str(answer) for answer in caller.answers if answer not in (1, 2)]
-    return Row("rollout, folder", kills, killed, caller.answers.total(), losses)
+    return Row(f"rollout, {_kind(registry)}", kills, killed, caller.answers.total(), losses)
 
 
 def _print(rows: list[Row]) -> int:
