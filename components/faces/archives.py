@@ -8,15 +8,17 @@ from typing import Any, BinaryIO, cast
 from components.errors import BadInput
 
 MAGIC = b"PK\x03\x04"
-# The list of members is held in memory: this much of it is some half a million members.
+# `zipfile` holds the list of members in memory, half a kilobyte or so for each.
+MAX_MEMBERS = 500_000
 MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
 # Text and pictures do not shrink to less; DEFLATE's own limit is a thousandth.
 MAX_EXPANSION = 200
+_MEMBER = b"PK\x01\x02"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class _BoundedReads:
-    """A file of which no piece over the bound is read at once, as `zipfile` does with its list."""
+    """A file that gives no list of members over the bounds; `zipfile` reads that in one piece."""
 
     def __init__(self, source: str, file: BinaryIO) -> None:
         self._source = source
@@ -29,8 +31,12 @@ class _BoundedReads:
         data = self._file.read(
             size if 0 <= size <= MAX_DIRECTORY_BYTES else MAX_DIRECTORY_BYTES + 1
         )
-        if len(data) > MAX_DIRECTORY_BYTES:
-            raise BadInput(f"{self._source}: too many members in the zip; unpack it into a folder")
+        # Counted here: what the end of the file says of their number binds nobody.
+        if len(data) > MAX_DIRECTORY_BYTES or data.count(_MEMBER) > MAX_MEMBERS:
+            raise BadInput(
+                f"{self._source}: too many members in the zip; at most {MAX_MEMBERS:,} in a list "
+                f"of {MAX_DIRECTORY_BYTES:,} bytes are read: unpack it into a folder"
+            )
         return data
 
 
