@@ -1,10 +1,10 @@
 """Kill writers at random moments and count what is lost: `make bench-kill N=200`.
 
 Each of the N victims pushes a release or rolls one out, in a folder or in Cloud Storage
-(fake-gcs-server), and gets SIGKILL at a moment drawn from the time that an undisturbed one takes. A
-loss is a release that was listed and not whole, that went away unasked, a push or rollout that could not be
-finished afterwards, something left behind, or a question that neither the old champion nor the
-new one answered.
+(fake-gcs-server), and gets SIGKILL at a moment drawn from the time that an undisturbed one takes.
+A loss is a release that was listed and not whole, that went away unasked, a push or rollout that
+could not be finished afterwards, something left behind, or a question that neither the old champion
+nor the new one answered.
 """
 
 import argparse

@@ -1,10 +1,13 @@
 """Cloud Storage on a bad day: it refuses, loses answers, gives no access, or is not there."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import emotion_ai, refused
 from small_release import small_release
 from storage_proxy import Proxy, running_proxy
 
@@ -98,6 +101,22 @@ def test_a_bucket_that_is_not_there_is_named_by_all(cloud_storage: str, tmp_path
         describe("gs://nobody/registry", None, None)
     with pytest.raises(BadInput, match=says):
         write_champion("gs://nobody/registry", 1)
+
+
+def test_serve_names_a_bucket_that_is_not_there_and_waits_in_one_that_is(
+    registry: str, tmp_path: Path
+) -> None:
+    serving = emotion_ai("serve", "--registry", "gs://nobody/registry", "--port", "0")
+    refused(serving, 2, "gs://nobody: no such bucket; create it")
+    command = [sys.executable, "-m", "pipeline.cli", "serve", "--registry", registry, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        waits, serves = server.stdout.readline(), server.stdout.readline()
+        server.terminate()
+        server.communicate(timeout=60)
+    assert waits == f"waiting for the first rollout: no models.config in {registry} yet\n"
+    assert serves.startswith("serving emotion_ai on 127.0.0.1:")
+    assert server.returncode == 0
 
 
 def test_a_failure_in_the_middle_leaves_no_half(registry: str, tmp_path: Path) -> None:
