@@ -4,9 +4,11 @@ Everything a run leaves outside the registry lies in one workspace folder: compi
 artifacts, the cache of steps, checkpoints and logs.
 """
 
+import contextlib
+import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ from typing import Any
 import yaml
 
 from components import storage
-from components.errors import BadInput, Unavailable
+from components.errors import BadInput, Unavailable, one_line
+from components.faces.source import check_there
+from components.notify.notification import summarise
 from components.predict.prediction import predict_files
 from components.registry.runs import SUMMARY, read_records, run_uri
 from components.serve.process import running_server
@@ -49,13 +53,20 @@ def run_locally(
     Raises `BadInput` for a mistake in settings or data, `Unavailable` where the world failed.
     """
     settings = _on_this_machine(settings)
+    for source in (settings.keypoints, settings.expressions):
+        # Resolve would say it too, but only once a server is up.
+        check_there(source)
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
     started = time.monotonic()
     logs = WORKSPACE / "logs"
     with storage.failures(str(logs)):
         logs.mkdir(parents=True, exist_ok=True)
     server_log = logs / f"{run_id}.server.log"
-    with ended_with_us(), running_server(settings.registry, server_log) as address:
+    with (
+        _recorded_if_interrupted(settings.registry, run_id),
+        ended_with_us(),
+        running_server(settings.registry, server_log) as address,
+    ):
         watch = _run_dag(settings, environment_name, run_id, address, on_change)
         record = _record(settings, run_id, watch)
         faces = save_faces(settings.expressions, settings.label_set, WORKSPACE / "faces")
@@ -71,6 +82,20 @@ def run_locally(
         faces=faces,
         answers=answers,
     )
+
+
+@contextlib.contextmanager
+def _recorded_if_interrupted(registry: str, run_id: str) -> Iterator[None]:
+    """Write the run's record where Ctrl-C or SIGTERM ends the block: then no step does."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        try:
+            if SUMMARY not in read_records(registry, run_id):
+                summarise({"state": "CANCELLED"}, registry, run_id)
+        except (BadInput, Unavailable) as failure:
+            sys.stderr.write(f"emotion-ai: run {run_id} has no record: {one_line(failure)}\n")
+        raise
 
 
 def _on_this_machine(settings: RunSettings) -> RunSettings:

@@ -19,6 +19,22 @@ def is_sample(source: str) -> bool:
     return source.startswith(SAMPLE_SCHEME)
 
 
+def check_there(source: str) -> None:
+    """Raise as `fingerprint` does where the source cannot even be opened, without reading it."""
+    _check_named(source)
+    if is_sample(source):
+        from components.sample.uri import parse_sample_uri
+
+        parse_sample_uri(source)
+    elif not storage.is_folder(source):
+        storage.open_binary(source).close()
+
+
+def _check_named(source: str) -> None:
+    if not source.strip():
+        raise BadInput("a source is empty; expected a path, gs://... or sample://N?seed=S")
+
+
 def subjects_uri(source: str) -> str:
     """The address of NAME.subjects.csv beside NAME (a folder), NAME.csv, .csv.gz or .csv.zip."""
     stem = source.rstrip("/").removesuffix(".gz").removesuffix(".zip").removesuffix(".csv")
@@ -33,8 +49,7 @@ def fingerprint(source: str) -> str:
     `BadInput` for a source that is not there, or is a folder but not of pictures by emotion;
     `Unavailable` where the storage fails.
     """
-    if not source.strip():
-        raise BadInput("a source is empty; expected a path, gs://... or sample://N?seed=S")
+    _check_named(source)
     digest = hashlib.sha256()
     if is_sample(source):
         from components.sample.uri import parse_sample_uri

@@ -17,7 +17,14 @@ from components.registry.runs import SUMMARY, list_reports, read_records, run_ur
 
 
 def notify(status: dict[str, Any], registry: str, run_id: str) -> None:
-    """Write the run's summary and its page, and print one line with the outcome.
+    """Summarise the run, and print one line with the outcome."""
+    summary = summarise(status, registry, run_id)
+    page = storage.join(run_uri(registry, run_id), "index.html")
+    print(f"run {run_id}: {summary['outcome']}: {summary['message']} ({page})")
+
+
+def summarise(status: dict[str, Any], registry: str, run_id: str) -> dict[str, Any]:
+    """Write the run's summary, run.json, and its page; returns the summary.
 
     `status` holds what KFP's PipelineTaskFinalStatus says: `state` (SUCCEEDED, FAILED, CANCELLED)
     and `error`, the message or "".
@@ -40,10 +47,13 @@ def notify(status: dict[str, Any], registry: str, run_id: str) -> None:
         write_run_page(page, summary, _release(registry, summary["release"]))
         uri = storage.join(run_uri(registry, run_id), "index.html")
         storage.write_bytes(uri, page.read_bytes())
-    print(f"run {run_id}: {summary['outcome']}: {summary['message']} ({uri})")
+    return summary
 
 
 def _outcome(status: dict[str, Any], records: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    if status.get("state") == "CANCELLED":
+        message = "the run was interrupted; another one goes on from the steps that were done"
+        return {"outcome": "interrupted", "message": message, "reasons": []}
     if status.get("state") != "SUCCEEDED":
         message = status.get("error") or "a step did not succeed; its log says why"
         return {"outcome": "failed", "message": message, "reasons": []}

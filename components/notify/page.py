@@ -14,6 +14,7 @@ _TITLES = {
     "accepted": "The candidate was accepted",
     "rejected": "The candidate was rejected",
     "failed": "The run failed",
+    "interrupted": "The run was interrupted",
 }
 
 

@@ -54,6 +54,11 @@ def write_zip_bomb(path: Path) -> None:
         archive.writestr("faces.csv", b"emotion,pixels\n" + b"\n" * (64 << 20))
 
 
+def write_zip_of_outsiders(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("../train/happy/0.png", b"a face")
+
+
 def write_gzip_bomb(path: Path) -> None:
     path.write_bytes(gzip.compress(b"emotion,pixels\n" + (b"0," + b"7 " * 2304 + b"\n") * 2000))
 
@@ -112,6 +117,9 @@ SOURCES = {
     ),
     "truncated zip": Source(lambda path: path.write_bytes(b"PK\3\4 and no more"), ("damaged zip",)),
     "zip bomb": Source(write_zip_bomb, ("unpacks to",)),
+    "zip with ../ names": Source(
+        write_zip_of_outsiders, ("member '../train/happy/0.png'", "outside")
+    ),
     "gzip bomb": Source(write_gzip_bomb, ("expands to more than 100 times",)),
     "unknown check": Source(
         lambda path: write_expressions(path, EVERY_CODE),
@@ -193,6 +201,25 @@ def test_a_registry_that_cannot_be_written_stays_as_it_is(tmp_path: Path) -> Non
     with pytest.raises(BadInput, match=f"{tmp_path}/file.*Not a directory"):
         resolve_sources("sample://20", "sample://20", registry, "run-1", {})
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("absent.csv", ("/absent.csv: no such file",)),
+        ("absent/", ("/absent: no such file",)),
+        ("s3://faces/fer2013.csv", ("s3://", "gs://")),
+        ("gs://no-such-bucket/faces.csv", ("gs://no-such-bucket: no such bucket",)),
+        ("sample://12", ("12 sample faces", "20")),
+    ],
+)
+def test_a_run_looks_for_its_sources_before_it_starts_anything(
+    tmp_path: Path, cloud_storage: str, source: str, words: tuple[str, ...]
+) -> None:
+    sources = ("--keypoints", "sample://20", "--expressions", source)
+    refused(emotion_ai("run", *sources, cwd=tmp_path), 2, *words)
+    # Neither a server's log nor a run's record.
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

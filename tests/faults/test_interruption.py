@@ -1,6 +1,7 @@
 """Ctrl-C, at any moment: one line, exit code 130, nobody left behind."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -78,6 +79,7 @@ def test_while_a_run_is_under_way(tmp_path: Path, moment: str, to_everyone: bool
         assert (process.returncode, error) == (130, INTERRUPTED)
         assert not session(process.pid)
     assert not (tmp_path / "registry/models.config").exists()
+    _is_recorded_as_interrupted(tmp_path)
 
 
 @pytest.mark.slow
@@ -88,3 +90,11 @@ def test_a_run_that_is_terminated_ends_with_143_and_leaves_nobody(tmp_path: Path
         process.communicate(timeout=120)
         assert process.returncode == 143
         assert not session(process.pid)
+    _is_recorded_as_interrupted(tmp_path)
+
+
+def _is_recorded_as_interrupted(folder: Path) -> None:
+    (run,) = (folder / "registry" / "runs").iterdir()
+    record = json.loads((run / "run.json").read_text())
+    assert (record["outcome"], record["release"]) == ("interrupted", None)
+    assert "The run was interrupted" in (run / "index.html").read_text()

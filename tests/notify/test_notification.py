@@ -109,9 +109,9 @@ def test_a_green_run_in_which_nothing_was_decided_has_failed(registry: str) -> N
 
 def test_a_run_that_left_nothing_still_gets_its_page(tmp_path: Path) -> None:
     summary, page = _notified(str(tmp_path / "registry"), "CANCELLED")
-    assert summary["outcome"] == "failed"
+    assert summary["outcome"] == "interrupted"
     assert summary["champion"] is None
-    assert "The run failed" in page
+    assert "The run was interrupted" in page
 
 
 def test_a_second_call_tells_the_same(registry: str) -> None:
