@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +28,20 @@ def partial_file(path: Path) -> Iterator[BinaryIO]:
                 partial.unlink(missing_ok=True)
                 raise
             return
+
+
+@contextlib.contextmanager
+def withdrawn_on_failure(*paths: str | Path) -> Iterator[None]:
+    """Remove these files and folders if the block raises: what a step leaves is whole or absent."""
+    try:
+        yield
+    except BaseException:
+        for path in map(Path, paths):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        raise
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:

@@ -19,9 +19,6 @@ def evaluate(
     gate_report: Output[Artifact],
     report: Output[HTML],
 ) -> bool:
-    import json
-
-    from components import storage
     from components.errors import exit_on_failure
     from components.evaluate import evaluation
     from components.settings import from_json
@@ -37,12 +34,9 @@ def evaluate(
             from_json(gate, "gate"),
             force_accept,
             metrics.path,
+            confusion.path,
             gate_report.path,
             report.path,
         )
     confusion.log_confusion_matrix(result.labels, result.confusion)
-    # Without a file at its path the step would never be taken from the local cache.
-    table = {"labels": result.labels, "matrix": result.confusion}
-    with exit_on_failure():
-        storage.write_bytes(confusion.path, json.dumps(table).encode())
     return result.accepted

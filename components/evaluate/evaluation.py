@@ -1,8 +1,9 @@
 """Evaluate a pair of models on every split, ask the gate about it, and write down why.
 
 Reads both faces artifacts, both models and, where there is one, the champion's release. Writes the
-metrics (flat JSON), the gate report (JSON) and a page. Fails when an input is absent or of the
-wrong kind, or when the champion cannot be read; never because a model is bad: that is a result.
+metrics (flat JSON), the confusion matrix (JSON), the gate report (JSON) and a page. Fails when an
+input is absent or of the wrong kind, or when the champion cannot be read; never because a model is
+bad: that is a result.
 """
 
 import json
@@ -20,6 +21,7 @@ from components.evaluate.results import Half
 from components.evaluate.settings import GateSettings
 from components.faces.arrays import TEST, TRAIN, Faces
 from components.settings import checked
+from components.whole_files import withdrawn_on_failure
 
 
 class Evaluation(NamedTuple):
@@ -40,6 +42,7 @@ def evaluate(
     gate: Mapping[str, Any],
     force_accept: str,
     metrics_path: str,
+    confusion_path: str,
     gate_report_path: str,
     report_path: str,
 ) -> Evaluation:
@@ -67,10 +70,14 @@ def evaluate(
     labels = expressions.info.labels
     test = expression_half.test
     matrix = metrics.confusion(test.predicted, test.truth, len(labels))
-    write_report(report_path, decision, keypoint_half, expression_half)
-    _write_json(metrics_path, decision.metrics)
-    _write_json(gate_report_path, decision.model_dump(mode="json"))
-    return Evaluation(decision.outcome == "accepted", list(labels), matrix.tolist())
+    result = Evaluation(decision.outcome == "accepted", list(labels), matrix.tolist())
+    with withdrawn_on_failure(report_path, metrics_path, confusion_path, gate_report_path):
+        write_report(report_path, decision, keypoint_half, expression_half)
+        _write_json(metrics_path, decision.metrics)
+        # Without a file at its path the step would never be taken from the local cache.
+        _write_json(confusion_path, {"labels": result.labels, "matrix": result.confusion})
+        _write_json(gate_report_path, decision.model_dump(mode="json"))
+    return result
 
 
 def _open(path: str, kind: str) -> Faces:

@@ -1,6 +1,6 @@
 """The part of the report that is about expressions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from markupsafe import Markup
@@ -10,9 +10,11 @@ from components.evaluate import figures, metrics
 from components.evaluate.results import Half
 from components.evaluate.score_table import score_table
 from components.faces.arrays import TEST
+from components.faces.file_names import pick_file_names
 from components.page import Section, figure_html
 
 WORST_FACES = 12
+_CAPTION_LETTERS = 24
 
 
 def expression_sections(half: Half) -> Iterator[Section]:
@@ -67,11 +69,27 @@ def _worst(half: Half) -> str:
         return f"Every face of {test.name} got the right answer."
     confidence = test.predicted.max(axis=1)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:WORST_FACES]
-    captions = [
-        f"row {test.row[k]}\n{labels[test.truth[k]]}, said\n{labels[answer[k]]} {confidence[k]:.0%}"
-        for k in worst
+    rows = test.row[worst].tolist()
+    files = pick_file_names(half.faces.path, rows)
+    names = [files.get(row, f"row {row}") for row in rows]
+    said = [
+        f"{labels[test.truth[k]]}, said\n{labels[answer[k]]} {confidence[k]:.0%}" for k in worst
     ]
+    captions = [f"{_short(name)}\n{words}" for name, words in zip(names, said, strict=True)]
+    described = "; ".join(f"{name}\n{words}" for name, words in zip(names, said, strict=True))
     images: NDArray = half.faces.take(test.position[worst]).images
-    return Markup("<p>Rows are those of {}, counted from 0.</p>").format(
-        half.faces.info.source
-    ) + figure_html(figures.faces_figure(images, captions), "; ".join(captions))
+    return _origin(half.faces.info.source, names if files else ()) + figure_html(
+        figures.faces_figure(images, captions), described
+    )
+
+
+def _short(name: str) -> str:
+    """A file's name without its folders, cut to what fits over a face."""
+    name = name.rpartition("/")[2]
+    return name if len(name) <= _CAPTION_LETTERS else f"...{name[3 - _CAPTION_LETTERS :]}"
+
+
+def _origin(source: str, files: Sequence[str]) -> Markup:
+    if not files:
+        return Markup("<p>Rows are those of {}, counted from 0.</p>").format(source)
+    return Markup("<p>Files in {}, line by line: {}.</p>").format(source, ", ".join(files))

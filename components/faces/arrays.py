@@ -31,6 +31,8 @@ from components.errors import BadInput
 
 SHARD_ROWS = 65_536
 TRAIN, VALIDATION, TEST, UNASSIGNED = 0, 1, 2, 255
+# Without this file the folder is no faces artifact.
+INFO_FILE = "faces.json"
 ARRAYS = ("images", "targets", "split", "row", "subject")
 # Room for the .npy header that is written once the number of rows is known.
 _HEADER_BYTES = 128
@@ -89,7 +91,7 @@ class Faces:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            text = (self.path / "faces.json").read_text()
+            text = (self.path / INFO_FILE).read_text()
             self.info = FacesInfo.model_validate_json(text)
             self._shards = [self._open(k) for k in range(self.info.shards)]
         except (OSError, ValueError) as error:
@@ -164,16 +166,6 @@ class Faces:
     def positions(self, split: int) -> NDArray[np.int64]:
         """Positions of a split's rows, ascending."""
         return np.flatnonzero(self.column("split") == split)
-
-
-@contextlib.contextmanager
-def withdrawn_on_failure(path: str | Path) -> Iterator[None]:
-    """Remove faces.json if the block raises: without it the folder is no faces artifact."""
-    try:
-        yield
-    except BaseException:
-        (Path(path) / "faces.json").unlink(missing_ok=True)
-        raise
 
 
 class FacesWriter:
@@ -283,4 +275,4 @@ class FacesWriter:
         update = {"rows": self._rows, "shards": self._shards, "sha256": self._sha256}
         final = self.info.model_copy(update=update).model_dump(mode="json")
         text = json.dumps(final, indent=1, sort_keys=True) + "\n"
-        storage.write_bytes(str(self.path / "faces.json"), text.encode())
+        storage.write_bytes(str(self.path / INFO_FILE), text.encode())

@@ -9,13 +9,15 @@ and listed.
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from components import storage
 from components.errors import BadInput
-from components.faces.arrays import Faces, FacesInfo, FacesWriter, Rows, withdrawn_on_failure
+from components.faces.arrays import INFO_FILE, Faces, FacesInfo, FacesWriter, Rows
+from components.faces.file_names import FILE_NAMES, write_file_names
 from components.faces.labels import label_set_names, select_emotions
 from components.faces.source import fingerprint as fingerprint_of
 from components.faces.source import subjects_uri
@@ -29,6 +31,7 @@ from components.ingest.statistics import summarise
 from components.ingest.subjects import look_up, read_subjects
 from components.ingest.tally import Tally
 from components.settings import checked
+from components.whole_files import withdrawn_on_failure
 
 _OTHER_EMOTION = 255
 
@@ -56,15 +59,8 @@ def ingest(
     """
     limits = checked(DataChecks, checks, "checks")
     info = _describe(source, fingerprint, kind, label_set, emotions)
-    with open_source(info, limits) as opened, FacesWriter(faces_path, info) as writer:
-        tally = _copy_faces(opened, info, limits, writer)
-        # Taken after the last row, so that it stands for the content that was read.
-        now = fingerprint_of(source)
-        if fingerprint not in ("", now):
-            raise BadInput(f"{source}: changed while the run went on; run again to read it anew")
-        info = info.model_copy(update={"fingerprint": now, "split_names": opened.split_names})
-        writer.info = info.model_copy(update={"counts": tally.counts(info)})
-    with withdrawn_on_failure(faces_path):
+    with withdrawn_on_failure(Path(faces_path, INFO_FILE), Path(faces_path, FILE_NAMES)):
+        opened, tally = _write_faces(info, limits, faces_path)
         found = _findings(tally, info, limits, opened.files)
         faces = Faces(faces_path)
         statistics = summarise(faces, tally, found, opened.ignored_columns)
@@ -73,6 +69,22 @@ def ingest(
         stopping = [finding for finding in found if finding.verdict == "stop"]
         if stopping:
             raise BadInput(_refusal(source, stopping, tally))
+
+
+def _write_faces(info: FacesInfo, limits: DataChecks, faces_path: str) -> tuple[Source, Tally]:
+    with open_source(info, limits) as opened, FacesWriter(faces_path, info) as writer:
+        tally = _copy_faces(opened, info, limits, writer)
+        if opened.files:
+            write_file_names(faces_path, opened.files)
+        # Taken after the last row, so that it stands for the content that was read.
+        now = fingerprint_of(info.source)
+        if info.fingerprint not in ("", now):
+            raise BadInput(
+                f"{info.source}: changed while the run went on; run again to read it anew"
+            )
+        info = info.model_copy(update={"fingerprint": now, "split_names": opened.split_names})
+        writer.info = info.model_copy(update={"counts": tally.counts(info)})
+    return opened, tally
 
 
 def _describe(source: str, fingerprint: str, kind: str, label_set: str, emotions: str) -> FacesInfo:

@@ -4,7 +4,6 @@ What is in memory is the list of names, a hundred bytes or so a file, and a bloc
 """
 
 import contextlib
-import shutil
 import tempfile
 import zipfile
 import zlib
@@ -12,7 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import BinaryIO, NamedTuple, cast
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -196,12 +196,12 @@ def _root(names: Sequence[str]) -> str:
 @contextlib.contextmanager
 def _local_copy(source: str) -> Iterator[BinaryIO]:
     """The file, or a copy on this disk of a remote one: its members are read in any order."""
-    with storage.open_binary(source) as file:
-        if not storage.is_remote(source):
+    if not storage.is_remote(source):
+        with storage.open_binary(source) as file:
             yield file
-            return
-        with tempfile.TemporaryFile() as copy:
-            with storage.failures(source):
-                shutil.copyfileobj(file, copy, 1 << 20)
-            copy.seek(0)
-            yield cast(BinaryIO, copy)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy.zip")
+        storage.download(source, copy)
+        with open(copy, "rb") as file:
+            yield file

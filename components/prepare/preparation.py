@@ -1,5 +1,6 @@
 """The prepare step: split the faces, measure the train split, record the augmentation."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,15 +8,16 @@ from numpy.typing import NDArray
 
 from components.errors import BadInput
 from components.faces.arrays import (
+    INFO_FILE,
     TRAIN,
     UNASSIGNED,
     Faces,
     FacesInfo,
     FacesWriter,
     Rows,
-    withdrawn_on_failure,
 )
 from components.faces.augmentation import AugmentationPolicy
+from components.faces.file_names import FILE_NAMES, copy_file_names
 from components.faces.keypoints import NAMES
 from components.prepare.preview import write_preview
 from components.prepare.splitting import (
@@ -26,6 +28,7 @@ from components.prepare.splitting import (
     content_hashes,
 )
 from components.settings import checked
+from components.whole_files import withdrawn_on_failure
 
 # Rows of pixels held in memory at once.
 _BATCH = 1024
@@ -86,9 +89,10 @@ def prepare(
         "augmentation": policy.model_dump(),
         "counts": counts,
     }
-    with FacesWriter(prepared_path, faces.info.model_copy(update=update)) as writer:
-        _write(faces, assignment.split, writer)
-    with withdrawn_on_failure(prepared_path):
+    with withdrawn_on_failure(Path(prepared_path, INFO_FILE), Path(prepared_path, FILE_NAMES)):
+        with FacesWriter(prepared_path, faces.info.model_copy(update=update)) as writer:
+            copy_file_names(faces.path, prepared_path)
+            _write(faces, assignment.split, writer)
         write_preview(Faces(prepared_path), policy, preview_path)
 
 

@@ -5,6 +5,7 @@ The faces are plain gray: the emotion is the brightness in sevenths, and every k
 """
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,12 +13,15 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 import pytest
+from face_pictures import write_pictures
 from tiny_model import LABELS, release
 
 from components.errors import BadInput
 from components.evaluate.evaluation import Evaluation, evaluate
 from components.faces.arrays import TEST, TRAIN, VALIDATION, Faces, FacesInfo, FacesWriter, Rows
+from components.ingest.ingestion import ingest
 from components.networks.inference import MODEL_FILE
+from components.prepare.preparation import prepare
 
 COUNT = 140
 FIRST_ROW = 1000
@@ -100,7 +104,8 @@ def strict_json(path: Path) -> Any:
 
 def run(folder: Path, **changed: Any) -> tuple[Evaluation, dict[str, float], dict, str]:
     """Evaluate a perfect pair with some arguments changed; the metrics, gate report and page."""
-    paths = {name: folder / name for name in ("metrics.json", "gate.json", "report.html")}
+    names = ("metrics.json", "confusion.json", "gate.json", "report.html")
+    paths = {name: folder / name for name in names}
     arguments: dict[str, Any] = {
         "registry": str(folder / "registry"),
         "champion": "",
@@ -114,6 +119,7 @@ def run(folder: Path, **changed: Any) -> tuple[Evaluation, dict[str, float], dic
     result = evaluate(
         **arguments,
         metrics_path=str(paths["metrics.json"]),
+        confusion_path=str(paths["confusion.json"]),
         gate_report_path=str(paths["gate.json"]),
         report_path=str(paths["report.html"]),
     )
@@ -170,6 +176,20 @@ def test_a_bad_pair_is_a_result_and_the_page_shows_its_worst_faces(tmp_path: Pat
     assert sum(row in page for row in shown) >= 12
     assert "angry, said" in page
     assert "row 1000" not in page, "the faces shown are those of the test split"
+
+
+def test_the_worst_faces_of_a_folder_are_shown_by_their_files(tmp_path: Path) -> None:
+    folder, faces, prepared = (tmp_path / name for name in ("fer", "faces", "prepared"))
+    names = write_pictures(folder, ("train", "validation", "test"), each=2)
+    outputs = [str(tmp_path / name) for name in ("data.html", "statistics")]
+    ingest(str(folder), "", "expressions", "fer7", "", {}, str(faces), *outputs)
+    prepare(str(faces), {}, str(prepared), str(tmp_path / "preview.html"))
+    _, _, _, page = run(tmp_path, expression_faces=str(prepared))
+    (files,) = re.findall(r"<p>Files in \S+/fer, line by line: (.*)\.</p>", page)
+    shown = files.split(", ")
+    assert len(shown) == 12
+    assert set(shown) < {name for name in names if name.startswith("test/")}
+    assert f'alt="{shown[0]}\n' in page
 
 
 def test_a_model_that_answers_nan_is_rejected_with_reasons(tmp_path: Path) -> None:
