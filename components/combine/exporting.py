@@ -6,6 +6,7 @@ than 1e-4.
 """
 
 import importlib.metadata
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from components.faces.keypoints import FRAME
 from components.networks.inference import DATA_FILE, load_network
 from components.registry.digest import CONTENT_PATH, ModelContent, weights_sha256
 from components.sample.drawing import draw_faces
+from components.whole_files import withdrawn_on_failure
 
 TOLERANCE = 1e-4
 _GOLDEN_FACES = 8
@@ -38,12 +40,19 @@ def export_pair(keypoint_model: str, expression_model: str, saved_model: str, go
     """
     info = FacesInfo.model_validate_json(Path(expression_model, DATA_FILE).read_bytes())
     keypoints, expression = load_network(keypoint_model), load_network(expression_model)
+    with withdrawn_on_failure(saved_model, golden):
+        _export(keypoints, expression, info, saved_model, golden)
+
+
+def _export(
+    keypoints: Any, expression: Any, info: FacesInfo, saved_model: str, golden: str
+) -> None:
     model = FaceModel(keypoints, expression, info.labels)
     signatures = {"serving_default": model.serving_default, "encoded": model.encoded}
     try:
         tf.saved_model.save(model, saved_model, signatures=signatures)
     except (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError) as error:
-        reason = error.message.rpartition("; ")[2]
+        reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]
         raise Unavailable(f"{saved_model}: cannot be written: {reason}") from None
     exported = tf.saved_model.load(saved_model).signatures
 
@@ -52,9 +61,9 @@ def export_pair(keypoint_model: str, expression_model: str, saved_model: str, go
     _check_parity(answers, images, keypoints, expression)
     _write_content(saved_model, info, _described(exported), _weights(keypoints, expression))
     arrays: dict[str, Any] = {"images": images, **answers}
-    # A handle, because numpy would add .npz to a path without it.
-    with storage.failures(golden), open(golden, "wb") as file:
-        np.savez(file, **arrays)
+    packed = io.BytesIO()
+    np.savez(packed, **arrays)
+    storage.write_bytes(golden, packed.getvalue())
 
 
 def _ask(exported: Any, images: NDArray[np.uint8]) -> dict[str, NDArray]:

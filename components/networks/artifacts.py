@@ -18,6 +18,7 @@ from components.networks.objectives import Objective
 from components.networks.settings import TrainingSettings
 from components.networks.training import train
 from components.page import COLOURS, Section, figure_html, table_html, write_page
+from components.whole_files import withdrawn_on_failure
 
 
 def open_faces(path: str, kind: str) -> Faces:
@@ -43,17 +44,18 @@ def train_to_artifacts(
     model. It goes when the artifacts are complete.
     """
     model = Path(outputs["model"])
-    model.mkdir(parents=True, exist_ok=True)
     root = checkpoint_root or str(model.parent / "checkpoints")
     revision = os.environ.get("EMOTION_AI_REVISION", "")
     uri = checkpoints.checkpoint_uri(root, faces.info, settings, seed, revision)
     network, progress = train(build, objective, faces, settings, seed, uri)
-    with storage.failures(str(model)):
-        network.save(model / MODEL_FILE)
-    storage.write_bytes(str(model / DATA_FILE), faces.info.model_dump_json(indent=1).encode())
     record = _record(network, progress, objective, settings, seed)
-    storage.write_bytes(outputs["history"], json.dumps(record, indent=1).encode() + b"\n")
-    _write_curves(outputs["curves"], record, faces)
+    with withdrawn_on_failure(model, outputs["history"], outputs["curves"]):
+        with storage.failures(str(model)):
+            model.mkdir(parents=True, exist_ok=True)
+            network.save(model / MODEL_FILE)
+        storage.write_bytes(str(model / DATA_FILE), faces.info.model_dump_json(indent=1).encode())
+        storage.write_bytes(outputs["history"], json.dumps(record, indent=1).encode() + b"\n")
+        _write_curves(outputs["curves"], record, faces)
     checkpoints.clear(uri)
 
 

@@ -69,7 +69,7 @@ def push(
     )
     with tempfile.TemporaryDirectory(prefix="push-") as scratch:
         card = Path(scratch) / "model_card.md"
-        card.write_text(model_card(draft))
+        storage.write_bytes(str(card), model_card(draft).encode())
         files[CARD_PATH] = card
         digests = {name: file_digest(path) for name, path in sorted(files.items())}
         draft = draft.model_copy(update={"files": digests})

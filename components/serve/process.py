@@ -2,12 +2,14 @@
 
 import contextlib
 import re
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from components import storage
 from components.errors import Unavailable
 from components.predict.messages import MODEL_NAME
 from components.serve.server import DRAIN_SECONDS
@@ -25,10 +27,14 @@ def running_server(registry: str, log_path: str | Path, port: int = 0) -> Iterat
     server prints goes to `log_path`. The process has ended when the block is left, however that
     happens. Raises `Unavailable` with the log's last lines where it does not start.
     """
-    command = [sys.executable, "-m", "components.serve", "--registry", registry, "--port"]
-    with Path(log_path).open("wb") as log:
+    command = [sys.executable, "-m", "components.serve", "--registry", registry]
+    command += ["--port", str(port)]
+    with storage.failures(str(log_path)), Path(log_path).open("wb") as log:
+        # On a full disk it fails here, and not as a server that ends without a word.
+        log.write(f"{shlex.join(command)}\n".encode())
+        log.flush()
         process = subprocess.Popen(
-            [*command, str(port)],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -6,7 +6,6 @@ answers otherwise than it was exported or is too slow is a result, not a failure
 """
 
 import json
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from components.validate.checks import (
 from components.validate.golden import Golden, ask_golden, read_golden_answers
 from components.validate.limits import ValidationLimits
 from components.validate.report import write_report
+from components.whole_files import withdrawn_on_failure
 
 # The temporary registry has one release.
 _VERSION = 1
@@ -54,15 +54,18 @@ def validate(
     with tempfile.TemporaryDirectory(prefix="validate-") as scratch:
         log = Path(scratch) / "server.log"
         registry = Path(scratch) / "registry"
-        shutil.copytree(saved_model, registry / str(_VERSION))
+        with storage.failures(scratch):
+            registry.mkdir()
+            (registry / str(_VERSION)).symlink_to(Path(saved_model).absolute())
         write_champion(str(registry), _VERSION)
         with running_server(str(registry), str(log)) as address, Client(address) as client:
             checks, logs = _examine(client, expected, bounds)
         log_tail = _tail(log)
     accepted = all(check.passed for check in checks if check.blocking)
-    write_golden(warmup_path, logs if accepted else [])
-    storage.write_bytes(verdict_path, json.dumps(_verdict(accepted, checks), indent=1).encode())
-    write_report(report_path, accepted, checks, expected, log_tail)
+    with withdrawn_on_failure(warmup_path, verdict_path, report_path):
+        write_golden(warmup_path, logs if accepted else [])
+        storage.write_bytes(verdict_path, json.dumps(_verdict(accepted, checks), indent=1).encode())
+        write_report(report_path, accepted, checks, expected, log_tail)
     return accepted
 
 

@@ -1,11 +1,11 @@
 """A disk that fills up in whatever is being written: one message with the path, and no half."""
 
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small_disk import FULL, PAGES, leave
 from small_release import small_release
 
 from components.errors import BadInput, Unavailable
@@ -17,32 +17,6 @@ from components.registry.publishing import publish
 from components.registry.releases import list_versions, verify_release
 from components.registry.runs import read_records, write_record
 from components.sample.files import write_sample
-
-_DISK_BYTES = 1 << 20
-_PAGE_BYTES = 4096
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def _leave(disk: Path, pages: int) -> None:
-    """Fill the disk but for so many pages."""
-    filler = disk / "filler"
-    filler.unlink(missing_ok=True)
-    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
-    filler.write_bytes(b"\0" * max(0, free - pages * _PAGE_BYTES))
 
 
 def _failure(work: Callable[[], object]) -> str:
@@ -57,14 +31,14 @@ def _until_it_fits(
     disk: Path, work: Callable[[], object], after_failure: Callable[[], None], step: int = 1
 ) -> None:
     """Try with ever more room on the disk; what fails says where and that it is the disk."""
-    for pages in range(0, _DISK_BYTES // _PAGE_BYTES, step):
-        _leave(disk, pages)
+    for pages in range(0, PAGES, step):
+        leave(disk, pages)
         message = _failure(work)
         if not message:
             assert pages
             return
         assert str(disk) in message
-        assert message.endswith(": No space left on device")
+        assert message.endswith(FULL)
         assert "\n" not in message
         after_failure()
     pytest.fail("it never fitted")
@@ -177,7 +151,7 @@ def test_checkpoints(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert len(os.listdir(uri)) == 3
 
     monkeypatch.setattr(tempfile, "tempdir", str(disk))
-    _leave(disk, 1)
+    leave(disk, 1)
     with pytest.raises(Unavailable, match=f"{disk}.*No space left on device"):
         checkpoints.save(str(tmp_path / "elsewhere"), progress, network, best=True)
     assert not (tmp_path / "elsewhere").exists()
@@ -195,7 +169,7 @@ def test_a_rollout_leaves_the_champion_answering(disk: Path, tmp_path: Path) -> 
     assert [release(registry, tmp_path, shift, shift) for shift in (1.0, 2.0)] == [1, 2]
     with running_server(registry, tmp_path / "log") as server, Client(server) as client:
         roll_out(registry, 1, server)
-        _leave(disk, 0)
+        leave(disk, 0)
         says = f"release 2 is not rolled out: {disk}.*No space.*release 1 is the champion, as befor"
         with pytest.raises(Unavailable, match=says):
             roll_out(registry, 2, server)
