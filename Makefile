@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test serve bench-kill bench-fuzz lint format typecheck lock clean
+.PHONY: help run test serve bench-kill bench-fuzz bench-sources bench-ingest lint format typecheck lock clean
 
 help: ## what each verb does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -36,6 +36,13 @@ serve: $(READY) ## serve ./registry over gRPC on port 8500
 
 bench-kill: $(READY) ## kill pushes and rollouts at random moments: make bench-kill N=200
 	$(BIN)/python tests/benchmarks/kills.py $(or $(N),200)
+
+bench-sources: $(READY) ## ten times the rows, time and memory: make bench-sources N=30000
+	$(BIN)/python tests/benchmarks/bench_sources.py --rows $(or $(N),3000) --form $(or $(FORM),csv)
+
+bench-ingest: $(READY) ## reading faces against pandas: make bench-ingest FILE=fer2013.csv
+	@test -f "$(FILE)" || { echo "make: name a CSV of expressions that is here: make bench-ingest FILE=fer2013.csv"; exit 2; }
+	$(BIN)/python tests/benchmarks/bench_ingest.py $(FILE)
 
 lint: $(READY) ## ruff: style and formatting
 	$(BIN)/ruff check .

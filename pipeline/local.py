@@ -53,9 +53,7 @@ def run_locally(
     Raises `BadInput` for a mistake in settings or data, `Unavailable` where the world failed.
     """
     settings = _on_this_machine(settings)
-    for source in (settings.keypoints, settings.expressions):
-        # Resolve would say it too, but only once a server is up.
-        check_there(source)
+    _check_places(settings)
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
     started = time.monotonic()
     logs = WORKSPACE / "logs"
@@ -111,6 +109,14 @@ def _on_this_machine(settings: RunSettings) -> RunSettings:
         name: uri if "://" in uri else str(Path(uri).absolute()) for name, uri in places.items()
     }
     return settings.model_copy(update=absolute)
+
+
+def _check_places(settings: RunSettings) -> None:
+    """What the first steps would say of the sources and the registry, before a server is up."""
+    for source in (settings.keypoints, settings.expressions):
+        check_there(source)
+    # Not there yet is fine; a file, or a bucket that is not there, is not.
+    storage.list_names(settings.registry)
 
 
 def _run_dag(

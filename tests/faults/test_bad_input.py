@@ -1,7 +1,6 @@
 """Bad input, one table a place: one message that names it and what was expected, and no result."""
 
 import gzip
-import socket
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from command_line import emotion_ai, refused
 from face_csv import keypoint_cells, pixel_text, random_images, write_expressions, write_keypoints
+from face_pictures import write_pictures
 from PIL import Image
 from small_release import small_release
 
@@ -43,6 +43,17 @@ def with_keypoints(cells: list[str]) -> Callable[[Path], object]:
     rows = keypoint_cells(4)
     rows[1][: len(cells)] = cells
     return lambda path: write_keypoints(path, rows)
+
+
+def with_picture(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    """A folder of good pictures but for one."""
+
+    def write(path: Path) -> None:
+        write_pictures(path)
+        (path / "test/sad/0.png").unlink()
+        make(path / "test/sad/0.png")
+
+    return write
 
 
 def packed(path: Path) -> bytes:
@@ -121,6 +132,22 @@ SOURCES = {
         write_zip_of_outsiders, ("member '../train/happy/0.png'", "outside")
     ),
     "gzip bomb": Source(write_gzip_bomb, ("expands to more than 100 times",)),
+    "folder with no images": Source(
+        lambda path: (path / "train" / "happy").mkdir(parents=True),
+        ("no picture in it", "train/happy"),
+    ),
+    "picture that is none": Source(
+        with_picture(lambda path: path.write_text("no PNG")),
+        ("test/sad/0.png", "not a picture"),
+    ),
+    "picture of 30,000 x 30,000": Source(
+        with_picture(lambda path: Image.new("1", (30_000, 30_000)).save(path)),
+        ("test/sad/0.png", "too large", "900000000 pixels"),
+    ),
+    "link out of the folder": Source(
+        with_picture(lambda path: path.symlink_to("/etc/hostname")),
+        ("test/sad/0.png is a link that leads out of the folder",),
+    ),
     "unknown check": Source(
         lambda path: write_expressions(path, EVERY_CODE),
         ("checks.pixel_cuont is unknown", "pixel_count"),
@@ -201,91 +228,6 @@ def test_a_registry_that_cannot_be_written_stays_as_it_is(tmp_path: Path) -> Non
     with pytest.raises(BadInput, match=f"{tmp_path}/file.*Not a directory"):
         resolve_sources("sample://20", "sample://20", registry, "run-1", {})
     assert (tmp_path / "file").read_text() == "in the way"
-
-
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
-        ("absent.csv", ("/absent.csv: no such file",)),
-        ("absent/", ("/absent: no such file",)),
-        ("s3://faces/fer2013.csv", ("s3://", "gs://")),
-        ("gs://no-such-bucket/faces.csv", ("gs://no-such-bucket: no such bucket",)),
-        ("sample://12", ("12 sample faces", "20")),
-    ],
-)
-def test_a_run_looks_for_its_sources_before_it_starts_anything(
-    tmp_path: Path, cloud_storage: str, source: str, words: tuple[str, ...]
-) -> None:
-    sources = ("--keypoints", "sample://20", "--expressions", source)
-    refused(emotion_ai("run", *sources, cwd=tmp_path), 2, *words)
-    # Neither a server's log nor a run's record.
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("run: {chekcs: {}}", ("run.chekcs is unknown", "checks")),
-        ("run: {checks: {duplicates: 1.5}}", ("run.checks.duplicates = 1.5", "equal to 1")),
-        ("run: {gate: {expression: {accuracy: .nan}}}", ("accuracy = nan",)),
-        ("run: {serving: {target: moon}, seed: -1}", ("run.seed = -1",)),
-        ("run: [\n  a: {\n", ("mine.yaml, line 3", "not YAML")),
-        ("run: {seed: !!bool x}", ("mine.yaml: not YAML",)),
-        ("a: &a [x]\nb: [*a, *a]\n", ("mine.yaml, line 2", "alias")),
-        ("run: " + "[" * 5000, ("mine.yaml: nested too deeply",)),
-        ("# " + "x" * 70_000, ("mine.yaml: larger than 65536 bytes",)),
-        ("", ("mine.yaml: expected keys and values",)),
-        ("run:\n  ? |\n    two\n    lines\n  : 1\n", ("setting run.two lines is unknown",)),
-    ],
-)
-def test_bad_settings_are_named(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
-    (tmp_path / "mine.yaml").write_text(text)
-    result = emotion_ai("compile", "--environment", "mine.yaml", cwd=tmp_path)
-    refused(result, 2, *words)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ("compile -o pipeline.txt", ("pipeline.txt", ".yaml")),
-        ("compile -o file/pipeline.yaml", ("file", "exists")),
-        ("sample-data file/sample", ("file/sample",)),
-        ("describe --registry file", ("file", "Not a directory")),
-        ("describe --registry s3://models", ("s3://models", "gs://")),
-        ("rollout 1 --registry file", ("file", "Not a directory")),
-        ("serve --registry file --port 0", ("file", "Not a directory")),
-        ("serve --registry s3://models --port 0", ("s3://models", "gs://")),
-        ("predict file", ("file", "not a picture", "PNG")),
-        ("predict absent.png", ("absent.png", "No such file")),
-        ("predict tiny.png", ("tiny.png", "1x1", "16")),
-        ("predict huge.png", ("huge.png", "too large")),
-        ("predict face.png --server nowhere", ("'nowhere'", "HOST:PORT")),
-    ],
-)
-def test_a_mistake_at_the_command_line_is_named(
-    tmp_path: Path, arguments: str, words: tuple[str, ...]
-) -> None:
-    (tmp_path / "file").write_text("neither a folder nor a picture")
-    Image.new("L", (96, 96)).save(tmp_path / "face.png")
-    Image.new("L", (1, 1)).save(tmp_path / "tiny.png")
-    Image.new("1", (30_000, 30_000)).save(tmp_path / "huge.png")
-    before = sorted(tmp_path.rglob("*"))
-    refused(emotion_ai(*arguments.split(), cwd=tmp_path), 2, *words)
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_a_port_in_use_and_a_silent_server_end_with_1_and_the_address(tmp_path: Path) -> None:
-    Image.new("L", (96, 96)).save(tmp_path / "face.png")
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = str(silent.getsockname()[1])
-        serving = emotion_ai("serve", "--registry", str(tmp_path), "--port", port)
-        refused(serving, 1, f"127.0.0.1:{port}", "in use", "--port")
-        address = f"127.0.0.1:{port}"
-        asked = emotion_ai(
-            "predict", str(tmp_path / "face.png"), "--server", address, "--timeout", "1"
-        )
-        refused(asked, 1, address, "no answer within 1 s")
 
 
 def test_an_altered_release_is_named_with_its_file(tmp_path: Path) -> None:
