@@ -72,6 +72,8 @@ def put(uri: str, source: Path | bytes, generation: int) -> int:
     with _opened(source) as file, failures(uri):
         blob = _blob(uri)
         blob.metadata = {_UPLOAD: uuid.uuid4().hex}
+        # Else 100 MB of a large file would be in memory.
+        blob.chunk_size = _CHUNK_BYTES
         try:
             blob.upload_from_file(
                 file,

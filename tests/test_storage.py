@@ -6,14 +6,16 @@ import io
 import os
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import storage
+from components import gcs, storage
 from components.errors import BadInput, Unavailable
 
 
@@ -91,6 +93,24 @@ def test_a_remote_file_replaced_while_it_is_read_is_never_mixed(cloud_storage: s
         with pytest.raises(storage.Missing, match="replaced"), storage.failures(uri):
             file.read()
     assert storage.read_bytes(uri, 10) == b"new"
+
+
+def test_a_large_file_streams_in_and_out_of_cloud_storage(
+    cloud_storage: str, tmp_path: Path
+) -> None:
+    large, copy = tmp_path / "large", tmp_path / "copy"
+    large.write_bytes(np.random.default_rng(0).bytes(1 << 20) * 64)
+    uri = storage.join(cloud_storage, tmp_path.name)
+    gcs.put(storage.join(uri, "small"), b"what a first request needs", 0)
+    tracemalloc.start()
+    try:
+        gcs.put(storage.join(uri, "large"), large, 0)
+        assert storage.sha256(storage.join(uri, "large")) == storage.sha256(str(large))
+        storage.download(storage.join(uri, "large"), copy)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+    assert copy.read_bytes() == large.read_bytes()
 
 
 def test_a_bucket_that_is_not_there_is_named(cloud_storage: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from small_faces import write_faces
 
+from components import storage
 from components.errors import BadInput
 from components.networks.inference import load_network, predict_expression, predict_keypoints
 from components.networks.objectives import expression_objective, keypoint_objective, rmse
@@ -24,7 +25,7 @@ def outputs(folder: Path) -> dict[str, str]:
     return {name: str(folder / name) for name in ("model", "history", "curves")}
 
 
-def training_process(faces: Path, folder: Path, checkpoints: Path) -> subprocess.Popen[str]:
+def training_process(faces: Path, folder: Path, checkpoints: Path | str) -> subprocess.Popen[str]:
     code = (
         "import sys, json\n"
         "from components.train_expression.fitting import fit_expression_network\n"
@@ -36,13 +37,26 @@ def training_process(faces: Path, folder: Path, checkpoints: Path) -> subprocess
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
-def test_a_killed_training_resumes_and_ends_with_the_same_weights(tmp_path: Path) -> None:
-    faces = write_faces(tmp_path / "faces", "expressions")
-    undisturbed = training_process(faces, tmp_path / "undisturbed", tmp_path / "a")
-    undisturbed.communicate()
-    assert undisturbed.returncode == 0
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with faces and the model of a training on them that nobody killed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    faces = write_faces(folder / "faces", "expressions")
+    process = training_process(faces, folder, folder / "checkpoints")
+    process.communicate()
+    assert process.returncode == 0
+    return folder
 
-    killed = training_process(faces, tmp_path / "killed", tmp_path / "b")
+
+@pytest.mark.parametrize("place", ["local", pytest.param("gs", marks=pytest.mark.slow)])
+def test_a_killed_training_resumes_and_ends_with_the_same_weights(
+    undisturbed: Path, tmp_path: Path, place: str, request: pytest.FixtureRequest
+) -> None:
+    checkpoints = str(tmp_path / "checkpoints")
+    if place == "gs":
+        checkpoints = storage.join(request.getfixturevalue("cloud_storage"), tmp_path.name)
+    faces = undisturbed / "faces"
+    killed = training_process(faces, tmp_path / "killed", checkpoints)
     assert killed.stdout is not None
     for line in killed.stdout:
         if line.startswith("epoch 2/4"):
@@ -51,17 +65,18 @@ def test_a_killed_training_resumes_and_ends_with_the_same_weights(tmp_path: Path
     killed.wait()
     assert not (tmp_path / "killed" / "history").exists()
 
-    resumed = training_process(faces, tmp_path / "killed", tmp_path / "b")
+    resumed = training_process(faces, tmp_path / "killed", checkpoints)
     log, _ = resumed.communicate()
     assert "resuming after epoch" in log
     assert "epoch 1/4" not in log
 
-    one = load_network(tmp_path / "undisturbed" / "model").get_weights()
+    one = load_network(undisturbed / "model").get_weights()
     other = load_network(tmp_path / "killed" / "model").get_weights()
     for left, right in zip(one, other, strict=True):
         # Sums over threads are not always taken in the same order.
         np.testing.assert_allclose(left, right, atol=1e-4)
-    assert not any(path.is_file() for path in (tmp_path / "b").rglob("*")), "debris"
+    left = [storage.join(checkpoints, name) for name in storage.list_names(checkpoints)]
+    assert not any(storage.list_names(folder) for folder in left), "debris"
 
 
 def test_keypoints_are_learnt_and_come_in_pixels(tmp_path: Path) -> None:
