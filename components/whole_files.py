@@ -32,15 +32,20 @@ def partial_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def withdrawn_on_failure(*paths: str | Path) -> Iterator[None]:
-    """Remove these files and folders if the block raises: what a step leaves is whole or absent."""
+    """Remove these files and folders if the block raises: what a step leaves is whole or absent.
+
+    A folder that was there before is somebody's, and stays.
+    """
+    targets = [Path(path) for path in paths]
+    folders = [target for target in targets if target.is_dir()]
     try:
         yield
     except BaseException:
-        for path in map(Path, paths):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        for target in targets:
+            if not target.is_dir():
+                target.unlink(missing_ok=True)
+            elif target not in folders:
+                shutil.rmtree(target, ignore_errors=True)
         raise
 
 
