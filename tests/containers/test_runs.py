@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,14 +48,29 @@ def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
-def new_folder(path: Path) -> Path:
-    """A folder of the caller's with sources and the folders that a run would make there."""
+@contextmanager
+def new_folder() -> Iterator[Path]:
+    """A folder with sources, and the folders that a run would make there, which are the caller's.
+
+    Not pytest's own, which is closed to all but root.
+    """
+    path = Path(tempfile.mkdtemp(prefix="emotion-ai-run-"))
+    path.chmod(0o755)
     command = [sys.executable, "-m", "pipeline.cli", "sample-data", ".", "--faces", "140"]
     subprocess.run(command, cwd=path, check=True, capture_output=True)
     for name in ("registry", ".emotion-ai/artifacts", ".emotion-ai/checkpoints"):
         (path / name).mkdir(parents=True)
         os.chown(path / name, CALLER, -1)
-    return path
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with new_folder() as path:
+        yield path
 
 
 class Sightings(threading.Thread):
@@ -81,25 +99,25 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def pair(
-    images: dict[str, str],
-    client: docker.DockerClient,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Pair]:
-    folders = [new_folder(tmp_path_factory.mktemp(name)) for name in ("containers", "processes")]
+def pair(images: dict[str, str], client: docker.DockerClient) -> Iterator[Pair]:
+    with new_folder() as containers, new_folder() as processes:
+        yield both_ways(containers, processes, client)
+
+
+def both_ways(containers: Path, processes: Path, client: docker.DockerClient) -> Pair:
     options = ("--json", "--seed", "7", "--force-accept", "run for the test")
     sightings = Sightings(client)
     sightings.start()
     # At the same time: a step waits for its disk as often as for its processor.
     runs = [
         started(folder, *options, "--runner", runner)
-        for folder, runner in zip(folders, ("docker", "subprocess"), strict=True)
+        for folder, runner in ((containers, "docker"), (processes, "subprocess"))
     ]
     results = [ended(run) for run in runs]
     sightings.done.set()
     for result in results:
         assert result.returncode == 0, result.stderr
-    return Pair(*folders, json.loads(results[0].stdout), sightings.seen)
+    return Pair(containers, processes, json.loads(results[0].stdout), sightings.seen)
 
 
 @pytest.mark.slow
@@ -152,88 +170,99 @@ def test_what_steps_wrote_is_the_callers_and_no_container_is_left(
     reports = (pair.containers / "registry").rglob("*.html")
     owners = {path.stat().st_uid for path in [*steps, *reports]}
     assert owners == {CALLER}
-    commands = [c.attrs["Args"] for c in client.containers.list(all=True, ignore_removed=True)]
-    assert not any(str(pair.containers) in argument for c in commands for argument in c)
+    assert steps_of(client, str(pair.containers)) == []
 
 
-# What happens in a step, and the words that the run ends with.
-ENDS = {
-    "exits 3": ("os._exit(3)", ("half way", "ended with code 3")),
-    "says it is done": ("os._exit(0)", ("half way", "ended with code 0 and left no result")),
-    "is killed": ("time.sleep(600)", ("half way", "was killed")),
-}
+# Stands in for the module that does the work of `ingest`, in an image made for the test.
+INGESTION = """
+import os, time
+from components.ingest.original import ingest as work
+
+def ingest(source, fingerprint, kind, *others):
+    print("half way", flush=True)
+    {act}
+    work(source, fingerprint, kind, *others)
+"""
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_a_step_that_ends_badly_fails_the_run_by_name(
-    images: dict[str, str], tmp_path: Path, client: docker.DockerClient, end: str
-) -> None:
-    act, words = ENDS[end]
-    folder = tmp_path / "run"
-    folder.mkdir()
-    new_folder(folder)
-    (tmp_path / "ingestion.py").write_text(
-        f"import os, time\ndef ingest(*_):\n    print('half way', flush=True)\n    {act}\n"
-    )
-    name = f"localhost/emotion-ai-broken/base:{code_revision()}"
-    copy = "COPY ingestion.py /app/components/ingest/ingestion.py"
-    built_upon(images["base"], name, copy, tmp_path)
-    train = f"localhost/emotion-ai-broken/train:{code_revision()}"
-    answered("tag", images["train"], train)
-    environment = tmp_path / "broken.yaml"
+@contextmanager
+def broken_environment(images: dict[str, str], scratch: Path, act: str) -> Iterator[str]:
+    """An environment whose images are the project's, but for this act within `ingest`."""
+    prefix, revision = "localhost/emotion-ai-broken", code_revision()
+    (scratch / "ingestion.py").write_text(INGESTION.format(act=act))
+    folder = "/app/components/ingest"
+    lines = f"RUN mv {folder}/ingestion.py {folder}/original.py\nCOPY ingestion.py {folder}/"
+    names = [f"{prefix}/base:{revision}", f"{prefix}/train:{revision}"]
+    built_upon(images["base"], names[0], lines, scratch)
+    answered("tag", images["train"], names[1])
+    environment = scratch / "broken.yaml"
     environment.write_text(
-        "compile: {image: localhost/emotion-ai-broken, retries: 0}\nrun: {registry: ./registry}\n"
+        f"compile: {{image: {prefix}, retries: 0}}\nrun: {{registry: ./registry}}\n"
     )
     try:
-        run = started(folder, "--runner", "docker", "--environment", str(environment))
-        if end == "is killed":
-            eventually(lambda: any(b"half way" in c.logs() for c in steps_of(client, name)), 120)
-            for container in steps_of(client, name):
-                container.kill()
-        refused(ended(run), 1, "step ingest", *words)
+        yield str(environment)
     finally:
-        engine("image", "rm", "--force", name, train)
+        engine("image", "rm", "--force", *names)
+
+
+def test_a_step_that_exits_and_one_that_only_says_it_is_done_fail_the_run(
+    images: dict[str, str], folder: Path, tmp_path: Path
+) -> None:
+    act = 'os._exit(3 if kind == "keypoints" else 0)'
+    with broken_environment(images, tmp_path, act) as environment:
+        run = ended(started(folder, "--runner", "docker", "--environment", environment))
+    refused(run, 1, "step ingest", "half way / the container ended with code")
+    said = " ".join(run.stdout.split())
+    assert "ingest keypoints" in said
+    assert said.count(" failed") == 2
+    (log,) = (folder / ".emotion-ai" / "logs").glob("*[0-9a-f].log")
+    assert "the container ended with code 3" in log.read_text()
+    assert "the container ended with code 0 and left no result" in log.read_text()
     (summary,) = (folder / "registry" / "runs").glob("*/run.json")
     assert json.loads(summary.read_text())["outcome"] == "failed"
 
 
-def steps_of(client: docker.DockerClient, image: str) -> list[Any]:
-    found = client.containers.list(filters={"ancestor": image}, ignore_removed=True)
-    return [c for c in found if "ingest" in c.attrs["Args"]]
+def test_a_step_that_is_killed_fails_the_run_by_name(
+    images: dict[str, str], folder: Path, tmp_path: Path, client: docker.DockerClient
+) -> None:
+    act = 'time.sleep(600 if kind == "expressions" else 0)'
+    with broken_environment(images, tmp_path, act) as environment:
+        run = started(folder, "--runner", "docker", "--environment", environment)
+        eventually(lambda: bool(steps_of(client, '"kind": "expressions"')), 120)
+        (step,) = steps_of(client, '"kind": "expressions"')
+        eventually(lambda: b"half way" in step.logs())
+        step.kill()
+        refused(ended(run), 1, "step ingest expressions", "half way", "the container was killed")
+
+
+def steps_of(client: docker.DockerClient, words: str) -> list[Any]:
+    """The containers that work, or did, with these words in a step's arguments."""
+    found = client.containers.list(all=True, ignore_removed=True)
+    return [c for c in found if any(words in argument for argument in c.attrs["Args"])]
 
 
 def test_an_image_that_is_missing_is_named_before_anything_runs(
-    images: dict[str, str], tmp_path: Path
+    images: dict[str, str], folder: Path, tmp_path: Path
 ) -> None:
-    new_folder(tmp_path)
     environment = tmp_path / "elsewhere.yaml"
     environment.write_text(
         "compile: {image: localhost/nowhere, retries: 0}\nrun: {registry: ./registry}\n"
     )
-    run = ended(started(tmp_path, "--runner", "docker", "--environment", str(environment)))
+    run = ended(started(folder, "--runner", "docker", "--environment", str(environment)))
     refused(run, 1, f"localhost/nowhere/base:{code_revision()}", "make images")
-    assert list((tmp_path / "registry").iterdir()) == []
+    assert list((folder / "registry").iterdir()) == []
 
 
 def test_an_interrupted_run_leaves_no_container(
-    images: dict[str, str], tmp_path: Path, client: docker.DockerClient
+    images: dict[str, str], folder: Path, client: docker.DockerClient
 ) -> None:
-    new_folder(tmp_path)
-
-    def running() -> list[Any]:
-        all_of_them = client.containers.list(all=True, ignore_removed=True)
-        return [c for c in all_of_them if any(str(tmp_path) in a for a in c.attrs["Args"])]
-
-    run = started(tmp_path, "--runner", "docker")
-    eventually(lambda: bool(running()), 120)
+    run = started(folder, "--runner", "docker")
+    eventually(lambda: bool(steps_of(client, str(folder))), 120)
     run.terminate()
     assert ended(run).returncode == 143
-    assert running() == []
+    assert steps_of(client, str(folder)) == []
 
 
-def test_no_engine_is_one_message(
-    images: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    new_folder(tmp_path)
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    refused(ended(started(tmp_path, "--runner", "docker")), 1, "none.sock", "--runner docker")
+def test_no_engine_is_one_message(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/none.sock")
+    refused(ended(started(folder, "--runner", "docker")), 1, "none.sock", "--runner docker")
