@@ -4,10 +4,18 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test serve bench-kill bench-fuzz bench-sources bench-ingest lint format typecheck lock clean
+# Images are $(IMAGES)/TARGET:REVISION; with PUSH=registry/prefix they are that, and are pushed.
+CONTAINER_ENGINE ?= $(shell command -v docker || command -v podman)
+TARGETS ?= client base serve train
+SOURCE ?= $(or $(shell git config --get remote.origin.url | sed 's,//[^/]*@,//,'),unknown)
+IMAGES := $(or $(PUSH),localhost/emotion-ai)
+REVISION = $(shell $(BIN)/python -c 'from pipeline.policy import code_revision; print(code_revision())')
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+.PHONY: help run test test-containers serve images bench-kill bench-fuzz bench-sources bench-ingest bench-images lint format typecheck lock clean
 
 help: ## what each verb does
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not here; name one: make PYTHON=..."; exit 2; }
@@ -24,15 +32,34 @@ run: $(READY) sample-data/keypoints.csv ## draw sample faces, train, gate, relea
 
 test: $(READY) ## run the tests, with the coverage floor
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -m 'not containers'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=85 | tail -n 1
+
+test-containers: $(READY) ## build the images and run every step in its own: needs docker or podman
+	$(BIN)/python -m pytest tests/containers
 
 bench-fuzz: $(READY) ## damaged bytes for every reader of files: make bench-fuzz N=10000
 	$(BIN)/python tests/benchmarks/fuzz.py $(or $(N),10000)
 
 serve: $(READY) ## serve ./registry over gRPC on port 8500
 	$(BIN)/emotion-ai serve --registry ./registry --port 8500
+
+images: $(READY) ## build the steps' images with docker or podman; PUSH=registry/prefix pushes them
+	@test -n "$(CONTAINER_ENGINE)" || { echo "make: docker or podman is needed to build images"; exit 2; }
+	@revision=$(REVISION); for target in $(TARGETS); do \
+		image=$(IMAGES)/$$target:$$revision; \
+		$(CONTAINER_ENGINE) build --quiet --file docker/Dockerfile --target $$target --tag $$image $(BUILD_FLAGS) \
+			--label org.opencontainers.image.title="emotion-ai $$target" \
+			--label org.opencontainers.image.revision=$$revision \
+			--label org.opencontainers.image.version=$(VERSION) \
+			--label org.opencontainers.image.source=$(SOURCE) . >/dev/null || exit 1; \
+		if [ -n "$(PUSH)" ]; then $(CONTAINER_ENGINE) push --quiet $$image || exit 1; fi; \
+		echo "$$image"; \
+	done
+
+bench-images: images ## sizes of the images, and how fast a step starts in its own
+	$(BIN)/python tests/benchmarks/images.py
 
 bench-kill: $(READY) ## kill pushes and rollouts at random moments: make bench-kill N=200
 	$(BIN)/python tests/benchmarks/kills.py $(or $(N),200)
@@ -57,7 +84,10 @@ typecheck: $(READY) ## mypy
 
 lock: $(READY) ## pin every dependency anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev --upgrade --generate-hashes --no-header \
-		--no-annotate --output-file requirements.lock --quiet
+		--annotation-style line --output-file requirements.lock --quiet
+	echo 'tensorflow[and-cuda]==2.20.*' | $(BIN)/uv pip compile - --no-config --constraint requirements.lock \
+		--python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate \
+		--output-file docker/requirements-gpu.lock --quiet
 
 clean: ## remove what runs, tests and set-up left behind
 	rm -rf .venv .emotion-ai registry sample-data emotion-ai*.yaml .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,13 @@ SERVER = "127.0.0.1:8500"
 _INTERRUPTED = 128 + signal.SIGINT
 
 
+class Runner(StrEnum):
+    """Where the steps of a local run work."""
+
+    SUBPROCESS = "subprocess"
+    DOCKER = "docker"
+
+
 @app.command()
 def run(
     keypoints: Annotated[str, typer.Option(help="Source of marked faces: a CSV, sample://N.")] = "",
@@ -40,6 +48,9 @@ def run(
         str, typer.Option(help="Why a candidate that the gate rejects is released all the same.")
     ] = "",
     seed: Annotated[int | None, typer.Option(help="Of weights, order and augmentation.")] = None,
+    runner: Annotated[
+        Runner, typer.Option(help="Each step as a process here, or in a container of its image.")
+    ] = Runner.SUBPROCESS,
     as_json: AsJson = False,
 ) -> None:
     """Run the whole pipeline on this machine: train, gate, release, roll out, ask."""
@@ -64,7 +75,7 @@ def run(
     console = Console(stderr=as_json, file=None if as_json else sys.stdout)
     progress = Progress(console)
     try:
-        result = run_locally(settings, environment, progress)
+        result = run_locally(settings, environment, progress, runner.value)
     finally:
         progress.close()
     if as_json:

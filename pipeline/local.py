@@ -46,11 +46,15 @@ class LocalRun:
 
 
 def run_locally(
-    settings: RunSettings, environment_name: str, on_change: Callable[[Step], None]
+    settings: RunSettings,
+    environment_name: str,
+    on_change: Callable[[Step], None],
+    runner: str = "subprocess",
 ) -> LocalRun:
     """Run the whole DAG with these settings, and ask the release that answers about a few faces.
 
-    Raises `BadInput` for a mistake in settings or data, `Unavailable` where the world failed.
+    `runner` is "subprocess", or "docker" for each step in a container of its own image. Raises
+    `BadInput` for a mistake in settings or data, `Unavailable` where the world failed.
     """
     settings = _on_this_machine(settings)
     _check_places(settings)
@@ -65,7 +69,7 @@ def run_locally(
         ended_with_us(),
         running_server(settings.registry, server_log) as address,
     ):
-        watch = _run_dag(settings, environment_name, run_id, address, on_change)
+        watch = _run_dag(settings, environment_name, run_id, address, on_change, runner)
         record = _record(settings, run_id, watch)
         faces = save_faces(settings.expressions, settings.label_set, WORKSPACE / "faces")
         answers = predict_files(faces, address) if record["champion"] else []
@@ -125,6 +129,7 @@ def _run_dag(
     run_id: str,
     server: str,
     on_change: Callable[[Step], None],
+    runner: str,
 ) -> Watch:
     from kfp import local
     from kfp.components import load_component_from_file
@@ -136,13 +141,18 @@ def _run_dag(
     settings = settings.model_copy(update={"serving": serving})
     compile_pipeline(environment(environment_name).compile, settings, compiled)
     spec = next(yaml.safe_load_all(compiled.read_text()))
-    local.init(
-        local.SubprocessRunner(use_venv=False),
-        pipeline_root=str(WORKSPACE / "artifacts"),
-        enable_caching=True,
-        cache_root=str(WORKSPACE / "cache"),
-    )
-    with open(WORKSPACE / "logs" / f"{run_id}.log", "w") as log:
+    artifacts = WORKSPACE / "artifacts"
+    artifacts.mkdir(exist_ok=True)
+    with (
+        _kfp_runner(runner, settings, spec) as kfp_runner,
+        open(WORKSPACE / "logs" / f"{run_id}.log", "w") as log,
+    ):
+        local.init(
+            kfp_runner,
+            pipeline_root=str(artifacts),
+            enable_caching=True,
+            cache_root=str(WORKSPACE / "cache"),
+        )
         watch = Watch(display_names(spec), log, on_change)
         with followed(watch):
             try:
@@ -151,6 +161,18 @@ def _run_dag(
                 # How kfp.local says that the pipeline failed; the log has the steps' own words.
                 watch.failure = watch.failure or (1, str(error))
     return watch
+
+
+def _kfp_runner(name: str, settings: RunSettings, spec: dict[str, Any]) -> Any:
+    """A context that gives KFP's runner of this name."""
+    if name == "docker":
+        from pipeline.containers import step_containers
+
+        executors = spec["deploymentSpec"]["executors"].values()
+        return step_containers(settings, {executor["container"]["image"] for executor in executors})
+    from kfp import local
+
+    return contextlib.nullcontext(local.SubprocessRunner(use_venv=False))
 
 
 def _record(settings: RunSettings, run_id: str, watch: Watch) -> dict[str, Any]:

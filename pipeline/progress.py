@@ -18,6 +18,7 @@ State = Literal["running", "done", "cached", "failed"]
 _EXECUTING = re.compile(r"^Executing task .*?'([^']+)'")
 _FINISHED = re.compile(r"^Task .*?'([^']+)'.* finished with status .*?(SUCCESS|FAILURE)")
 _CACHED = re.compile(r"^Task (\S+) cache hit")
+_TAIL_LINES = 5
 _ERROR_LINE = re.compile(r"emotion-ai: error \(exit code (\d)\): (.*)")
 
 
@@ -54,6 +55,8 @@ class Watch:
             step = self.steps[-1]
             step.seconds = time.monotonic() - self._started
             step.state = "done" if match[2] == "SUCCESS" else "failed"
+            if step.state == "failed":
+                self.failure = self.failure or (1, _last_words(step))
             self.on_change(step)
 
     def read(self, line: str) -> None:
@@ -70,6 +73,12 @@ class Watch:
     def _change(self, step: Step) -> None:
         self.steps.append(step)
         self.on_change(step)
+
+
+def _last_words(step: Step) -> str:
+    """What a step that did not say why it failed printed last."""
+    tail = " / ".join(step.lines[-_TAIL_LINES:])
+    return f"failed; its last lines: {tail}" if tail else "failed and printed nothing"
 
 
 def display_names(spec: dict[str, Any]) -> dict[str, str]:

@@ -1,0 +1,143 @@
+"""What `make images` makes, and what is in it."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engines import BARE, ROOT, answered, engine, make_images
+
+from pipeline.policy import STEPS, code_revision
+
+TARGETS = ("client", "base", "serve", "train")
+# What each image's code imports and what it has no use for.
+PACKAGES = {
+    "client": (
+        "components.predict.prediction pipeline.cli rich PIL",
+        "tensorflow keras pandas matplotlib sklearn google.cloud.storage kfp",
+    ),
+    "base": (
+        "pandas pandera.pandas matplotlib.figure jinja2 google.cloud.storage grpc kfp.dsl",
+        "tensorflow keras sklearn tensorflow_serving",
+    ),
+    "serve": (
+        "tensorflow tensorflow_serving.apis.prediction_service_pb2_grpc grpc_health.v1.health "
+        "google.cloud.storage",
+        "pandas matplotlib sklearn kfp tensorboard",
+    ),
+    "train": (
+        "tensorflow keras sklearn.metrics matplotlib.figure jinja2 google.cloud.storage kfp.dsl "
+        "tensorflow_serving.apis.prediction_service_pb2_grpc",
+        "pandas pandera tensorboard clang",
+    ),
+}
+
+
+def in_image(image: str, *command: str) -> str:
+    return answered("run", "--rm", *BARE, "--entrypoint=init", image, *command)
+
+
+def inspected(image: str) -> dict[str, Any]:
+    return json.loads(answered("image", "inspect", image))[0]
+
+
+def test_every_target_is_built_and_carries_the_revision(images: dict[str, str]) -> None:
+    assert {target: f"localhost/emotion-ai/{target}:{code_revision()}" for target in TARGETS} == (
+        images
+    )
+
+
+def test_a_second_build_makes_nothing(images: dict[str, str]) -> None:
+    before = {target: inspected(image)["Id"] for target, image in images.items()}
+    again = make_images()
+    assert {target: inspected(image)["Id"] for target, image in again.items()} == before
+
+
+def test_other_code_makes_the_last_layers_alone(images: dict[str, str], tmp_path: Path) -> None:
+    for name in ("docker", "components", "pipeline"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("Makefile", "pyproject.toml", "requirements.lock", ".dockerignore"):
+        shutil.copy2(ROOT / name, tmp_path)
+    (tmp_path / "components" / "errors.py").open("a").write("# changed\n")
+    other = make_images(tmp_path, "TARGETS=base")["base"]
+    layers, before = (inspected(image)["RootFS"]["Layers"] for image in (other, images["base"]))
+    answered("image", "rm", other)
+    assert other != images["base"]
+    assert len(layers) == len(before)
+    # The sources, and the byte-code of them.
+    assert layers[:-2] == before[:-2]
+    assert layers[-2:] != before[-2:]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_labels_and_user(images: dict[str, str], target: str) -> None:
+    config = inspected(images[target])["Config"]
+    label = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
+    assert label["revision"] == code_revision()
+    assert label["version"] == "0.1.0"
+    assert label["licenses"] == "Apache-2.0"
+    assert label["source"]
+    assert label["title"] == f"emotion-ai {target}"
+    assert config["User"] == "10001:10001"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_image_imports_what_its_steps_need_and_nothing_else(
+    images: dict[str, str], target: str
+) -> None:
+    there, absent = (names.split() for names in PACKAGES[target])
+    steps = [step.replace("-", "_") for step, policy in STEPS.items() if policy.image == target]
+    modules = [path for step in steps for path in (ROOT / "components" / step).glob("*.py")]
+    there += [f"components.{path.parent.name}.{path.stem}" for path in modules]
+    program = f"""
+import importlib, os
+os.environ["_KFP_RUNTIME"] = "true"
+for name in {there!r}:
+    # What a cluster's KFP reads has kfp's compiler under it, which no step has.
+    if not name.endswith(".component"):
+        importlib.import_module(name)
+for name in {absent!r}:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        continue
+    raise SystemExit(name + " is in this image")
+"""
+    in_image(images[target], "python3", "-c", program)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_is_there_that_no_step_needs(images: dict[str, str], target: str) -> None:
+    script = """
+    for tool in cc gcc g++ c++ ld make; do command -v "$tool"; done
+    find /app -type d '(' -name tests -o -name include -path '*/tensorflow/include' ')'
+    find / -xdev -type d -path '*/.cache/pip' 2>/dev/null
+    find /app -name '*.py' -path '*/components/*' ! -perm -004
+    true"""
+    assert in_image(images[target], "sh", "-c", script) == ""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_sigterm_reaches_what_runs(images: dict[str, str], target: str) -> None:
+    command = ("python3", "-c", "import time; print('here', flush=True); time.sleep(600)")
+    name = answered("run", "--detach", *BARE, "--entrypoint=init", images[target], *command)
+    try:
+        while "here" not in answered("logs", name):
+            time.sleep(0.1)
+        # With the grace period over it would be 137.
+        answered("stop", "--time=60", name)
+        assert answered("inspect", "--format={{.State.ExitCode}}", name) == "143"
+    finally:
+        engine("rm", "--force", name)
+
+
+def test_sizes_are_within_bounds(images: dict[str, str]) -> None:
+    command = [sys.executable, "tests/benchmarks/images.py", "--sizes"]
+    measured = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert measured.returncode == 0, measured.stdout + measured.stderr
+    rows = [line.split() for line in measured.stdout.splitlines()]
+    assert {row[0] for row in rows} >= set(TARGETS)
