@@ -7,7 +7,7 @@ than 1e-4.
 
 import importlib.metadata
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from components import storage
 from components.combine.graph import FaceModel
 from components.errors import Unavailable
-from components.faces.arrays import FacesInfo
 from components.faces.keypoints import FRAME
 from components.networks.folding import folded
-from components.networks.inference import DATA_FILE, load_network
-from components.networks.weights import WEIGHTS_FILE, About, release_path
+from components.networks.inference import load_network
+from components.networks.weights import WEIGHTS_FILE, About, read_weights, release_path
 from components.registry.digest import CONTENT_PATH, ModelContent, weights_sha256
 from components.sample.drawing import draw_faces
 from components.whole_files import withdrawn_on_failure
@@ -47,27 +46,30 @@ def export_pair(keypoint_model: str, expression_model: str, saved_model: str, go
     Drawn, because the golden faces travel with every release and nobody's picture should.
     `golden` is an .npz of images uint8 [8, 96, 96, 1] and the four outputs by their names.
     """
-    info = FacesInfo.model_validate_json(Path(expression_model, DATA_FILE).read_bytes())
+    packed = [Path(model, WEIGHTS_FILE) for model in (keypoint_model, expression_model)]
     trained = Pair(load_network(keypoint_model), load_network(expression_model))
     images = next(draw_faces(_GOLDEN_FACES, _GOLDEN_SEED)).images[..., None]
     with withdrawn_on_failure(saved_model, golden):
-        exported = save_combined(trained, info, saved_model)
+        described = [read_weights(str(path))[0] for path in packed]
+        exported = save_combined(trained, described, saved_model)
         answers = _ask(exported["serving_default"], images)
         _check_parity(answers, images, trained)
-        for kind, model in (("keypoints", keypoint_model), ("expressions", expression_model)):
-            weights = Path(model, WEIGHTS_FILE).read_bytes()
-            storage.write_bytes(storage.join(saved_model, release_path(kind)), weights)
-        packed = io.BytesIO()
+        for about, path in zip(described, packed, strict=True):
+            target = storage.join(saved_model, release_path(about.kind))
+            storage.write_bytes(target, path.read_bytes())
+        answered = io.BytesIO()
         arrays: dict[str, Any] = {"images": images, **answers}
-        np.savez(packed, **arrays)
-        storage.write_bytes(golden, packed.getvalue())
+        np.savez(answered, **arrays)
+        storage.write_bytes(golden, answered.getvalue())
 
 
-def save_combined(trained: Pair, named: FacesInfo | About, saved_model: str) -> Any:
+def save_combined(trained: Pair, described: Sequence[About], saved_model: str) -> Any:
     """Write both networks, batch normalisation folded, as one SavedModel with its content.json.
 
-    `named` gives the label set. Returns the signatures of what was written, loaded from there.
+    `described` are the keypoint and the expression network. Returns the signatures of what was
+    written, loaded from there.
     """
+    named = described[1]
     pair = Pair(folded(trained.keypoints), folded(trained.expression))
     model = FaceModel(pair.keypoints, pair.expression, named.labels)
     signatures = {"serving_default": model.serving_default, "encoded": model.encoded}
@@ -83,6 +85,7 @@ def save_combined(trained: Pair, named: FacesInfo | About, saved_model: str) -> 
         signatures=_described(exported),
         weights_sha256=weights_sha256(_weights(pair)),
         packages=_packages(),
+        training={about.kind: about.training for about in described},
     )
     text = content.model_dump_json(indent=1) + "\n"
     storage.write_bytes(storage.join(saved_model, CONTENT_PATH), text.encode())

@@ -13,7 +13,8 @@ from components.errors import BadInput
 from components.faces.arrays import Faces
 from components.networks import checkpoints
 from components.networks.checkpoints import Progress
-from components.networks.inference import DATA_FILE, MODEL_FILE
+from components.networks.inference import MODEL_FILE
+from components.networks.machine import machine_name
 from components.networks.objectives import Objective
 from components.networks.settings import TrainingSettings
 from components.networks.training import train
@@ -62,12 +63,11 @@ def train_to_artifacts(
     uri = checkpoints.checkpoint_uri(root, faces.info, settings, key)
     network, progress = train(objective, faces, settings, origin.seed, origin.start, uri)
     record = _record(network, progress, objective, settings, origin)
-    packed = pack(about(faces.info, settings), network.get_weights())
+    packed = pack(about(faces.info, settings, _summary(record)), network.get_weights())
     with withdrawn_on_failure(model, outputs["history"], outputs["curves"]):
         with storage.failures(str(model)):
             model.mkdir(parents=True, exist_ok=True)
             network.save(model / MODEL_FILE)
-        storage.write_bytes(str(model / DATA_FILE), faces.info.model_dump_json(indent=1).encode())
         storage.write_bytes(str(model / WEIGHTS_FILE), packed)
         storage.write_bytes(outputs["history"], json.dumps(record, indent=1).encode() + b"\n")
         _write_curves(outputs["curves"], record, faces)
@@ -91,6 +91,16 @@ def _record(
         "start": origin.start,
         "settings": settings.model_dump(mode="json"),
         "backend": keras.backend.backend(),
+        "machine": machine_name(),
+    }
+
+
+def _summary(record: dict[str, Any]) -> dict[str, Any]:
+    """A training in a few numbers: what the model card says of it."""
+    left_out = {"epochs", "settings"}
+    return {name: value for name, value in record.items() if name not in left_out} | {
+        "epochs": len(record["epochs"]),
+        "seconds": sum(epoch["seconds"] for epoch in record["epochs"]),
     }
 
 

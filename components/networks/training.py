@@ -13,8 +13,8 @@ from components.networks.architectures import build
 from components.networks.batches import epoch_batches, steps_per_epoch
 from components.networks.checkpoints import Progress
 from components.networks.inference import run_in_batches
+from components.networks.machine import computing_in
 from components.networks.objectives import Objective
-from components.networks.precision import computing_in
 from components.networks.settings import TrainingSettings
 from components.networks.weights import about, start_from, start_uri
 
@@ -61,10 +61,16 @@ def _begun(
     network = build(described)
     if start:
         print(start_from(network, described, start_uri(start, described.kind)), flush=True)
-    optimizer = _optimizer(settings, steps_per_epoch(faces, settings.batch_size))
+    return compiled(network, objective, settings, steps_per_epoch(faces, settings.batch_size))
+
+
+def compiled(
+    network: keras.Model, objective: Objective, settings: TrainingSettings, steps: int
+) -> keras.Model:
+    """The network with its loss and optimizer; `steps` are those of an epoch."""
     # XLA is the slower way on a CPU (measured: 580 against 672 images a second).
     on_accelerator = keras.backend.backend() == "jax"
-    network.compile(optimizer, loss=objective.loss, jit_compile=on_accelerator)
+    network.compile(_optimizer(settings, steps), loss=objective.loss, jit_compile=on_accelerator)
     return network
 
 

@@ -37,12 +37,16 @@ class About(BaseModel):
     deviation: float
     label_set: str
     labels: tuple[str, ...]
+    # How it was trained, for the model card: epochs, seconds, machine and so on.
+    training: dict[str, Any] = {}
 
 
-def about(info: FacesInfo, settings: TrainingSettings) -> About:
+def about(
+    info: FacesInfo, settings: TrainingSettings, training: dict[str, Any] | None = None
+) -> About:
     """What a network trained on these faces is built from."""
-    fields = info.model_dump(include=set(About.model_fields) - {"settings"})
-    return About(settings=settings, **fields)
+    fields = info.model_dump(include=set(About.model_fields) - {"settings", "training"})
+    return About(settings=settings, training=training or {}, **fields)
 
 
 def pack(described: About, weights: list[NDArray]) -> bytes:

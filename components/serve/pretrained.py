@@ -18,13 +18,14 @@ def pretrained_registry() -> Iterator[str]:
     from components.networks.weights import PRETRAINED, read_weights, start_uri
     from components.registry.champion import write_champion
 
-    networks = []
+    networks, descriptions = [], []
     for kind in ("keypoints", "expressions"):
         described, weights = read_weights(start_uri(PRETRAINED, kind))
         network = build(described)
         network.set_weights(weights)
         networks.append(network)
+        descriptions.append(described)
     with tempfile.TemporaryDirectory(prefix="emotion-ai-pretrained-") as folder:
-        save_combined(Pair(*networks), described, os.path.join(folder, "1"))
+        save_combined(Pair(*networks), descriptions, os.path.join(folder, "1"))
         write_champion(folder, 1)
         yield folder

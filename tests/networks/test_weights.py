@@ -84,7 +84,7 @@ def test_what_is_no_weights_file_is_refused_by_name(tmp_path: Path, damage: str)
         arrays = {"about": np.array([{}], dtype=object)} if damage == "pickle" else {"x": 1}
         np.savez(buffer, **arrays)
         path.write_bytes(buffer.getvalue())
-    with pytest.raises(BadInput, match="weights.npz: not the weights of a network"):
+    with pytest.raises(BadInput, match=r"weights\.npz: not the weights of a network"):
         read_weights(uri)
 
 

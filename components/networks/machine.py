@@ -1,12 +1,28 @@
-"""What a network computes in while it is trained."""
+"""The machine a network is trained on, and what it computes in there."""
 
 import contextlib
+import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 
 _PROCESSOR = Path("/proc/cpuinfo")
+
+
+def machine_name() -> str:
+    """Processor or accelerator and how many, for the record of a training."""
+    accelerators = keras.distribution.list_devices("gpu")
+    if accelerators:
+        return ", ".join(accelerators)
+    names = [
+        line.partition(":")[2].strip()
+        for line in (_PROCESSOR.read_text() if _PROCESSOR.exists() else "").splitlines()
+        if line.startswith("model name")
+    ]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{len(os.sched_getaffinity(0))} cores of {name}"
 
 
 @contextlib.contextmanager
