@@ -37,6 +37,22 @@ def test_the_champion_is_the_version_that_answers(tmp_path: Path, sources: tuple
     assert resolve_sources(*sources, registry, "run-1", "scratch", {}).champion == "3"
 
 
+def test_what_trainings_start_from(tmp_path: Path, sources: tuple[str, str]) -> None:
+    registry = str(tmp_path / "registry")
+
+    def start(init: str) -> str:
+        return resolve_sources(*sources, registry, "run-1", init, {}).start
+
+    assert (start("scratch"), start("pretrained")) == ("", "pretrained")
+    assert start("champion") == "", "before the first rollout there is none"
+    write_champion(registry, 3)
+    assert start("champion") == f"{registry}/3"
+    with pytest.raises(
+        BadInput, match="'warm': expected one of scratch, pretrained, champion"
+    ):
+        start("warm")
+
+
 def test_a_fingerprint_is_of_the_content_not_of_the_name(tmp_path: Path) -> None:
     path = write_expressions(tmp_path / "fer.csv", [0, 1])
     copy = tmp_path / "copy.csv"
