@@ -47,9 +47,7 @@ def test_what_trainings_start_from(tmp_path: Path, sources: tuple[str, str]) -> 
     assert start("champion") == "", "before the first rollout there is none"
     write_champion(registry, 3)
     assert start("champion") == f"{registry}/3"
-    with pytest.raises(
-        BadInput, match="'warm': expected one of scratch, pretrained, champion"
-    ):
+    with pytest.raises(BadInput, match="'warm': expected one of scratch, pretrained, champion"):
         start("warm")
 
 
