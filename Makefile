@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test serve bench-kill bench-fuzz bench-sources bench-ingest bench-train lint format typecheck lock clean
+.PHONY: help run test serve bench-kill bench-fuzz bench-sources bench-ingest bench-train ship lint format typecheck lock clean
 
 help: ## what each verb does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -39,6 +39,9 @@ bench-kill: $(READY) ## kill pushes and rollouts at random moments: make bench-k
 
 bench-sources: $(READY) ## ten times the rows, time and memory: make bench-sources N=30000
 	$(BIN)/python tests/benchmarks/bench_sources.py --rows $(or $(N),3000) --form $(or $(FORM),csv)
+
+ship: $(READY) ## take a release into the package as its pretrained networks: make ship REGISTRY=... VERSION=1
+	$(BIN)/python -m pipeline.shipping $(REGISTRY) $(RELEASE)
 
 bench-train: $(READY) ## training against plain PyTorch: make bench-train PYTORCH=a-python-with-torch
 	$(BIN)/python tests/benchmarks/bench_train.py --pytorch "$(PYTORCH)"

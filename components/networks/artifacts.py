@@ -97,8 +97,7 @@ def _record(
 
 def _summary(record: dict[str, Any]) -> dict[str, Any]:
     """A training in a few numbers: what the model card says of it."""
-    left_out = {"epochs", "settings"}
-    return {name: value for name, value in record.items() if name not in left_out} | {
+    return record | {
         "epochs": len(record["epochs"]),
         "seconds": sum(epoch["seconds"] for epoch in record["epochs"]),
     }

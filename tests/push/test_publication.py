@@ -24,6 +24,8 @@ _TRAINING = {
     "best_epoch": 28,
     "seconds": 600.0,
     "start": "",
+    "seed": 5,
+    "settings": {"epochs": 40, "widths": [24, 48]},
     "backend": "tensorflow",
     "machine": "2 cores of a processor",
 }
@@ -115,6 +117,7 @@ def test_a_release_holds_the_model_and_says_where_it_comes_from(
     assert "nan" not in card
     assert "| expressions | `fer2013.csv` | 3 | 3 | 2 | 1 | `eeeeeeeeeeeeeeee` |" in card
     assert "- expressions: 4 rows, train copy" in card
+    assert '- expressions, seed 5: `{"epochs": 40, "widths": [24, 48]}`' in card
     assert "| expressions | 1,234,567 | 30 (28) | 10 | random weights | tensorflow |" in card
     assert "- every floor is kept" in card
     assert "- code revision `r1`" in card
