@@ -12,7 +12,7 @@ IMAGES := $(or $(PUSH),localhost/emotion-ai)
 REVISION = $(shell $(BIN)/python -c 'from pipeline.policy import code_revision; print(code_revision())')
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test test-containers serve images bench-kill bench-fuzz bench-sources bench-ingest bench-images lint format typecheck lock clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## what each verb does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
@@ -66,6 +66,12 @@ bench-kill: $(READY) ## kill pushes and rollouts at random moments: make bench-k
 
 bench-sources: $(READY) ## ten times the rows, time and memory: make bench-sources N=30000
 	$(BIN)/python tests/benchmarks/bench_sources.py --rows $(or $(N),3000) --form $(or $(FORM),csv)
+
+ship: $(READY) ## take a release into the package as its pretrained networks: make ship REGISTRY=registry RELEASE=1
+	$(BIN)/python -m pipeline.shipping $(REGISTRY) $(RELEASE)
+
+bench-train: $(READY) ## training against plain PyTorch: make bench-train PYTORCH=a-python-with-torch
+	$(BIN)/python tests/benchmarks/bench_train.py --pytorch "$(PYTORCH)"
 
 bench-ingest: $(READY) ## reading faces against pandas: make bench-ingest FILE=fer2013.csv
 	@test -f "$(FILE)" || { echo "make: name a CSV of expressions that is here: make bench-ingest FILE=fer2013.csv"; exit 2; }

@@ -42,6 +42,9 @@ def run(
     label_set: Annotated[str, typer.Option(help="fer7 or course5.")] = "",
     emotions: Annotated[str, typer.Option(help="A subset of the label set: a,b,c.")] = "",
     preset: Annotated[str, typer.Option(help="sample, quick, standard, or a YAML file.")] = "",
+    init: Annotated[
+        str, typer.Option(help="Start from: scratch, pretrained or champion (its weights).")
+    ] = "",
     registry: Annotated[str, typer.Option(help="Where the releases go.")] = "",
     environment: Annotated[str, typer.Option(help="local, or a YAML file.")] = "local",
     force_accept: Annotated[
@@ -64,6 +67,7 @@ def run(
         "expressions": expressions,
         "label_set": label_set,
         "emotions": emotions,
+        "init": init,
         "registry": registry,
         "force_accept": force_accept,
     }

@@ -52,7 +52,7 @@ def code_revision() -> str:
     root = Path(components.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*")):
-        if path.suffix in (".py", ".binpb"):
+        if path.suffix in (".py", ".binpb", ".npz"):
             digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]

@@ -7,7 +7,7 @@ beats the preset (`pipeline/presets/NAME.yaml`), and the preset beats the enviro
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -77,6 +77,8 @@ class RunSettings(Strict):
     # Where a killed training finds its last epoch; "" = beside the artifacts.
     checkpoints: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    # The weights that both trainings start from; before there is a champion it means scratch.
+    init: Literal["scratch", "pretrained", "champion"] = "scratch"
     force_accept: str = ""
     checks: DataChecks = DataChecks()
     augmentation: PairOfPolicies = PairOfPolicies()

@@ -7,9 +7,9 @@ than 1e-4.
 
 import importlib.metadata
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from components import storage
 from components.combine.graph import FaceModel
 from components.errors import Unavailable
-from components.faces.arrays import FacesInfo
 from components.faces.keypoints import FRAME
-from components.networks.inference import DATA_FILE, load_network
+from components.networks.folding import folded
+from components.networks.inference import load_network
+from components.networks.weights import WEIGHTS_FILE, About, read_weights, release_path
 from components.registry.digest import CONTENT_PATH, ModelContent, weights_sha256
 from components.sample.drawing import draw_faces
 from components.whole_files import withdrawn_on_failure
@@ -32,22 +33,45 @@ _GOLDEN_SEED = 96
 _PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "numpy")
 
 
+class Pair(NamedTuple):
+    """The two Keras networks."""
+
+    keypoints: Any
+    expression: Any
+
+
 def export_pair(keypoint_model: str, expression_model: str, saved_model: str, golden: str) -> None:
     """Write the SavedModel of both networks, and what it answers about eight drawn faces.
 
     Drawn, because the golden faces travel with every release and nobody's picture should.
     `golden` is an .npz of images uint8 [8, 96, 96, 1] and the four outputs by their names.
     """
-    info = FacesInfo.model_validate_json(Path(expression_model, DATA_FILE).read_bytes())
-    keypoints, expression = load_network(keypoint_model), load_network(expression_model)
+    packed = [Path(model, WEIGHTS_FILE) for model in (keypoint_model, expression_model)]
+    trained = Pair(load_network(keypoint_model), load_network(expression_model))
+    images = next(draw_faces(_GOLDEN_FACES, _GOLDEN_SEED)).images[..., None]
     with withdrawn_on_failure(saved_model, golden):
-        _export(keypoints, expression, info, saved_model, golden)
+        described = [read_weights(str(path))[0] for path in packed]
+        exported = save_combined(trained, described, saved_model)
+        answers = _ask(exported["serving_default"], images)
+        _check_parity(answers, images, trained)
+        for about, path in zip(described, packed, strict=True):
+            target = storage.join(saved_model, release_path(about.kind))
+            storage.write_bytes(target, path.read_bytes())
+        answered = io.BytesIO()
+        arrays: dict[str, Any] = {"images": images, **answers}
+        np.savez(answered, **arrays)
+        storage.write_bytes(golden, answered.getvalue())
 
 
-def _export(
-    keypoints: Any, expression: Any, info: FacesInfo, saved_model: str, golden: str
-) -> None:
-    model = FaceModel(keypoints, expression, info.labels)
+def save_combined(trained: Pair, described: Sequence[About], saved_model: str) -> Any:
+    """Write both networks, batch normalisation folded, as one SavedModel with its content.json.
+
+    `described` are the keypoint and the expression network. Returns the signatures of what was
+    written, loaded from there.
+    """
+    named = described[1]
+    pair = Pair(folded(trained.keypoints), folded(trained.expression))
+    model = FaceModel(pair.keypoints, pair.expression, named.labels)
     signatures = {"serving_default": model.serving_default, "encoded": model.encoded}
     try:
         tf.saved_model.save(model, saved_model, signatures=signatures)
@@ -55,15 +79,17 @@ def _export(
         reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]
         raise Unavailable(f"{saved_model}: cannot be written: {reason}") from None
     exported = tf.saved_model.load(saved_model).signatures
-
-    images = next(draw_faces(_GOLDEN_FACES, _GOLDEN_SEED)).images[..., None]
-    answers = _ask(exported["serving_default"], images)
-    _check_parity(answers, images, keypoints, expression)
-    _write_content(saved_model, info, _described(exported), _weights(keypoints, expression))
-    arrays: dict[str, Any] = {"images": images, **answers}
-    packed = io.BytesIO()
-    np.savez(packed, **arrays)
-    storage.write_bytes(golden, packed.getvalue())
+    content = ModelContent(
+        label_set=named.label_set,
+        labels=named.labels,
+        signatures=_described(exported),
+        weights_sha256=weights_sha256(_weights(pair)),
+        packages=_packages(),
+        training={about.kind: about.training for about in described},
+    )
+    text = content.model_dump_json(indent=1) + "\n"
+    storage.write_bytes(storage.join(saved_model, CONTENT_PATH), text.encode())
+    return exported
 
 
 def _ask(exported: Any, images: NDArray[np.uint8]) -> dict[str, NDArray]:
@@ -74,9 +100,8 @@ def _ask(exported: Any, images: NDArray[np.uint8]) -> dict[str, NDArray]:
     return answers
 
 
-def _check_parity(
-    answers: dict[str, NDArray], images: NDArray[np.uint8], keypoints: Any, expression: Any
-) -> None:
+def _check_parity(answers: dict[str, NDArray], images: NDArray[np.uint8], trained: Pair) -> None:
+    keypoints, expression = trained
     pixels = images.astype(np.float32)
     halved = pixels.reshape(len(images), FRAME // 2, 2, FRAME // 2, 2, 1).mean((2, 4))
     by_size = {FRAME: pixels, FRAME // 2: halved}
@@ -92,27 +117,10 @@ def _check_parity(
             )
 
 
-def _weights(keypoints: Any, expression: Any) -> Iterator[tuple[str, NDArray]]:
-    for half, network in (("keypoints", keypoints), ("expression", expression)):
+def _weights(pair: Pair) -> Iterator[tuple[str, NDArray]]:
+    for half, network in pair._asdict().items():
         for weight in network.weights:
             yield f"{half}/{weight.path}", keras.ops.convert_to_numpy(weight)
-
-
-def _write_content(
-    saved_model: str,
-    info: FacesInfo,
-    signatures: dict[str, Any],
-    weights: Iterator[tuple[str, NDArray]],
-) -> None:
-    content = ModelContent(
-        label_set=info.label_set,
-        labels=info.labels,
-        signatures=signatures,
-        weights_sha256=weights_sha256(weights),
-        packages=_packages(),
-    )
-    text = content.model_dump_json(indent=1) + "\n"
-    storage.write_bytes(storage.join(saved_model, CONTENT_PATH), text.encode())
 
 
 def _described(signatures: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,15 @@ from keras import layers
 from components.faces.keypoints import FRAME, NAMES
 from components.networks.blocks import backbone
 from components.networks.settings import TrainingSettings
+from components.networks.weights import About
+
+
+def build(described: About) -> keras.Model:
+    """The untrained network of a description."""
+    pixels = (described.settings, described.image_size, described.mean, described.deviation)
+    if described.kind == "keypoints":
+        return keypoint_network(*pixels)
+    return expression_network(*pixels, len(described.labels))
 
 
 def keypoint_network(

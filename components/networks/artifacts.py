@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,28 @@ from components.errors import BadInput
 from components.faces.arrays import Faces
 from components.networks import checkpoints
 from components.networks.checkpoints import Progress
-from components.networks.inference import DATA_FILE, MODEL_FILE
+from components.networks.inference import MODEL_FILE
+from components.networks.machine import machine_name
 from components.networks.objectives import Objective
 from components.networks.settings import TrainingSettings
 from components.networks.training import train
+from components.networks.weights import WEIGHTS_FILE, about, pack
 from components.page import COLOURS, Section, figure_html, table_html, write_page
 from components.whole_files import withdrawn_on_failure
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a training begins with, but for data and settings.
+
+    `start` is "" for random weights, "pretrained", or the address of the release to go on from.
+    The checkpoint is kept under `checkpoints` while the training runs; "" keeps it beside the
+    model.
+    """
+
+    seed: int = 1
+    start: str = ""
+    checkpoints: str = ""
 
 
 def open_faces(path: str, kind: str) -> Faces:
@@ -30,30 +46,29 @@ def open_faces(path: str, kind: str) -> Faces:
 
 
 def train_to_artifacts(
-    build: Callable[[], keras.Model],
     objective: Objective,
     faces: Faces,
     settings: TrainingSettings,
-    seed: int,
-    checkpoint_root: str,
+    origin: Origin,
     outputs: dict[str, str],
 ) -> None:
     """Train and write `outputs`: model (a folder), history (JSON) and curves (HTML).
 
-    The checkpoint is kept under `checkpoint_root` while the training runs; "" keeps it beside the
-    model. It goes when the artifacts are complete.
+    The checkpoint goes when the artifacts are complete.
     """
     model = Path(outputs["model"])
-    root = checkpoint_root or str(model.parent / "checkpoints")
+    root = origin.checkpoints or str(model.parent / "checkpoints")
     revision = os.environ.get("EMOTION_AI_REVISION", "")
-    uri = checkpoints.checkpoint_uri(root, faces.info, settings, seed, revision)
-    network, progress = train(build, objective, faces, settings, seed, uri)
-    record = _record(network, progress, objective, settings, seed)
+    key = (origin.seed, origin.start, revision)
+    uri = checkpoints.checkpoint_uri(root, faces.info, settings, key)
+    network, progress = train(objective, faces, settings, origin.seed, origin.start, uri)
+    record = _record(network, progress, objective, settings, origin)
+    packed = pack(about(faces.info, settings, _summary(record)), network.get_weights())
     with withdrawn_on_failure(model, outputs["history"], outputs["curves"]):
         with storage.failures(str(model)):
             model.mkdir(parents=True, exist_ok=True)
             network.save(model / MODEL_FILE)
-        storage.write_bytes(str(model / DATA_FILE), faces.info.model_dump_json(indent=1).encode())
+        storage.write_bytes(str(model / WEIGHTS_FILE), packed)
         storage.write_bytes(outputs["history"], json.dumps(record, indent=1).encode() + b"\n")
         _write_curves(outputs["curves"], record, faces)
     checkpoints.clear(uri)
@@ -64,7 +79,7 @@ def _record(
     progress: Progress,
     objective: Objective,
     settings: TrainingSettings,
-    seed: int,
+    origin: Origin,
 ) -> dict[str, Any]:
     return {
         "best_epoch": progress.best_epoch,
@@ -72,9 +87,19 @@ def _record(
         "score_name": objective.score_name,
         "epochs": progress.history,
         "parameters": network.count_params(),
-        "seed": seed,
+        "seed": origin.seed,
+        "start": origin.start,
         "settings": settings.model_dump(mode="json"),
         "backend": keras.backend.backend(),
+        "machine": machine_name(),
+    }
+
+
+def _summary(record: dict[str, Any]) -> dict[str, Any]:
+    """A training in a few numbers: what the model card says of it."""
+    return record | {
+        "epochs": len(record["epochs"]),
+        "seconds": sum(epoch["seconds"] for epoch in record["epochs"]),
     }
 
 

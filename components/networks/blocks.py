@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from keras import KerasTensor, layers
 
+from components.networks.normalisation import BatchNormalization
+
 # Keras' 0.99 needs hundreds of steps to follow; an epoch of a few thousand faces has dozens.
 MOMENTUM = 0.9
 
@@ -19,18 +21,18 @@ def residual_block(features: KerasTensor, width: int, stride: int) -> KerasTenso
         way_around = layers.AveragePooling2D(stride, padding="same")(way_around)
     if features.shape[-1] != width:
         way_around = layers.Conv2D(width, 1, use_bias=False)(way_around)
-        way_around = layers.BatchNormalization(momentum=MOMENTUM)(way_around)
+        way_around = BatchNormalization(momentum=MOMENTUM)(way_around)
     inside = convolution(features, width, stride)
     inside = layers.Conv2D(width, 3, padding="same", use_bias=False)(inside)
     # Starting at zero makes a new block the identity (Goyal et al. 2017, arXiv:1706.02677).
-    inside = layers.BatchNormalization(momentum=MOMENTUM, gamma_initializer="zeros")(inside)
+    inside = BatchNormalization(momentum=MOMENTUM, gamma_initializer="zeros")(inside)
     return layers.Activation("relu")(layers.Add()([way_around, inside]))
 
 
 def convolution(features: KerasTensor, width: int, stride: int) -> KerasTensor:
     """A 3x3 convolution, batch normalisation (arXiv:1502.03167) and ReLU."""
     features = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False)(features)
-    features = layers.BatchNormalization(momentum=MOMENTUM)(features)
+    features = BatchNormalization(momentum=MOMENTUM)(features)
     return layers.Activation("relu")(features)
 
 

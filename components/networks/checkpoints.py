@@ -32,11 +32,11 @@ class Progress:
 
 
 def checkpoint_uri(
-    root: str, info: FacesInfo, settings: TrainingSettings, seed: int, revision: str
+    root: str, info: FacesInfo, settings: TrainingSettings, key: tuple[int | str, ...]
 ) -> str:
-    """Where the checkpoint of this very training lies: keyed by data, settings, seed and code."""
-    key = json.dumps([info.sha256, info.augmentation, settings.model_dump(), seed, revision])
-    return storage.join(root, f"{info.kind}-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
+    """Where the checkpoint of this very training lies; `key` is what it hangs on besides."""
+    text = json.dumps([info.sha256, info.augmentation, settings.model_dump(), *key])
+    return storage.join(root, f"{info.kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}")
 
 
 def save(uri: str, progress: Progress, network: keras.Model, best: bool) -> None:

@@ -10,8 +10,6 @@ from components.faces.keypoints import FRAME
 
 _BATCH = 256
 MODEL_FILE = "model.keras"
-# The `FacesInfo` of the faces that the model was trained on.
-DATA_FILE = "faces.json"
 
 
 def run_in_batches(network: Any, images: NDArray) -> NDArray[np.float32]:

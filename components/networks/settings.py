@@ -1,6 +1,6 @@
 """What a training is told: shape of the network, schedule, regularisation. Light: no Keras here."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,3 +24,6 @@ class TrainingSettings(BaseModel):
     blocks: int = Field(1, ge=1, le=8)
     dropout: Share = 0.2
     label_smoothing: float = Field(0.1, ge=0, lt=1)
+    # What the layers compute in; weights are float32 always. "auto" is bfloat16 where the processor
+    # multiplies in it.
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"

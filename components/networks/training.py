@@ -1,7 +1,6 @@
 """The training loop: Keras 3 alone, so that it runs on TensorFlow, JAX or PyTorch."""
 
 import time
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -10,44 +9,81 @@ from keras import optimizers
 from components.errors import BadInput
 from components.faces.arrays import VALIDATION, Faces
 from components.networks import checkpoints
+from components.networks.architectures import build
 from components.networks.batches import epoch_batches, steps_per_epoch
 from components.networks.checkpoints import Progress
 from components.networks.inference import run_in_batches
+from components.networks.machine import computing_in
 from components.networks.objectives import Objective
 from components.networks.settings import TrainingSettings
+from components.networks.weights import about, start_from, start_uri
 
 # Enough to choose an epoch by; the evaluation scores every row.
 _MOST_VALIDATION_ROWS = 8_192
 
 
 def train(
-    build: Callable[[], keras.Model],
+    objective: Objective,
+    faces: Faces,
+    settings: TrainingSettings,
+    seed: int,
+    start: str,
+    checkpoint: str,
+) -> tuple[keras.Model, Progress]:
+    """Train a network and return it in float32 with its best weights, and how the training went.
+
+    Goes on from the checkpoint of the same training where there is one, and ends with the weights
+    it would have had undisturbed; else begins with the weights that `start` names (see
+    `start_uri`), "" for random ones. Stops early after `settings.patience` epochs without a better
+    score on the validation split.
+
+    Raises:
+        BadInput: the loss is not finite, or the weights to start from do not fit.
+    """
+    keras.utils.set_random_seed(seed)
+    with computing_in(settings.precision):
+        resumed = checkpoints.load(checkpoint)
+        if resumed:
+            progress, network = resumed
+            print(f"resuming after epoch {progress.epoch} of {settings.epochs}", flush=True)
+        else:
+            progress, network = Progress(), _begun(objective, faces, settings, start)
+        _train_epochs(network, progress, objective, faces, settings, seed, checkpoint)
+    trained = build(about(faces.info, settings))
+    checkpoints.load_best_weights(checkpoint, progress, trained)
+    return trained, progress
+
+
+def _begun(
+    objective: Objective, faces: Faces, settings: TrainingSettings, start: str
+) -> keras.Model:
+    described = about(faces.info, settings)
+    network = build(described)
+    if start:
+        print(start_from(network, described, start_uri(start, described.kind)), flush=True)
+    return compiled(network, objective, settings, steps_per_epoch(faces, settings.batch_size))
+
+
+def compiled(
+    network: keras.Model, objective: Objective, settings: TrainingSettings, steps: int
+) -> keras.Model:
+    """The network with its loss and optimizer; `steps` are those of an epoch."""
+    # XLA is the slower way on a CPU (measured: 580 against 672 images a second).
+    on_accelerator = keras.backend.backend() == "jax"
+    network.compile(_optimizer(settings, steps), loss=objective.loss, jit_compile=on_accelerator)
+    return network
+
+
+def _train_epochs(
+    network: keras.Model,
+    progress: Progress,
     objective: Objective,
     faces: Faces,
     settings: TrainingSettings,
     seed: int,
     checkpoint: str,
-) -> tuple[keras.Model, Progress]:
-    """Train a network and return it with its best weights, and how the training went.
-
-    Goes on from the checkpoint of the same training where there is one, and ends with the weights
-    it would have had undisturbed. Stops early after `settings.patience` epochs without a better
-    score on the validation split.
-
-    Raises:
-        BadInput: the loss is not finite.
-    """
-    keras.utils.set_random_seed(seed)
-    resumed = checkpoints.load(checkpoint)
-    progress, network = resumed or (Progress(), build())
+) -> None:
     steps = steps_per_epoch(faces, settings.batch_size)
-    if resumed:
-        print(f"resuming after epoch {progress.epoch} of {settings.epochs}", flush=True)
-    else:
-        optimizer = _optimizer(settings, steps)
-        # XLA is the slower way on a CPU (measured: 580 against 672 images a second).
-        on_accelerator = keras.backend.backend() == "jax"
-        network.compile(optimizer, loss=objective.loss, jit_compile=on_accelerator)
     validation = faces.take(faces.positions(VALIDATION)[:_MOST_VALIDATION_ROWS])
     started = time.monotonic()
     first = progress.epoch
@@ -61,8 +97,6 @@ def train(
         )
         checkpoints.save(checkpoint, progress, network, best)
         print(_line(progress, objective, settings, time.monotonic() - started, first), flush=True)
-    checkpoints.load_best_weights(checkpoint, progress, network)
-    return network, progress
 
 
 def _optimizer(settings: TrainingSettings, steps: int) -> optimizers.Optimizer:

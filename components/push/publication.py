@@ -64,6 +64,7 @@ def push(
         labels=content.labels,
         signatures=content.signatures,
         packages=content.packages,
+        training=content.training,
         metrics=gate.get("metrics", {}),
         gate=_decision(gate_report, gate),
     )
@@ -110,7 +111,9 @@ def _read_data(faces: str) -> DataInfo:
         info = FacesInfo.model_validate_json(storage.read_bytes(path, _LIMIT_BYTES))
     except ValidationError as error:
         raise BadInput(f"{path}: not a faces artifact: {error}") from None
-    return DataInfo(source=info.source, fingerprint=info.fingerprint, rows=info.rows)
+    return DataInfo(
+        source=info.source, fingerprint=info.fingerprint, rows=info.rows, counts=info.counts
+    )
 
 
 def _decision(path: str, gate: dict[str, Any]) -> GateDecision:

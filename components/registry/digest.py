@@ -25,6 +25,8 @@ class ModelContent(BaseModel):
     signatures: dict[str, Any]
     weights_sha256: str
     packages: dict[str, str] = {}
+    # By kind of network: how it was trained.
+    training: dict[str, dict[str, Any]] = {}
 
 
 class FileDigest(BaseModel):
@@ -38,7 +40,9 @@ class FileDigest(BaseModel):
 
 def content_digest(content: ModelContent, revision: str) -> str:
     """Hexadecimal SHA-256 over label set, labels, signatures, weights and the code's revision."""
-    parts = content.model_dump(mode="json", exclude={"packages"}) | {"revision": revision}
+    parts = content.model_dump(mode="json", exclude={"packages", "training"}) | {
+        "revision": revision
+    }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -35,6 +35,8 @@ class DataInfo(BaseModel):
     source: str
     fingerprint: str
     rows: int
+    # Rows by split and by reason of being left out, as the prepared faces count them.
+    counts: dict[str, int] = {}
 
 
 class GateDecision(BaseModel):
@@ -69,6 +71,7 @@ class ReleaseInfo(BaseModel):
     labels: tuple[str, ...]
     signatures: dict[str, Any]
     packages: dict[str, str]
+    training: dict[str, dict[str, Any]] = {}
 
     def text(self, version: int) -> bytes:
         """What to write as release.json of this version."""

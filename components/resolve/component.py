@@ -16,6 +16,7 @@ def resolve(
     emotions: str,
     seed: int,
     gate: str,
+    init: str,
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Resolved",
     [
@@ -23,6 +24,7 @@ def resolve(
         ("keypoints_fingerprint", str),
         ("expressions_fingerprint", str),
         ("champion", str),
+        ("start", str),
     ],
 ):
     from components.errors import exit_on_failure
@@ -31,5 +33,5 @@ def resolve(
     run_id = run_name or job_id
     settings = {"label_set": label_set, "emotions": emotions, "seed": seed, "gate": gate}
     with exit_on_failure():
-        resolved = resolve_sources(keypoints, expressions, registry, run_id, settings)
+        resolved = resolve_sources(keypoints, expressions, registry, run_id, init, settings)
     return (run_id, *resolved)

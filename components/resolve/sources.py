@@ -8,27 +8,41 @@ under the same name is trained on and an unchanged one is taken from the cache.
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from components.errors import BadInput
 from components.faces.source import fingerprint
+from components.networks.weights import PRETRAINED
 from components.registry.champion import read_champion
+from components.registry.releases import release_uri
 from components.registry.runs import write_record
 
 __all__ = ["Resolved", "fingerprint", "resolve_sources"]
 
 
 class Resolved(NamedTuple):
-    """Fingerprints (SHA-256, hexadecimal) and the champion's version, "" where there is none."""
+    """Fingerprints (SHA-256, hexadecimal), the champion's version, "" where there is none.
+
+    `start` is what trainings begin with: "" for random weights, "pretrained", or the champion's
+    address. Before there is a champion, `init` "champion" begins from scratch.
+    """
 
     keypoints_fingerprint: str
     expressions_fingerprint: str
     champion: str
+    start: str
 
 
 def resolve_sources(
-    keypoints: str, expressions: str, registry: str, run_id: str, settings: dict[str, Any]
+    keypoints: str,
+    expressions: str,
+    registry: str,
+    run_id: str,
+    init: str,
+    settings: dict[str, Any],
 ) -> Resolved:
     """Fingerprint both sources, look up the champion and record what the run started from.
 
-    `settings` are those in force; they are recorded as they are. Raises `BadInput` for a source
+    `init` is what trainings start from: scratch, pretrained or champion. `settings` are those in
+    force; they are recorded as they are. Raises `BadInput` for a source
     that is not there, `Unavailable` where a storage fails.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -37,14 +51,28 @@ def resolve_sources(
     expressions_fingerprint = keypoints_fingerprint if same else fingerprint(expressions)
     version = read_champion(registry)
     resolved = Resolved(
-        keypoints_fingerprint, expressions_fingerprint, "" if version is None else str(version)
+        keypoints_fingerprint,
+        expressions_fingerprint,
+        "" if version is None else str(version),
+        _start(init, registry, version),
     )
     record = {
         "started": started,
         "keypoints": keypoints,
         "expressions": expressions,
         **resolved._asdict(),
-        "settings": settings,
+        "settings": settings | {"init": init},
     }
     write_record(registry, run_id, "resolve", record)
     return resolved
+
+
+def _start(init: str, registry: str, champion: int | None) -> str:
+    starts = {
+        "scratch": "",
+        "pretrained": PRETRAINED,
+        "champion": "" if champion is None else release_uri(registry, champion),
+    }
+    if init not in starts:
+        raise BadInput(f"init {init!r}: expected one of {', '.join(starts)}")
+    return starts[init]

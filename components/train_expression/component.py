@@ -9,17 +9,18 @@ def train_expression(
     faces: Input[Dataset],
     settings: str,
     seed: int,
+    start: str,
     checkpoints: str,
     model: Output[Model],
     history: Output[Metrics],
     curves: Output[HTML],
 ):
     from components.errors import exit_on_failure
+    from components.networks.artifacts import Origin
     from components.settings import from_json
     from components.train_expression.fitting import fit_expression_network
 
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
+    origin = Origin(int(seed), start, checkpoints)
     with exit_on_failure():
-        fit_expression_network(
-            faces.path, from_json(settings, "training"), seed, checkpoints, outputs
-        )
+        fit_expression_network(faces.path, from_json(settings, "training"), origin, outputs)

@@ -9,17 +9,18 @@ def train_keypoints(
     faces: Input[Dataset],
     settings: str,
     seed: int,
+    start: str,
     checkpoints: str,
     model: Output[Model],
     history: Output[Metrics],
     curves: Output[HTML],
 ):
     from components.errors import exit_on_failure
+    from components.networks.artifacts import Origin
     from components.settings import from_json
     from components.train_keypoints.fitting import fit_keypoint_network
 
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
+    origin = Origin(int(seed), start, checkpoints)
     with exit_on_failure():
-        fit_keypoint_network(
-            faces.path, from_json(settings, "training"), seed, checkpoints, outputs
-        )
+        fit_keypoint_network(faces.path, from_json(settings, "training"), origin, outputs)

@@ -7,30 +7,16 @@ resumes from its checkpoint after a kill. Fails when the loss is not finite.
 from collections.abc import Mapping
 from typing import Any
 
-from components.networks.architectures import keypoint_network
-from components.networks.artifacts import open_faces, train_to_artifacts
+from components.networks.artifacts import Origin, open_faces, train_to_artifacts
 from components.networks.objectives import keypoint_objective
 from components.networks.settings import TrainingSettings
 from components.settings import checked
 
 
 def fit_keypoint_network(
-    faces: str,
-    settings: Mapping[str, Any],
-    seed: int,
-    checkpoints: str,
-    outputs: dict[str, str],
+    faces: str, settings: Mapping[str, Any], origin: Origin, outputs: dict[str, str]
 ) -> None:
     """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
     trained = checked(TrainingSettings, settings, "training.keypoints")
     data = open_faces(faces, "keypoints")
-    info = data.info
-    train_to_artifacts(
-        lambda: keypoint_network(trained, info.image_size, info.mean, info.deviation),
-        keypoint_objective(),
-        data,
-        trained,
-        int(seed),
-        checkpoints,
-        outputs,
-    )
+    train_to_artifacts(keypoint_objective(), data, trained, origin, outputs)

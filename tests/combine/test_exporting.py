@@ -16,6 +16,7 @@ from small_faces import write_faces
 
 from components.combine.exporting import export_pair
 from components.faces.labels import LABEL_SETS
+from components.networks.artifacts import Origin
 from components.networks.inference import predict_expression, predict_keypoints, predict_release
 from components.train_expression.fitting import fit_expression_network
 from components.train_keypoints.fitting import fit_keypoint_network
@@ -34,7 +35,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         out = folder / kind
         out.mkdir()
         outputs = {name: str(out / name) for name in ("model", "history", "curves")}
-        fit(str(write_faces(out / "faces", kind)), TINY, 1, "", outputs)
+        fit(str(write_faces(out / "faces", kind)), TINY, Origin(), outputs)
         models.append(outputs["model"])
     return models[0], models[1]
 

@@ -12,6 +12,7 @@ from small_faces import write_faces
 
 from components import storage
 from components.errors import BadInput
+from components.networks.artifacts import Origin
 from components.networks.inference import load_network, predict_expression, predict_keypoints
 from components.networks.objectives import expression_objective, keypoint_objective, rmse
 from components.train_expression.fitting import fit_expression_network
@@ -28,9 +29,11 @@ def outputs(folder: Path) -> dict[str, str]:
 def training_process(faces: Path, folder: Path, checkpoints: Path | str) -> subprocess.Popen[str]:
     code = (
         "import sys, json\n"
+        "from components.networks.artifacts import Origin\n"
         "from components.train_expression.fitting import fit_expression_network\n"
         "faces, settings, checkpoints, outputs = map(json.loads, sys.argv[1:])\n"
-        "fit_expression_network(faces, settings, 3, checkpoints, outputs)\n"
+        "origin = Origin(seed=3, checkpoints=checkpoints)\n"
+        "fit_expression_network(faces, settings, origin, outputs)\n"
     )
     arguments = [str(faces), SETTINGS, str(checkpoints), outputs(folder)]
     command = [sys.executable, "-u", "-c", code, *map(json.dumps, arguments)]
@@ -84,7 +87,9 @@ def test_keypoints_are_learnt_and_come_in_pixels(tmp_path: Path) -> None:
 
     path = write_faces(tmp_path / "faces", "keypoints")
     settings = SETTINGS | {"epochs": 6}
-    fit_keypoint_network(str(path), settings, 1, str(tmp_path / "c"), outputs(tmp_path / "out"))
+    fit_keypoint_network(
+        str(path), settings, Origin(1, "", str(tmp_path / "c")), outputs(tmp_path / "out")
+    )
     faces = Faces(path)
     train = faces.take(faces.positions(0))
     answers = predict_keypoints(tmp_path / "out" / "model", train.images)
@@ -99,7 +104,7 @@ def test_keypoints_are_learnt_and_come_in_pixels(tmp_path: Path) -> None:
 def test_probabilities_add_up(tmp_path: Path) -> None:
     path = write_faces(tmp_path / "faces", "expressions")
     settings = SETTINGS | {"epochs": 1}
-    fit_expression_network(str(path), settings, 1, "", outputs(tmp_path / "out"))
+    fit_expression_network(str(path), settings, Origin(), outputs(tmp_path / "out"))
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
     shares = predict_expression(tmp_path / "out" / "model", images)
     assert shares.shape == (5, 7)
@@ -109,20 +114,20 @@ def test_probabilities_add_up(tmp_path: Path) -> None:
 def test_a_diverging_training_fails_and_leaves_no_model(tmp_path: Path) -> None:
     path = write_faces(tmp_path / "faces", "expressions", deviation=1e-38)
     with pytest.raises(BadInput, match="diverged"):
-        fit_expression_network(str(path), SETTINGS, 1, "", outputs(tmp_path / "out"))
+        fit_expression_network(str(path), SETTINGS, Origin(), outputs(tmp_path / "out"))
     assert not (tmp_path / "out" / "model" / "model.keras").exists()
 
 
 def test_faces_of_the_other_kind_are_refused(tmp_path: Path) -> None:
     path = write_faces(tmp_path / "faces", "expressions")
     with pytest.raises(BadInput, match="expected keypoints"):
-        fit_keypoint_network(str(path), SETTINGS, 1, "", outputs(tmp_path / "out"))
+        fit_keypoint_network(str(path), SETTINGS, Origin(), outputs(tmp_path / "out"))
 
 
 def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
     path = write_faces(tmp_path / "faces", "expressions")
     with pytest.raises(BadInput, match=r"training\.expression\.epoch is unknown"):
-        fit_expression_network(str(path), {"epoch": 3}, 1, "", outputs(tmp_path / "out"))
+        fit_expression_network(str(path), {"epoch": 3}, Origin(), outputs(tmp_path / "out"))
 
 
 def test_unannotated_keypoints_weigh_nothing() -> None:

@@ -170,11 +170,13 @@ def test_no_process_is_left_behind(folder: Path, first: dict[str, Any]) -> None:
     assert str(folder) not in running
 
 
-def test_a_subset_of_emotions_is_learnt_and_compared_in_keypoints_alone(
+def test_a_subset_of_emotions_is_learnt_from_the_champion_and_compared_in_keypoints_alone(
     folder: Path, first: dict[str, Any]
 ) -> None:
-    outcome = run(folder, "--emotions", "happy,sad,neutral", "--force-accept", HELD_BACK)
-    assert states(outcome)["train keypoints"] == "cached"
+    options = ("--emotions", "happy,sad,neutral", "--init", "champion")
+    outcome = run(folder, *options, "--force-accept", HELD_BACK)
+    release = read_release(str(folder / "registry"), outcome["release"])
+    assert {half["start"].rpartition("/")[2] for half in release.training.values()} == {"2"}
     assert set(outcome["answers"][0]["probabilities"]) == {"happy", "sad", "neutral"}
     compared = [c for c in outcome["gate"]["checks"] if c["comparison"] == "champion"]
     assert {check["name"].split("/")[0] for check in compared} == {"keypoints"}

@@ -17,12 +17,25 @@ from components.registry.runs import read_records
 
 Pusher = Callable[..., str]
 
+_COUNTS = {"train": 3, "validation": 2, "test": 1, "dropped_train_copy": 4}
+_TRAINING = {
+    "parameters": 1234567,
+    "epochs": 30,
+    "best_epoch": 28,
+    "seconds": 600.0,
+    "start": "",
+    "seed": 5,
+    "settings": {"epochs": 40, "widths": [24, 48]},
+    "backend": "tensorflow",
+    "machine": "2 cores of a processor",
+}
 _CONTENT = {
     "label_set": "fer7",
     "labels": ["happy", "sad"],
     "signatures": {"serving_default": {"images": "uint8 [n, 96, 96, 1]"}},
     "weights_sha256": "0" * 64,
     "packages": {"tensorflow": "2.20.0", "keras": "3.10.0"},
+    "training": {"expressions": _TRAINING},
 }
 _GATE = {
     "outcome": "accepted",
@@ -36,7 +49,9 @@ _GATE = {
 
 def _write_faces(path: Path, kind: str, source: str) -> None:
     targets = np.zeros((3, 15, 2), np.float32) if kind == "keypoints" else np.zeros(3, np.uint8)
-    info = FacesInfo(kind=kind, image_size=8, source=source, fingerprint=kind[0] * 64)
+    info = FacesInfo(
+        kind=kind, image_size=8, source=source, fingerprint=kind[0] * 64, counts=_COUNTS
+    )
     with FacesWriter(path, info) as writer:
         index = np.arange(3)
         writer.append(
@@ -91,15 +106,19 @@ def test_a_release_holds_the_model_and_says_where_it_comes_from(
         "source": "fer2013.csv",
         "fingerprint": "e" * 64,
         "rows": 3,
+        "counts": _COUNTS,
     }
     assert info.metrics == {"expression/PublicTest/accuracy": 0.61234, "expression/ece": None}
     assert info.gate.reasons == ("every floor is kept",)
     assert info.packages["tensorflow"] == "2.20.0"
     assert info.labels == ("happy", "sad")
     card = (folder / "assets.extra" / "model_card.md").read_text()
-    assert "| expression/PublicTest/accuracy | 0.6123 |" in card
+    assert "| PublicTest | not measured | 0.612 (not measured - not measured) |" in card
     assert "nan" not in card
-    assert "| expressions | `fer2013.csv` | 3 |" in card
+    assert "| expressions | `fer2013.csv` | 3 | 3 | 2 | 1 | `eeeeeeeeeeeeeeee` |" in card
+    assert "- expressions: 4 rows, train copy" in card
+    assert '- expressions, seed 5: `{"epochs": 40, "widths": [24, 48]}`' in card
+    assert "| expressions | 1,234,567 | 30 (28) | 10 | random weights | tensorflow |" in card
     assert "- every floor is kept" in card
     assert "- code revision `r1`" in card
     assert "- packages: keras 3.10.0, tensorflow 2.20.0\n" in card

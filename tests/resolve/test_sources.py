@@ -20,21 +20,35 @@ def sources(tmp_path: Path) -> tuple[str, str]:
 
 def test_the_run_records_what_it_started_from(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
-    resolved = resolve_sources(*sources, registry, "run-1", {"preset": "quick"})
+    resolved = resolve_sources(*sources, registry, "run-1", "scratch", {"preset": "quick"})
     assert resolved.keypoints_fingerprint == fingerprint(sources[0])
     assert resolved.expressions_fingerprint == fingerprint(sources[1])
     assert resolved.champion == ""
     record = read_records(registry, "run-1")["resolve"]
     assert record["keypoints"] == sources[0]
     assert record["expressions_fingerprint"] == resolved.expressions_fingerprint
-    assert record["settings"] == {"preset": "quick"}
+    assert record["settings"] == {"preset": "quick", "init": "scratch"}
     assert record["started"].endswith("+00:00")
 
 
 def test_the_champion_is_the_version_that_answers(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
     write_champion(registry, 3)
-    assert resolve_sources(*sources, registry, "run-1", {}).champion == "3"
+    assert resolve_sources(*sources, registry, "run-1", "scratch", {}).champion == "3"
+
+
+def test_what_trainings_start_from(tmp_path: Path, sources: tuple[str, str]) -> None:
+    registry = str(tmp_path / "registry")
+
+    def start(init: str) -> str:
+        return resolve_sources(*sources, registry, "run-1", init, {}).start
+
+    assert (start("scratch"), start("pretrained")) == ("", "pretrained")
+    assert start("champion") == "", "before the first rollout there is none"
+    write_champion(registry, 3)
+    assert start("champion") == f"{registry}/3"
+    with pytest.raises(BadInput, match="'warm': expected one of scratch, pretrained, champion"):
+        start("warm")
 
 
 def test_a_fingerprint_is_of_the_content_not_of_the_name(tmp_path: Path) -> None:
@@ -86,9 +100,11 @@ def test_a_source_that_cannot_be_read_is_named(
     tmp_path: Path, sources: tuple[str, str], source: str, message: str
 ) -> None:
     with pytest.raises(BadInput, match=message):
-        resolve_sources(sources[0], source, str(tmp_path / "registry"), "run-1", {})
+        resolve_sources(sources[0], source, str(tmp_path / "registry"), "run-1", "scratch", {})
 
 
 def test_a_folder_is_no_source(tmp_path: Path, sources: tuple[str, str]) -> None:
     with pytest.raises(BadInput, match=f"{tmp_path}: "):
-        resolve_sources(str(tmp_path), sources[1], str(tmp_path / "registry"), "run-1", {})
+        resolve_sources(
+            str(tmp_path), sources[1], str(tmp_path / "registry"), "run-1", "scratch", {}
+        )

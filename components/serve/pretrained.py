@@ -1,0 +1,31 @@
+"""The networks that come with this package, as a registry to serve."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def pretrained_registry() -> Iterator[str]:
+    """A registry whose release 1, its champion, is the two pretrained networks; gone afterwards.
+
+    Raises `BadInput` where the package was installed without their weights.
+    """
+    # Here and not above: these import TensorFlow.
+    from components.combine.exporting import Pair, save_combined
+    from components.networks.architectures import build
+    from components.networks.weights import PRETRAINED, read_weights, start_uri
+    from components.registry.champion import write_champion
+
+    networks, descriptions = [], []
+    for kind in ("keypoints", "expressions"):
+        described, weights = read_weights(start_uri(PRETRAINED, kind))
+        network = build(described)
+        network.set_weights(weights)
+        networks.append(network)
+        descriptions.append(described)
+    with tempfile.TemporaryDirectory(prefix="emotion-ai-pretrained-") as folder:
+        save_combined(Pair(*networks), descriptions, os.path.join(folder, "1"))
+        write_champion(folder, 1)
+        yield folder

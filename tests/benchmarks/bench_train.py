@@ -1,0 +1,72 @@
+"""Images a second of this project's training against the same network in plain PyTorch.
+
+    python tests/benchmarks/bench_train.py [--pytorch PYTHON] [--rounds 3] [--steps 25]
+
+Every measurement is a process of its own, and the sides take turns, so that what else the machine
+does meets both; the table shows medians, and ratios within a round. PyTorch is no dependency of
+the project: `--pytorch` names an interpreter that has it (`pip install torch`); without one the
+project's own lines are printed alone.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).parent
+PRECISIONS = ("float32", "bfloat16")
+
+
+def measured(python: str, script: str, arguments: list[str]) -> dict[str, float]:
+    """The JSON that a process printed last."""
+    done = subprocess.run(
+        [python, str(HERE / script), *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        sys.exit(f"bench_train: {python} {script}: {last}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pytorch", default="", help="a Python that has torch")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    given = parser.parse_args()
+    sides = {"this project": (sys.executable, "train_ours.py")}
+    if given.pytorch:
+        sides["PyTorch"] = (given.pytorch, "train_pytorch.py")
+    rates: dict[tuple[str, str, str], list[float]] = {}
+    for _ in range(given.rounds):
+        for precision in PRECISIONS:
+            arguments = [precision, *map(str, (given.threads, given.steps, given.batch_size))]
+            for side, command in sides.items():
+                for source, rate in measured(*command, arguments).items():
+                    rates.setdefault((side, precision, source), []).append(rate)
+    table = Table("side", "precision", "fed by", "images/s", "against PyTorch", "against cached")
+    for (side, precision, source), values in rates.items():
+        rivals = rates.get(("PyTorch", precision, "cached batch"), [])
+        cached = rates[side, precision, "cached batch"]
+        row = [f"{statistics.median(values):.0f}", ratio(values, rivals), ratio(values, cached)]
+        table.add_row(side, precision, source, *row)
+    Console().print(table)
+
+
+def ratio(values: list[float], others: list[float]) -> str:
+    """The median over the rounds of one rate over the other of the same round."""
+    if not others:
+        return ""
+    return f"{statistics.median(a / b for a, b in zip(values, others, strict=True)):.2f}"
+
+
+if __name__ == "__main__":
+    main()

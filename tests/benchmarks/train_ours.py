@@ -1,0 +1,79 @@
+"""Images a second of this project's training, as JSON: a process of `bench_train`.
+
+The same network, loss, optimizer and loop as a training has; the faces are noise.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import islice, repeat
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components.faces.arrays import Faces, FacesInfo, FacesWriter, Rows
+from components.faces.labels import LABEL_SETS
+from components.networks.architectures import build
+from components.networks.batches import epoch_batches
+from components.networks.machine import computing_in
+from components.networks.objectives import expression_objective
+from components.networks.settings import TrainingSettings
+from components.networks.training import compiled
+from components.networks.weights import about
+
+WARM_STEPS = 4
+
+
+def noise(folder: str, count: int) -> Faces:
+    """Prepared 48x48 faces of seven emotions, all of them to train on."""
+    rng = np.random.default_rng(0)
+    info = FacesInfo(
+        kind="expressions",
+        label_set="fer7",
+        labels=LABEL_SETS["fer7"],
+        image_size=48,
+        source="noise",
+        fingerprint="0" * 64,
+        mean=127.0,
+        deviation=74.0,
+        augmentation={"mirror": 0.5, "rotation": 10.0, "scale": 0.1, "shift": 0.06},
+    )
+    with FacesWriter(folder, info) as writer:
+        images = rng.integers(0, 256, (count, 48, 48), np.uint8)
+        emotions = rng.integers(0, 7, count).astype(np.uint8)
+        index = np.arange(count)
+        writer.append(Rows(images, emotions, np.zeros(count, np.uint8), index, index))
+    return Faces(folder)
+
+
+def some(batches: Iterator[Any], count: int) -> Iterator[Any]:
+    """The next batches, as the generator that Keras asks for."""
+    yield from islice(batches, count)
+
+
+def main(precision: str, threads: int, steps: int, batch_size: int) -> None:
+    """Print images a second from the augmenting input, and from one batch again and again."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    settings = TrainingSettings(precision=precision, blocks=2, batch_size=batch_size)
+    rates = {}
+    with tempfile.TemporaryDirectory() as folder, computing_in(precision):
+        faces = noise(folder, batch_size * (steps + WARM_STEPS))
+        objective = expression_objective(np.ones(7), settings.label_smoothing)
+        network = compiled(build(about(faces.info, settings)), objective, settings, steps)
+        for name in ("cached batch", "augmenting input"):
+            batches = epoch_batches(faces, objective, batch_size, 1, 0)
+            if name == "cached batch":
+                batches = repeat(next(batches))
+            network.fit(some(batches, WARM_STEPS), steps_per_epoch=WARM_STEPS, verbose=0)
+            started = time.perf_counter()
+            network.fit(some(batches, steps), steps_per_epoch=steps, verbose=0)
+            rates[name] = batch_size * steps / (time.perf_counter() - started)
+    print(json.dumps(rates))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
