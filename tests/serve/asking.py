@@ -52,3 +52,14 @@ def request_for(**spec: Any) -> Any:
             setattr(request.model_spec, field, value)
     request.inputs["images"].CopyFrom(tf.make_tensor_proto(faces(4)))
     return request
+
+
+def reload_request(base_path: Path, name: str) -> Any:
+    """A ReloadConfigRequest for the newest version of one model."""
+    from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
+
+    request = ReloadConfigRequest()
+    request.config.model_config_list.config.add(
+        name=name, base_path=str(base_path), model_platform="tensorflow"
+    )
+    return request
