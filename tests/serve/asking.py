@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from components.predict.client import Client
@@ -63,3 +64,10 @@ def reload_request(base_path: Path, name: str) -> Any:
         name=name, base_path=str(base_path), model_platform="tensorflow"
     )
     return request
+
+
+def refused(call: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:
+    """The code and the words with which a call is refused; fails where it is answered."""
+    with pytest.raises(grpc.RpcError) as raised:
+        call()
+    return raised.value.code(), raised.value.details()
