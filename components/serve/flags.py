@@ -9,17 +9,18 @@ import argparse
 import re
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components import storage
 from components.errors import BadInput
 from components.predict.messages import MODEL_NAME
 from components.settings import checked
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 REGISTRY = "./registry"
+_FLAG_FILE_BYTES = 1 << 20
 # What the other server reads and this one has no use for: there is nothing to set here.
 _WITHOUT_EFFECT = (
     "flush_filesystem_caches",
@@ -70,12 +71,12 @@ class ServerFlags(BaseModel):
     tensorflow_intra_op_parallelism: int = Field(0, ge=0, description="threads within an op")
     tensorflow_inter_op_parallelism: int = Field(0, ge=0, description="ops at the same time")
 
-    def channel_options(self) -> list[tuple[str, int | str]]:
+    def channel_options(self) -> dict[str, int | str]:
         """`grpc_channel_arguments` for gRPC: numbers where they look like numbers."""
-        return [
-            (key, int(value) if re.fullmatch(r"-?[0-9]+", value) else value)
+        return {
+            key: int(value) if re.fullmatch(r"-?[0-9]+", value) else value
             for key, value in _ARGUMENT.findall(self.grpc_channel_arguments)
-        ]
+        }
 
 
 def parse_flags(arguments: Sequence[str], program: str) -> ServerFlags:
@@ -116,20 +117,11 @@ def _with_flag_files(arguments: Sequence[str]) -> list[str]:
     expanded = []
     for argument in arguments:
         if argument.startswith("--flagfile="):
-            path = Path(argument.partition("=")[2])
-            try:
-                expanded += [
-                    word for line in path.read_text().splitlines() for word in [*_words(line)]
-                ]
-            except (OSError, UnicodeDecodeError, ValueError) as error:
-                raise BadInput(f"--flagfile {path}: cannot be read: {error}") from None
+            text = storage.read_bytes(argument.partition("=")[2], _FLAG_FILE_BYTES)
+            expanded += shlex.split(text.decode(errors="replace"), comments=True)
         else:
             expanded.append(argument)
     return expanded
-
-
-def _words(line: str) -> list[str]:
-    return shlex.split(line, comments=True)
 
 
 class _Formatter(argparse.HelpFormatter):

@@ -67,14 +67,14 @@ class Follower:
             if config is None:
                 gone = self._manager.answers()
                 return f"{self._source.address} is gone; serving goes on as before" if gone else ""
-            self._check(config)
+            self.check(config)
         except (BadInput, Unavailable, Refusal) as error:
             return f"{self._source.address}: {error}; serving goes on as before"
         with self._lock:
             self._config = config
         return ""
 
-    def _check(self, config: Any) -> None:
+    def check(self, config: Any) -> None:
         """Raise `BadInput` or `Refusal` for a configuration that is not to be taken over."""
         check_models(config)
         labels = {model.name: model.version_labels for model in config.model_config_list.config}
@@ -104,7 +104,7 @@ class Follower:
                 "ModelConfigList is currently supported"
             )
         try:
-            self._check(config)
+            self.check(config)
             known = self._manager.names()
             plans = plans_of(config)
         except BadInput as error:

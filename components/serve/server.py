@@ -20,6 +20,7 @@ import grpc
 from components import storage
 from components.errors import BadInput, Unavailable
 from components.predict.messages import MODEL_NAME, MODEL_SERVICE, PREDICTION_SERVICE
+from components.registry.champion import CONFIG_NAME
 from components.serve.batching import BatchPolicy, policy_of
 from components.serve.configuration import ConfigSource
 from components.serve.flags import ServerFlags
@@ -29,6 +30,7 @@ from components.serve.metrics import DEFAULT_PATH, Metrics
 from components.serve.parameter_files import read_parameters
 from components.serve.rest import Monitoring, rest_server
 from components.serve.services import ModelService, PredictionService
+from components.serve.status import Refusal
 from components.serve.tls import credentials
 from components.serve.versions import RetryPolicy, VersionManager
 
@@ -82,7 +84,7 @@ class _Server:
         server, port = self._bound_server()
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         sys.setswitchinterval(_SWITCH_SECONDS)
-        self._say_if_waiting()
+        self._look_once()
         with contextlib.ExitStack() as stack:
             rest = self._rest(stack)
             await server.start()
@@ -106,34 +108,41 @@ class _Server:
         await stop.wait()
         ended.set()
 
-    def _say_if_waiting(self) -> None:
+    def _look_once(self) -> None:
+        """Refuse a configuration of one's own that cannot be; say where a registry has none yet."""
+        registry = self._flags.registry
         try:
-            waiting = self._source.read() is None
-        except Unavailable:
+            config = self._source.read()
+            if config is not None and not registry:
+                self._follower.check(config)
+        except Refusal as refusal:
+            raise BadInput(
+                f"{self._source.address}: {refusal}; --allow_version_labels_for_unavailable_models "
+                "lets a label wait for its version"
+            ) from None
+        except (BadInput, Unavailable) as error:
+            if not registry and isinstance(error, BadInput):
+                raise
             # The follower logs it, and goes on trying.
             return
-        except BadInput:
-            if self._flags.registry:
-                return
-            raise
-        if waiting:
-            where = self._flags.registry
-            sys.stdout.write(f"waiting for the first rollout: no models.config in {where} yet\n")
+        if config is None:
+            sys.stdout.write(f"waiting for the first rollout: no {CONFIG_NAME} in {registry} yet\n")
             sys.stdout.flush()
 
     def _bound_server(self) -> tuple[grpc.aio.Server, int]:
         flags = self._flags
         _check_free(flags.host, flags.port)
+        options: dict[str, int | str] = {
+            # Else two servers could share a port, and each would get some of the requests.
+            "grpc.so_reuseport": 0,
+            "grpc.max_receive_message_length": _MAX_MESSAGE_BYTES,
+            "grpc.max_send_message_length": _MAX_MESSAGE_BYTES,
+            **flags.channel_options(),
+        }
         server = grpc.aio.server(
             migration_thread_pool=ThreadPoolExecutor(_WORKERS, thread_name_prefix="call"),
             maximum_concurrent_rpcs=flags.grpc_max_threads or _MOST_REQUESTS,
-            options=[
-                # Else two servers could share a port, and each would get some of the requests.
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-                *flags.channel_options(),
-            ],
+            options=list(options.items()),
         )
         self._register(server)
         address = f"{flags.host}:{flags.port}"
@@ -142,10 +151,6 @@ class _Server:
                 return server, server.add_insecure_port(address)
             return server, server.add_secure_port(address, self._credentials)
         except RuntimeError as error:
-            if self._credentials is not None:
-                raise BadInput(
-                    f"{flags.ssl_config_file}: the key and certificates do not serve: {error}"
-                ) from None
             raise Unavailable(f"{address}: cannot be listened on: {error}") from None
 
     def _register(self, server: grpc.aio.Server) -> None:

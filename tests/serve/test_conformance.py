@@ -209,7 +209,10 @@ ENCODINGS: dict[str, Change] = {
         _images(LEVELS)(request),
         _spec(signature_name="")(request),
     ),
-    "the version by its number": lambda request: (_images(LEVELS)(request), _spec(version=1)(request)),
+    "the version by its number": lambda request: (
+        _images(LEVELS)(request),
+        _spec(version=1)(request),
+    ),
 }
 
 
