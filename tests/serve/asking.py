@@ -21,6 +21,7 @@ class Running(NamedTuple):
     predict: Any
     models: Any
     client: Client
+    process_id: int
 
 
 def eventually(what: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -1,5 +1,6 @@
 """The embedded server as time goes by: versions that come, go and fail, and its own end."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -30,10 +31,10 @@ def test_a_second_server_on_the_same_port_is_refused_with_one_message(running: R
     assert running.address in line
 
 
-def test_versions_change_without_a_request_unanswered(running: Running, tmp_path: Path) -> None:
-    from tiny_model import faces, release
+def _change_under_load(running: Running, versions: list[int]) -> set[int]:
+    """Make one version after the other the champion while callers ask; returns who answered."""
+    from tiny_model import faces
 
-    assert release(running.registry, tmp_path, 2.0, 2.0) == 2
     seen: list[int] = []
     done = threading.Event()
 
@@ -46,26 +47,39 @@ def test_versions_change_without_a_request_unanswered(running: Running, tmp_path
                 assert abs(shift - answer.version) < 1e-3
                 seen.append(answer.version)
 
-    def ask_and_count() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        callers = [pool.submit(ask) for _ in range(4)]
         try:
-            ask()
-        except BaseException as error:
-            failures.append(error)
+            for version in versions:
+                write_champion(str(running.registry), version)
+                others = {1, 2} - {version}
+                states = {version: "AVAILABLE"} | dict.fromkeys(others, "END")
+                eventually(lambda s=states: running.client.model_status() == s)
+                eventually(lambda v=version: seen[-1] == v)
+        finally:
+            done.set()
+        for caller in callers:
+            caller.result()
+    return set(seen)
 
-    failures: list[BaseException] = []
-    callers = [threading.Thread(target=ask_and_count) for _ in range(2)]
-    for caller in callers:
-        caller.start()
-    write_champion(str(running.registry), 2)
-    eventually(lambda: 2 in seen and running.client.model_status() == {1: "END", 2: "AVAILABLE"})
-    write_champion(str(running.registry), 1)
-    eventually(lambda: running.client.model_status() == {1: "AVAILABLE", 2: "END"})
-    eventually(lambda: seen[-1] == 1)
-    done.set()
-    for caller in callers:
-        caller.join()
-    assert failures == []
-    assert seen[0] == 1
+
+def test_versions_change_without_a_request_unanswered(running: Running, tmp_path: Path) -> None:
+    from tiny_model import release
+
+    assert release(running.registry, tmp_path, 2.0, 2.0) == 2
+    assert _change_under_load(running, [2, 1]) == {1, 2}
+
+
+@pytest.mark.slow
+def test_fifty_changes_fail_nobody_and_leave_no_memory_behind(running: Running) -> None:
+    def resident_kilobytes() -> int:
+        status = Path(f"/proc/{running.process_id}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+
+    _change_under_load(running, [2, 1] * 5)
+    before = resident_kilobytes()
+    _change_under_load(running, [2, 1] * 25)
+    assert resident_kilobytes() < 1.25 * before
 
 
 @pytest.mark.parametrize("damage", ["altered", "absent", "not a model", "warm-up"])
