@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test serve bench-kill bench-fuzz lint format typecheck lock clean
+.PHONY: help run test serve bench-serve bench-kill bench-fuzz lint format typecheck lock clean
 
 help: ## what each verb does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -33,6 +33,9 @@ bench-fuzz: $(READY) ## damaged bytes for every reader of files: make bench-fuzz
 
 serve: $(READY) ## serve ./registry over gRPC on port 8500
 	$(BIN)/emotion-ai serve --registry ./registry --port 8500
+
+bench-serve: $(READY) ## the server against its model in process: make bench-serve N=300000
+	$(BIN)/python tests/benchmarks/bench_serve.py --requests $(or $(N),300000)
 
 bench-kill: $(READY) ## kill pushes and rollouts at random moments: make bench-kill N=200
 	$(BIN)/python tests/benchmarks/kills.py $(or $(N),200)

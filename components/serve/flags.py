@@ -66,10 +66,14 @@ class ServerFlags(BaseModel):
     monitoring_config_file: str = Field("", description="MonitoringConfig, protobuf text")
     ssl_config_file: str = Field("", description="SSLConfig, protobuf text: TLS, mutual TLS")
     grpc_channel_arguments: str = Field("", description="gRPC's own settings: key=value,key=value")
-    grpc_max_threads: int = Field(0, ge=0, description="requests answered at once; 0 is 1,024")
-    tensorflow_session_parallelism: int = Field(0, ge=0, description="threads; 0 is one a core")
-    tensorflow_intra_op_parallelism: int = Field(0, ge=0, description="threads within an op")
-    tensorflow_inter_op_parallelism: int = Field(0, ge=0, description="ops at the same time")
+    grpc_max_threads: int = Field(0, ge=0, description="requests answered at once; 0 is 4,096")
+    tensorflow_session_parallelism: int = Field(0, ge=0, description="both of the following")
+    tensorflow_intra_op_parallelism: int = Field(
+        0, ge=0, description="threads within an op; 0 is one"
+    )
+    tensorflow_inter_op_parallelism: int = Field(
+        0, ge=0, description="ops of a run at the same time; 0 is one"
+    )
 
     def channel_options(self) -> dict[str, int | str]:
         """`grpc_channel_arguments` for gRPC: numbers where they look like numbers."""

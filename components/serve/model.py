@@ -1,8 +1,4 @@
-"""A SavedModel in memory: fetched, verified, loaded and warmed up. Imports TensorFlow.
-
-It runs in a session, restored by the saver that the SavedModel names, exactly as TensorFlow Serving
-does it (tensorflow/cc/saved_model/loader.cc): what would not load there does not load here.
-"""
+"""A SavedModel in memory: fetched, verified, loaded and warmed up. Imports TensorFlow."""
 
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +8,6 @@ from typing import Any
 import tensorflow as tf
 from grpc import StatusCode
 from numpy.typing import NDArray
-from tensorflow.core.protobuf import saved_model_pb2
 
 from components import storage
 from components.errors import BadInput
@@ -28,11 +23,9 @@ from components.registry.releases import (
 from components.registry.warmup import read_golden
 from components.serve.flags import ServerFlags
 from components.serve.prediction import Signature, prepare, signature_of
+from components.serve.session import open_session
 from components.serve.status import Refusal
 
-v1 = tf.compat.v1
-
-_INITIALISATION = "__saved_model_init_op"
 _CODES = {code.value[0]: code for code in StatusCode}
 # gRPC carries a message in a header, and headers are small.
 _LONGEST_MESSAGE = 2_000
@@ -71,9 +64,11 @@ class Loader:
     def __init__(self, flags: ServerFlags) -> None:
         self._warms_up = flags.enable_model_warmup
         both = flags.tensorflow_session_parallelism
-        self._threads = v1.ConfigProto(
-            intra_op_parallelism_threads=flags.tensorflow_intra_op_parallelism or both,
-            inter_op_parallelism_threads=flags.tensorflow_inter_op_parallelism or both,
+        # As many batches run at once as there are cores, so one thread each is enough; below zero
+        # the caller's own thread does all operations, and none is woken.
+        self._threads = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=flags.tensorflow_intra_op_parallelism or both or 1,
+            inter_op_parallelism_threads=flags.tensorflow_inter_op_parallelism or both or -1,
         )
 
     def __call__(self, base_path: str, version: int) -> LoadedModel:
@@ -96,12 +91,10 @@ class Loader:
         path = Path(base_path) / str(version)
         if (path / INFO_PATH).exists():
             verify_release(base_path, version)
-        graph = _graph_to_serve(path)
-        session = v1.Session(graph=tf.Graph(), config=self._threads)
+        session, meta_graph = open_session(path, self._threads)
         try:
-            _restore(session, graph, path)
             definitions = SignatureDefMap()
-            for name, definition in graph.signature_def.items():
+            for name, definition in meta_graph.signature_def.items():
                 serialized = definition.SerializeToString()
                 definitions.signature_def[name].ParseFromString(serialized)
             signatures = {
@@ -115,31 +108,6 @@ class Loader:
             session.close()
             raise
         return model
-
-
-def _graph_to_serve(path: Path) -> Any:
-    saved_model = saved_model_pb2.SavedModel.FromString((path / GRAPH_PATH).read_bytes())
-    for graph in saved_model.meta_graphs:
-        if tf.saved_model.SERVING in graph.meta_info_def.tags:
-            return graph
-    raise BadInput(f"{path}: no graph is tagged '{tf.saved_model.SERVING}'")
-
-
-def _restore(session: Any, meta_graph: Any, path: Path) -> None:
-    """Put the graph and its variables into a session, then run its initialisation."""
-    with session.graph.as_default():
-        tf.graph_util.import_graph_def(meta_graph.graph_def, name="")
-    assets = {
-        asset.tensor_info.name: str(path / "assets" / asset.filename)
-        for asset in meta_graph.asset_file_def
-    }
-    saver = meta_graph.saver_def
-    if saver.restore_op_name:
-        prefix = {saver.filename_tensor_name: str(path / "variables" / "variables")}
-        session.run(session.graph.get_operation_by_name(saver.restore_op_name), assets | prefix)
-    if _INITIALISATION in meta_graph.signature_def:
-        operation = meta_graph.signature_def[_INITIALISATION].outputs[_INITIALISATION].name
-        session.run(session.graph.get_operation_by_name(operation.partition(":")[0]), assets)
 
 
 def _warm_up(model: LoadedModel, path: str) -> None:

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -37,10 +38,11 @@ from components.serve.versions import RetryPolicy, VersionManager
 DRAIN_SECONDS = 30.0
 # Calls that are not Predict: a reload may wait for a model, and the others must not wait for it.
 _WORKERS = 4
-_MOST_REQUESTS = 1024
+_MOST_REQUESTS = 4096
 _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 # Without --enable_batching: whoever waits shares the next run, and nobody waits for others.
 _LARGEST_SHARED_RUN = 64
+_MOST_SHARED_RUNS = 256
 # A thread that has its answers would wait for the event loop's lock for up to 5 ms.
 _SWITCH_SECONDS = 0.001
 
@@ -183,8 +185,10 @@ class _Loader:
         if self._load is None:
             # TensorFlow's notes about the processor would bury the log.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+            started = time.monotonic()
             from components.serve.model import Loader
 
+            _log.info("TensorFlow is imported: %.1f s", time.monotonic() - started)
             self._load = Loader(self._flags)
             # What is imported stays: the collector need not look through it again and again.
             gc.freeze()
@@ -194,7 +198,7 @@ class _Loader:
 def _policy(flags: ServerFlags) -> BatchPolicy:
     cores = len(os.sched_getaffinity(0))
     if not flags.enable_batching:
-        return BatchPolicy(_LARGEST_SHARED_RUN, 0.0, _MOST_REQUESTS, cores)
+        return BatchPolicy(_LARGEST_SHARED_RUN, 0.0, _MOST_SHARED_RUNS, cores)
     path = flags.batching_parameters_file
     parameters = read_parameters("BatchingParameters", path)
     try:

@@ -165,7 +165,7 @@ def test_the_answers_are_those_of_the_weights_in_the_release(flagged: Flagged) -
     expected = loaded.signatures["serving_default"](images=tf.constant(images))
     outputs = flagged.predict.Predict(_request("faces", images), timeout=60).outputs
     for name in ("keypoints", "emotion_probabilities"):
-        np.testing.assert_allclose(tf.make_ndarray(outputs[name]), expected[name], atol=1e-4)
+        np.testing.assert_allclose(tf.make_ndarray(outputs[name]), expected[name], rtol=1e-4)
 
 
 def test_a_message_over_the_limit_is_refused(flagged: Flagged) -> None:
