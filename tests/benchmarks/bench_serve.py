@@ -206,6 +206,7 @@ def plot(measures: list[Measure], path: Path) -> None:
     bars = axes.barh(names, shares, color=colours)
     axes.bar_label(bars, [f"{m.value:.2f}" for m in measures], padding=3)
     axes.axvline(1.0, color="black", linewidth=1)
+    axes.margins(x=0.1)
     axes.invert_yaxis()
     axes.set_xlabel("value / limit")
     axes.set_title("The embedded server against its model in process")

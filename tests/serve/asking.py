@@ -47,13 +47,18 @@ def request_for(**spec: Any) -> Any:
 
     request = PredictRequest()
     request.model_spec.name = spec.pop("name", "emotion_ai")
+    choose(request, spec)
+    request.inputs["images"].CopyFrom(tf.make_tensor_proto(faces(4)))
+    return request
+
+
+def choose(request: Any, spec: dict[str, Any]) -> None:
+    """Set fields of the ModelSpec of any request: name, version, version_label, signature_name."""
     for field, value in spec.items():
         if field == "version":
             request.model_spec.version.value = value
         else:
             setattr(request.model_spec, field, value)
-    request.inputs["images"].CopyFrom(tf.make_tensor_proto(faces(4)))
-    return request
 
 
 def reload_request(base_path: Path, name: str) -> Any:

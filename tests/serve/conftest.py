@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import grpc
 import pytest
 from asking import Running, eventually, health_of
+from flagged import Flagged, flagged_server
 from grpc_health.v1 import health_pb2
 
 from components.predict.client import Client
@@ -41,3 +42,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
                 client,
                 process.pid,
             )
+
+
+@pytest.fixture(scope="session")
+def flagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flagged]:
+    with flagged_server(tmp_path_factory.mktemp("flagged")) as server:
+        yield server

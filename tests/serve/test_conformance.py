@@ -6,8 +6,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from asking import Running, refused, request_for
-from google.protobuf.wrappers_pb2 import Int64Value
+from asking import Running, choose, refused, request_for
 
 Change = Callable[[Any], None]
 
@@ -41,14 +40,7 @@ def _tensor(**fields: Any) -> Change:
 
 
 def _spec(**fields: Any) -> Change:
-    def change(request: Any) -> None:
-        for name, value in fields.items():
-            if name == "version":
-                request.model_spec.version.CopyFrom(Int64Value(value=value))
-            else:
-                setattr(request.model_spec, name, value)
-
-    return change
+    return lambda request: choose(request, fields)
 
 
 def _filter(*aliases: str) -> Change:
@@ -243,56 +235,6 @@ def test_the_output_filter_gives_what_it_names(running: Running) -> None:
     request = request_for()
     _filter("keypoints", "emotion")(request)
     assert set(running.predict.Predict(request, timeout=30).outputs) == {"emotion", "keypoints"}
-
-
-METADATA = {
-    "no field": ([], {}, "INVALID_ARGUMENT", "must specify at least one metadata_field"),
-    "another field": (
-        ["signature_def", "weights"],
-        {},
-        "INVALID_ARGUMENT",
-        "Metadata field weights is not supported",
-    ),
-    "unknown model": (["signature_def"], {"name": "other"}, "NOT_FOUND", "Latest(other)"),
-    "unknown version": (["signature_def"], {"version": 9}, "NOT_FOUND", "Specific(emotion_ai, 9)"),
-}
-
-
-@pytest.mark.parametrize("rule", METADATA)
-def test_metadata_refuses(running: Running, rule: str) -> None:
-    from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
-
-    fields, spec, code, words = METADATA[rule]
-    request = GetModelMetadataRequest(metadata_field=fields)
-    request.model_spec.name = "emotion_ai"
-    _spec(**spec)(request)
-    got, details = refused(lambda: running.predict.GetModelMetadata(request, timeout=30))
-    assert (got.name, words in details) == (code, True)
-    request.ClearField("model_spec")
-    got, details = refused(lambda: running.predict.GetModelMetadata(request, timeout=30))
-    assert (got.name, details) == ("INVALID_ARGUMENT", "Missing ModelSpec")
-
-
-STATUS = {
-    "unknown model": ({"name": "other"}, "Could not find any versions of model other"),
-    "unknown version": ({"version": 7}, "Could not find version 7 of model emotion_ai"),
-    "no name": ({"name": ""}, "Could not find any versions of model "),
-}
-
-
-@pytest.mark.parametrize("rule", STATUS)
-def test_status_refuses(running: Running, rule: str) -> None:
-    from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
-
-    spec, message = STATUS[rule]
-    request = GetModelStatusRequest()
-    request.model_spec.name = "emotion_ai"
-    _spec(**spec)(request)
-    got, details = refused(lambda: running.models.GetModelStatus(request, timeout=30))
-    assert (got, details) == (grpc.StatusCode.NOT_FOUND, message)
-    request.ClearField("model_spec")
-    got, details = refused(lambda: running.models.GetModelStatus(request, timeout=30))
-    assert (got, details) == (grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
 
 
 def test_a_call_that_is_none_of_theirs_is_unimplemented(running: Running) -> None:
