@@ -20,6 +20,10 @@ from numpy.typing import NDArray
 from components.errors import BadInput
 from components.serve.status import Refusal, invalid
 
+_MOST_ROWS = 1 << 20
+_MOST_THREADS = 1024
+_LONGEST_MICROS = 60_000_000
+
 Arrays = dict[str, NDArray]
 Run = Callable[[Arrays], Arrays]
 
@@ -45,10 +49,10 @@ def policy_of(parameters: Any, cores: int) -> BatchPolicy:
     Raises `BadInput` for parameters that cannot be.
     """
 
-    def value(name: str, default: int, least: int) -> int:
+    def value(name: str, default: int, least: int, most: int = _MOST_ROWS) -> int:
         number = getattr(parameters, name).value if parameters.HasField(name) else default
-        if number < least:
-            raise BadInput(f"{name} {number}: expected {least} or more")
+        if not least <= number <= most:
+            raise BadInput(f"{name} {number}: expected {least} to {most}")
         return int(number)
 
     most = value("max_batch_size", 1000, 1)
@@ -63,9 +67,9 @@ def policy_of(parameters: Any, cores: int) -> BatchPolicy:
         )
     return BatchPolicy(
         max_batch_size=most,
-        timeout_s=value("batch_timeout_micros", 0, 0) / 1e6,
+        timeout_s=value("batch_timeout_micros", 0, 0, _LONGEST_MICROS) / 1e6,
         max_enqueued_batches=value("max_enqueued_batches", 10, 1),
-        threads=value("num_batch_threads", cores, 1),
+        threads=value("num_batch_threads", cores, 1, _MOST_THREADS),
         allowed_sizes=allowed,
         largest_request=None if splits else most,
         largest_run=largest_run,

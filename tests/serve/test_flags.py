@@ -69,6 +69,7 @@ def test_flags_that_cannot_be_are_named(arguments: str) -> None:
 BATCHING = {
     "max_batch_size { value: 0 }": "max_batch_size 0",
     "num_batch_threads { value: 0 }": "num_batch_threads 0",
+    "num_batch_threads { value: 1000000 }": "expected 1 to 1024",
     "batch_timeout_micros { value: -1 }": "batch_timeout_micros -1",
     "allowed_batch_sizes: 8 allowed_batch_sizes: 4 max_batch_size { value: 4 }": "increasing",
     "allowed_batch_sizes: 4 max_batch_size { value: 8 }": "must equal max_batch_size, 8",
