@@ -19,6 +19,8 @@ from components.predict.messages import MODEL_NAME
 from components.settings import checked
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Threads = Annotated[int, Field(ge=0, le=1_024)]
 REGISTRY = "./registry"
 _FLAG_FILE_BYTES = 1 << 20
 # What the other server reads and this one has no use for: there is nothing to set here.
@@ -45,9 +47,7 @@ class ServerFlags(BaseModel):
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: Port = Field(8500, description="gRPC; 0 is any free port")
     rest_api_port: Port = Field(0, description="HTTP for status, metadata and metrics; 0 is none")
-    rest_api_timeout_in_ms: int = Field(
-        30_000, ge=1, le=3_600_000, description="for a silent HTTP client"
-    )
+    rest_api_timeout_in_ms: Count = Field(30_000, description="for a silent HTTP client")
     model_name: str = Field("default", description="with --model_base_path")
     model_base_path: str = Field("", description="a model's folder of versions; serves the newest")
     model_config_file: str = Field("", description="a ModelServerConfig, protobuf text")
@@ -60,9 +60,7 @@ class ServerFlags(BaseModel):
     allow_version_labels_for_unavailable_models: bool = Field(
         False, description="a label may be given before its version is loaded"
     )
-    max_num_load_retries: int = Field(
-        5, ge=0, le=1_000_000, description="after a version did not load"
-    )
+    max_num_load_retries: Count = Field(5, description="after a version did not load")
     load_retry_interval_micros: int = Field(60_000_000, description="between two attempts")
     enable_model_warmup: bool = Field(True, description="replay the warm-up requests at load")
     enable_batching: bool = Field(False, description="batch as the parameters file says")
@@ -70,18 +68,10 @@ class ServerFlags(BaseModel):
     monitoring_config_file: str = Field("", description="MonitoringConfig, protobuf text")
     ssl_config_file: str = Field("", description="SSLConfig, protobuf text: TLS, mutual TLS")
     grpc_channel_arguments: str = Field("", description="gRPC's own settings: key=value,key=value")
-    grpc_max_threads: int = Field(
-        0, ge=0, le=1_000_000, description="requests answered at once; 0 is 4,096"
-    )
-    tensorflow_session_parallelism: int = Field(
-        0, ge=0, le=1024, description="both of the following"
-    )
-    tensorflow_intra_op_parallelism: int = Field(
-        0, ge=0, description="threads within an op; 0 is one"
-    )
-    tensorflow_inter_op_parallelism: int = Field(
-        0, ge=0, description="ops of a run at the same time; 0 is one"
-    )
+    grpc_max_threads: Count = Field(0, description="requests answered at once; 0 is 4,096")
+    tensorflow_session_parallelism: Threads = Field(0, description="both of the following")
+    tensorflow_intra_op_parallelism: Threads = Field(0, description="an op's threads; 0 is one")
+    tensorflow_inter_op_parallelism: Threads = Field(0, description="ops at once; 0 is one")
 
     def channel_options(self) -> dict[str, int | str]:
         """`grpc_channel_arguments` for gRPC: numbers where they look like numbers."""
