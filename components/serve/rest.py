@@ -45,7 +45,11 @@ class Monitoring(NamedTuple):
 
 @contextlib.contextmanager
 def rest_server(
-    host: str, port: int, timeout_s: float, manager: VersionManager[Any], monitoring: Monitoring
+    host: str,
+    port: int,
+    timeout_s: float | None,
+    manager: VersionManager[Any],
+    monitoring: Monitoring,
 ) -> Iterator[int]:
     """Serve HTTP for the length of the block; gives the port, which is free where 0 is asked.
 

@@ -30,6 +30,7 @@ from components.serve.health import Health
 from components.serve.metrics import DEFAULT_PATH, Metrics
 from components.serve.parameter_files import read_parameters
 from components.serve.rest import Monitoring, rest_server
+from components.serve.runtime import import_tensorflow
 from components.serve.services import ModelService, PredictionService
 from components.serve.status import Refusal
 from components.serve.tls import credentials
@@ -167,7 +168,8 @@ class _Server:
         flags = self._flags
         if not flags.rest_api_port:
             return ""
-        timeout_s = flags.rest_api_timeout_in_ms / 1e3
+        # As there, 0 waits for ever.
+        timeout_s = flags.rest_api_timeout_in_ms / 1e3 or None
         server = rest_server(
             flags.host, flags.rest_api_port, timeout_s, self._manager, self._monitoring
         )
@@ -186,6 +188,7 @@ class _Loader:
             # TensorFlow's notes about the processor would bury the log.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
             started = time.monotonic()
+            import_tensorflow()
             from components.serve.model import Loader
 
             _log.info("TensorFlow is imported: %.1f s", time.monotonic() - started)
