@@ -81,14 +81,14 @@ class Follower:
         self._manager.check_labels(labels, self._new_labels_anywhere)
 
     def _apply(self) -> str:
+        # Held throughout: a reload in between would be undone by what was read before it.
         with self._lock:
-            config = self._config
-        if config is None:
-            return ""
-        try:
-            self._manager.apply(plans_of(config))
-        except (BadInput, Unavailable) as error:
-            return f"{error}; serving goes on as before"
+            if self._config is None:
+                return ""
+            try:
+                self._manager.apply(plans_of(self._config))
+            except (BadInput, Unavailable) as error:
+                return f"{error}; serving goes on as before"
         return ""
 
     def reload(self, config: Any) -> None:
@@ -103,15 +103,15 @@ class Follower:
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
                 "ModelConfigList is currently supported"
             )
-        try:
-            self.check(config)
-            known = self._manager.names()
-            plans = plans_of(config)
-        except BadInput as error:
-            raise invalid(str(error)) from None
         with self._lock:
+            try:
+                self.check(config)
+                known = self._manager.names()
+                plans = plans_of(config)
+            except BadInput as error:
+                raise invalid(str(error)) from None
             self._config = config
-        self._manager.apply(plans)
+            self._manager.apply(plans)
         self._health.show(self._manager.answers())
         failed = [
             self._failure(plan.name)

@@ -82,7 +82,9 @@ def test_fifty_changes_fail_nobody_and_leave_no_memory_behind(running: Running) 
     assert resident_kilobytes() < 1.25 * before
 
 
-@pytest.mark.parametrize("damage", ["altered", "absent", "not a model", "warm-up"])
+@pytest.mark.parametrize(
+    "damage", ["altered", "absent", "not a model", "warm-up", "cut short", "weights gone"]
+)
 def test_a_version_that_does_not_load_leaves_the_old_one_serving(
     running: Running, tmp_path: Path, damage: str
 ) -> None:
@@ -90,17 +92,23 @@ def test_a_version_that_does_not_load_leaves_the_old_one_serving(
 
     version = release(running.registry, tmp_path, 3.0, 3.0)
     broken = running.registry / str(version)
+    data = broken / "variables" / "variables.data-00000-of-00001"
     if damage == "altered":
         with (broken / "variables" / "variables.index").open("ab") as file:
             file.write(b"more")
     elif damage == "absent":
         shutil.rmtree(broken)
-    elif damage == "not a model":
-        (broken / "assets.extra" / "release.json").unlink()
-        (broken / "saved_model.pb").write_bytes(b"no graph")
     else:
+        # A SavedModel that is no release: TensorFlow alone finds out.
         (broken / "assets.extra" / "release.json").unlink()
+    if damage == "not a model":
+        (broken / "saved_model.pb").write_bytes(b"no graph")
+    elif damage == "warm-up":
         (broken / WARMUP_PATH).write_bytes(b"no record")
+    elif damage == "cut short":
+        data.write_bytes(data.read_bytes()[:-1])
+    elif damage == "weights gone":
+        shutil.rmtree(broken / "variables")
     write_champion(str(running.registry), version)
     eventually(lambda: running.client.model_status().get(version) == "END")
     (status,) = running.client.version_statuses(version)
