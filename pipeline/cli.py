@@ -102,17 +102,22 @@ def sample_data(
     typer.echo(f"{faces} faces: {directory}/keypoints.csv and {directory}/expressions.csv")
 
 
-@app.command()
-def serve(
-    registry: Registry = REGISTRY,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8500,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    poll_seconds: Annotated[float, typer.Option(min=0.05, help="How often to look.")] = 1.0,
-) -> None:
-    """Serve the registry's champion over gRPC until SIGTERM; follows each rollout."""
-    from components.serve.server import serve as serve_registry
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        # --help too is the server's.
+        "help_option_names": [],
+    }
+)
+def serve(context: typer.Context) -> None:
+    """Serve the registry's champion over gRPC until SIGTERM; takes TensorFlow Serving's flags."""
+    from components.serve.flags import parse_flags
 
-    serve_registry(registry, host, port, poll_seconds)
+    flags = parse_flags(context.args, "emotion-ai serve")
+    from components.serve.server import serve as serve_models
+
+    serve_models(flags)
 
 
 @app.command()

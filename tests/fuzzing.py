@@ -28,11 +28,21 @@ from components.predict.prediction import read_face
 from components.registry.champion import CONFIG_NAME, read_champion, write_champion
 from components.registry.publishing import publish
 from components.registry.releases import INFO_PATH, list_versions, verify_release
+from components.serve.batching import policy_of
 from components.serve.configuration import read_plans
+from components.serve.parameter_files import read_parameters
 from components.settings import checked, from_json
 from pipeline.settings import Environment, RunSettings, environment, run_settings
 
 _WORDS = [b"\0", b"\n", b",", b'"', b" ", b"nan", b"-1", b"1e309", b"9" * 30, b"\xff\xff\xff\xff"]
+
+_BATCHING = b"""
+max_batch_size { value: 128 }
+batch_timeout_micros { value: 0 }
+num_batch_threads { value: 8 }
+allowed_batch_sizes: 128
+thread_pool_name { value: "batches" }
+"""
 
 
 class Target(NamedTuple):
@@ -143,6 +153,15 @@ def _read_config(folder: Path, case: bytes) -> None:
     read_plans(str(folder))
 
 
+def _read_parameters(folder: Path, case: bytes) -> None:
+    path = folder / "parameters"
+    path.write_bytes(case)
+    for kind in ("MonitoringConfig", "SSLConfig"):
+        with contextlib.suppress(BadInput):
+            read_parameters(kind, str(path))
+    assert policy_of(read_parameters("BatchingParameters", str(path)), cores=2).threads > 0
+
+
 def _read_release(folder: Path, case: bytes) -> None:
     path = folder / "1" / INFO_PATH
     path.parent.mkdir(parents=True)
@@ -180,6 +199,7 @@ def targets() -> dict[str, Target]:
         "keypoints": Target(damaged(keypoints), _read_table("keypoints")),
         "subjects": Target(damaged([b"row,subject\n0,1\n5,2\n"]), _read_subjects),
         "picture": Target(damaged(_pictures()), _read_picture),
+        "parameters": Target(damaged([_BATCHING]), _read_parameters),
         "models.config": Target(damaged([config]), _read_config),
         "release.json": Target(damaged([release]), _read_release),
         "settings": Target(damaged([settings]), _read_json),

@@ -22,8 +22,11 @@ class FaceModel(tf.Module):
 
     def __init__(self, keypoints: Any, expression: Any, labels: tuple[str, ...]) -> None:
         super().__init__()
-        self.keypoints = keypoints
-        self.expression = expression
+        # The TensorFlow variables, and not the Keras networks that wrap them: found through both,
+        # each would be exported twice, and TensorFlow Serving, which restores by the saver alone,
+        # would restore the one that no signature reads.
+        self.weights = [weight.value for net in (keypoints, expression) for weight in net.weights]
+        self._networks = lambda: (keypoints, expression)
         self.labels = labels
 
     @tf.function(input_signature=[tf.TensorSpec([None, FRAME, FRAME, 1], tf.uint8, "images")])
@@ -31,9 +34,10 @@ class FaceModel(tf.Module):
         """Faces as uint8 [n, 96, 96, 1]."""
         pixels = tf.cast(images, tf.float32)
         labels = tf.constant(self.labels)
-        logits = self.expression(averaged(pixels, self.expression.input_shape[1]), training=False)
+        keypoints, expression = self._networks()
+        logits = expression(averaged(pixels, expression.input_shape[1]), training=False)
         probabilities = tf.nn.softmax(logits)
-        points = self.keypoints(averaged(pixels, self.keypoints.input_shape[1]), training=False)
+        points = keypoints(averaged(pixels, keypoints.input_shape[1]), training=False)
         return {
             "keypoints": tf.ensure_shape(points, [None, len(NAMES), 2]),
             "emotion_probabilities": probabilities,

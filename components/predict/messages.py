@@ -26,11 +26,11 @@ def _pool() -> DescriptorPool:
     return pool
 
 
-_POOL = _pool()
+POOL = _pool()
 
 
 def _message(name: str) -> Any:
-    return GetMessageClass(_POOL.FindMessageTypeByName(name))
+    return GetMessageClass(POOL.FindMessageTypeByName(name))
 
 
 PredictRequest = _message("tensorflow.serving.PredictRequest")

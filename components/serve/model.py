@@ -1,16 +1,17 @@
 """A SavedModel in memory: fetched, verified, loaded and warmed up. Imports TensorFlow."""
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
+from grpc import StatusCode
+from numpy.typing import NDArray
 
 from components import storage
 from components.errors import BadInput
+from components.predict.messages import SignatureDefMap
 from components.registry.releases import (
     GRAPH_PATH,
     INFO_PATH,
@@ -20,57 +21,100 @@ from components.registry.releases import (
     verify_release,
 )
 from components.registry.warmup import read_golden
-from components.serve.prediction import predict
+from components.serve.flags import ServerFlags
+from components.serve.prediction import Signature, prepare, signature_of
+from components.serve.session import open_session
+from components.serve.status import Refusal
+
+_CODES = {code.value[0]: code for code in StatusCode}
+# gRPC carries a message in a header, and headers are small.
+_LONGEST_MESSAGE = 2_000
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A SavedModel's callable signatures and their SignatureDef messages, both by name."""
+    """What a version is while it is held: its session, and its signatures by name.
 
-    signatures: dict[str, Callable[..., dict[str, Any]]]
-    signature_defs: dict[str, Any]
-    # What has to live as long as the signatures do.
+    `definitions` is the SignatureDefMap of its metadata.
+    """
+
+    session: Any
+    signatures: dict[str, Signature]
+    definitions: Any
+    # What has to live as long as the session does.
     holds: tuple[Any, ...]
 
+    def run(self, signature: Signature, inputs: dict[str, NDArray]) -> dict[str, NDArray]:
+        """The outputs of a signature by name; raises `Refusal` with TensorFlow's code and words."""
+        feeds = {signature.inputs[alias].tensor: array for alias, array in inputs.items()}
+        try:
+            outputs = self.session.run(list(signature.outputs.values()), feeds)
+        except tf.errors.OpError as error:
+            raise _refusal(error) from None
+        return dict(zip(signature.outputs, outputs, strict=True))
 
-def load_model(base_path: str, version: int) -> LoadedModel:
-    """Load `<base_path>/<version>` and replay its warm-up requests.
-
-    A release's files are compared with its release.json first; a SavedModel without one is taken
-    as it is, as TensorFlow Serving takes it. Raises `BadInput` naming what is missing or altered,
-    and whatever TensorFlow raises.
-    """
-    uri = release_uri(base_path, version)
-    if not storage.exists(storage.join(uri, GRAPH_PATH)):
-        raise BadInput(f"{uri}: no {GRAPH_PATH} there")
-    if storage.is_remote(base_path):
-        scratch = tempfile.TemporaryDirectory(prefix="emotion-ai-release-")
-        _download(base_path, version, Path(scratch.name))
-        model = _load(scratch.name, version, holds=(scratch,))
-    else:
-        model = _load(str(storage.local_path(base_path)), version, holds=())
-    return model
+    def close(self) -> None:
+        """Give the memory back."""
+        self.session.close()
 
 
-def _load(base_path: str, version: int, holds: tuple[Any, ...]) -> LoadedModel:
-    path = Path(base_path) / str(version)
-    if (path / INFO_PATH).exists():
-        verify_release(base_path, version)
-    loaded = tf.saved_model.load(str(path))
-    model = LoadedModel(dict(loaded.signatures), _signature_defs(path), (loaded, *holds))
-    if (path / WARMUP_PATH).exists():
-        for log in read_golden(str(path / WARMUP_PATH)):
-            if log.HasField("predict_log"):
-                predict(model, log.predict_log.request)
-    return model
+class Loader:
+    """Loads versions, with the threads and the warm-up that the flags say."""
+
+    def __init__(self, flags: ServerFlags) -> None:
+        self._warms_up = flags.enable_model_warmup
+        both = flags.tensorflow_session_parallelism
+        # As many batches run at once as there are cores, so one thread each is enough; below zero
+        # the caller's own thread does all operations, and none is woken.
+        self._threads = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=flags.tensorflow_intra_op_parallelism or both or 1,
+            inter_op_parallelism_threads=flags.tensorflow_inter_op_parallelism or both or -1,
+        )
+
+    def __call__(self, base_path: str, version: int) -> LoadedModel:
+        """Load `<base_path>/<version>` and replay its warm-up requests.
+
+        A release's files are compared with its release.json first; a SavedModel without one is
+        taken as it is, as TensorFlow Serving takes it. Raises `BadInput` naming what is missing or
+        altered, and whatever TensorFlow raises.
+        """
+        uri = release_uri(base_path, version)
+        if not storage.exists(storage.join(uri, GRAPH_PATH)):
+            raise BadInput(f"{uri}: no {GRAPH_PATH} there")
+        if storage.is_remote(base_path):
+            scratch = tempfile.TemporaryDirectory(prefix="emotion-ai-release-")
+            _download(base_path, version, Path(scratch.name))
+            return self._load(scratch.name, version, (scratch,))
+        return self._load(str(storage.local_path(base_path)), version, ())
+
+    def _load(self, base_path: str, version: int, holds: tuple[Any, ...]) -> LoadedModel:
+        path = Path(base_path) / str(version)
+        if (path / INFO_PATH).exists():
+            verify_release(base_path, version)
+        session, meta_graph = open_session(path, self._threads)
+        try:
+            definitions = SignatureDefMap()
+            for name, definition in meta_graph.signature_def.items():
+                serialized = definition.SerializeToString()
+                definitions.signature_def[name].ParseFromString(serialized)
+            signatures = {
+                name: signature_of(definition)
+                for name, definition in definitions.signature_def.items()
+            }
+            model = LoadedModel(session, signatures, definitions, holds)
+            if self._warms_up and (path / WARMUP_PATH).exists():
+                _warm_up(model, str(path / WARMUP_PATH))
+        except BaseException:
+            session.close()
+            raise
+        return model
 
 
-def _signature_defs(path: Path) -> dict[str, Any]:
-    saved_model = saved_model_pb2.SavedModel.FromString((path / GRAPH_PATH).read_bytes())
-    for graph in saved_model.meta_graphs:
-        if "serve" in graph.meta_info_def.tags:
-            return dict(graph.signature_def)
-    raise BadInput(f"{path}: no graph is tagged 'serve'")
+def _warm_up(model: LoadedModel, path: str) -> None:
+    for log in read_golden(path):
+        if log.HasField("predict_log"):
+            prepared = prepare(model.signatures, log.predict_log.request)
+            model.run(prepared.signature, prepared.inputs)
 
 
 def _download(base_path: str, version: int, directory: Path) -> None:
@@ -79,3 +123,11 @@ def _download(base_path: str, version: int, directory: Path) -> None:
         target = directory / str(version) / name
         target.parent.mkdir(parents=True, exist_ok=True)
         storage.download(storage.join(source, name), target)
+
+
+def _refusal(error: tf.errors.OpError) -> Refusal:
+    # The session wraps the graph's own words in pages about where each operation was made.
+    inner = error.__context__
+    message = inner.message if isinstance(inner, tf.errors.OpError) else error.message
+    code = _CODES.get(error.error_code, StatusCode.INTERNAL)
+    return Refusal(code, message[:_LONGEST_MESSAGE])

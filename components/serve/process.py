@@ -6,16 +6,15 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from components import storage
 from components.errors import Unavailable
-from components.predict.messages import MODEL_NAME
 from components.serve.server import DRAIN_SECONDS
 
 START_SECONDS = 120.0
-_SERVING = re.compile(rf"^serving {MODEL_NAME} on (\S+:[0-9]+) ", re.MULTILINE)
+_SERVING = re.compile(r"^serving \S+ on (\S+:[0-9]+) ", re.MULTILINE)
 _TAIL_LINES = 5
 
 
@@ -27,20 +26,26 @@ def running_server(registry: str, log_path: str | Path, port: int = 0) -> Iterat
     server prints goes to `log_path`. The process has ended when the block is left, however that
     happens. Raises `Unavailable` with the log's last lines where it does not start.
     """
-    command = [sys.executable, "-m", "components.serve", "--registry", registry]
-    command += ["--port", str(port)]
+    flags = ["--registry", registry, "--port", str(port)]
+    with server_process(flags, log_path) as (address, _):
+        yield address
+
+
+@contextlib.contextmanager
+def server_process(
+    flags: Sequence[str], log_path: str | Path
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """As `running_server`, with any flags; gives the process besides."""
+    command = [sys.executable, "-m", "components.serve", *flags]
     with storage.failures(str(log_path)), Path(log_path).open("wb") as log:
         # On a full disk it fails here, and not as a server that ends without a word.
         log.write(f"{shlex.join(command)}\n".encode())
         log.flush()
         process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
     try:
-        yield _address(process, Path(log_path))
+        yield _address(process, Path(log_path)), process
     finally:
         _stop(process)
 

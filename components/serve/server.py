@@ -1,86 +1,220 @@
-"""The embedded model server: TensorFlow Serving's gRPC API over a registry, in the foreground.
+"""The embedded model server: TensorFlow Serving's gRPC API, in the foreground.
 
-A light module: TensorFlow is imported once the address is bound, and that takes seconds.
+A light module: TensorFlow is imported while the address already answers, and that takes seconds.
 """
 
+import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import Any
 
 import grpc
 
 from components import storage
 from components.errors import BadInput, Unavailable
 from components.predict.messages import MODEL_NAME, MODEL_SERVICE, PREDICTION_SERVICE
-from components.serve.following import Health, follow, say_if_waiting
-from components.serve.versions import VersionManager
-
-if TYPE_CHECKING:
-    from components.serve.model import LoadedModel
+from components.registry.champion import CONFIG_NAME
+from components.serve.batching import BatchPolicy, policy_of
+from components.serve.configuration import ConfigSource
+from components.serve.flags import ServerFlags
+from components.serve.following import Follower
+from components.serve.health import Health
+from components.serve.metrics import DEFAULT_PATH, Metrics
+from components.serve.parameter_files import read_parameters
+from components.serve.rest import Monitoring, rest_server
+from components.serve.runtime import import_tensorflow
+from components.serve.services import ModelService, PredictionService
+from components.serve.status import Refusal
+from components.serve.tls import credentials
+from components.serve.versions import RetryPolicy, VersionManager
 
 DRAIN_SECONDS = 30.0
-_WORKERS = 16
-_MAX_REQUEST_BYTES = 256 * 1024 * 1024
+# Calls that are not Predict: a reload may wait for a model, and the others must not wait for it.
+_WORKERS = 4
+_MOST_REQUESTS = 4096
+_MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+# Without --enable_batching: whoever waits shares the next run, and nobody waits for others.
+_LARGEST_SHARED_RUN = 64
+_MOST_SHARED_RUNS = 256
+# A thread that has its answers would wait for the event loop's lock for up to 5 ms.
+_SWITCH_SECONDS = 0.001
 
 _log = logging.getLogger(__name__)
 
 
-def serve(
-    registry: str, host: str = "127.0.0.1", port: int = 8500, poll_seconds: float = 1.0
-) -> None:
-    """Serve what `<registry>/models.config` names, until SIGTERM or SIGINT has drained the server.
+def serve(flags: ServerFlags) -> None:
+    """Serve what the flags say until SIGTERM or SIGINT has drained the server.
 
-    Port 0 is any free one. The file is read again every `poll_seconds`; until it is there, the
-    server waits and says so. One line on standard output tells the address once requests are
-    taken; the log goes to standard error. To be called in the main thread. Raises `BadInput` for
-    settings or a registry that cannot be, and `Unavailable` naming an address that cannot be bound.
+    A registry without `models.config` is waited for. One line on standard output tells the address
+    once requests are taken; the log goes to standard error. To be called in the main thread.
+    Raises `BadInput` for flags, files or a registry that cannot be, and `Unavailable` naming an
+    address that cannot be bound.
     """
-    if not poll_seconds > 0:
-        raise BadInput(f"poll seconds {poll_seconds}: expected a number above 0")
     # Not there yet is fine, and so is a storage that is down for now; not a folder never is.
     with contextlib.suppress(Unavailable):
-        storage.list_names(registry)
-    server, port = _bound_server(host, port)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    say_if_waiting(registry)
-    manager = VersionManager(_load)
-    health = Health((PREDICTION_SERVICE, MODEL_SERVICE))
-    _start(server, manager, health)
-    sys.stdout.write(f"serving {MODEL_NAME} on {host}:{port} (registry {registry})\n")
-    sys.stdout.flush()
-    follow(registry, manager, health, stop, poll_seconds)
-    _log.info("draining: no new requests, at most %.0f s for those under way", DRAIN_SECONDS)
-    health.show(False)
-    server.stop(DRAIN_SECONDS).wait()
-    _log.info("stopped")
+        storage.list_names(flags.registry or os.curdir)
+    asyncio.run(_Server(flags).run())
 
 
-def _bound_server(host: str, port: int) -> tuple[grpc.Server, int]:
-    if not 0 <= port < 65536:
-        raise BadInput(f"port {port}: expected 0 to 65535")
-    _check_free(host, port)
-    server = grpc.server(
-        ThreadPoolExecutor(_WORKERS, thread_name_prefix="request"),
-        options=[
+class _Server:
+    """The parts of a server, from the flags."""
+
+    def __init__(self, flags: ServerFlags) -> None:
+        self._flags = flags
+        self._policy = _policy(flags)
+        self._credentials = credentials(flags.ssl_config_file) if flags.ssl_config_file else None
+        self._monitoring = Monitoring(Metrics(), _metrics_path(flags))
+        self._source = ConfigSource(flags)
+        retry = RetryPolicy(flags.load_retry_interval_micros / 1e6, flags.max_num_load_retries)
+        self._manager = VersionManager(_Loader(flags), lambda model: model.close(), retry)
+        self._health = Health((PREDICTION_SERVICE, MODEL_SERVICE))
+        self._follower = Follower(self._source, flags, self._manager, self._health)
+
+    async def run(self) -> None:
+        """Serve until a signal comes."""
+        flags = self._flags
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        server, port = self._bound_server()
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        self._look_once()
+        with contextlib.ExitStack() as stack:
+            rest = self._rest(stack)
+            await server.start()
+            name = MODEL_NAME if flags.registry or flags.model_config_file else flags.model_name
+            place = f"registry {flags.registry}" if flags.registry else self._source.address
+            sys.stdout.write(f"serving {name} on {flags.host}:{port} ({place}){rest}\n")
+            sys.stdout.flush()
+            await self._follow_until(stop)
+            _log.info(
+                "draining: no new requests, at most %.0f s for those under way", DRAIN_SECONDS
+            )
+            self._health.show(False)
+            await server.stop(DRAIN_SECONDS)
+            _log.info("stopped")
+
+    async def _follow_until(self, stop: asyncio.Event) -> None:
+        ended = threading.Event()
+        thread = threading.Thread(target=self._follower.run, args=(ended,), name="follower")
+        thread.daemon = True
+        thread.start()
+        await stop.wait()
+        ended.set()
+
+    def _look_once(self) -> None:
+        """Refuse a configuration of one's own that cannot be; say where a registry has none yet."""
+        registry = self._flags.registry
+        try:
+            config = self._source.read()
+            if config is not None and not registry:
+                self._follower.check(config)
+        except Refusal as refusal:
+            raise BadInput(
+                f"{self._source.address}: {refusal}; --allow_version_labels_for_unavailable_models "
+                "lets a label wait for its version"
+            ) from None
+        except (BadInput, Unavailable) as error:
+            if not registry and isinstance(error, BadInput):
+                raise
+            # The follower logs it, and goes on trying.
+            return
+        if config is None:
+            sys.stdout.write(f"waiting for the first rollout: no {CONFIG_NAME} in {registry} yet\n")
+            sys.stdout.flush()
+
+    def _bound_server(self) -> tuple[grpc.aio.Server, int]:
+        flags = self._flags
+        _check_free(flags.host, flags.port)
+        options: dict[str, int | str] = {
             # Else two servers could share a port, and each would get some of the requests.
-            ("grpc.so_reuseport", 0),
-            ("grpc.max_receive_message_length", _MAX_REQUEST_BYTES),
-            ("grpc.max_send_message_length", _MAX_REQUEST_BYTES),
-        ],
-    )
+            "grpc.so_reuseport": 0,
+            "grpc.max_receive_message_length": _MAX_MESSAGE_BYTES,
+            "grpc.max_send_message_length": _MAX_MESSAGE_BYTES,
+            **flags.channel_options(),
+        }
+        server = grpc.aio.server(
+            migration_thread_pool=ThreadPoolExecutor(_WORKERS, thread_name_prefix="call"),
+            maximum_concurrent_rpcs=flags.grpc_max_threads or _MOST_REQUESTS,
+            options=list(options.items()),
+        )
+        self._register(server)
+        address = f"{flags.host}:{flags.port}"
+        try:
+            if self._credentials is None:
+                return server, server.add_insecure_port(address)
+            return server, server.add_secure_port(address, self._credentials)
+        except RuntimeError as error:
+            raise Unavailable(f"{address}: cannot be listened on: {error}") from None
+
+    def _register(self, server: grpc.aio.Server) -> None:
+        from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+
+        prediction = PredictionService(self._manager, self._policy, self._monitoring.metrics)
+        model = ModelService(self._manager, self._follower)
+        server.add_generic_rpc_handlers((prediction.handler(), model.handler()))
+        add_HealthServicer_to_server(self._health.servicer, server)
+
+    def _rest(self, stack: contextlib.ExitStack) -> str:
+        flags = self._flags
+        if not flags.rest_api_port:
+            return ""
+        # As there, 0 waits for ever.
+        timeout_s = flags.rest_api_timeout_in_ms / 1e3 or None
+        server = rest_server(
+            flags.host, flags.rest_api_port, timeout_s, self._manager, self._monitoring
+        )
+        return f", REST on {flags.host}:{stack.enter_context(server)}"
+
+
+class _Loader:
+    """Imports TensorFlow when the first version is to be loaded."""
+
+    def __init__(self, flags: ServerFlags) -> None:
+        self._flags = flags
+        self._load: Any = None
+
+    def __call__(self, base_path: str, version: int) -> Any:
+        if self._load is None:
+            # TensorFlow's notes about the processor would bury the log.
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+            started = time.monotonic()
+            import_tensorflow()
+            from components.serve.model import Loader
+
+            _log.info("TensorFlow is imported: %.1f s", time.monotonic() - started)
+            self._load = Loader(self._flags)
+            # What is imported stays: the collector need not look through it again and again.
+            gc.freeze()
+        return self._load(base_path, version)
+
+
+def _policy(flags: ServerFlags) -> BatchPolicy:
+    cores = len(os.sched_getaffinity(0))
+    if not flags.enable_batching:
+        return BatchPolicy(_LARGEST_SHARED_RUN, 0.0, _MOST_SHARED_RUNS, cores)
+    path = flags.batching_parameters_file
+    parameters = read_parameters("BatchingParameters", path)
     try:
-        return server, server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError as error:
-        raise Unavailable(f"{host}:{port}: cannot be listened on: {error}") from None
+        return policy_of(parameters, cores)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
+def _metrics_path(flags: ServerFlags) -> str | None:
+    if not flags.monitoring_config_file:
+        return None
+    config = read_parameters("MonitoringConfig", flags.monitoring_config_file).prometheus_config
+    return (config.path or DEFAULT_PATH) if config.enable else None
 
 
 def _check_free(host: str, port: int) -> None:
@@ -97,26 +231,3 @@ def _check_free(host: str, port: int) -> None:
             f"{host}:{port}: cannot be listened on: {error.strerror}; choose another --port, or 0 "
             "for any free one"
         ) from None
-
-
-def _start(server: grpc.Server, manager: "VersionManager[LoadedModel]", health: Health) -> None:
-    # TensorFlow's notes about the processor would bury the log.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
-    from tensorflow_serving.apis.model_service_pb2_grpc import add_ModelServiceServicer_to_server
-    from tensorflow_serving.apis.prediction_service_pb2_grpc import (
-        add_PredictionServiceServicer_to_server,
-    )
-
-    from components.serve.services import ModelService, PredictionService
-
-    add_PredictionServiceServicer_to_server(PredictionService(manager), server)
-    add_ModelServiceServicer_to_server(ModelService(manager), server)
-    add_HealthServicer_to_server(health.servicer, server)
-    server.start()
-
-
-def _load(base_path: str, version: int) -> "LoadedModel":
-    from components.serve.model import load_model
-
-    return load_model(base_path, version)

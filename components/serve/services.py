@@ -1,132 +1,183 @@
-"""TensorFlow Serving's PredictionService and ModelService over a `VersionManager`.
+"""TensorFlow Serving's PredictionService and ModelService for an asyncio gRPC server.
 
-Imports TensorFlow, as tensorflow-serving-api does.
+Predict is a coroutine: between its reading of a request and its writing of the answer no thread
+waits. The other calls are rare, and run on threads. Knows no TensorFlow.
 """
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_management_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from google.protobuf.message import DecodeError
 
 from components.errors import BadInput, Unavailable
-from components.predict.tensors import fill_tensor
-from components.serve.configuration import plans_of
-from components.serve.model import LoadedModel
-from components.serve.prediction import DEFAULT_SIGNATURE, predict
+from components.predict import messages
+from components.serve.batching import Arrays, Batcher, BatchPolicy, Task
+from components.serve.following import Follower
+from components.serve.metadata import MISSING_SPEC, model_metadata, model_status
+from components.serve.metrics import Metrics
+from components.serve.prediction import Prepared, prepare, response_to
 from components.serve.status import Refusal, invalid
-from components.serve.versions import State, VersionManager
-
-_SIGNATURE_FIELD = "signature_def"
+from components.serve.versions import VersionManager
 
 _log = logging.getLogger(__name__)
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata."""
+@dataclass(eq=False)
+class _Pending(Task):
+    """A task and the coroutine's way to learn that it is done."""
 
-    def __init__(self, manager: VersionManager[LoadedModel]) -> None:
+    finished: asyncio.Future[None] = field(kw_only=True)
+
+
+class PredictionService:
+    """Predict and GetModelMetadata; to be made on the event loop that will serve."""
+
+    def __init__(self, manager: VersionManager[Any], policy: BatchPolicy, metrics: Metrics) -> None:
         self._manager = manager
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._batcher = Batcher(policy, self._deliver)
 
-    def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Answer with the outputs of one signature of one version."""
-        response = predict_pb2.PredictResponse()
-        with _refusals(context):
-            _check_spec(request)
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What the server registers."""
+        return grpc.method_handlers_generic_handler(
+            messages.PREDICTION_SERVICE,
+            {
+                "Predict": grpc.unary_unary_rpc_method_handler(self._predict),
+                "GetModelMetadata": _method(
+                    lambda request: model_metadata(self._manager, request),
+                    messages.GetModelMetadataRequest,
+                ),
+            },
+        )
+
+    async def _predict(self, data: bytes, context: Any) -> bytes:
+        started = time.perf_counter()
+        labels, status = ("", ""), grpc.StatusCode.OK
+        try:
+            request = messages.PredictRequest.FromString(data)
+            if not request.HasField("model_spec"):
+                raise invalid(MISSING_SPEC)
             with self._manager.use(request.model_spec) as (version, model):
-                outputs = predict(model, request)
-            spec = response.model_spec
-            spec.name = request.model_spec.name
-            spec.version.value = version
-            spec.signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-            for alias, array in outputs.items():
-                fill_tensor(response.outputs[alias], array)
-        return response
+                labels = (request.model_spec.name, str(version))
+                prepared = prepare(model.signatures, request)
+                outputs = await self._run(labels, model, prepared, context.time_remaining())
+            return bytes(response_to(request, version, prepared, outputs).SerializeToString())
+        except asyncio.CancelledError:
+            status = grpc.StatusCode.CANCELLED
+            raise
+        except Exception as error:
+            refusal = _refusal(error)
+            status = refusal.code
+            await context.abort(refusal.code, refusal.message)
+            raise AssertionError("abort raises") from None
+        finally:
+            seconds = time.perf_counter() - started
+            self._metrics.request(*labels, status.name, seconds)
 
-    def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Answer with the signatures of one version."""
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
-        with _refusals(context):
-            _check_spec(request)
-            if not request.metadata_field:
-                raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
-            for field in request.metadata_field:
-                if field != _SIGNATURE_FIELD:
-                    raise invalid(f"Metadata field {field} is not supported")
-            signatures = get_model_metadata_pb2.SignatureDefMap()
-            with self._manager.use(request.model_spec) as (version, model):
-                for name, signature in model.signature_defs.items():
-                    signatures.signature_def[name].CopyFrom(signature)
-            response.model_spec.name = request.model_spec.name
-            response.model_spec.version.value = version
-            response.metadata[_SIGNATURE_FIELD].Pack(signatures)
-        return response
+    async def _run(
+        self, labels: tuple[str, str], model: Any, prepared: Prepared, seconds: float | None
+    ) -> Arrays:
+        signature, inputs = prepared.signature, prepared.inputs
+        rows, key = 1, _kind(model, prepared)
+        if signature.is_batched:
+            rows = len(next(iter(inputs.values())))
+        deadline = None if seconds is None else time.monotonic() + seconds
+        task = _Pending(inputs, rows, deadline, finished=self._loop.create_future())
+
+        def run(arrays: Arrays) -> Arrays:
+            started = time.perf_counter()
+            outputs: Arrays = model.run(signature, arrays)
+            self._metrics.runtime(*labels, time.perf_counter() - started)
+            return outputs
+
+        self._batcher.submit(key, run, task)
+        try:
+            await task.finished
+        finally:
+            task.cancelled = True
+        if task.failure is not None:
+            raise task.failure
+        return task.outputs or {}
+
+    def _deliver(self, tasks: list[Task]) -> None:
+        # RuntimeError: the server has stopped, and nobody waits any more.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(_finish, tasks)
 
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+def _finish(tasks: list[Task]) -> None:
+    for task in tasks:
+        if isinstance(task, _Pending) and not task.finished.done():
+            task.finished.set_result(None)
+
+
+def _kind(model: Any, prepared: Prepared) -> Hashable:
+    """Requests of one kind may share a batch: same version, signature and inner shapes."""
+    if not prepared.signature.is_batched:
+        return object()
+    return id(model), prepared.name, tuple(array.shape[1:] for array in prepared.inputs.values())
+
+
+class ModelService:
     """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, manager: VersionManager[LoadedModel]) -> None:
+    def __init__(self, manager: VersionManager[Any], follower: Follower) -> None:
         self._manager = manager
+        self._follower = follower
 
-    def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Answer with the state of a model's versions, and why one did not load."""
-        response = get_model_status_pb2.GetModelStatusResponse()
-        with _refusals(context):
-            _check_spec(request)
-            for status in self._manager.statuses(request.model_spec):
-                entry = response.model_version_status.add(
-                    version=status.version, state=int(status.state)
-                )
-                entry.status.error_code = status.code
-                entry.status.error_message = status.error
-        return response
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What the server registers."""
+        return grpc.method_handlers_generic_handler(
+            messages.MODEL_SERVICE,
+            {
+                "GetModelStatus": _method(
+                    lambda request: model_status(self._manager, request),
+                    messages.GetModelStatusRequest,
+                ),
+                "HandleReloadConfigRequest": _method(self._reload, messages.ReloadConfigRequest),
+            },
+        )
 
-    def HandleReloadConfigRequest(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Hold what the given configuration says, until the next poll finds models.config."""
-        response = model_management_pb2.ReloadConfigResponse()
-        with _refusals(context):
-            plans = plans_of(request.config)
-            self._manager.apply(plans)
-            for plan in plans:
-                for status in self._manager.statuses(_named(plan.name)):
-                    if status.version in plan.versions and status.state != State.AVAILABLE:
-                        response.status.error_code = status.code
-                        response.status.error_message = status.error
+    def _reload(self, request: Any) -> Any:
+        self._follower.reload(request.config)
+        response = messages.ReloadConfigResponse()
+        response.status.SetInParent()
         return response
 
 
-def _named(name: str) -> Any:
-    request = get_model_status_pb2.GetModelStatusRequest()
-    request.model_spec.name = name
-    return request.model_spec
+def _method(answer: Callable[[Any], Any], request_class: Any) -> grpc.RpcMethodHandler:
+    def call(data: bytes, context: grpc.ServicerContext) -> bytes:
+        with _refusals(context):
+            return bytes(answer(request_class.FromString(data)).SerializeToString())
 
-
-def _check_spec(request: Any) -> None:
-    if not request.HasField("model_spec"):
-        raise invalid("Missing ModelSpec")
+    return grpc.unary_unary_rpc_method_handler(call)
 
 
 @contextlib.contextmanager
 def _refusals(context: grpc.ServicerContext) -> Iterator[None]:
     try:
         yield
-    except Refusal as refusal:
-        context.abort(refusal.code, refusal.message)
-    except BadInput as error:
-        context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-    except Unavailable as error:
-        context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
     except Exception as error:
-        # A defect of ours or of the model: the caller learns that it is not theirs.
-        _log.exception("a request failed")
-        context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
+        refusal = _refusal(error)
+        context.abort(refusal.code, refusal.message)
+
+
+def _refusal(error: Exception) -> Refusal:
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, BadInput):
+        return invalid(str(error))
+    if isinstance(error, Unavailable):
+        return Refusal(grpc.StatusCode.UNAVAILABLE, str(error))
+    if isinstance(error, DecodeError):
+        return Refusal(grpc.StatusCode.INTERNAL, "the request is not the message that it should be")
+    # A defect of ours or of the model: the caller learns that it is not theirs.
+    _log.error("a request failed", exc_info=error)
+    return Refusal(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"[:2_000])

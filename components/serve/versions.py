@@ -7,11 +7,10 @@ function given from outside.
 """
 
 import contextlib
-import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -21,8 +20,9 @@ from grpc import StatusCode
 from components.serve.configuration import ModelPlan
 from components.serve.status import Refusal, invalid, not_found
 
-# TensorFlow Serving's --load_retry_interval_micros.
+# TensorFlow Serving's --load_retry_interval_micros and --max_num_load_retries.
 RETRY_SECONDS = 60.0
+MAX_RETRIES = 5
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +37,13 @@ class State(IntEnum):
     AVAILABLE = 30
     UNLOADING = 40
     END = 50
+
+
+class RetryPolicy(NamedTuple):
+    """How often, and how many seconds apart, a version that did not load is tried again."""
+
+    seconds: float = RETRY_SECONDS
+    times: int = MAX_RETRIES
 
 
 class VersionStatus(NamedTuple):
@@ -56,17 +63,25 @@ class _Version(Generic[Model]):
     code: int = 0
     error: str = ""
     retry_at: float = 0.0
+    retries_left: int = 0
 
 
 class VersionManager(Generic[Model]):
     """Models by name and version; `load(base_path, version)` returns a model or raises.
 
-    `apply` may be called from several threads; loads then follow one another. `use` never waits
-    for a load.
+    `unload(model)` is called once nobody uses a model that was dropped. `apply` may be called from
+    several threads; loads then follow one another. `use` never waits for a load.
     """
 
-    def __init__(self, load: Callable[[str, int], Model]) -> None:
+    def __init__(
+        self,
+        load: Callable[[str, int], Model],
+        unload: Callable[[Model], None] = lambda model: None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
         self._load = load
+        self._unload = unload
+        self._retry = retry or RetryPolicy()
         self._lock = threading.Lock()
         self._applying = threading.Lock()
         self._models: dict[str, dict[int, _Version[Model]]] = {}
@@ -75,12 +90,13 @@ class VersionManager(Generic[Model]):
     def apply(self, plans: list[ModelPlan]) -> None:
         """Load what is planned and missing, then drop what is not planned any more.
 
-        A version that does not load is reported by `statuses` and tried again after
-        `RETRY_SECONDS`, or at once when it was left out of the plan in between.
+        A version that does not load is reported by `statuses` and tried again as the retry policy
+        says, or at once when it was left out of the plan in between.
         """
         with self._applying:
             with self._lock:
                 gone = set(self._models) - {plan.name for plan in plans}
+                self._labels = {plan.name: dict(plan.labels) for plan in plans}
             for name in gone:
                 self._retire(name, keep=frozenset())
             for plan in plans:
@@ -89,16 +105,15 @@ class VersionManager(Generic[Model]):
                 if not plan.versions or self._any_available(plan):
                     self._retire(plan.name, keep=frozenset(plan.versions))
                 self._forget_failures(plan)
-                self._set_labels(plan)
 
     def _ensure(self, plan: ModelPlan, version: int) -> None:
         with self._lock:
-            entry = self._models.setdefault(plan.name, {}).get(version)
-            if entry is not None and (
-                entry.state == State.AVAILABLE or time.monotonic() < entry.retry_at
-            ):
+            old = self._models.setdefault(plan.name, {}).get(version)
+            if old is not None and not self._is_due(old):
                 return
             entry = self._models[plan.name][version] = _Version(State.LOADING)
+            again = old is not None and old.code
+            entry.retries_left = old.retries_left - 1 if old and again else self._retry.times
         started = time.monotonic()
         try:
             model = self._load(plan.base_path, version)
@@ -108,11 +123,19 @@ class VersionManager(Generic[Model]):
             with self._lock:
                 entry.state = State.END
                 entry.code, entry.error = StatusCode.UNKNOWN.value[0], message
-                entry.retry_at = time.monotonic() + RETRY_SECONDS
+                entry.retry_at = time.monotonic() + self._retry.seconds
             return
         with self._lock:
             entry.model, entry.state = model, State.AVAILABLE
         _log.info("%s version %d answers: %.1f s", plan.name, version, time.monotonic() - started)
+
+    def _is_due(self, entry: _Version[Model]) -> bool:
+        """Whether a version that is planned and known has to be loaded (again)."""
+        if entry.state == State.AVAILABLE:
+            return False
+        if not entry.code:
+            return True
+        return entry.retries_left > 0 and time.monotonic() >= entry.retry_at
 
     def _any_available(self, plan: ModelPlan) -> bool:
         with self._lock:
@@ -133,12 +156,11 @@ class VersionManager(Generic[Model]):
                 entry.state = State.UNLOADING
                 self._end_if_drained(entry)
                 _log.info("%s version %d is dropped", name, number)
-        if retired:
-            # A loaded SavedModel holds reference cycles with all its weights.
-            gc.collect()
 
     def _end_if_drained(self, entry: _Version[Model]) -> None:
         if entry.state == State.UNLOADING and entry.in_flight == 0:
+            if entry.model is not None:
+                self._unload(entry.model)
             entry.state, entry.model = State.END, None
 
     def _forget_failures(self, plan: ModelPlan) -> None:
@@ -149,14 +171,32 @@ class VersionManager(Generic[Model]):
                 if number not in plan.versions:
                     del versions[number]
 
-    def _set_labels(self, plan: ModelPlan) -> None:
+    def check_labels(
+        self, labels: Mapping[str, Mapping[str, int]], new_labels_anywhere: bool
+    ) -> None:
+        """Raise `Refusal` FAILED_PRECONDITION for a label of a version that is not available.
+
+        With `new_labels_anywhere` that holds only for a label that stands for another version now.
+        Source: ServerCore::UpdateModelVersionLabelMap in model_servers/server_core.cc.
+        """
         with self._lock:
-            versions = self._models.get(plan.name, {})
-            self._labels[plan.name] = {
-                label: number
-                for label, number in plan.labels.items()
-                if number in versions and versions[number].state == State.AVAILABLE
-            }
+            for name, model_labels in labels.items():
+                versions = self._models.get(name, {})
+                for label, number in model_labels.items():
+                    now = self._labels.get(name, {}).get(label, number)
+                    if new_labels_anywhere and now == number:
+                        continue
+                    if number not in versions or versions[number].state != State.AVAILABLE:
+                        raise Refusal(
+                            StatusCode.FAILED_PRECONDITION,
+                            f"Request to assign label to version {number} of model {name}, which "
+                            "is not currently available for inference",
+                        )
+
+    def names(self) -> set[str]:
+        """The models of the last plans."""
+        with self._lock:
+            return set(self._labels)
 
     @contextlib.contextmanager
     def use(self, spec: Any) -> Iterator[tuple[int, Model]]:
@@ -182,7 +222,8 @@ class VersionManager(Generic[Model]):
             available = [n for n, entry in versions.items() if entry.state == State.AVAILABLE]
             number = max(available, default=-1) if wanted is None else wanted
             if number not in available:
-                asked = f"Latest({spec.name})" if wanted is None else f"{spec.name}, {wanted}"
+                latest = wanted is None
+                asked = f"Latest({spec.name})" if latest else f"Specific({spec.name}, {wanted})"
                 raise not_found(f"Servable not found for request: {asked}")
             entry = versions[number]
             model = entry.model
@@ -203,23 +244,28 @@ class VersionManager(Generic[Model]):
                 raise invalid(f"Unrecognized servable version label: {label}") from None
         return None
 
-    def statuses(self, spec: Any) -> list[VersionStatus]:
-        """State of every known version of a `ModelSpec`'s model, or of the one it names.
+    def statuses(self, name: str, number: int | None = None) -> list[VersionStatus]:
+        """State of every version of a model that is or was held, the newest first, or of one.
 
         Raises `Refusal` NOT_FOUND where there is none.
         """
         with self._lock:
-            versions = self._models.get(spec.name, {})
-            wanted = self._wanted(spec)
-            if wanted is not None and wanted not in versions:
-                raise not_found(f"Could not find version {wanted} of model {spec.name}")
+            versions = self._models.get(name, {})
+            if number is not None and number not in versions:
+                raise not_found(f"Could not find version {number} of model {name}")
             if not versions:
-                raise not_found(f"Could not find any versions of model {spec.name}")
+                raise not_found(f"Could not find any versions of model {name}")
             return [
-                VersionStatus(number, entry.state, entry.code, entry.error)
-                for number, entry in sorted(versions.items())
-                if wanted in (None, number)
+                VersionStatus(known, entry.state, entry.code, entry.error)
+                for known, entry in sorted(versions.items(), reverse=True)
+                if number in (None, known)
             ]
+
+    def is_available(self, name: str) -> bool:
+        """Whether a version of the model answers."""
+        with self._lock:
+            versions = self._models.get(name, {})
+            return any(entry.state == State.AVAILABLE for entry in versions.values())
 
     def answers(self) -> bool:
         """Whether at least one model is there and each has a version available."""

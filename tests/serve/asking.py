@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from components.predict.client import Client
@@ -20,6 +21,7 @@ class Running(NamedTuple):
     predict: Any
     models: Any
     client: Client
+    process_id: int
 
 
 def eventually(what: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -45,10 +47,33 @@ def request_for(**spec: Any) -> Any:
 
     request = PredictRequest()
     request.model_spec.name = spec.pop("name", "emotion_ai")
+    choose(request, spec)
+    request.inputs["images"].CopyFrom(tf.make_tensor_proto(faces(4)))
+    return request
+
+
+def choose(request: Any, spec: dict[str, Any]) -> None:
+    """Set fields of the ModelSpec of any request: name, version, version_label, signature_name."""
     for field, value in spec.items():
         if field == "version":
             request.model_spec.version.value = value
         else:
             setattr(request.model_spec, field, value)
-    request.inputs["images"].CopyFrom(tf.make_tensor_proto(faces(4)))
+
+
+def reload_request(base_path: Path, name: str) -> Any:
+    """A ReloadConfigRequest for the newest version of one model."""
+    from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
+
+    request = ReloadConfigRequest()
+    request.config.model_config_list.config.add(
+        name=name, base_path=str(base_path), model_platform="tensorflow"
+    )
     return request
+
+
+def refused(call: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:
+    """The code and the words with which a call is refused; fails where it is answered."""
+    with pytest.raises(grpc.RpcError) as raised:
+        call()
+    return raised.value.code(), raised.value.details()

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import grpc
 import pytest
 from asking import Running, eventually, health_of
+from flagged import Flagged, flagged_server
 from grpc_health.v1 import health_pb2
 
 from components.predict.client import Client
 from components.registry.champion import write_champion
-from components.serve.process import running_server
+from components.serve.process import server_process
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +22,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     registry = folder / "registry"
     registry.mkdir()
     log = folder / "server.log"
-    with running_server(str(registry), log) as address, Client(address) as client:
+    flags = ["--registry", str(registry), "--port=0"]
+    with server_process(flags, log) as (address, process), Client(address) as client:
         # Before the first rollout.
         assert client.model_status() == {}
         assert "waiting for the first rollout" in log.read_text()
@@ -38,4 +40,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
                 prediction_service_pb2_grpc.PredictionServiceStub(channel),
                 model_service_pb2_grpc.ModelServiceStub(channel),
                 client,
+                process.pid,
             )
+
+
+@pytest.fixture(scope="session")
+def flagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flagged]:
+    with flagged_server(tmp_path_factory.mktemp("flagged")) as server:
+        yield server

@@ -2,9 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
-import grpc
 import numpy as np
 import pytest
 from asking import Running, eventually, health_of, request_for
@@ -13,12 +11,6 @@ from PIL import Image
 
 from components.errors import BadInput, Unavailable
 from components.predict.prediction import predict_files
-
-
-def _refused(running: Running, request: Any) -> tuple[grpc.StatusCode, str]:
-    with pytest.raises(grpc.RpcError) as raised:
-        running.predict.Predict(request, timeout=30)
-    return raised.value.code(), raised.value.details()
 
 
 def test_predict_answers_with_every_output_and_its_version(running: Running) -> None:
@@ -69,64 +61,6 @@ def test_files_are_answered_in_their_own_pixels(running: Running, tmp_path: Path
     assert results[0]["keypoints"]["nose_tip"] == [22.5, 9.75]
 
 
-def test_the_output_filter_is_honoured(running: Running) -> None:
-    request = request_for()
-    request.output_filter.append("emotion")
-    assert set(running.predict.Predict(request, timeout=30).outputs) == {"emotion"}
-    request.output_filter.append("emotion")
-    assert _refused(running, request)[0] == grpc.StatusCode.INVALID_ARGUMENT
-    del request.output_filter[:]
-    request.output_filter.append("mood")
-    code, details = _refused(running, request)
-    assert code == grpc.StatusCode.INVALID_ARGUMENT
-    assert "mood" in details
-
-
-@pytest.mark.parametrize(
-    ("spec", "code"),
-    [
-        ({"name": "other"}, grpc.StatusCode.NOT_FOUND),
-        ({"version": 9}, grpc.StatusCode.NOT_FOUND),
-        ({"name": ""}, grpc.StatusCode.INVALID_ARGUMENT),
-        ({"version_label": "canary"}, grpc.StatusCode.INVALID_ARGUMENT),
-        ({"signature_name": "classify"}, grpc.StatusCode.FAILED_PRECONDITION),
-        ({"signature_name": "__saved_model_init_op"}, grpc.StatusCode.FAILED_PRECONDITION),
-    ],
-)
-def test_what_is_not_served_has_its_status(
-    running: Running, spec: dict[str, Any], code: grpc.StatusCode
-) -> None:
-    assert _refused(running, request_for(**spec))[0] == code
-
-
-def test_inputs_that_do_not_fit_are_invalid(running: Running) -> None:
-    import tensorflow as tf
-
-    image = np.zeros((1, 96, 96, 1), np.uint8)
-    wrong = {
-        "Missing but required: {images}": {},
-        "Sent extra: {more}": {"images": image, "more": image},
-        "Sent extra: {pictures}": {"pictures": image},
-        "expected uint8, but float32": {"images": image.astype(np.float32)},
-        "expected shape": {"images": image[0]},
-        "(1, 48, 48, 1)": {"images": image[:, ::2, ::2]},
-    }
-    for message, inputs in wrong.items():
-        request = request_for()
-        request.inputs.clear()
-        for name, array in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
-        code, details = _refused(running, request)
-        assert code == grpc.StatusCode.INVALID_ARGUMENT
-        assert message in details
-    request = request_for()
-    request.inputs["images"].tensor_content = b"short"
-    assert _refused(running, request)[0] == grpc.StatusCode.INVALID_ARGUMENT
-    del request.inputs["images"]
-    request.ClearField("model_spec")
-    assert _refused(running, request)[0] == grpc.StatusCode.INVALID_ARGUMENT
-
-
 def test_metadata_tells_the_signatures(running: Running) -> None:
     from tensorflow_serving.apis import get_model_metadata_pb2 as metadata
 
@@ -139,25 +73,9 @@ def test_metadata_tells_the_signatures(running: Running) -> None:
     images = signatures.signature_def["serving_default"].inputs["images"]
     assert [dim.size for dim in images.tensor_shape.dim] == [-1, 96, 96, 1]
     assert "image_bytes" in signatures.signature_def["encoded"].inputs
-    for fields in ([], ["weights"]):
-        request = metadata.GetModelMetadataRequest(metadata_field=fields)
-        request.model_spec.name = "emotion_ai"
-        with pytest.raises(grpc.RpcError) as raised:
-            running.predict.GetModelMetadata(request, timeout=30)
-        assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_status_of_an_unknown_model_is_not_found(running: Running) -> None:
-    from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
-
-    for name, version in (("other", None), ("emotion_ai", 7)):
-        request = GetModelStatusRequest()
-        request.model_spec.name = name
-        if version is not None:
-            request.model_spec.version.value = version
-        with pytest.raises(grpc.RpcError) as raised:
-            running.models.GetModelStatus(request, timeout=30)
-        assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+def test_the_client_names_a_version_that_is_not_served(running: Running) -> None:
     assert running.client.model_status(7) == {}
     with pytest.raises(Unavailable, match="7"):
         running.client.predict_arrays(np.zeros((1, 96, 96, 1), np.uint8), version=7)

