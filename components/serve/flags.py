@@ -1,8 +1,8 @@
-"""What the server is told on its command line: TensorFlow Serving's flags, and two of its own.
+"""What the server is told on its command line: TensorFlow Serving's flags, and some of its own.
 
 Names, defaults and forms (`--flag=value`, `--flag value`, a bare `--flag` for true) are those of
 tensorflow_serving/model_servers/main.cc, so that one set of arguments starts either server.
-`--registry` and `--host` are ours.
+`--registry`, `--pretrained` and `--host` are ours.
 """
 
 import argparse
@@ -44,6 +44,7 @@ class ServerFlags(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     registry: str = Field("", description="local folder or gs:// URI whose models.config is served")
+    pretrained: bool = Field(False, description="serve the networks that come with this package")
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: Port = Field(8500, description="gRPC; 0 is any free port")
     rest_api_port: Port = Field(0, description="HTTP for status, metadata and metrics; 0 is none")
@@ -95,16 +96,17 @@ def parse_flags(arguments: Sequence[str], program: str) -> ServerFlags:
     values = {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT}
     flags = checked(ServerFlags, values, "flags")
     _check_together(flags)
-    if not (flags.model_config_file or flags.model_base_path or flags.registry):
+    sources = (flags.registry, flags.pretrained, flags.model_config_file, flags.model_base_path)
+    if not any(sources):
         flags = flags.model_copy(update={"registry": REGISTRY})
     return flags
 
 
 def _check_together(flags: ServerFlags) -> None:
-    sources = ("registry", "model_config_file", "model_base_path")
+    sources = ("registry", "pretrained", "model_config_file", "model_base_path")
     given = [f"--{name}" for name in sources if getattr(flags, name)]
     # TensorFlow Serving ignores --model_base_path beside --model_config_file.
-    if "--registry" in given and len(given) > 1:
+    if {"--registry", "--pretrained"} & set(given) and len(given) > 1:
         raise BadInput(f"{given[0]} and {given[1]}: one says what is served, not both")
     if flags.batching_parameters_file and not flags.enable_batching:
         raise BadInput("--batching_parameters_file is set without --enable_batching")
@@ -142,8 +144,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         usage=f"{program} [--registry REGISTRY] [FLAG ...]",
         description="Serve the registry's champion over gRPC until SIGTERM; follows each rollout.",
         epilog=f"The flags are TensorFlow Serving's, but for --registry (which serves {MODEL_NAME} "
-        "and is ./registry where nothing says what to serve), --host and --poll-seconds (both "
-        "poll waits at once). Taken and without effect here: "
+        "and is ./registry where nothing says what to serve), --pretrained, --host and "
+        "--poll-seconds (both poll waits at once). Taken and without effect here: "
         f"{', '.join('--' + name for name in _WITHOUT_EFFECT)}.",
         formatter_class=_Formatter,
         argument_default=argparse.SUPPRESS,

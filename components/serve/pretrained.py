@@ -5,6 +5,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+from components.errors import BadInput
+
 
 @contextlib.contextmanager
 def pretrained_registry() -> Iterator[str]:
@@ -13,8 +15,13 @@ def pretrained_registry() -> Iterator[str]:
     Raises `BadInput` where the package was installed without their weights.
     """
     # Here and not above: these import TensorFlow.
-    from components.combine.exporting import Pair, save_combined
-    from components.networks.architectures import build
+    try:
+        from components.combine.exporting import Pair, save_combined
+        from components.networks.architectures import build
+    except ModuleNotFoundError as missing:
+        raise BadInput(
+            f"the pretrained networks need {missing.name}: install emotion-ai[train]"
+        ) from None
     from components.networks.weights import PRETRAINED, read_weights, start_uri
     from components.registry.champion import write_champion
 

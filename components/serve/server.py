@@ -58,6 +58,12 @@ def serve(flags: ServerFlags) -> None:
     Raises `BadInput` for flags, files or a registry that cannot be, and `Unavailable` naming an
     address that cannot be bound.
     """
+    if flags.pretrained:
+        from components.serve.pretrained import pretrained_registry
+
+        with pretrained_registry() as registry:
+            serve(flags.model_copy(update={"registry": registry, "pretrained": False}))
+        return
     # Not there yet is fine, and so is a storage that is down for now; not a folder never is.
     with contextlib.suppress(Unavailable):
         storage.list_names(flags.registry or os.curdir)

@@ -52,6 +52,7 @@ MISTAKES = {
     "--batching_parameters_file=b": ("--batching_parameters_file", "--enable_batching"),
     "--rest_api_port=8500": ("--rest_api_port", "--port"),
     "--registry=r --model_base_path=/m": ("--registry", "--model_base_path"),
+    "--registry=r --pretrained": ("--registry", "--pretrained"),
     "--grpc_channel_arguments=fast": ("--grpc_channel_arguments", "key=value"),
     "--flagfile=absent": ("absent", "no such file"),
     "--host= --registry=r": ("flags.host",),
