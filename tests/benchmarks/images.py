@@ -28,7 +28,7 @@ ENGINE = shutil.which("docker") or shutil.which("podman") or "docker"
 PYTHON = "python:3.11-slim"
 MEGABYTES = {"client": 160, "base": 300, "serve": 1300, "train": 1300}
 SECONDS = {"base": 1.5, "train": 7.0}
-RUNS = 5
+RUNS = 3
 
 
 def main() -> int:
