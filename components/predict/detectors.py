@@ -71,7 +71,7 @@ class Dlib:
     ones reduced. A score is the distance from the separating plane, from 0 to about 3.
     """
 
-    framing = staticmethod(square(1.24, -0.09))
+    framing = staticmethod(square(1.1, -0.08))
 
     def __init__(self, side: int = 800, least_score: float = 0.0) -> None:
         self.side = side

@@ -53,8 +53,9 @@ def _walk(folder: Path, apart_from: Path | None) -> Iterator[Path]:
             if not name.startswith(".") and Path(root, name).resolve() != avoided
         )
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(root, name)
+            file = Path(root, name)
+            if not name.startswith(".") and file.suffix.lower() in SUFFIXES and file.is_file():
+                yield file
 
 
 def copy_names(files: Sequence[PictureFile], suffix: str) -> list[Path]:

@@ -112,21 +112,31 @@ def _write_table(records: Records, file: TextIO) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    labels = _labels(records)
-    table = Table("file", "face at", "emotion")
-    for name in (*labels, "version"):
-        table.add_column(escape(name), justify="right")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("picture", overflow="fold", ratio=1)
+    table.add_column("face at", no_wrap=True)
+    table.add_column("emotion", no_wrap=True)
+    table.add_column("or else", overflow="fold")
+    table.add_column("release", justify="right")
     for record in records():
         name = escape(record["file"])
         if not record["faces"]:
-            table.add_row(name, "", escape(record.get("error", "no face found")))
+            reason = record.get("error", "no face found").removeprefix(f"{record['file']}: ")
+            table.add_row(name, "", "", escape(reason), "")
         for face in record["faces"]:
-            box, shares = face["box"], face["probabilities"]
+            box = face["box"]
+            told = sorted(face["probabilities"].items(), key=lambda named: -named[1])
             table.add_row(
                 name,
                 f"{box['left']:.0f},{box['top']:.0f} {box['width']:.0f}x{box['height']:.0f}",
-                escape(face["emotion"]),
-                *(f"{shares[label]:.3f}" if label in shares else "" for label in labels),
+                *(escape(", ".join(f"{n} {p:.0%}" for n, p in part)) for part in _split(told)),
                 str(face["model_version"]),
             )
-    Console(file=file, width=shutil.get_terminal_size((120, 24)).columns).print(table)
+            # A group's name stands once.
+            name = ""
+    width = shutil.get_terminal_size((120, 24)).columns
+    Console(file=file, width=max(width, 60)).print(table)
+
+
+def _split(told: list[tuple[str, float]]) -> tuple[list[tuple[str, float]], ...]:
+    return told[:1], told[1:3]
