@@ -4,10 +4,10 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test serve bench-kill bench-fuzz lint format typecheck lock clean
+.PHONY: help run test serve bench-kill bench-fuzz bench-client bench-detectors bench-framing lint format typecheck lock clean
 
 help: ## what each verb does
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not here; name one: make PYTHON=..."; exit 2; }
@@ -36,6 +36,15 @@ serve: $(READY) ## serve ./registry over gRPC on port 8500
 
 bench-kill: $(READY) ## kill pushes and rollouts at random moments: make bench-kill N=200
 	$(BIN)/python tests/benchmarks/kills.py $(or $(N),200)
+
+bench-client: $(READY) ## what a photograph costs: make bench-client SERVER=127.0.0.1:8500
+	$(BIN)/python tests/benchmarks/bench_client.py $(or $(SERVER),127.0.0.1:8500)
+
+bench-detectors: $(READY) ## face detectors: faces found, false alarms, time
+	$(BIN)/python tests/benchmarks/bench_detectors.py
+
+bench-framing: $(READY) ## which margin around a face a release reads best: SERVER=HOST:PORT
+	$(BIN)/python tests/benchmarks/bench_framing.py $(or $(SERVER),127.0.0.1:8500)
 
 lint: $(READY) ## ruff: style and formatting
 	$(BIN)/ruff check .

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from components.errors import BadInput, Unavailable, one_line
 
@@ -43,6 +42,8 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run the whole pipeline on this machine: train, gate, release, roll out, ask."""
+    from rich.console import Console
+
     from pipeline.account import Progress, print_account
     from pipeline.account import as_json as run_as_json
     from pipeline.local import run_locally
@@ -161,6 +162,8 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """Say what is released and what is serving: from what, when, with which numbers, and why."""
+    from rich.console import Console
+
     from components.registry.description import describe as described
     from pipeline.describing import print_description
 

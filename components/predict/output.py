@@ -5,6 +5,7 @@ and one without a face for a picture where none was found or that could not be r
 """
 
 import csv
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -37,6 +38,14 @@ def format_of(name: str, path: Path | None) -> str:
         where = f"format {name!r}" if name else f"{path}: format {chosen!r}"
         raise BadInput(f"{where} is unknown; expected one of {', '.join(FORMATS)}")
     return chosen
+
+
+def check_packages(format: str) -> None:
+    """Raise `BadInput` where a package that the format needs is not installed."""
+    if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise BadInput(
+            "format parquet needs package pyarrow: pip install 'emotion-ai[parquet]', or choose csv"
+        )
 
 
 def json_line(record: Record) -> str:

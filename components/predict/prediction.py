@@ -14,6 +14,7 @@ from components.predict.journal import open_journal
 from components.predict.output import (
     Record,
     Records,
+    check_packages,
     format_of,
     json_line,
     write_parquet,
@@ -47,6 +48,7 @@ def predict_paths(
     where an argument cannot be; `Unavailable` naming the server.
     """
     chosen = format_of(format, output) or ("table" if sys.stdout.isatty() else "jsonl")
+    check_packages(chosen)
     files = picture_files(paths, apart_from=annotate)
     bad: list[Prediction] = []
 
