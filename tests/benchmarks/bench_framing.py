@@ -33,8 +33,8 @@ from components.predict.results import Box
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 A_GROUP = 12
 SIDE = 144
-SCALES = (0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
-DOWNS = (-0.15, -0.1, -0.05, 0.0, 0.05)
+SCALES = (0.9, 1.0, 1.05, 1.1, 1.2, 1.4)
+DOWNS = (-0.15, -0.1, -0.075, -0.05, -0.025, 0.0, 0.05)
 
 
 class Found(NamedTuple):
@@ -96,7 +96,7 @@ def table_of(client: Client, name: str, sets: dict[str, tuple[NDArray, NDArray]]
     detector = open_detector(name)
     seen = {kind: list(find_all(faces, detector)) for kind, (faces, _) in sets.items()}
     shares = ", ".join(f"{len(seen[kind])} of {len(sets[kind][0])} {kind}" for kind in sets)
-    table = Table("side / box", *(f"down {down:+.2f}" for down in DOWNS), title=f"{name}: {shares}")
+    table = Table("side / box", *(f"down {down:+.3f}" for down in DOWNS), title=f"{name}: {shares}")
 
     def cell(scale: float, down: float) -> str:
         framing = square(scale, down)
@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--expressions", type=Path, default=DATA / "fer2013.csv.gz")
     parser.add_argument("--keypoints", type=Path, default=DATA / "keypoints.csv.gz")
     options = parser.parse_args()
-    console = Console(width=130)
+    console = Console(width=150)
     kinds = ("expressions", "keypoints")
     sets = {kind: read(getattr(options, kind), kind, options.faces) for kind in kinds}
     with Client(options.server) as client:

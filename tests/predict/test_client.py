@@ -20,7 +20,7 @@ from components.predict.asynchronous import AsyncClient
 from components.predict.client import IN_FLIGHT, Client
 from components.predict.connection import OPTIONS, Tls
 from components.predict.messages import PREDICTION_SERVICE, PredictRequest
-from components.predict.photos import BATCH, address_to, request_for
+from components.predict.photos import BATCH, PICTURES, address_to, request_for
 from components.predict.results import Box
 
 FACE = np.zeros((1, 96, 96, 1), np.uint8)
@@ -134,7 +134,7 @@ def test_many_pictures_are_asked_about_in_batches_in_order_and_the_bad_ones_name
     with answering() as server, Client(server.address, faces="whole") as client:
         answers = list(client.predict_many(pictures))
         assert sum(faces for _, faces in server.calls) == 198
-        assert len(server.calls) == -(-200 // BATCH)
+        assert len(server.calls) == -(-200 // PICTURES)
     assert [answer.index for answer in answers] == list(range(200))
     for k, (level, answer) in enumerate(zip(levels, answers, strict=True)):
         if k in (17, 150):
@@ -155,7 +155,7 @@ def test_a_server_that_does_not_answer_is_sent_no_more_than_a_few_batches() -> N
 
     def pictures() -> Iterator[np.ndarray]:
         nonlocal drawn
-        for _ in range(20 * BATCH):
+        for _ in range(20 * PICTURES):
             drawn += 1
             yield GRAY
 
@@ -166,7 +166,7 @@ def test_a_server_that_does_not_answer_is_sent_no_more_than_a_few_batches() -> N
         with pytest.raises(Unavailable, match="no answer within"):
             next(client.predict_many(pictures(), timeout=1))
         stuck.set()
-    assert drawn <= (IN_FLIGHT + 1) * BATCH
+    assert drawn <= (IN_FLIGHT + 1) * PICTURES
 
 
 def test_more_faces_than_a_request_holds_are_asked_about_in_several() -> None:
