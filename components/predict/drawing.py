@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from components.predict.images import read_image
-from components.predict.results import Face
+from components.predict.results import Box, Face
 from components.storage import write_bytes
 
 # Okabe and Ito 2008, "Color Universal Design" (https://jfly.uni-koeln.de/color/), lightened where
@@ -33,6 +34,8 @@ _TRACK = (66, 72, 80, 215)
 _BARS = 3
 _SMOOTH = 3
 _JPEG_QUALITY = 90
+# Pixels of the longer side below which a picture's copy is enlarged.
+_READABLE = 288
 
 
 class _Panel(NamedTuple):
@@ -64,11 +67,27 @@ def annotated(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uin
 
 
 def annotate_file(source: Path, faces: Sequence[Face], target: Path) -> None:
-    """Write a picture file's annotated copy as JPEG, whole or not at all."""
+    """Write a picture file's annotated copy as JPEG, whole or not at all.
+
+    A picture too small for letters is enlarged by a whole number; one that a face fills is given a
+    strip below for the bars, which would hide its mouth.
+    """
+    image = read_image(source)
+    times = -(-_READABLE // max(image.shape[:2]))
+    if any(face.box.height > 0.8 * image.shape[0] for face in faces):
+        strip = np.full((image.shape[0] // 4, image.shape[1], 3), _PANEL[:3], np.uint8)
+        image = np.concatenate([image, strip])
+    image = image.repeat(times, 0).repeat(times, 1)
     data = io.BytesIO()
-    picture = Image.fromarray(annotated(read_image(source), faces))
+    picture = Image.fromarray(annotated(image, [_enlarged(face, times) for face in faces]))
     picture.save(data, "JPEG", quality=_JPEG_QUALITY)
     write_bytes(str(target), data.getvalue())
+
+
+def _enlarged(face: Face, times: int) -> Face:
+    left, top, width, height, score = face.box
+    box = Box(times * left, times * top, times * width, times * height, score)
+    return replace(face, box=box, keypoints=times * (face.keypoints + 0.5) - 0.5)
 
 
 def _colour(emotion: str) -> tuple[int, int, int]:
