@@ -40,6 +40,8 @@ OPTIONS: list[tuple[str, Any]] = [
     # A model server stands beside its caller; a proxy for the web does not know it.
     ("grpc.enable_http_proxy", 0),
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    # By default a request of more than 256 KiB, 28 faces, is not kept for another try.
+    ("grpc.per_rpc_retry_buffer_size", _MAX_MESSAGE_BYTES),
     # Or a retry finds the connection still waiting for its own second try, one second later.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),
