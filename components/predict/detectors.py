@@ -45,7 +45,7 @@ class YuNet:
     reduced to `side`, for its time grows with the area. Scores are from 0 to 1.
     """
 
-    framing = staticmethod(square(1.05, -0.03))
+    framing = staticmethod(square(1.05, 0.0))
 
     def __init__(self, side: int = 960, least_score: float = 0.5) -> None:
         self.side = side
