@@ -20,7 +20,7 @@ from components.predict.results import Box
 _Detect = Callable[[int, int, bytes], list[tuple[int, int, int, int, int]]]
 # Both packages release the interpreter, and neither says that threads may share what it holds.
 _YUNET_LOCK = threading.Lock()
-_YUNET_ENLARGED = 512
+_YUNET_REDUCED, _YUNET_ENLARGED = 960, 512
 # What a larger picture would take: seconds of processor.
 _MAX_SIDE = 8_192
 
@@ -41,22 +41,23 @@ class YuNet:
 
     Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector",
     https://doi.org/10.1007/s11633-023-1423-y. It finds most faces from 40 pixels of forehead to
-    chin, so that small pictures are doubled, up to `_YUNET_ENLARGED` pixels; larger ones are
-    reduced to `side`, for its time grows with the area. Scores are from 0 to 1.
+    chin, and its time grows with the area: pictures are reduced to `side` pixels, 960 unless told,
+    and small ones at most doubled, up to `side`, 512 unless told. Scores are from 0 to 1.
     """
 
     framing = staticmethod(square(1.05, 0.0))
 
-    def __init__(self, side: int = 960, least_score: float = 0.5) -> None:
-        self.side = side
+    def __init__(self, side: int | None = None, least_score: float = 0.5) -> None:
+        self.side = side or _YUNET_REDUCED
+        self._enlarged = side or _YUNET_ENLARGED
         self.least_score = least_score
 
     def find_faces(self, image: NDArray[np.uint8]) -> list[Box]:
         """See `Detector.find_faces`."""
         detect = _yunet()
         longest = max(image.shape[:2])
-        enlarged = min(2 * longest, _YUNET_ENLARGED)
-        sized, scale = _resized(image, min(max(longest, enlarged), self.side))
+        enlarged = max(longest, min(2 * longest, self._enlarged))
+        sized, scale = _resized(image, min(enlarged, self.side))
         height, width = sized.shape[:2]
         with _YUNET_LOCK:
             seen = detect(width, height, sized.tobytes())
