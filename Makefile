@@ -80,6 +80,15 @@ bench-ingest: $(READY) ## reading faces against pandas: make bench-ingest FILE=f
 	@test -f "$(FILE)" || { echo "make: name a CSV of expressions that is here: make bench-ingest FILE=fer2013.csv"; exit 2; }
 	$(BIN)/python tests/benchmarks/bench_ingest.py $(FILE)
 
+bench-client: $(READY) ## what a photograph costs: make bench-client SERVER=127.0.0.1:8500
+	$(BIN)/python tests/benchmarks/bench_client.py $(or $(SERVER),127.0.0.1:8500)
+
+bench-detectors: $(READY) ## face detectors: faces found, false alarms, time
+	$(BIN)/python tests/benchmarks/bench_detectors.py
+
+bench-framing: $(READY) ## which margin around a face a release reads best: SERVER=HOST:PORT
+	$(BIN)/python tests/benchmarks/bench_framing.py $(or $(SERVER),127.0.0.1:8500)
+
 lint: $(READY) ## ruff: style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

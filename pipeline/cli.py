@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from components.errors import BadInput, Unavailable, one_line
 
@@ -57,6 +56,8 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run the whole pipeline on this machine: train, gate, release, roll out, ask."""
+    from rich.console import Console
+
     from pipeline.account import Progress, print_account
     from pipeline.account import as_json as run_as_json
     from pipeline.local import run_locally
@@ -122,15 +123,38 @@ def serve(context: typer.Context) -> None:
 
 @app.command()
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Pictures of one face each.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
     server: Server = SERVER,
-    format: Annotated[str, typer.Option(help="json, csv or table.")] = "json",
+    faces: Annotated[
+        str, typer.Option(help="Who finds the faces: yunet or dlib; whole: a picture is a face.")
+    ] = "yunet",
+    format: Annotated[
+        str, typer.Option(help="jsonl, csv, parquet or table; else as --output is named.")
+    ] = "",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A file; written to again, goes on.")
+    ] = None,
+    annotate: Annotated[
+        Path | None, typer.Option(help="A folder for the pictures with what was seen on them.")
+    ] = None,
+    release: Annotated[str, typer.Option(help="Number or label; else what the server likes.")] = "",
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")] = 30.0,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="PEM file of whom to trust; makes the connection TLS.")
+    ] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM file: the client's.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
 ) -> None:
-    """Ask a server which emotion pictures show and where the keypoints are."""
-    from components.predict.prediction import predict_files, render
+    """Ask a server about every face in photographs: which emotion, and where the keypoints are."""
+    from components.predict.client import Client
+    from components.predict.connection import Tls
+    from components.predict.prediction import predict_paths
 
-    typer.echo(render(predict_files(files, server, timeout), format), nl=False)
+    wants_tls = tls_ca or tls_certificate or tls_key
+    tls = Tls(tls_ca, tls_certificate, tls_key) if wants_tls else None
+    version = int(release) if release.isdecimal() else release or None
+    with Client(server, faces, version, tls) as client:
+        predict_paths(pictures, client, timeout, format, output, annotate)
 
 
 @app.command()
@@ -158,6 +182,8 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """Say what is released and what is serving: from what, when, with which numbers, and why."""
+    from rich.console import Console
+
     from components.registry.description import describe as described
     from pipeline.describing import print_description
 

@@ -19,7 +19,7 @@ from components import storage
 from components.errors import BadInput, Unavailable, one_line
 from components.faces.source import check_there
 from components.notify.notification import summarise
-from components.predict.prediction import predict_files
+from components.predict.client import Client
 from components.registry.runs import SUMMARY, read_records, run_uri
 from components.serve.process import running_server
 from pipeline.asking import save_faces
@@ -72,7 +72,7 @@ def run_locally(
         watch = _run_dag(settings, environment_name, run_id, address, on_change, runner)
         record = _record(settings, run_id, watch)
         faces = save_faces(settings.expressions, settings.label_set, WORKSPACE / "faces")
-        answers = predict_files(faces, address) if record["champion"] else []
+        answers = _answers(faces, address) if record["champion"] else []
     return LocalRun(
         run_id=run_id,
         registry=settings.registry,
@@ -98,6 +98,12 @@ def _recorded_if_interrupted(registry: str, run_id: str) -> Iterator[None]:
         except (BadInput, Unavailable) as failure:
             sys.stderr.write(f"emotion-ai: run {run_id} has no record: {one_line(failure)}\n")
         raise
+
+
+def _answers(faces: list[Path], address: str) -> list[dict[str, Any]]:
+    with Client(address, faces="whole") as client:
+        predictions = client.predict_many(faces)
+        return [{"file": p.source} | f.as_dict() for p in predictions for f in p.faces]
 
 
 def _on_this_machine(settings: RunSettings) -> RunSettings:

@@ -1,9 +1,10 @@
-"""Picture files as faces: any format, gray, upright, of the size that the networks take."""
+"""Picture files of any format: upright, flat and bounded, in colours or as a gray face."""
 
+import contextlib
 import functools
 import io
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,35 @@ def read_picture(
     names of Pillow's formats. Raises `NoPicture` where it is none of these, damaged, or of more
     than `MAX_PIXELS` or under `MIN_SIDE`, which its header tells before it is decoded.
     """
+    with _failures():
+        upright = _upright(data, accepted)
+        # In floats: Pillow's averages of bytes are rounded twice, always upwards.
+        gray = _flat(upright).convert("L").convert("F")
+        face = gray.resize((size, size), Image.Resampling.BOX)
+        return np.rint(np.asarray(face)).astype(np.uint8), upright.size
+
+
+def read_photo(data: bytes, accepted: Collection[str]) -> NDArray[np.uint8]:
+    """A picture as uint8 [H, W, 3] RGB; upright, bounded and refused as by `read_picture`."""
+    with _failures():
+        return np.asarray(_flat(_upright(data, accepted)).convert("RGB"))
+
+
+def photo_of(picture: Image.Image) -> NDArray[np.uint8]:
+    """A picture that Pillow has opened as uint8 [H, W, 3] RGB, upright; raises `NoPicture`."""
+    with _failures():
+        _check_size(picture.size)
+        return np.asarray(_flat(ImageOps.exif_transpose(picture)).convert("RGB"))
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # What a picture has inside (an icon has) is decoded unseen: Pillow's bound holds there.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _read(data, size, accepted)
+            yield
     except NoPicture:
         raise
     except UnidentifiedImageError:
@@ -51,28 +75,28 @@ def read_picture(
         raise NoPicture(f"cannot be read: {error or type(error).__name__}") from None
 
 
-def _read(
-    data: bytes, size: int, accepted: Collection[str]
-) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+def _upright(data: bytes, accepted: Collection[str]) -> Image.Image:
     with Image.open(io.BytesIO(data), formats=tuple(accepted)) as picture:
-        if picture.width * picture.height > MAX_PIXELS:
-            raise NoPicture(
-                f"{picture.width}x{picture.height} pixels; at most {MAX_PIXELS:,} can be "
-                "read: make it smaller"
-            )
-        if min(picture.size) < MIN_SIDE:
-            raise NoPicture(
-                f"{picture.width}x{picture.height} pixels; a face has at least {MIN_SIDE} a side"
-            )
-        upright = ImageOps.exif_transpose(picture)
-        # In floats: Pillow's averages of bytes are rounded twice, always upwards.
-        gray = _gray(upright).convert("F")
-        face = gray.resize((size, size), Image.Resampling.BOX)
-        return np.rint(np.asarray(face)).astype(np.uint8), upright.size
+        _check_size(picture.size)
+        return ImageOps.exif_transpose(picture)
 
 
-def _gray(picture: Image.Image) -> Image.Image:
+def _check_size(size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise NoPicture(
+            f"{width}x{height} pixels; at most {MAX_PIXELS:,} can be read: make it smaller"
+        )
+    if min(size) < MIN_SIDE:
+        raise NoPicture(f"{width}x{height} pixels; a face has at least {MIN_SIDE} a side")
+
+
+def _flat(picture: Image.Image) -> Image.Image:
+    """Eight bits a channel, and white paper under what is transparent."""
     if picture.mode.startswith("I"):
         # 16 bits a pixel: Pillow would clip at 255 where the high byte is wanted.
         return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8))
-    return picture.convert("L")
+    if not picture.has_transparency_data:
+        return picture
+    paper = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(paper, picture.convert("RGBA"))

@@ -1,7 +1,8 @@
 """Ask a model server over gRPC: the embedded one or TensorFlow Serving, without TensorFlow."""
 
-import re
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -9,22 +10,36 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from components.errors import BadInput, Unavailable
 from components.predict import messages
+from components.predict.connection import (
+    DEFAULT_TIMEOUT_S,
+    OPTIONS,
+    Tls,
+    check_address,
+    failure,
+)
+from components.predict.detectors import Detector, open_detector
+from components.predict.images import Channels, ImageLike
 from components.predict.messages import MODEL_NAME
-from components.predict.tensors import fill_tensor, read_tensor
+from components.predict.photos import (
+    Answer,
+    Located,
+    TimedAnswer,
+    Version,
+    address_to,
+    answer_of,
+    faces_of,
+    grouped,
+    locate,
+    predictions,
+    request_for,
+    requests_for,
+)
+from components.predict.results import Box, Face, Prediction
 
-DEFAULT_TIMEOUT_S = 30.0
-_MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 _STATES = messages.ModelVersionStatus.DESCRIPTOR.enum_types_by_name["State"].values_by_number
-
-
-class Answer(NamedTuple):
-    """The outputs of one request, by name, batch first, and the version that gave them."""
-
-    outputs: dict[str, NDArray]
-    version: int
+# Groups of pictures that the server may be working on while the next ones are read.
+IN_FLIGHT = 4
 
 
 class VersionStatus(NamedTuple):
@@ -35,30 +50,50 @@ class VersionStatus(NamedTuple):
     error: str
 
 
+class _Call(NamedTuple):
+    """A request under way; when it was sent and, once it is so, when it ended."""
+
+    future: Any
+    start: float
+    ends: list[float]
+
+
 class Client:
     """A connection to the model server at `address`, HOST:PORT.
 
-    Nothing is sent before the first call. Every call has a deadline in seconds. All raise
+    Nothing is sent before the first call. Every call has a deadline in seconds, and is tried again
+    while the server is UNAVAILABLE; a host name with several addresses is asked in turns. All raise
     `Unavailable` naming the address when the server is down or silent, and `BadInput` for what
     the server refuses.
 
+    Args:
+        address: HOST:PORT.
+        faces: how faces are found in pictures: a name of `detectors.DETECTORS`, of which "whole"
+            takes each picture for one face, or a detector.
+        version: the release to ask, by number or by the server's label; None for its newest.
+        tls: the files of an encrypted connection; None for one in plain text.
+
     Example:
         with Client("127.0.0.1:8500") as client:
-            answer = client.predict_arrays(images)
+            for face in client.predict("party.jpg"):
+                print(face.emotion, face.box)
     """
 
-    def __init__(self, address: str) -> None:
-        match = _ADDRESS.fullmatch(address)
-        if match is None or not 0 < int(match[2]) < 65536:
-            raise BadInput(f"server address {address!r}: expected HOST:PORT, as 127.0.0.1:8500")
-        self.address = address
-        options = [
-            ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-            # A model server stands beside its caller; a proxy for the web does not know it.
-            ("grpc.enable_http_proxy", 0),
-        ]
-        self._channel = grpc.insecure_channel(address, options=options)
+    def __init__(
+        self,
+        address: str,
+        faces: str | Detector = "yunet",
+        version: Version = None,
+        tls: Tls | None = None,
+    ) -> None:
+        self.address = check_address(address)
+        self.detector = open_detector(faces) if isinstance(faces, str) else faces
+        self.version = version
+        if tls is None:
+            self._channel = grpc.insecure_channel(address, options=OPTIONS)
+        else:
+            options = [*OPTIONS, *tls.options()]
+            self._channel = grpc.secure_channel(address, tls.credentials(), options=options)
         service = messages.PREDICTION_SERVICE
         self._predict = self._method(f"/{service}/Predict", messages.PredictResponse)
         service = messages.MODEL_SERVICE
@@ -88,50 +123,99 @@ class Client:
         """Close the connection; calls under way are cancelled."""
         self._channel.close()
 
+    def predict(
+        self,
+        image: ImageLike,
+        channels: Channels = "rgb",
+        boxes: Sequence[Box] | None = None,
+        timeout: float = DEFAULT_TIMEOUT_S,
+    ) -> list[Face]:
+        """The faces in one picture, the surest first; none where none is found.
+
+        `image` and `channels` are as in `images.read_image`, and refused as there. With `boxes`
+        these are asked about, in their order, and nothing is detected.
+        """
+        located = [locate(image, self.detector, channels, boxes)]
+        calls = [self._begin(request, timeout) for request in requests_for(located)]
+        return list(faces_of(located, self._answers(calls, timeout), self.address)[0])
+
+    def predict_many(
+        self,
+        images: Iterable[ImageLike],
+        channels: Channels = "rgb",
+        timeout: float = DEFAULT_TIMEOUT_S,
+    ) -> Iterator[Prediction]:
+        """The faces of each picture, in the order given; a bad picture has an `error` instead.
+
+        Pictures are read, and faces sent, a group at a time, while the server works on at most
+        `IN_FLIGHT` groups: memory does not grow with their number. Each request has the deadline.
+        """
+        waiting: deque[tuple[int, list[Located], list[_Call]]] = deque()
+        try:
+            for first, group in grouped(images, self.detector, channels):
+                calls = [self._begin(request, timeout) for request in requests_for(group)]
+                waiting.append((first, group, calls))
+                if len(waiting) > IN_FLIGHT:
+                    yield from self._ended(*waiting.popleft(), timeout)
+            while waiting:
+                yield from self._ended(*waiting.popleft(), timeout)
+        finally:
+            for _, _, calls in waiting:
+                for call in calls:
+                    call.future.cancel()
+
+    def _begin(self, request: Any, timeout: float) -> _Call:
+        start = time.perf_counter()
+        future = self._predict.future(address_to(request, self.version), timeout=timeout)
+        ends: list[float] = []
+        future.add_done_callback(lambda _: ends.append(time.perf_counter()))
+        return _Call(future, start, ends)
+
+    def _ended(
+        self, first: int, group: list[Located], calls: list[_Call], timeout: float
+    ) -> list[Prediction]:
+        return predictions(first, group, self._answers(calls, timeout), self.address)
+
+    def _answers(self, calls: list[_Call], timeout: float) -> list[TimedAnswer]:
+        answers = []
+        for call in calls:
+            try:
+                answer = answer_of(call.future.result(), self.address)
+            except grpc.RpcError as error:
+                raise failure(self.address, error, timeout) from None
+            # The result may be there a moment before the callback has run.
+            end = call.ends[0] if call.ends else time.perf_counter()
+            answers.append((answer, end - call.start))
+        return answers
+
     def predict_arrays(
         self,
         images: NDArray[np.uint8],
-        version: int | None = None,
+        version: Version = None,
         timeout: float = DEFAULT_TIMEOUT_S,
     ) -> Answer:
         """Predict from pixels: `images` uint8 [n, 96, 96, 1]; without a version, the newest."""
-        return self._ask("serving_default", "images", images, version, timeout)
+        return self.replay(request_for("serving_default", "images", images), version, timeout)
 
     def predict_encoded(
         self,
         pictures: Sequence[bytes],
-        version: int | None = None,
+        version: Version = None,
         timeout: float = DEFAULT_TIMEOUT_S,
     ) -> Answer:
         """Predict from JPEG or PNG files of faces, which the model itself decodes."""
         array = np.array(list(pictures), dtype=object)
-        return self._ask("encoded", "image_bytes", array, version, timeout)
-
-    def _ask(
-        self, signature: str, name: str, array: NDArray, version: int | None, timeout: float
-    ) -> Answer:
-        request = messages.PredictRequest()
-        request.model_spec.signature_name = signature
-        fill_tensor(request.inputs[name], array)
-        return self.replay(request, version, timeout)
+        return self.replay(request_for("encoded", "image_bytes", array), version, timeout)
 
     def replay(
-        self, request: Any, version: int | None = None, timeout: float = DEFAULT_TIMEOUT_S
+        self, request: Any, version: Version = None, timeout: float = DEFAULT_TIMEOUT_S
     ) -> Answer:
         """Send a `messages.PredictRequest` as it is, but to this model and the given version."""
-        spec = request.model_spec
-        spec.name = MODEL_NAME
-        spec.ClearField("version_choice")
-        if version is not None:
-            spec.version.value = version
         try:
-            response = self._predict(request, timeout=timeout)
-            outputs = {name: read_tensor(proto) for name, proto in response.outputs.items()}
+            response = self._predict(address_to(request, version), timeout=timeout)
         except grpc.RpcError as error:
-            raise self._failure(error, timeout) from None
-        except ValueError as error:
-            raise Unavailable(f"server {self.address}: answer cannot be read: {error}") from None
-        return Answer(outputs, response.model_spec.version.value)
+            raise failure(self.address, error, timeout) from None
+        return answer_of(response, self.address)
 
     def model_status(
         self, version: int | None = None, timeout: float = DEFAULT_TIMEOUT_S
@@ -152,7 +236,7 @@ class Client:
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.NOT_FOUND:
                 return []
-            raise self._failure(error, timeout) from None
+            raise failure(self.address, error, timeout) from None
         return [
             VersionStatus(s.version, _STATES[s.state].name, s.status.error_message)
             for s in response.model_version_status
@@ -165,17 +249,4 @@ class Client:
         try:
             self._reload(request, timeout=timeout)
         except grpc.RpcError as error:
-            raise self._failure(error, timeout) from None
-
-    def _failure(self, error: grpc.RpcError, timeout: float) -> BadInput | Unavailable:
-        code, details = error.code(), error.details()
-        where = f"server {self.address}"
-        if code == grpc.StatusCode.UNAVAILABLE:
-            return Unavailable(f"{where}: no model server answers there ({details})")
-        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return Unavailable(f"{where}: no answer within {timeout:g} s")
-        if code == grpc.StatusCode.NOT_FOUND:
-            return Unavailable(f"{where}: does not serve what was asked for: {details}")
-        if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION):
-            return BadInput(f"{where}: refused the request: {details}")
-        return Unavailable(f"{where}: {code.name}: {details}")
+            raise failure(self.address, error, timeout) from None

@@ -1,148 +1,158 @@
-"""From picture files to named emotions and keypoints: each picture is taken as one face."""
+"""Files and folders of pictures, predicted onto standard output or, resumably, into a file."""
 
-import csv
+import contextlib
 import io
-import json
-import shutil
-from collections.abc import Iterator, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from components.errors import BadInput
+from components.predict.client import Client
+from components.predict.files import PictureFile, copy_names, picture_files
+from components.predict.journal import open_journal
+from components.predict.output import (
+    Record,
+    Records,
+    check_packages,
+    format_of,
+    json_line,
+    write_parquet,
+    write_text,
+)
+from components.predict.results import Prediction
+from components.storage import failures
+from components.whole_files import flush, flush_folder, partial_file
 
-from components.errors import BadInput, Unavailable
-from components.faces.keypoints import FRAME, NAMES
-from components.faces.pictures import NoPicture, read_picture
-from components.predict.client import Answer, Client
-
-MAX_FILE_BYTES = 64 * 1024 * 1024
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
-# Bounds a request: 64 faces are 576 KiB.
-_BATCH = 64
+# Is told of each picture once it is answered.
+Watcher = Callable[[PictureFile, Prediction], None]
 
 
-def predict_files(
-    paths: Sequence[str | Path], server: str, timeout: float = 30.0
-) -> list[dict[str, Any]]:
-    """Emotion and keypoints of each picture, as the server at HOST:PORT sees them.
+def predict_paths(
+    paths: Sequence[Path],
+    client: Client,
+    timeout: float,
+    format: str = "",
+    output: Path | None = None,
+    annotate: Path | None = None,
+) -> None:
+    """Predict picture files, and those in folders and theirs, with a progress bar on a terminal.
 
-    One dict a file: `file`, `emotion`, `probabilities` {emotion: p}, `keypoints` {name: [x, y]} in
-    pixels of the given picture as it is shown upright, (0, 0) the centre of its first pixel, and
-    `model_version`. `timeout` in seconds holds for each request of up to 64 pictures.
+    Without `output` the records go to standard output as `format`: `jsonl` (the default where it is
+    no terminal), `csv` or `table`. With it they go to that file, in the format of its suffix where
+    `format` is "", and `parquet` is one of them: the file appears whole at the end; until then a
+    journal beside it holds what is done, and the same call goes on from there. `annotate` is a
+    folder for copies of the pictures with what was seen drawn on them.
 
-    Raises `BadInput` naming the file that is no picture, before anything is sent for its batch,
-    and `Unavailable` naming the server.
+    A bad picture has its reason in its record. Raises `BadInput` once all the others are done, and
+    where an argument cannot be; `Unavailable` naming the server.
     """
-    results: list[dict[str, Any]] = []
-    with Client(server) as client:
-        for start in range(0, len(paths), _BATCH):
-            batch = paths[start : start + _BATCH]
-            faces, sizes = zip(*(read_face(path) for path in batch), strict=True)
-            answer = client.predict_arrays(np.stack(faces)[..., None], timeout=timeout)
-            try:
-                results += _named(batch, sizes, answer)
-            except (KeyError, IndexError, ValueError) as error:
-                raise Unavailable(
-                    f"server {server}: its model's outputs are not those of emotion_ai: {error!r}"
-                ) from None
-    return results
+    chosen = format_of(format, output) or ("table" if sys.stdout.isatty() else "jsonl")
+    check_packages(chosen)
+    files = picture_files(paths, apart_from=annotate)
+    bad: list[Prediction] = []
+
+    def note_failure(file: PictureFile, prediction: Prediction) -> None:
+        if prediction.error is not None:
+            bad.append(prediction)
+
+    watchers = [note_failure, *([_annotator(files, annotate)] if annotate else [])]
+    with _progress(len(files)) as advance:
+        watchers.append(advance)
+        if output is None:
+            _print(files, client, timeout, chosen, watchers)
+        else:
+            _write(files, client, timeout, chosen, output, watchers)
+    if bad:
+        others = f"; so could {len(bad) - 1} of the others not" if len(bad) > 1 else ""
+        raise BadInput(f"{bad[0].error}{others}")
 
 
-def read_face(path: str | Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """A picture as uint8 [96, 96] gray, by area averaging, and its own (width, height).
-
-    The EXIF orientation is applied first. Raises `BadInput` naming the file where it is missing,
-    no picture, damaged, or over `MAX_FILE_BYTES` or `pictures.MAX_PIXELS`.
-    """
-    expected = f"expected a picture ({', '.join(FORMATS)})"
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise BadInput(f"{path}: more than {MAX_FILE_BYTES >> 20} MiB; {expected}")
-        return read_picture(data, FRAME, FORMATS)
-    except NoPicture as error:
-        raise BadInput(f"{path}: {error}; {expected}") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"{path}: cannot be read: {reason}; {expected}") from None
+def _records(
+    files: Sequence[PictureFile], client: Client, timeout: float, watchers: Sequence[Watcher]
+) -> Iterator[Record]:
+    answers = client.predict_many((file.path for file in files), timeout=timeout)
+    for file, prediction in zip(files, answers, strict=True):
+        for watch in watchers:
+            watch(file, prediction)
+        yield prediction.as_dict()
 
 
-def _named(
-    paths: Sequence[str | Path], sizes: Sequence[tuple[int, int]], answer: Answer
-) -> Iterator[dict[str, Any]]:
-    outputs = answer.outputs
-    for k, (path, (width, height)) in enumerate(zip(paths, sizes, strict=True)):
-        scale = np.array([width, height]) / FRAME
-        # Pixel centres lie at whole numbers, so half a pixel is added before scaling.
-        points = (outputs["keypoints"][k].astype(np.float64) + 0.5) * scale - 0.5
-        labels = [label.decode() for label in outputs["emotion_labels"][k]]
-        shares = [round(float(p), 6) for p in outputs["emotion_probabilities"][k]]
-        yield {
-            "file": str(path),
-            "emotion": outputs["emotion"][k].decode(),
-            "probabilities": dict(zip(labels, shares, strict=True)),
-            "keypoints": {
-                name: [round(float(x), 2), round(float(y), 2)]
-                for name, (x, y) in zip(NAMES, points, strict=True)
-            },
-            "model_version": answer.version,
-        }
+def _print(
+    files: Sequence[PictureFile],
+    client: Client,
+    timeout: float,
+    format: str,
+    watchers: Sequence[Watcher],
+) -> None:
+    if format == "parquet":
+        raise BadInput("format parquet is no text for a screen; name a file: --output FILE.parquet")
+    records = _records(files, client, timeout, watchers)
+    if format == "jsonl":
+        for record in records:
+            sys.stdout.write(json_line(record))
+            sys.stdout.flush()
+        return
+    held = list(records)
+    write_text(lambda: held, format, sys.stdout)
 
 
-def render(results: Sequence[dict[str, Any]], format: str) -> str:
-    """The results of `predict_files` as text: `json` (one array), `csv` or `table`.
-
-    The csv has a column for each probability and two for each keypoint, `NAME_x` and `NAME_y` as
-    in Kaggle's files; the table leaves the keypoints out. Raises `BadInput` for another format.
-    """
-    if format == "json":
-        return json.dumps(list(results), indent=2, ensure_ascii=False) + "\n"
-    if format == "csv":
-        return _csv(results)
-    if format == "table":
-        return _table(results)
-    raise BadInput(f"format {format!r} is unknown; expected json, csv or table")
-
-
-def _csv(results: Sequence[dict[str, Any]]) -> str:
-    rows = [_flat(result) for result in results]
-    # Two label sets can meet in one run: a rollout may happen between two requests.
-    columns = dict.fromkeys(name for row in rows for name in row)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def _write(
+    files: Sequence[PictureFile],
+    client: Client,
+    timeout: float,
+    format: str,
+    output: Path,
+    watchers: Sequence[Watcher],
+) -> None:
+    detector = client.detector
+    settings = {
+        "server": client.address,
+        "version": client.version,
+        "faces": [type(detector).__name__, getattr(detector, "side", None)],
+    }
+    with open_journal(output, settings) as journal:
+        missing = [file for file in files if file.path not in journal]
+        for file, record in zip(missing, _records(missing, client, timeout, watchers), strict=True):
+            journal.add(file.path, record)
+        _write_whole(output, format, lambda: (journal.record(file.path) for file in files))
 
 
-def _flat(result: dict[str, Any]) -> dict[str, Any]:
-    row = {name: result[name] for name in ("file", "emotion", "model_version")}
-    row |= {f"probability_{name}": p for name, p in result["probabilities"].items()}
-    for name, (x, y) in result["keypoints"].items():
-        row |= {f"{name}_x": x, f"{name}_y": y}
-    return row
+def _write_whole(output: Path, format: str, records: Records) -> None:
+    with failures(str(output)), partial_file(output) as file:
+        if format == "parquet":
+            write_parquet(records, file)
+        else:
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+            write_text(records, format, text)
+            text.detach()
+        flush(file)
+        os.replace(file.name, output)
+    flush_folder(output.parent)
 
 
-def _table(results: Sequence[dict[str, Any]]) -> str:
+def _annotator(files: Sequence[PictureFile], folder: Path) -> Watcher:
+    from components.predict.drawing import annotate_file
+
+    names = dict(zip(files, copy_names(files, ".jpg"), strict=True))
+
+    def annotate(file: PictureFile, prediction: Prediction) -> None:
+        if prediction.error is None:
+            annotate_file(file.path, prediction.faces, folder / names[file])
+
+    return annotate
+
+
+@contextlib.contextmanager
+def _progress(count: int) -> Iterator[Watcher]:
+    """A bar on standard error, where that is a terminal and there is more than one picture."""
+    if count < 2 or not sys.stderr.isatty():
+        yield lambda file, prediction: None
+        return
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    labels = list(dict.fromkeys(name for result in results for name in result["probabilities"]))
-    table = Table("file", "emotion")
-    for label in labels:
-        table.add_column(escape(label), justify="right")
-    table.add_column("version", justify="right")
-    for result in results:
-        shares = result["probabilities"]
-        table.add_row(
-            escape(result["file"]),
-            escape(result["emotion"]),
-            *(f"{shares[label]:.3f}" if label in shares else "" for label in labels),
-            str(result["model_version"]),
-        )
-    text = io.StringIO()
-    Console(file=text, width=shutil.get_terminal_size((120, 24)).columns).print(table)
-    return text.getvalue()
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress("pictures", *columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=count)
+        yield lambda file, prediction: progress.advance(task)

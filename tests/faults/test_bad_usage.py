@@ -99,6 +99,7 @@ def test_a_port_in_use_and_a_silent_server_end_with_1_and_the_address(tmp_path: 
         refused(serving, 1, f"127.0.0.1:{port}", "in use", "--port")
         address = f"127.0.0.1:{port}"
         asked = emotion_ai(
-            "predict", str(tmp_path / "face.png"), "--server", address, "--timeout", "1"
+            *("predict", str(tmp_path / "face.png"), "--faces", "whole"),
+            *("--server", address, "--timeout", "1"),
         )
         refused(asked, 1, address, "no answer within 1 s")

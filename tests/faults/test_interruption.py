@@ -61,7 +61,9 @@ def test_while_a_server_is_silent(tmp_path: Path) -> None:
     Image.new("L", (96, 96)).save(tmp_path / "face.png")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        with started(tmp_path, "predict", "face.png", "--server", address) as process:
+        with started(
+            tmp_path, "predict", "face.png", "--faces", "whole", "--server", address
+        ) as process:
             silent.accept()
             process.send_signal(signal.SIGINT)
             printed, error = process.communicate(timeout=60)

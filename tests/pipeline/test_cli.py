@@ -75,5 +75,5 @@ def test_a_server_that_is_down_ends_with_1_and_its_address(tmp_path: Path) -> No
         address = f"127.0.0.1:{free.getsockname()[1]}"
     face = tmp_path / "face.png"
     Image.new("L", (96, 96), 128).save(face)
-    refused(emotion_ai("predict", str(face), "--server", address), 1, address)
+    refused(emotion_ai("predict", str(face), "--faces", "whole", "--server", address), 1, address)
     refused(emotion_ai("describe", "--registry", str(tmp_path), "--server", address), 1, address)

@@ -156,8 +156,8 @@ def test_rollout_goes_back_and_forth_and_describe_says_so(
             )
             assert moved.returncode == 0, moved.stderr
             assert read_champion(registry) == version
-            asked = emotion_ai(folder, "predict", face, "--server", address)
-            assert json.loads(asked.stdout)[0]["model_version"] == version
+            asked = emotion_ai(folder, "predict", face, "--faces", "whole", "--server", address)
+            assert json.loads(asked.stdout)["faces"][0]["model_version"] == version
         described = emotion_ai(folder, "describe", "--server", address)
         assert "* the champion" in described.stdout
         assert "AVAILABLE" in described.stdout

@@ -4,7 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from answering import answering
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from photographs import portrait
+from PIL import Image
 
 from components.predict import make_descriptors, messages
 
@@ -34,9 +37,27 @@ def test_a_message_is_the_same_on_the_wire_as_the_package_s() -> None:
 
 def test_the_client_and_the_server_s_entry_import_no_tensorflow() -> None:
     program = (
+        "import components.predict.asynchronous, components.predict.drawing\n"
         "import components.predict.prediction, components.rollout.rollout\n"
         "import components.serve.process, components.serve.server, sys\n"
-        "heavy = {'tensorflow', 'keras', 'pandas', 'kfp'} & set(sys.modules)\n"
+        "heavy = {'tensorflow', 'keras', 'pandas', 'kfp', 'pyarrow'} & set(sys.modules)\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_photograph_is_asked_about_without_anything_heavy(tmp_path: Path) -> None:
+    """To the very answer, with only what the client needs: nothing of training, nor of output."""
+    photo = tmp_path / "portrait.png"
+    Image.fromarray(portrait()).save(photo)
+    with answering() as server:
+        program = (
+            "import sys\n"
+            "from components.predict.client import Client\n"
+            "light = {'rich', 'typer', 'pydantic', 'matplotlib'} & set(sys.modules)\n"
+            f"with Client({server.address!r}) as client:\n"
+            f"    assert len(client.predict({str(photo)!r})) == 1\n"
+            "heavy = {'tensorflow', 'keras', 'pandas', 'kfp', 'dlib', 'scipy'} & set(sys.modules)\n"
+            "sys.exit(f'imported: {light | heavy}' if light | heavy else 0)\n"
+        )
+        subprocess.run([sys.executable, "-c", program], check=True)

@@ -10,7 +10,8 @@ from grpc_health.v1 import health_pb2
 from PIL import Image
 
 from components.errors import BadInput, Unavailable
-from components.predict.prediction import predict_files
+from components.faces.keypoints import NAMES
+from components.predict.client import Client
 
 
 def test_predict_answers_with_every_output_and_its_version(running: Running) -> None:
@@ -52,13 +53,14 @@ def test_files_are_answered_in_their_own_pixels(running: Running, tmp_path: Path
     files = [tmp_path / f"{k}.png" for k in range(70)]
     for path in files:
         Image.new("L", (192, 48), 0).save(path)
-    results = predict_files(files, running.address)
-    assert [result["file"] for result in results] == [str(path) for path in files]
-    assert results[0]["emotion"] == "angry"
-    assert results[0]["model_version"] == 1
-    assert max(results[0]["probabilities"], key=results[0]["probabilities"].__getitem__) == "angry"
+    with Client(running.address, faces="whole") as client:
+        results = list(client.predict_many(files))
+    assert [result.source for result in results] == [str(path) for path in files]
+    (face,) = results[0].faces
+    assert (face.emotion, face.model_version) == ("angry", 1)
+    assert max(face.probabilities, key=face.probabilities.__getitem__) == "angry"
     # (11, 20) of 96x96, where pixel centres are whole numbers.
-    assert results[0]["keypoints"]["nose_tip"] == [22.5, 9.75]
+    np.testing.assert_allclose(face.keypoints[NAMES.index("nose_tip")], [22.5, 9.75], atol=1e-3)
 
 
 def test_metadata_tells_the_signatures(running: Running) -> None:

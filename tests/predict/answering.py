@@ -1,0 +1,75 @@
+"""A small gRPC server that answers Predict as told: for what a healthy server will not do."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+import numpy as np
+
+from components.predict.messages import PREDICTION_SERVICE, PredictRequest, PredictResponse
+from components.predict.tensors import fill_tensor, read_tensor
+
+# Gets the number of the call from 0 and its context, which it may abort; or it waits, or returns.
+Behaviour = Callable[[int, Any], None]
+
+
+class Answering:
+    """Where the server listens, and the model_spec and number of faces of every call."""
+
+    def __init__(self, behave: Behaviour) -> None:
+        self.address = ""
+        self.calls: list[tuple[Any, int]] = []
+        self._behave = behave
+        self._lock = threading.Lock()
+
+    def predict(self, request: Any, context: Any) -> Any:
+        """Each face's emotion is happy; its keypoints lie at (its first pixel, 20)."""
+        images = read_tensor(request.inputs["images"])
+        with self._lock:
+            number = len(self.calls)
+            self.calls.append((request.model_spec, len(images)))
+        self._behave(number, context)
+        count = len(images)
+        response = PredictResponse()
+        response.model_spec.version.value = 7
+        points = np.full((count, 15, 2), 20, np.float32)
+        points[..., 0] = images[:, 0, 0]
+        outputs = {
+            "keypoints": points,
+            "emotion_probabilities": np.tile(np.float32([0.75, 0.25]), (count, 1)),
+            "emotion": np.array([b"happy"] * count, dtype=object),
+            "emotion_labels": np.array([[b"happy", b"sad"]] * count, dtype=object),
+        }
+        for name, array in outputs.items():
+            fill_tensor(response.outputs[name], array)
+        return response
+
+
+@contextlib.contextmanager
+def answering(
+    behave: Behaviour = lambda number, context: None,
+    credentials: grpc.ServerCredentials | None = None,
+) -> Iterator[Answering]:
+    """The server, on a free port of 127.0.0.1, for the length of the block."""
+    told = Answering(behave)
+    method = grpc.unary_unary_rpc_method_handler(
+        told.predict,
+        request_deserializer=PredictRequest.FromString,
+        response_serializer=lambda response: response.SerializeToString(),
+    )
+    handler = grpc.method_handlers_generic_handler(PREDICTION_SERVICE, {"Predict": method})
+    server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers((handler,))
+    if credentials is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+    told.address = f"127.0.0.1:{port}"
+    server.start()
+    try:
+        yield told
+    finally:
+        server.stop(0).wait()
