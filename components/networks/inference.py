@@ -25,7 +25,7 @@ def load_network(model_dir: str | Path) -> Any:
     """The Keras network in a model artifact."""
     import keras
 
-    from components.networks import objectives  # noqa: F401 - registers the losses
+    from components.networks import normalisation, objectives  # noqa: F401 - known to Keras by it
 
     return keras.saving.load_model(Path(model_dir, MODEL_FILE), compile=False)
 
