@@ -194,7 +194,7 @@ class Client:
         version: Version = None,
         timeout: float = DEFAULT_TIMEOUT_S,
     ) -> Answer:
-        """Predict from pixels: `images` uint8 [n, 96, 96, 1]; without a version, the newest."""
+        """Predict from pixels: `images` uint8 [n, 96, 96, 1]; without a version, the client's."""
         return self.replay(request_for("serving_default", "images", images), version, timeout)
 
     def predict_encoded(
@@ -211,8 +211,9 @@ class Client:
         self, request: Any, version: Version = None, timeout: float = DEFAULT_TIMEOUT_S
     ) -> Answer:
         """Send a `messages.PredictRequest` as it is, but to this model and the given version."""
+        request = address_to(request, self.version if version is None else version)
         try:
-            response = self._predict(address_to(request, version), timeout=timeout)
+            response = self._predict(request, timeout=timeout)
         except grpc.RpcError as error:
             raise failure(self.address, error, timeout) from None
         return answer_of(response, self.address)

@@ -20,7 +20,7 @@ from components.predict.results import Box
 _Detect = Callable[[int, int, bytes], list[tuple[int, int, int, int, int]]]
 # Both packages release the interpreter, and neither says that threads may share what it holds.
 _YUNET_LOCK = threading.Lock()
-_YUNET_REDUCED, _YUNET_ENLARGED = 960, 512
+_YUNET_SHARE, _YUNET_REDUCED, _YUNET_ENLARGED = 7 / 8, 960, 448
 # What a larger picture would take: seconds of processor.
 _MAX_SIDE = 8_192
 
@@ -41,8 +41,9 @@ class YuNet:
 
     Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector",
     https://doi.org/10.1007/s11633-023-1423-y. It finds most faces from 40 pixels of forehead to
-    chin, and its time grows with the area: pictures are reduced to `side` pixels, 960 unless told,
-    and small ones at most doubled, up to `side`, 512 unless told. Scores are from 0 to 1.
+    chin, and its time grows with the area. So pictures are reduced by an eighth, which saves a
+    quarter of the time for a few of the smallest faces, and further to 960 pixels; small ones are
+    at most doubled, up to 448. A `side` stands in place of all three. Scores are from 0 to 1.
     """
 
     framing = staticmethod(square(1.05, 0.0))
@@ -50,14 +51,15 @@ class YuNet:
     def __init__(self, side: int | None = None, least_score: float = 0.5) -> None:
         self.side = side or _YUNET_REDUCED
         self._enlarged = side or _YUNET_ENLARGED
+        self._share = 1.0 if side else _YUNET_SHARE
         self.least_score = least_score
 
     def find_faces(self, image: NDArray[np.uint8]) -> list[Box]:
         """See `Detector.find_faces`."""
         detect = _yunet()
         longest = max(image.shape[:2])
-        enlarged = max(longest, min(2 * longest, self._enlarged))
-        sized, scale = _resized(image, min(enlarged, self.side))
+        wanted = max(round(self._share * longest), min(2 * longest, self._enlarged))
+        sized, scale = _resized(image, min(wanted, self.side))
         height, width = sized.shape[:2]
         with _YUNET_LOCK:
             seen = detect(width, height, sized.tobytes())

@@ -82,6 +82,10 @@ def open_journal(output: Path, settings: dict[str, Any]) -> Iterator[Journal]:
     It is removed when the block ends well, and kept when it raises. Raises `BadInput` while another
     process writes it, and `Unavailable` where it cannot be written.
     """
+    if output.is_dir():
+        raise BadInput(f"{output}: this is a folder; name a file for the output")
+    if not output.parent.is_dir():
+        raise BadInput(f"{output}: there is no folder {output.parent}; make it first")
     path = output.with_name(f".{output.name}.journal")
     with failures(str(path)), path.open("a+b") as file:
         try:

@@ -1,6 +1,7 @@
 """A photograph before the server and after it: faces cut out, answers put back in place."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,6 +83,8 @@ def grouped(
     images: Iterable[ImageLike], detector: Detector, channels: Channels
 ) -> Iterator[tuple[int, list[Located]]]:
     """Located pictures in groups that fill a request, with the number of each group's first."""
+    if isinstance(images, str | bytes | Path):
+        raise BadInput("many pictures are expected, such as a list of paths; this is one alone")
     group: list[Located] = []
     faces = first = 0
     for index, image in enumerate(images):

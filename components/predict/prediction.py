@@ -47,7 +47,8 @@ def predict_paths(
     A bad picture has its reason in its record. Raises `BadInput` once all the others are done, and
     where an argument cannot be; `Unavailable` naming the server.
     """
-    chosen = format_of(format, output) or ("table" if sys.stdout.isatty() else "jsonl")
+    seen = output is None and sys.stdout.isatty()
+    chosen = format_of(format, output) or ("table" if seen else "jsonl")
     check_packages(chosen)
     files = picture_files(paths, apart_from=annotate)
     bad: list[Prediction] = []

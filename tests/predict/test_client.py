@@ -103,7 +103,11 @@ def test_the_version_is_pinned_by_number_or_label() -> None:
         for version in (None, 3, "stable"):
             with Client(server.address, faces="whole", version=version) as client:
                 client.predict(GRAY)
-        specs = [spec for spec, _ in server.calls]
+                client.predict_arrays(FACE)
+                client.predict_arrays(FACE, version=9)
+        assert [spec.version.value for spec, _ in server.calls[2::3]] == [9, 9, 9]
+        assert [spec for spec, _ in server.calls[1::3]] == [spec for spec, _ in server.calls[::3]]
+        specs = [spec for spec, _ in server.calls[::3]]
         assert [spec.name for spec in specs] == ["emotion_ai"] * 3
         assert [spec.WhichOneof("version_choice") for spec in specs] == [
             None,
@@ -149,6 +153,13 @@ def test_many_pictures_are_asked_about_in_batches_in_order_and_the_bad_ones_name
         assert (face.model_version, answer.error) == (7, None)
         assert face.probabilities == {"happy": 0.75, "sad": 0.25}
         assert 0 < face.latency_s < 60
+
+
+def test_one_picture_is_not_many() -> None:
+    with Client("127.0.0.1:1", faces="whole") as client:
+        for one in ("face.png", Path("face.png"), b"face"):
+            with pytest.raises(BadInput, match="one alone"):
+                next(client.predict_many(one))
 
 
 def test_a_server_that_does_not_answer_is_sent_no_more_than_a_few_batches() -> None:

@@ -133,6 +133,8 @@ def test_mistakes_are_told_before_anything_is_asked(folder: Path, tmp_path: Path
     refused(emotion_ai("predict", picture, "--format", "xml"), 2, "'xml'", "jsonl, csv")
     refused(emotion_ai("predict", picture, "-o", "faces.xls"), 2, "faces.xls", "parquet")
     refused(emotion_ai("predict", picture, "--format", "parquet"), 2, "--output")
+    refused(emotion_ai("predict", picture, "-o", f"{folder}/more.csv/a.csv"), 2, "no folder")
+    refused(emotion_ai("predict", picture, "-o", str(folder), "--format", "csv"), 2, "a folder")
     refused(emotion_ai("predict", picture, "--faces", "haar"), 2, "'haar'", "yunet")
     refused(emotion_ai("predict", picture, "--tls-ca", "/absent.pem"), 2, "/absent.pem")
     refused(emotion_ai("predict", str(tmp_path)), 2, str(tmp_path), "no picture")
