@@ -14,9 +14,11 @@ import tomllib
 from pathlib import Path
 
 PROJECT = "emotion-ai"
-# The extra of pyproject.toml that an image's code imports; "" is the package without extras.
+# The extra of pyproject.toml that an image's code imports; "" is the package without extras, which
+# is what all of them share.
 EXTRAS = {
-    "client": "",
+    "common": "",
+    "client": "client",
     "base": "steps",
     "serve": "serve",
     "train": "train",

@@ -170,8 +170,8 @@ def _installed(module: str, package: str) -> Iterator[None]:
         if missing.name != module:
             raise
         raise BadInput(
-            f"this detector needs package {package}: pip install {package}, or choose another "
-            f"of {', '.join(DETECTORS)}"
+            f"this detector needs package {package}: pip install 'emotion-ai[client]', or choose "
+            f"another of {', '.join(DETECTORS)}"
         ) from None
 
 
