@@ -80,7 +80,7 @@ def commands(run: LocalRun) -> list[str]:
     faces = shlex.quote(str(run.faces[0].parent)) + "/*.png"
     return [
         f"{command} serve --registry {registry} --port 8500",
-        f"{command} predict {faces} --server 127.0.0.1:8500 --format table",
+        f"{command} predict {faces} --faces whole --server 127.0.0.1:8500 --format table",
     ]
 
 
