@@ -84,7 +84,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for kind, train in (("keypoint", train_keypoints), ("expression", train_expression)):
         faces = write_faces(folder / kind / "faces", f"{kind}s")
         trained = below(folder / kind, *TRAINED)
-        step(train, trained, faces=faces, settings=TRAINING, seed=1, checkpoints="")
+        step(train, trained, faces=faces, settings=TRAINING, seed=1, start="", checkpoints="")
         outputs |= {f"{kind}_faces": faces, f"{kind}_model": trained["model"]}
     return outputs
 
@@ -99,6 +99,7 @@ def test_training_keeps_its_checkpoint(
             faces=made["expression_faces"],
             settings=TRAINING,
             seed=2,
+            start="",
             checkpoints=str(tmp_path / "checkpoints"),
         )
 
