@@ -38,7 +38,7 @@ does. Left out for that, or for being of one gray:
 {% for name, t in info.training.items() -%}
 | {{ name }} | {{ "{:,}".format(t.parameters) }} | {{ t.epochs }} ({{ t.best_epoch }}) | {{ (t.seconds / 60) | round | int }} | {{ t.start or "random weights" }} | {{ t.backend }} | {{ t.machine }} |
 {% endfor %}
-{% for name, t in info.training.items() -%}
+{% for name, t in info.training.items() if t.settings -%}
 - {{ name }}, seed {{ t.seed }}: `{{ t.settings | tojson }}`
 {% endfor %}
 Each network is that of the epoch with the best score on its validation split, so its score there
