@@ -65,8 +65,9 @@ def test_the_client_image_asks_the_server_image(images: dict[str, str], tmp_path
     open_to_all(faces)
     with served(images["serve"], registry) as (_, address):
         host = ("--network=host", "--read-only", "--cap-drop=ALL", f"--volume={faces}:/faces:ro")
-        asked = ("predict", "/faces/face.png", "--server", address, "--format", "json")
-        (answer,) = json.loads(answered("run", "--rm", *host, images["client"], *asked))
+        asked = ("predict", "/faces", "--faces", "whole", "--server", address)
+        record = json.loads(answered("run", "--rm", *host, images["client"], *asked))
+    (answer,) = record["faces"]
     assert answer["model_version"] == 1
     assert answer["keypoints"]["nose_tip"][1] == pytest.approx(20, abs=0.01)
 
