@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from components.errors import BadInput, Unavailable, one_line
+from pipeline.entry import INTERRUPTED, interrupted
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,7 +24,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and 
 
 REGISTRY = "./registry"
 SERVER = "127.0.0.1:8500"
-_INTERRUPTED = 128 + signal.SIGINT
 
 
 class Runner(StrEnum):
@@ -228,8 +227,8 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as end:
         # Typer turns Ctrl-C into this code and says nothing.
-        if end.code == _INTERRUPTED:
-            sys.stderr.write("emotion-ai: interrupted\n")
+        if end.code == INTERRUPTED:
+            interrupted()
         raise
 
 

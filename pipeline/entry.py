@@ -1,14 +1,24 @@
-"""The console script: a Ctrl-C while the command line is still being imported is one line too."""
+"""The console script, and how it ends when it is interrupted."""
 
 import signal
 import sys
+from typing import NoReturn
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def interrupted() -> NoReturn:
+    """Say so in one line, and end with 130: 128 and the signal's number, as shells count."""
+    # An object whose constructor Ctrl-C has cut short may complain when it is collected.
+    sys.unraisablehook = lambda _: None
+    sys.stderr.write("emotion-ai: interrupted\n")
+    sys.exit(INTERRUPTED)
 
 
 def main() -> None:
-    """Import and run the command line; see `pipeline.cli.main`."""
+    """Import and run the command line, which may take a second; see `pipeline.cli.main`."""
     try:
         from pipeline.cli import main as run_command
     except KeyboardInterrupt:
-        sys.stderr.write("emotion-ai: interrupted\n")
-        sys.exit(128 + signal.SIGINT)
+        interrupted()
     run_command()
