@@ -11,6 +11,10 @@ def combine(
     saved_model: Output[Model],
     golden: Output[Artifact],
 ):
+    import os
+
+    # The networks may have been trained on JAX or PyTorch; a SavedModel is TensorFlow's.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     from components.combine.exporting import export_pair
     from components.errors import exit_on_failure
 

@@ -13,9 +13,8 @@ _PROCESSOR = Path("/proc/cpuinfo")
 
 def machine_name() -> str:
     """Processor or accelerator and how many, for the record of a training."""
-    accelerators = keras.distribution.list_devices("gpu")
-    if accelerators:
-        return ", ".join(accelerators)
+    if _accelerators():
+        return ", ".join(_accelerators())
     names = [
         line.partition(":")[2].strip()
         for line in (_PROCESSOR.read_text() if _PROCESSOR.exists() else "").splitlines()
@@ -40,9 +39,14 @@ def computing_in(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
+def _accelerators() -> list[str]:
+    # JAX refuses to be asked for a kind of device that is not there.
+    return [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
+
+
 def _multiplies_bfloat16() -> bool:
     """Whether bfloat16 is native here; where it is not, it is many times slower than float32."""
-    if keras.distribution.list_devices("gpu"):
+    if _accelerators():
         return True
     if not _PROCESSOR.exists():
         return False

@@ -11,8 +11,8 @@ class BatchNormalization(layers.BatchNormalization):
     """Batch normalisation (https://arxiv.org/abs/1502.03167) over maps [n, H, W, channels].
 
     Keras' own layer turns its input to float32 and goes over it eight times; this one stays in the
-    dtype it computes in and takes mean and mean square by pooling, whose sums the libraries below
-    keep in float32. The networks' README has the times. At inference both do the same.
+    dtype it computes in and takes mean and mean square by pooling, whose sums TensorFlow keeps in
+    float32. The networks' README has the times. At inference both do the same.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -28,7 +28,7 @@ class BatchNormalization(layers.BatchNormalization):
 
 
 def _mean_of_channels(features: Any) -> Any:
-    height, width = features.shape[1:3]
-    return ops.mean(
-        ops.cast(ops.average_pool(features, (height, width)), "float32"), axis=(0, 1, 2)
-    )
+    # A compiler fuses the cast with the sum; TensorFlow would write the maps out in float32 first.
+    if keras.backend.backend() == "tensorflow":
+        features = ops.average_pool(features, features.shape[1:3])
+    return ops.mean(ops.cast(features, "float32"), axis=(0, 1, 2))
