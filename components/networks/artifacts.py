@@ -13,12 +13,12 @@ from components.errors import BadInput
 from components.faces.arrays import Faces
 from components.networks import checkpoints
 from components.networks.checkpoints import Progress
-from components.networks.inference import MODEL_FILE
+from components.networks.inference import MODEL_FILE, run_in_batches
 from components.networks.machine import machine_name
 from components.networks.objectives import Objective
 from components.networks.settings import TrainingSettings
-from components.networks.training import train
-from components.networks.weights import WEIGHTS_FILE, about, pack
+from components.networks.training import train, validation_rows
+from components.networks.weights import WEIGHTS_FILE, about, pack, rounded
 from components.page import COLOURS, Section, figure_html, table_html, write_page
 from components.whole_files import withdrawn_on_failure
 
@@ -63,6 +63,7 @@ def train_to_artifacts(
     uri = checkpoints.checkpoint_uri(root, faces.info, settings, key)
     network, progress = train(objective, faces, settings, origin.seed, origin.start, uri)
     record = _record(network, progress, objective, settings, origin)
+    record |= _round(network, objective, faces)
     packed = pack(about(faces.info, settings, _summary(record)), network.get_weights())
     with withdrawn_on_failure(model, outputs["history"], outputs["curves"]):
         with storage.failures(str(model)):
@@ -72,6 +73,18 @@ def train_to_artifacts(
         storage.write_bytes(outputs["history"], json.dumps(record, indent=1).encode() + b"\n")
         _write_curves(outputs["curves"], record, faces)
     checkpoints.clear(uri)
+
+
+def _round(network: keras.Model, objective: Objective, faces: Faces) -> dict[str, float]:
+    """Round the network to what is shipped of it; its validation score before and after."""
+    validation = validation_rows(faces)
+
+    def score() -> float:
+        return objective.score(run_in_batches(network, validation.images), validation.targets)
+
+    before = score()
+    network.set_weights(rounded(network.get_weights()))
+    return {"score_float32": before, "score_float16": score()}
 
 
 def _record(

@@ -7,7 +7,7 @@ import numpy as np
 from keras import optimizers
 
 from components.errors import BadInput
-from components.faces.arrays import VALIDATION, Faces
+from components.faces.arrays import VALIDATION, Faces, Rows
 from components.networks import checkpoints
 from components.networks.architectures import build
 from components.networks.batches import epoch_batches, steps_per_epoch
@@ -74,6 +74,11 @@ def compiled(
     return network
 
 
+def validation_rows(faces: Faces) -> Rows:
+    """What an epoch is chosen by: the validation split, or as much of it as that takes."""
+    return faces.take(faces.positions(VALIDATION)[:_MOST_VALIDATION_ROWS])
+
+
 def _train_epochs(
     network: keras.Model,
     progress: Progress,
@@ -84,7 +89,7 @@ def _train_epochs(
     checkpoint: str,
 ) -> None:
     steps = steps_per_epoch(faces, settings.batch_size)
-    validation = faces.take(faces.positions(VALIDATION)[:_MOST_VALIDATION_ROWS])
+    validation = validation_rows(faces)
     started = time.monotonic()
     first = progress.epoch
     while not _finished(progress, settings):

@@ -49,11 +49,14 @@ def about(
     return About(settings=settings, training=training or {}, **fields)
 
 
+def rounded(weights: list[NDArray]) -> list[NDArray]:
+    """Kernels to the nearest float16, which keeps 11 bits of them; all else to float32."""
+    return [w.astype(np.float16 if w.ndim > 1 else np.float32) for w in weights]
+
+
 def pack(described: About, weights: list[NDArray]) -> bytes:
-    """The file's content. float16 keeps 11 bits of a kernel: the README measures the loss."""
-    arrays: dict[str, Any] = {
-        f"{k:04}": w.astype(np.float16 if w.ndim > 1 else np.float32) for k, w in enumerate(weights)
-    }
+    """The file's content."""
+    arrays: dict[str, Any] = {f"{k:04}": w for k, w in enumerate(rounded(weights))}
     text = np.frombuffer(described.model_dump_json().encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, about=text, **arrays)

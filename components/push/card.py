@@ -40,7 +40,10 @@ does. Left out for that, or for being of one gray:
 {% endfor %}
 {% for name, t in info.training.items() if t.settings -%}
 - {{ name }}, seed {{ t.seed }}: `{{ t.settings | tojson }}`
-{% endfor %}
+{% endfor %}{% for name, t in info.training.items() if t.score_float16 %}
+- {{ name }}: kernels are rounded to float16: {{ t.score_name }} on validation {{ "%.4f" % t.score_float32 }} before, {{ "%.4f" % t.score_float16 }} after
+{%- endfor %}
+
 Each network is that of the epoch with the best score on its validation split, so its score there
 is a little too good; the test split was not looked at.
 {%- endif %}

@@ -15,6 +15,7 @@ from components.errors import BadInput
 from components.networks.artifacts import Origin
 from components.networks.inference import load_network, predict_expression, predict_keypoints
 from components.networks.objectives import expression_objective, keypoint_objective, rmse
+from components.networks.weights import read_weights
 from components.train_expression.fitting import fit_expression_network
 from components.train_keypoints.fitting import fit_keypoint_network
 
@@ -106,6 +107,22 @@ def test_keypoints_are_learnt_and_come_in_pixels(tmp_path: Path) -> None:
     history = json.loads((tmp_path / "out" / "history").read_text())
     assert [entry["epoch"] for entry in history["epochs"]] == [1, 2, 3, 4, 5, 6]
     assert "<img" in (tmp_path / "out" / "curves").read_text()
+    validation = faces.take(faces.positions(1))
+    scored = rmse(
+        predict_keypoints(tmp_path / "out" / "model", validation.images), validation.targets
+    )
+    assert scored == pytest.approx(history["score_float16"], rel=1e-5)
+    assert scored == pytest.approx(history["score_float32"], rel=1e-2)
+
+
+def test_the_network_is_to_the_last_bit_what_is_shipped_of_it(tmp_path: Path) -> None:
+    path = write_faces(tmp_path / "faces", "expressions")
+    settings = SETTINGS | {"epochs": 1}
+    fit_expression_network(str(path), settings, Origin(), outputs(tmp_path / "out"))
+    _, shipped = read_weights(str(tmp_path / "out" / "model" / "weights.npz"))
+    network = load_network(tmp_path / "out" / "model")
+    for mine, theirs in zip(network.get_weights(), shipped, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_probabilities_add_up(tmp_path: Path) -> None:
