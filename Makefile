@@ -76,6 +76,9 @@ ship: $(READY) ## take a release into the package as its pretrained networks: ma
 bench-train: $(READY) ## training against plain PyTorch: make bench-train PYTORCH=a-python-with-torch
 	$(BIN)/python tests/benchmarks/bench_train.py --pytorch "$(PYTORCH)"
 
+bench-memory: $(READY) ## peak memory of training, also with ten times the rows
+	$(BIN)/python tests/benchmarks/bench_memory.py --rows $(or $(N),28709)
+
 bench-ingest: $(READY) ## reading faces against pandas: make bench-ingest FILE=fer2013.csv
 	@test -f "$(FILE)" || { echo "make: name a CSV of expressions that is here: make bench-ingest FILE=fer2013.csv"; exit 2; }
 	$(BIN)/python tests/benchmarks/bench_ingest.py $(FILE)
