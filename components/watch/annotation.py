@@ -1,0 +1,103 @@
+"""A copy of a video with what was seen drawn on it: boxes, tracks, keypoints, emotions."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from components.errors import Unavailable
+from components.predict.drawing import annotated
+from components.watch.looking import Look, Sighting
+from components.watch.opencv import opencv, silence
+from components.watch.outputs import appearing
+
+# What FFmpeg writes without a codec under the GPL: MPEG-4 Part 2, which players play, and VP8,
+# which browsers play too, at eight times the work.
+_CODECS = {".mp4": "mp4v", ".webm": "VP80"}
+_HIGHEST_FPS = 60.0
+# A frame is shown for as long as it was the newest, but no longer than this.
+_LONGEST_S = 10.0
+
+
+class Annotator:
+    """Writes the frames of looks, at `fps` a second; between looks, with what was seen last."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path = path
+        self.fps = min(fps, _HIGHEST_FPS)
+        self.written = 0
+        self._size = (0, 0)
+        self._writer: Any = None
+        self._seen: tuple[Sighting, ...] = ()
+
+    def add(self, look: Look) -> None:
+        """Write the look's frame as often as its time asks for."""
+        if look.sightings is not None:
+            self._seen = look.sightings
+        due = round(look.frame.time_s * self.fps) + 1 - self.written
+        if due < 1:
+            return
+        if self._writer is None:
+            self._begin(look.frame.image)
+        picture = _drawn(look.frame.image, self._seen)
+        if (picture.shape[1], picture.shape[0]) != self._size:
+            picture = opencv().resize(picture, self._size)
+        for _ in range(min(due, round(_LONGEST_S * self.fps))):
+            self._writer.write(picture)
+        self.written += due
+
+    def end(self) -> None:
+        """Write what is left; raises `Unavailable` where the video is not what was written."""
+        if self._writer is None:
+            return
+        with silence():
+            self._writer.release()
+            # OpenCV does not say when a disk is full.
+            cv2 = opencv()
+            check = cv2.VideoCapture(str(self._path.absolute()), cv2.CAP_FFMPEG)
+            there = check.isOpened() and check.grab()
+            check.release()
+        if not there:
+            raise Unavailable(f"{self._path}: the video could not be written; is the disk full?")
+
+    def _begin(self, image: NDArray[np.uint8]) -> None:
+        cv2 = opencv()
+        # The codecs halve the colours' resolution.
+        self._size = (image.shape[1] // 2 * 2, image.shape[0] // 2 * 2)
+        codec = cv2.VideoWriter_fourcc(*_CODECS[self._path.suffix.lower()])
+        path = str(self._path.absolute())
+        with silence():
+            self._writer = cv2.VideoWriter(path, cv2.CAP_FFMPEG, codec, self.fps, self._size)
+        if not self._writer.isOpened():
+            raise Unavailable(f"{self._path}: no video can be written there")
+
+
+@contextlib.contextmanager
+def open_annotator(path: Path, fps: float) -> Iterator[Annotator]:
+    """An annotated video that is at `path` when the block has ended well."""
+    with appearing(path) as partial:
+        annotator = Annotator(partial, fps)
+        yield annotator
+        annotator.end()
+
+
+def _drawn(image: NDArray[np.uint8], seen: tuple[Sighting, ...]) -> NDArray[np.uint8]:
+    if not seen:
+        return image
+    rgb = np.ascontiguousarray(image[..., ::-1])
+    picture = Image.fromarray(annotated(rgb, [face for _, face in seen]))
+    draw = ImageDraw.Draw(picture)
+    for track, face in seen:
+        size = float(np.clip(face.box.height / 8, 10.0, max(10.0, min(picture.size) / 18)))
+        font = ImageFont.load_default(size)
+        name = str(track)
+        wide = draw.textlength(name, font) + 0.8 * size
+        left, top = face.box.left, face.box.top
+        corners = (left, top, left + wide, top + 1.3 * size)
+        draw.rounded_rectangle(corners, 0.3 * size, (18, 22, 28))
+        draw.text((left + wide / 2, top + 0.65 * size), name, (245, 246, 248), font, anchor="mm")
+    return np.ascontiguousarray(np.asarray(picture)[..., ::-1])

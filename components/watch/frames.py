@@ -1,0 +1,118 @@
+"""Frames of a video file, in order and with their times; bounded before they are decoded."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.errors import BadInput
+from components.faces.pictures import MAX_PIXELS, MIN_SIDE
+from components.watch.opencv import opencv
+
+# Where a file or a stream does not say how fast it is, or says what cannot be.
+_USUAL_FPS, _HIGHEST_FPS = 25.0, 1_000.0
+# A time further from the one before than this many seconds is a damaged file's.
+_LONGEST_GAP_S = 3_600.0
+# How much of a video's length, and how many seconds besides, its last frame may be short of it.
+_LENGTH_TOLERANCE, _LENGTH_TOLERANCE_S = 0.05, 1.0
+# FFmpeg reads playlists and scripts too, which name other files and addresses; these name none.
+_CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,m4v,mjpeg,h264,hevc,ivf,obu"
+_EXPECTED = "expected a video: MP4, MOV, WebM, MKV, AVI, MPEG, FLV, WMV, OGG or GIF"
+
+
+class Frame(NamedTuple):
+    """Frame `number` from 0, seen `time_s` seconds after the first; uint8 [H, W, 3] BGR."""
+
+    number: int
+    time_s: float
+    image: NDArray[np.uint8]
+
+
+class VideoFile:
+    """A video file that has been opened.
+
+    `fps` are its frames a second, `duration_s` how long it says it is, 0 where it does not say.
+    Nothing is `dropped`.
+    """
+
+    live = False
+    dropped = 0
+
+    def __init__(self, path: Path) -> None:
+        cv2 = opencv()
+        self.name = str(path)
+        _check_file(path)
+        # An absolute path is no address, whatever its name looks like.
+        self._capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+        if not self._capture.isOpened():
+            raise BadInput(f"{path}: no video that can be read, or cut short; {_EXPECTED}")
+        check_size(self._capture, self.name)
+        self.fps = frames_per_second(self._capture)
+        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.duration_s = count / self.fps if count > 0 else 0.0
+
+    def frames(self, every: int) -> Iterator[Frame]:
+        """Each `every`-th frame, from the first on.
+
+        Raises `BadInput` at once where there is none, and after the last where the video is shorter
+        than it says.
+        """
+        position = opencv().CAP_PROP_POS_MSEC
+        number, time_s = -1, -1 / self.fps
+        while self._capture.grab():
+            number += 1
+            time_s = self._next_time(time_s, self._capture.get(position) / 1000)
+            if number % every == 0:
+                whole, image = self._capture.retrieve()
+                if whole:
+                    yield Frame(number, time_s, image)
+        if number < 0:
+            raise BadInput(f"{self.name}: no frame that can be read; {_EXPECTED}")
+        ended_s = time_s + 1 / self.fps
+        if ended_s + _LENGTH_TOLERANCE_S < (1 - _LENGTH_TOLERANCE) * self.duration_s:
+            raise BadInput(
+                f"{self.name}: damaged, or cut short: ends after {ended_s:.1f} s of the "
+                f"{self.duration_s:.1f} s that it says it has"
+            )
+
+    def _next_time(self, before: float, told: float) -> float:
+        if math.isfinite(told) and before < told <= before + _LONGEST_GAP_S:
+            return told
+        return before + 1 / self.fps
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._capture.release()
+
+
+def check_size(capture: Any, name: str) -> None:
+    """Raise `BadInput` where the frames, as their header tells, are too large or too small."""
+    cv2 = opencv()
+    width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+    height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    if width * height > MAX_PIXELS or min(width, height) < MIN_SIDE:
+        raise BadInput(
+            f"{name}: frames of {width}x{height} pixels; expected at least {MIN_SIDE} a side and "
+            f"at most {MAX_PIXELS:,} in all"
+        )
+
+
+def frames_per_second(capture: Any) -> float:
+    """What a video says, where that can be, else 25."""
+    told = capture.get(opencv().CAP_PROP_FPS)
+    return float(told) if 0 < told <= _HIGHEST_FPS else _USUAL_FPS
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise BadInput(f"{path}: this is a folder; {_EXPECTED}")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}; {_EXPECTED}") from None
+    if empty:
+        raise BadInput(f"{path}: the file is empty; {_EXPECTED}")
