@@ -41,6 +41,7 @@ class Bands:
         self.width_s = _FIRST_WIDTH_S
         self.labels: list[str] = []
         self.end_s = 0.0
+        self._looks = 0
         self.others = 0
         self._bands: dict[int, Band] = {}
         self._clarity: dict[int, float] = {}
@@ -48,6 +49,7 @@ class Bands:
     def add(self, look: Look) -> None:
         """Take a look into the sums."""
         self.end_s = look.frame.time_s
+        self._looks += look.sightings is not None
         while look.frame.time_s >= BINS * self.width_s:
             self._widen()
         place = int(look.frame.time_s / self.width_s)
@@ -63,6 +65,11 @@ class Bands:
         """The `count` tracks that were looked at most, in order of their numbers."""
         ranked = sorted(self._bands.values(), key=lambda band: -band.looks.sum())
         return sorted(ranked[:count], key=lambda band: band.track)
+
+    @property
+    def look_interval_s(self) -> float:
+        """Seconds from one look to the next, on the mean."""
+        return self.end_s / max(1, self._looks - 1)
 
     def tracks(self) -> int:
         """How many tracks there were, those not kept too."""

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from components.errors import BadInput
 from components.faces.pictures import MAX_PIXELS, MIN_SIDE
-from components.watch.opencv import opencv
+from components.watch.opencv import containers, opencv
 
 # Where a file or a stream does not say how fast it is, or says what cannot be.
 _USUAL_FPS, _HIGHEST_FPS = 25.0, 1_000.0
 # A time further from the one before than this many seconds is a damaged file's.
 _LONGEST_GAP_S = 3_600.0
-# How much of a video's length, and how many seconds besides, its last frame may be short of it.
-_LENGTH_TOLERANCE, _LENGTH_TOLERANCE_S = 0.05, 1.0
-# FFmpeg reads playlists and scripts too, which name other files and addresses; these name none.
-_CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,m4v,mjpeg,h264,hevc,ivf,obu"
+# A video may be so much shorter than it says, and so many seconds besides.
+_SHORTER, _SHORTER_S = 0.05, 0.5
+# FFmpeg's names: https://ffmpeg.org/ffmpeg-formats.html.
+_CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,m4v,h264,hevc,ivf"
 _EXPECTED = "expected a video: MP4, MOV, WebM, MKV, AVI, MPEG, FLV, WMV, OGG or GIF"
 
 
@@ -46,13 +46,14 @@ class VideoFile:
         self.name = str(path)
         _check_file(path)
         # An absolute path is no address, whatever its name looks like.
-        self._capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+        with containers(_CONTAINERS):
+            self._capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise BadInput(f"{path}: no video that can be read, or cut short; {_EXPECTED}")
         check_size(self._capture, self.name)
         self.fps = frames_per_second(self._capture)
-        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.duration_s = count / self.fps if count > 0 else 0.0
+        self._count = max(0.0, self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.duration_s = self._count / self.fps
 
     def frames(self, every: int) -> Iterator[Frame]:
         """Each `every`-th frame, from the first on.
@@ -69,12 +70,16 @@ class VideoFile:
                 whole, image = self._capture.retrieve()
                 if whole:
                     yield Frame(number, time_s, image)
-        if number < 0:
+        self._check_end(number + 1, time_s + 1 / self.fps)
+
+    def _check_end(self, frames: int, seconds: float) -> None:
+        if not frames:
             raise BadInput(f"{self.name}: no frame that can be read; {_EXPECTED}")
-        ended_s = time_s + 1 / self.fps
-        if ended_s + _LENGTH_TOLERANCE_S < (1 - _LENGTH_TOLERANCE) * self.duration_s:
+        # Either number may be an estimate: of frames in WebM, of their pace where it varies.
+        fewer = frames < (1 - _SHORTER) * self._count - _SHORTER_S * self.fps
+        if fewer and seconds < (1 - _SHORTER) * self.duration_s - _SHORTER_S:
             raise BadInput(
-                f"{self.name}: damaged, or cut short: ends after {ended_s:.1f} s of the "
+                f"{self.name}: damaged, or cut short: ends after {seconds:.1f} s of the "
                 f"{self.duration_s:.1f} s that it says it has"
             )
 

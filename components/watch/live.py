@@ -15,6 +15,7 @@ from components.watch.opencv import opencv
 _PATIENCE_MS = 10_000
 # The reader wakes whoever waits; this only bounds how late a Ctrl-C is noticed.
 _WAKE_S = 0.5
+_FAREWELL_S = 2.0
 
 
 class LiveSource:
@@ -52,10 +53,13 @@ class LiveSource:
         raise Unavailable(f"{self.name}: gives no more pictures, after {time_s:.1f} s")
 
     def close(self) -> None:
-        """Let go of the source."""
+        """Let go of the source, once it has given another frame or a little time has passed."""
         self._closed = True
         if self._reader is None:
             self._capture.release()
+        else:
+            # Python aborts where it ends while a thread comes back from OpenCV.
+            self._reader.join(_FAREWELL_S)
 
     def _next(self) -> Frame | None:
         with self._news:

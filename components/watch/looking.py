@@ -23,7 +23,7 @@ class Sighting(NamedTuple):
 
 
 class Look(NamedTuple):
-    """A frame with its faces; `sightings` is None where the frame was passed by."""
+    """A frame with its faces in order of track; `sightings` is None where it was passed by."""
 
     frame: Frame
     sightings: tuple[Sighting, ...] | None
@@ -55,7 +55,8 @@ def look_at(
                 continue
             faces = future.result()
             tracks = tracker.update([face.box for face in faces], frame.time_s)
-            yield Look(frame, tuple(map(Sighting, tracks, faces)))
+            found = map(Sighting, tracks, faces)
+            yield Look(frame, tuple(sorted(found, key=lambda sighting: sighting.track)))
     finally:
         # Nobody waits for answers that nobody wants; they end with the client's connection.
         workers.shutdown(wait=False, cancel_futures=True)

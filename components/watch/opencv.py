@@ -10,6 +10,7 @@ from components.errors import BadInput
 
 # https://docs.opencv.org/5.x/d6/dea/tutorial_env_reference.html; FFmpeg's own quietest is -8.
 _QUIET = {"OPENCV_LOG_LEVEL": "OFF", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
+_FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
 @functools.cache
@@ -31,6 +32,25 @@ def opencv() -> Any:
             "'emotion-ai[video]'"
         ) from None
     return cv2
+
+
+@contextlib.contextmanager
+def containers(names: str) -> Iterator[None]:
+    """Within the block FFmpeg opens these of its formats alone, besides what the user told it.
+
+    https://ffmpeg.org/ffmpeg-formats.html, format_whitelist: among the others are texts that it
+    shows as pictures, playlists and scripts that name files and addresses to open.
+    """
+    before = os.environ.get(_FFMPEG_OPTIONS)
+    limit = f"format_whitelist;{names}"
+    os.environ[_FFMPEG_OPTIONS] = f"{before}|{limit}" if before else limit
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_FFMPEG_OPTIONS]
+        else:
+            os.environ[_FFMPEG_OPTIONS] = before
 
 
 @contextlib.contextmanager

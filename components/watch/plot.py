@@ -1,5 +1,6 @@
 """The timeline as a picture: a band a face, coloured by what it showed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
 
 from components.predict.drawing import COLOURS
-from components.watch.bands import BINS, Band, Bands, spans
+from components.watch.bands import Band, Bands, spans
 from components.watch.summary import clock
 
 _SHOWN = 12
 _INK, _FAINT, _LANE = "#30343b", "#8b929c", "#f1f2f4"
 _OTHER = (200, 203, 208)
-# A face missed for so many seconds, or bins, has not gone.
-_GAP_S, _GAP_BINS = 1.5, 2
+_LANE_HEIGHT = 0.74
+# A face missed for so many seconds, or looks, has not gone.
+_GAP_S, _GAP_LOOKS = 1.5, 2.5
 # Bins over which probabilities are averaged: bands that can be read, not noise.
 _SMOOTHING = 5
 
@@ -25,9 +28,9 @@ _SMOOTHING = 5
 def save_plot(bands: Bands, title: str, path: Path) -> None:
     """Write the plot of the tracks that were seen most, in the format of the name's suffix."""
     shown = bands.most_seen(_SHOWN)
-    height = 1.15 + 0.72 * max(1, len(shown))
+    height = 0.95 + 0.72 * max(1, len(shown))
     figure = Figure(figsize=(11, height), facecolor="white")
-    margin = {"left": 0.105, "right": 0.975, "top": 1 - 0.62 / height, "bottom": 0.42 / height}
+    margin = {"left": 0.105, "right": 0.975, "top": 1 - 0.5 / height, "bottom": 0.42 / height}
     axes = figure.add_subplot()
     figure.subplots_adjust(**margin)
     end_s = max(bands.end_s, bands.width_s)
@@ -49,30 +52,41 @@ def save_plot(bands: Bands, title: str, path: Path) -> None:
 
 
 def _draw_lane(axes: Axes, lane: int, end_s: float) -> None:
-    axes.barh(lane, end_s, 0.74, color=_LANE, zorder=0)
+    axes.barh(lane, end_s, _LANE_HEIGHT, color=_LANE, zorder=0)
 
 
 def _draw_band(axes: Axes, lane: int, band: Band, bands: Bands) -> None:
     """Stack the mean probabilities of each bin, as shares of the lane's height."""
-    gap = max(_GAP_BINS, round(_GAP_S / bands.width_s))
-    kernel = np.ones(_SMOOTHING)
-    for span in spans(band.looks > 0, gap):
-        # Within a span, what was missed is between what was seen: sums and looks alike.
-        looks = np.convolve(band.looks[span], kernel, "same")
-        sums = [np.convolve(column, kernel, "same") for column in band.sums[span].T]
-        if len(looks) > BINS or not len(looks):
-            continue
-        shares = np.array(sums) / np.maximum(looks, 1e-9)
+    missed_s = max(_GAP_S, _GAP_LOOKS * bands.look_interval_s)
+    for span in spans(band.looks > 0, round(missed_s / bands.width_s)):
         edges = np.arange(span.start, span.stop + 1) * bands.width_s
-        _stack(axes, lane, shares, edges, bands.labels)
+        _stack(axes, lane, _shares(band.sums[span], band.looks[span]), edges, bands.labels)
 
 
-def _stack(axes: Axes, lane: int, shares: np.ndarray, edges: np.ndarray, labels: list[str]) -> None:
-    bottom = np.full(shares.shape[1] + 1, lane + 0.37)
-    for label, share in zip(labels, shares, strict=False):
-        # The lane's axis points down, so that the first label lies at its foot.
-        top = bottom - 0.74 * np.append(share, share[-1])
+def _shares(sums: NDArray[np.float32], looks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean probabilities [n, k] of bins, smoothed; of bins without a look, those between."""
+    seen = np.flatnonzero(looks)
+    means = sums[seen] / looks[seen, None]
+    bins = np.arange(len(looks))
+    filled = np.array([np.interp(bins, seen, column) for column in means.T])
+    kernel = np.ones(min(_SMOOTHING, len(bins)))
+    weight = np.convolve(np.ones(len(bins)), kernel, "same")
+    return np.array([np.convolve(column, kernel, "same") / weight for column in filled]).T
+
+
+def _stack(
+    axes: Axes,
+    lane: int,
+    shares: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    labels: Sequence[str],
+) -> None:
+    bottom = np.full(len(shares) + 1, lane + _LANE_HEIGHT / 2)
+    for label, share in zip(labels, shares.T, strict=False):
+        # The axis points down, so that the first label lies at the lane's foot.
+        top = bottom - _LANE_HEIGHT * np.append(share, share[-1])
         axes.fill_between(edges, bottom, top, step="post", color=_colour(label), lw=0, zorder=2)
+        axes.plot(edges, top, drawstyle="steps-post", color="white", lw=0.5, zorder=3)
         bottom = top
 
 
@@ -102,7 +116,7 @@ def _draw_name(axes: Axes, lane: int, band: Band) -> None:
 
 
 def _finish(axes: Axes, lanes: int, end_s: float) -> None:
-    axes.set_ylim(max(lanes, 1) - 0.45, -0.55)
+    axes.set_ylim(max(lanes, 1) - 0.45, -0.45)
     axes.set_xlim(0, end_s)
     axes.set_yticks([])
     axes.spines[["top", "right", "left"]].set_visible(False)

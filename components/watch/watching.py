@@ -157,7 +157,7 @@ def _close(source: Source, tally: _Tally, outputs: Outputs, failure: Failure | N
         raise type(failure)(f"{failure}{kept}")
     facts = [
         f"{clock(tally.time_s)} watched",
-        f"{tally.frames:,} frames, {tally.looks:,} looked at",
+        f"{tally.looks:,} of {tally.frames:,} frames looked at",
         f"{tally.tracks} faces followed",
     ]
     if source.live:
