@@ -1,6 +1,7 @@
 """A copy of a video with what was seen drawn on it: boxes, tracks, keypoints, emotions."""
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from components.errors import Unavailable
 from components.predict.drawing import annotated
 from components.watch.looking import Look, Sighting
 from components.watch.opencv import opencv, silence
@@ -21,6 +21,8 @@ _CODECS = {".mp4": "mp4v", ".webm": "VP80"}
 _HIGHEST_FPS = 60.0
 # A frame is shown for as long as it was the newest, but no longer than this.
 _LONGEST_S = 10.0
+# How far the number of frames that a WebM tells may be off.
+_LENGTH_TOLERANCE = 0.02
 
 
 class Annotator:
@@ -30,6 +32,7 @@ class Annotator:
         self._path = path
         self.fps = min(fps, _HIGHEST_FPS)
         self.written = 0
+        self._skipped = 0
         self._size = (0, 0)
         self._writer: Any = None
         self._seen: tuple[Sighting, ...] = ()
@@ -38,7 +41,7 @@ class Annotator:
         """Write the look's frame as often as its time asks for."""
         if look.sightings is not None:
             self._seen = look.sightings
-        due = round(look.frame.time_s * self.fps) + 1 - self.written
+        due = round(look.frame.time_s * self.fps) + 1 - self.written - self._skipped
         if due < 1:
             return
         if self._writer is None:
@@ -46,23 +49,32 @@ class Annotator:
         picture = _drawn(look.frame.image, self._seen)
         if (picture.shape[1], picture.shape[0]) != self._size:
             picture = opencv().resize(picture, self._size)
-        for _ in range(min(due, round(_LONGEST_S * self.fps))):
+        repeated = min(due, round(_LONGEST_S * self.fps))
+        for _ in range(repeated):
             self._writer.write(picture)
-        self.written += due
+        self.written += repeated
+        self._skipped += due - repeated
 
     def end(self) -> None:
-        """Write what is left; raises `Unavailable` where the video is not what was written."""
+        """Write what is left; raises `OSError` where the video is not what was written."""
         if self._writer is None:
             return
         with silence():
             self._writer.release()
-            # OpenCV does not say when a disk is full.
-            cv2 = opencv()
-            check = cv2.VideoCapture(str(self._path.absolute()), cv2.CAP_FFMPEG)
-            there = check.isOpened() and check.grab()
-            check.release()
-        if not there:
-            raise Unavailable(f"{self._path}: the video could not be written; is the disk full?")
+        if not self._is_whole():
+            raise OSError("the video could not be written whole; is the disk full?")
+
+    def _is_whole(self) -> bool:
+        """OpenCV does not say when a disk is full; then the end is missing, or the index."""
+        cv2 = opencv()
+        last_s = (self.written - 1) / self.fps
+        video = cv2.VideoCapture(str(self._path.absolute()), cv2.CAP_FFMPEG)
+        count = video.get(cv2.CAP_PROP_FRAME_COUNT)
+        video.set(cv2.CAP_PROP_POS_FRAMES, self.written - 1)
+        there_s = video.get(cv2.CAP_PROP_POS_MSEC) / 1000 if video.grab() else -math.inf
+        video.release()
+        tolerance = 1 + _LENGTH_TOLERANCE * self.written
+        return max(abs(count - self.written), self.fps * abs(there_s - last_s)) <= tolerance
 
     def _begin(self, image: NDArray[np.uint8]) -> None:
         cv2 = opencv()
@@ -73,7 +85,7 @@ class Annotator:
         with silence():
             self._writer = cv2.VideoWriter(path, cv2.CAP_FFMPEG, codec, self.fps, self._size)
         if not self._writer.isOpened():
-            raise Unavailable(f"{self._path}: no video can be written there")
+            raise OSError("no video can be written there")
 
 
 @contextlib.contextmanager

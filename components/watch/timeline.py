@@ -63,8 +63,14 @@ def open_timeline(path: Path) -> Iterator[Timeline]:
     """A timeline that is at `path` when the block has ended well; see `outputs.appearing`."""
     with appearing(path) as partial:
         timeline = Timeline(partial)
-        yield timeline
-        timeline.end()
+        try:
+            yield timeline
+            timeline.end()
+        except BaseException:
+            # What cannot be written now would be tried, and complained of, when it is collected.
+            with contextlib.suppress(Exception):
+                timeline.end()
+            raise
 
 
 def one_label_set(looks: Iterable[Look]) -> Iterator[Look]:

@@ -104,6 +104,7 @@ def watch(
         looks = _looks(opened, client, every, duration, timeout, outputs)
         with screen.shown():
             failure = _take(looks, sinks)
+            opened.close()
             minutes.end()
         if failure and not tally.looks:
             raise failure

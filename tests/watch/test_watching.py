@@ -19,6 +19,7 @@ from command_line import emotion_ai, refused
 from numpy.typing import NDArray
 from PIL import Image
 from pyarrow import parquet
+from small_disk import leave, mounted
 from videos import drawn_faces, save_video, scene, two_people
 
 from components.errors import BadInput, Unavailable
@@ -332,4 +333,24 @@ def test_an_hour_takes_the_memory_of_a_minute(tmp_path: Path) -> None:
     assert len(rows) > 1300
     assert len({row["track"] for row in rows}) > 64
     minute, hour = peaks
-    assert hour < minute + 24, peaks
+    assert hour < minute + 40, peaks
+
+
+@pytest.mark.parametrize("pages", [0, 2])
+def test_a_full_disk_is_named_and_nothing_is_left(
+    video: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], pages: int
+) -> None:
+    with mounted(tmp_path / "disk") as disk, answering() as server, Client(server.address) as c:
+        csv, rows, plot, mp4, webm = (
+            disk / f"a.{end}" for end in ("csv", "parquet", "png", "mp4", "webm")
+        )
+        for outputs in (
+            *(Outputs(path) for path in (csv, rows)),
+            *(Outputs(video=path) for path in (mp4, webm)),
+            Outputs(plot=plot),
+        ):
+            leave(disk, pages)
+            with pytest.raises(Unavailable, match=f"^{outputs}: "):
+                watch(str(video), c, outputs, every=4)
+            assert [path.name for path in disk.iterdir()] == ["filler"]
+    assert capfd.readouterr().err == ""
