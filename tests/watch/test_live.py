@@ -90,11 +90,11 @@ def test_each_nth_frame_of_a_stream(tmp_path: Path) -> None:
 
 def test_a_stream_that_ends_leaves_what_was_seen(tmp_path: Path) -> None:
     def short() -> Iterator[NDArray[np.uint8]]:
-        return two_people(1, 10)
+        return two_people(2, 20)
 
-    words = r"/stream: gives no more pictures, after \d\.\d s; what was seen until 0:01: .*csv"
+    words = r"/stream: gives no more pictures, after \d\.\d s; what was seen until 0:0\d: .*csv"
     with (
-        streamed(short, 10) as (address, _),
+        streamed(short, 20) as (address, _),
         answering() as server,
         Client(server.address) as client,
         pytest.raises(Unavailable, match=words),
