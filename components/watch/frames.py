@@ -1,4 +1,4 @@
-"""Frames of a video file, in order and with their times; bounded before they are decoded."""
+"""Frames of a recorded video, in order and with their times; bounded before they are decoded."""
 
 import math
 from collections.abc import Iterator
@@ -31,28 +31,20 @@ class Frame(NamedTuple):
     image: NDArray[np.uint8]
 
 
-class VideoFile:
-    """A video file that has been opened.
+class Recording:
+    """A video with an end, of which `capture` reads.
 
-    `fps` are its frames a second, `duration_s` how long it says it is, 0 where it does not say.
-    Nothing is `dropped`.
+    `fps` are its frames a second, `duration_s` how long it says it is. Nothing is `dropped`.
     """
 
     live = False
     dropped = 0
 
-    def __init__(self, path: Path) -> None:
-        cv2 = opencv()
-        self.name = str(path)
-        _check_file(path)
-        # An absolute path is no address, whatever its name looks like.
-        with containers(_CONTAINERS):
-            self._capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
-            raise BadInput(f"{path}: no video that can be read, or cut short; {_EXPECTED}")
-        check_size(self._capture, self.name)
-        self.fps = frames_per_second(self._capture)
-        self._count = max(0.0, self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    def __init__(self, capture: Any, name: str) -> None:
+        self.name = name
+        self.fps = frames_per_second(capture)
+        self._capture = capture
+        self._count = frame_count(capture)
         self.duration_s = self._count / self.fps
 
     def frames(self, every: int) -> Iterator[Frame]:
@@ -89,8 +81,21 @@ class VideoFile:
         return before + 1 / self.fps
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the video."""
         self._capture.release()
+
+
+def open_file(path: Path) -> Recording:
+    """A video file; raises `BadInput` where it is none that can be read."""
+    cv2 = opencv()
+    _check_file(path)
+    with containers(_CONTAINERS):
+        # An absolute path is no address, whatever its name looks like.
+        capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        raise BadInput(f"{path}: no video that can be read, or cut short; {_EXPECTED}")
+    check_size(capture, str(path))
+    return Recording(capture, str(path))
 
 
 def check_size(capture: Any, name: str) -> None:
@@ -109,6 +114,11 @@ def frames_per_second(capture: Any) -> float:
     """What a video says, where that can be, else 25."""
     told = capture.get(opencv().CAP_PROP_FPS)
     return float(told) if 0 < told <= _HIGHEST_FPS else _USUAL_FPS
+
+
+def frame_count(capture: Any) -> int:
+    """How many frames a video says it has; 0 where it does not say, as a stream."""
+    return int(max(0.0, capture.get(opencv().CAP_PROP_FRAME_COUNT)))
 
 
 def _check_file(path: Path) -> None:

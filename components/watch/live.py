@@ -8,7 +8,13 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from components.errors import BadInput, Unavailable
-from components.watch.frames import Frame, check_size, frames_per_second
+from components.watch.frames import (
+    Frame,
+    Recording,
+    check_size,
+    frame_count,
+    frames_per_second,
+)
 from components.watch.opencv import opencv
 
 # How long a source may take to answer, and to give a frame.
@@ -103,16 +109,22 @@ def open_camera(which: int | Path) -> LiveSource:
         there = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "none"
         raise BadInput(f"{name}: there is no {device}; cameras here: {there}")
     capture = cv2.VideoCapture(which if isinstance(which, int) else str(which))
-    return _checked(capture, name, "cannot be opened; another program may use it")
+    _check(capture, name, "cannot be opened; another program may use it")
+    return LiveSource(capture, name)
 
 
-def open_address(address: str) -> LiveSource:
-    """A stream at an rtsp or http address; raises `Unavailable` where none can be read."""
+def open_address(address: str) -> LiveSource | Recording:
+    """What an rtsp or http address gives: a stream, or a recording that has an end.
+
+    Raises `Unavailable` where no video answers, `BadInput` where its frames are out of bounds.
+    """
     cv2 = opencv()
     patience = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _PATIENCE_MS]
     patience += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _PATIENCE_MS]
     capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, patience)
-    return _checked(capture, without_secrets(address), "no video answers there")
+    name = without_secrets(address)
+    _check(capture, name, "no video answers there")
+    return Recording(capture, name) if frame_count(capture) else LiveSource(capture, name)
 
 
 def without_secrets(address: str) -> str:
@@ -121,8 +133,7 @@ def without_secrets(address: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 
-def _checked(capture: Any, name: str, failure: str) -> LiveSource:
+def _check(capture: Any, name: str, failure: str) -> None:
     if not capture.isOpened():
         raise Unavailable(f"{name}: {failure}")
     check_size(capture, name)
-    return LiveSource(capture, name)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.errors import BadInput
-from components.watch.frames import VideoFile
+from components.watch.frames import Recording, open_file
 from components.watch.live import LiveSource, open_address, open_camera, without_secrets
 
-Source = VideoFile | LiveSource
+Source = Recording | LiveSource
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCHEMES = ("rtsp", "rtsps", "http", "https")
@@ -40,4 +40,4 @@ def _opened(name: str) -> Source:
             raise BadInput(f"{without_secrets(name)}: expected {known}, a file or a camera")
         return open_address(name)
     path = Path(name)
-    return open_camera(path) if path.is_char_device() else VideoFile(path)
+    return open_camera(path) if path.is_char_device() else open_file(path)

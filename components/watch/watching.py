@@ -30,7 +30,7 @@ _AHEAD = 4
 _PLOTS, _TIMELINES, _VIDEOS = (".png", ".svg", ".pdf"), (".csv", ".parquet"), (".mp4", ".webm")
 
 Sink = Callable[[Look], None]
-Failure = KeyboardInterrupt | BadInput | Unavailable
+Failure = KeyboardInterrupt | SystemExit | BadInput | Unavailable
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def watch(
 
     The outputs appear at the end, whole. When the source or the server fails, or at Ctrl-C, they
     hold what was seen until then, and the failure is raised: `BadInput` for what is no video or is
-    cut short, `Unavailable` for the rest, `KeyboardInterrupt`.
+    cut short, `Unavailable` for the rest, `KeyboardInterrupt`, or `SystemExit` at SIGTERM.
     """
     outputs.check()
     tally = _Tally()
@@ -144,7 +144,7 @@ def _take(looks: Iterator[Look], sinks: Sequence[Sink]) -> Failure | None:
             try:
                 with interruption.waiting():
                     look = next(looks, None)
-            except (KeyboardInterrupt, BadInput, Unavailable) as failure:
+            except (KeyboardInterrupt, SystemExit, BadInput, Unavailable) as failure:
                 return failure
             if look is None:
                 return None

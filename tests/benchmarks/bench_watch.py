@@ -35,7 +35,7 @@ from components.predict.client import Client
 from components.predict.framing import crop_faces
 from components.watch.annotation import open_annotator
 from components.watch.bands import Bands
-from components.watch.frames import VideoFile
+from components.watch.frames import open_file
 from components.watch.looking import Look, Sighting
 from components.watch.timeline import open_timeline
 from components.watch.tracking import Tracker
@@ -68,11 +68,11 @@ def cost(action: Callable[[int], Any], times: int) -> tuple[float, float]:
 
 def parts(video: Path, client: Client, folder: Path, times: int) -> dict[str, tuple[float, float]]:
     """Each part of the way by itself."""
-    file = VideoFile(video)
+    file = open_file(video)
     stream = file.frames(1)
     read = [next(stream) for _ in range(times)]
     file.close()
-    again = VideoFile(video).frames(1)
+    again = open_file(video).frames(1)
     costs = {"read a frame": cost(lambda k: next(again), times)}
     images = [np.ascontiguousarray(frame.image[..., ::-1]) for frame in read]
     detector = client.detector

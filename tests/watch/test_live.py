@@ -1,9 +1,12 @@
 """Live sources: the newest frame is looked at, and what came before it is dropped."""
 
+import functools
+import http.server
 import itertools
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +17,11 @@ import pytest
 from answering import answering
 from numpy.typing import NDArray
 from pyarrow import parquet
-from videos import drawn_faces, scene, streamed, two_people
+from videos import drawn_faces, save_video, scene, streamed, two_people
 
 from components.errors import Unavailable
 from components.predict.client import Client
-from components.watch.frames import VideoFile
+from components.watch.frames import open_file
 from components.watch.watching import Outputs, watch
 
 FPS = 50.0
@@ -30,6 +33,13 @@ LAG = 60
 def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
     # FFmpeg heeds a proxy that the machine may have.
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+class Files(http.server.SimpleHTTPRequestHandler):
+    """The files of a folder, without a word on standard error."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 class Camera:
@@ -72,7 +82,7 @@ def test_a_slow_server_is_asked_about_the_newest_frame(
     dropped = int(told.split(" frames dropped")[0].split("; ")[-1])
     assert 0 <= dropped - (frames[-1] + 1 - len(frames)) < LAG
     # The video lasts as long as what was watched did.
-    seen = VideoFile(tmp_path / "seen.mp4")
+    seen = open_file(tmp_path / "seen.mp4")
     assert seen.duration_s == pytest.approx(frames[-1] / FPS, abs=1.0)
 
 
@@ -86,6 +96,23 @@ def test_each_nth_frame_of_a_stream(tmp_path: Path) -> None:
     frames = parquet.read_table(tmp_path / "faces.parquet")["frame"].to_pylist()
     assert frames
     assert {frame % 20 for frame in frames} == {0}
+
+
+def test_a_recording_at_an_address_is_watched_whole(tmp_path: Path) -> None:
+    save_video(tmp_path / "clip.avi", two_people(2, 10), 10)
+    handler = functools.partial(Files, directory=str(tmp_path))
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web,
+        answering() as server,
+        Client(server.address) as client,
+    ):
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{web.server_port}/clip.avi"
+        watch(address, client, Outputs(tmp_path / "faces.parquet"), every=1)
+        web.shutdown()
+    rows = parquet.read_table(tmp_path / "faces.parquet").to_pylist()
+    assert sorted({row["frame"] for row in rows}) == list(range(20))
+    assert rows[-1]["time_s"] == pytest.approx(1.9, abs=0.01)
 
 
 def test_a_stream_that_ends_leaves_what_was_seen(tmp_path: Path) -> None:

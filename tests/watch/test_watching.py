@@ -25,7 +25,7 @@ from videos import drawn_faces, save_video, scene, two_people
 from components.errors import BadInput, Unavailable
 from components.predict.client import Client
 from components.predict.drawing import COLOURS
-from components.watch.frames import VideoFile
+from components.watch.frames import open_file
 from components.watch.opencv import opencv
 from components.watch.watching import Outputs, watch
 
@@ -44,7 +44,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def frames_of(path: Path) -> list[NDArray[np.uint8]]:
-    file = VideoFile(path)
+    file = open_file(path)
     return [frame.image for frame in file.frames(1)]
 
 
@@ -136,7 +136,7 @@ def test_the_annotated_video_is_the_video_with_boxes(
     with answering() as server, Client(server.address) as client:
         watch(str(video), client, Outputs(video=target), every=4)
     before, after = frames_of(video), frames_of(target)
-    assert (len(after), VideoFile(target).fps) == (60, FPS)
+    assert (len(after), open_file(target).fps) == (60, FPS)
     yellow = np.array(COLOURS["happy"][::-1])
     for k in (0, 30, 59):
         change = np.abs(before[k].astype(int) - after[k])
@@ -206,6 +206,31 @@ def test_a_video_that_is_cut_short_is_watched_as_far_as_it_goes(tmp_path: Path) 
     assert 20 <= max(frames) < 40
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".avi"])
+def test_damaged_videos_are_read_or_refused(tmp_path: Path, suffix: str) -> None:
+    data = save_video(tmp_path / f"whole{suffix}", two_people(1, FPS), FPS).read_bytes()
+    rng = np.random.default_rng(1)
+    path = tmp_path / f"damaged{suffix}"
+    read, refusals = 0, []
+    for _ in range(40):
+        damaged = np.frombuffer(data, np.uint8).copy()
+        # Most of what a reader trusts stands at the ends.
+        places = rng.integers(0, [200, len(data)][rng.integers(2)], 8) * rng.choice([1, -1], 8)
+        damaged[places] = rng.integers(0, 256, 8)
+        path.write_bytes(damaged.tobytes())
+        try:
+            file = open_file(path)
+            for frame in file.frames(1):
+                assert frame.image.ndim == 3
+                read += 1
+            file.close()
+        except BadInput as failure:
+            refusals.append(str(failure))
+    assert read > 50
+    assert refusals
+    assert all(str(path) in reason for reason in refusals)
+
+
 def not_videos(folder: Path) -> Iterator[tuple[str, int, str]]:
     """Names of what cannot be watched, exit codes, and a word of why."""
     (folder / "text.mp4").write_text("no video\n" * 500)
@@ -267,7 +292,8 @@ def test_a_file_that_another_process_writes_is_left_to_it(video: Path, tmp_path:
     assert path.read_text() == "theirs"
 
 
-def test_ctrl_c_leaves_what_was_seen_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_what_was_seen_whole(tmp_path: Path, number: signal.Signals) -> None:
     video = save_video(tmp_path / "long.avi", two_people(60, FPS), FPS)
 
     def slowly(number: int, context: Any) -> None:
@@ -283,13 +309,13 @@ def test_ctrl_c_leaves_what_was_seen_whole(tmp_path: Path) -> None:
             while len(server.calls) < 20:
                 assert process.poll() is None
                 time.sleep(0.01)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             printed, error = process.communicate(timeout=60)
         asked = len(server.calls)
-    assert process.returncode == 130
-    told, last = error.splitlines()
+    assert process.returncode == 128 + number
+    told, *last = error.splitlines()
     assert "written: a.parquet, a.png, a.mp4" in told
-    assert last == "emotion-ai: interrupted"
+    assert last == (["emotion-ai: interrupted"] if number == signal.SIGINT else [])
     frames = [row["frame"] for row in rows_of(tmp_path / "a.parquet")]
     assert frames == [frame for frame in range(max(frames) + 1) for _ in range(2)]
     assert 10 < max(frames) <= asked
