@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from components.predict.drawing import annotated
+from components.predict.drawing import overlay
 from components.watch.looking import Look, Sighting
 from components.watch.opencv import opencv, silence
 from components.watch.outputs import appearing
@@ -19,6 +19,7 @@ from components.watch.outputs import appearing
 # which browsers play too, at eight times the work.
 _CODECS = {".mp4": "mp4v", ".webm": "VP80"}
 _HIGHEST_FPS = 60.0
+_TAG, _INK = (18, 22, 28, 255), (245, 246, 248, 255)
 # A frame is shown for as long as it was the newest, but no longer than this.
 _LONGEST_S = 10.0
 # How far the number of frames that a WebM tells may be off.
@@ -35,18 +36,18 @@ class Annotator:
         self._skipped = 0
         self._size = (0, 0)
         self._writer: Any = None
-        self._seen: tuple[Sighting, ...] = ()
+        self._drawing: Image.Image | None = None
 
     def add(self, look: Look) -> None:
         """Write the look's frame as often as its time asks for."""
         if look.sightings is not None:
-            self._seen = look.sightings
+            self._drawing = _drawing(look.frame.image.shape, look.sightings)
         due = round(look.frame.time_s * self.fps) + 1 - self.written - self._skipped
         if due < 1:
             return
         if self._writer is None:
             self._begin(look.frame.image)
-        picture = _drawn(look.frame.image, self._seen)
+        picture = _with(look.frame.image, self._drawing)
         if (picture.shape[1], picture.shape[0]) != self._size:
             picture = opencv().resize(picture, self._size)
         repeated = min(due, round(_LONGEST_S * self.fps))
@@ -97,19 +98,29 @@ def open_annotator(path: Path, fps: float) -> Iterator[Annotator]:
         annotator.end()
 
 
-def _drawn(image: NDArray[np.uint8], seen: tuple[Sighting, ...]) -> NDArray[np.uint8]:
-    if not seen:
-        return image
-    rgb = np.ascontiguousarray(image[..., ::-1])
-    picture = Image.fromarray(annotated(rgb, [face for _, face in seen]))
-    draw = ImageDraw.Draw(picture)
+def _drawing(shape: tuple[int, ...], seen: Sequence[Sighting]) -> Image.Image:
+    """What was seen, drawn for frames of this shape, in their order of colours: BGR and alpha."""
+    layer = overlay((shape[1], shape[0]), [face for _, face in seen])
+    draw = ImageDraw.Draw(layer)
     for track, face in seen:
-        size = float(np.clip(face.box.height / 8, 10.0, max(10.0, min(picture.size) / 18)))
+        size = float(np.clip(face.box.height / 8, 10.0, max(10.0, min(layer.size) / 18)))
         font = ImageFont.load_default(size)
         name = str(track)
         wide = draw.textlength(name, font) + 0.8 * size
         left, top = face.box.left, face.box.top
         corners = (left, top, left + wide, top + 1.3 * size)
-        draw.rounded_rectangle(corners, 0.3 * size, (18, 22, 28))
-        draw.text((left + wide / 2, top + 0.65 * size), name, (245, 246, 248), font, anchor="mm")
-    return np.ascontiguousarray(np.asarray(picture)[..., ::-1])
+        draw.rounded_rectangle(corners, 0.3 * size, _TAG)
+        draw.text((left + wide / 2, top + 0.65 * size), name, _INK, font, anchor="mm")
+    red, green, blue, alpha = layer.split()
+    return Image.merge("RGBA", (blue, green, red, alpha))
+
+
+def _with(image: NDArray[np.uint8], drawing: Image.Image | None) -> NDArray[np.uint8]:
+    """A frame with the drawing on it."""
+    place = drawing.getbbox() if drawing else None
+    if drawing is None or place is None or drawing.size != (image.shape[1], image.shape[0]):
+        return image
+    picture = Image.fromarray(image)
+    part = drawing.crop(place)
+    picture.paste(part.convert("RGB"), place, part.getchannel("A"))
+    return np.asarray(picture)

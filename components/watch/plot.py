@@ -46,7 +46,7 @@ def save_plot(bands: Bands, title: str, path: Path) -> None:
     _draw_legend(figure, bands.labels, top)
     hidden = bands.tracks() - len(shown)
     if hidden:
-        words = f"and {hidden} more, seen for less long"
+        words = f"and {hidden} more faces"
         figure.text(0.975, 0.13 / height, words, color=_FAINT, fontsize=8, ha="right", va="center")
     figure.savefig(path, format=path.suffix.lstrip(".").lower(), dpi=130)
 
