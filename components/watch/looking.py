@@ -13,6 +13,7 @@ from components.watch.tracking import Tracker
 
 # One finds faces while the other waits for the server.
 _WORKERS = 2
+MOST_AHEAD = 16
 
 
 class Sighting(NamedTuple):
@@ -33,12 +34,13 @@ _Asked = tuple[Frame, Future[list[Face]] | None]
 
 
 def look_at(
-    frames: Iterable[Frame], client: Client, every: int, timeout: float, ahead: int
+    frames: Iterable[Frame], client: Client, every: int, timeout: float, ahead_bytes: int
 ) -> Iterator[Look]:
     """Look at the faces in each `every`-th of the frames, in order; the others are passed by.
 
-    While the server answers, `ahead` frames are read and held. Raises what reading the frames does,
-    after the looks at all frames before; and what `Client.predict` raises.
+    While the server answers, frames of at most `ahead_bytes` are read and held, and no more than
+    `MOST_AHEAD`. Raises what reading the frames does, after the looks at all frames before; and
+    what `Client.predict` raises.
     """
     tracker = Tracker()
     workers = ThreadPoolExecutor(_WORKERS)
@@ -49,7 +51,7 @@ def look_at(
         return frame, workers.submit(client.predict, frame.image, "bgr", None, timeout)
 
     try:
-        for frame, future in _held((ask(*pair) for pair in enumerate(frames)), ahead):
+        for frame, future in _held((ask(*pair) for pair in enumerate(frames)), ahead_bytes):
             if future is None:
                 yield Look(frame, None)
                 continue
@@ -62,13 +64,16 @@ def look_at(
         workers.shutdown(wait=False, cancel_futures=True)
 
 
-def _held(asked: Iterable[_Asked], count: int) -> Iterator[_Asked]:
-    """The same, later: `count` are taken before the first is given."""
+def _held(asked: Iterable[_Asked], most_bytes: int) -> Iterator[_Asked]:
+    """The same, later: so many are taken before the first is given."""
     waiting: deque[_Asked] = deque()
+    held = 0
     try:
         for one in asked:
             waiting.append(one)
-            if len(waiting) > count:
+            held += one[0].image.nbytes
+            while held > most_bytes or len(waiting) > MOST_AHEAD:
+                held -= waiting[0][0].image.nbytes
                 yield waiting.popleft()
     except (BadInput, Unavailable):
         yield from waiting

@@ -25,8 +25,8 @@ from components.watch.timeline import one_label_set, open_timeline
 
 # Without a wish: so many looks at a recorded second; a live source is looked at as fast as it goes.
 _LOOKS_PER_S = 5
-# Frames of a recorded video that are held while the server answers.
-_AHEAD = 4
+# Of a recorded video, held while the server answers: a dozen frames in high definition.
+_AHEAD_BYTES = 64 * 1024 * 1024
 _PLOTS, _TIMELINES, _VIDEOS = (".png", ".svg", ".pdf"), (".csv", ".parquet"), (".mp4", ".webm")
 
 Sink = Callable[[Look], None]
@@ -124,7 +124,7 @@ def _looks(
     step, pace = (1, pace) if outputs.video and not source.live else (pace, 1)
     limit = math.inf if duration is None else duration
     frames = itertools.takewhile(lambda frame: frame.time_s < limit, source.frames(step))
-    looks = look_at(frames, client, pace, timeout, 0 if source.live else _AHEAD)
+    looks = look_at(frames, client, pace, timeout, 0 if source.live else _AHEAD_BYTES)
     return one_label_set(looks) if outputs.timeline else looks
 
 

@@ -169,15 +169,17 @@ def gone_after(calls: int) -> Any:
 
 def test_a_server_that_fails_leaves_what_was_seen(video: Path, tmp_path: Path) -> None:
     outputs = Outputs(tmp_path / "a.parquet", tmp_path / "a.png", tmp_path / "a.mp4")
-    words = r"no memory; what was seen until 0:02: .*a\.mp4"
+    words = r"no memory; what was seen until 0:0[12]: .*a\.mp4"
     with (
         answering(gone_after(6)) as server,
         Client(server.address) as client,
         pytest.raises(Unavailable, match=words),
     ):
         watch(str(video), client, outputs, every=3)
-    assert [row["frame"] for row in rows_of(tmp_path / "a.parquet")][::2] == [0, 3, 6, 9, 12, 15]
-    assert len(frames_of(tmp_path / "a.mp4")) == 18
+    # Two calls are under way at once, and the later one may be the first that is answered.
+    seen = [row["frame"] for row in rows_of(tmp_path / "a.parquet")][::2]
+    assert seen in ([0, 3, 6, 9, 12], [0, 3, 6, 9, 12, 15])
+    assert len(frames_of(tmp_path / "a.mp4")) == seen[-1] + 3
     assert (tmp_path / "a.png").stat().st_size > 1000
     assert not left_over(tmp_path)
 
