@@ -75,6 +75,17 @@ class LiveSource:
             return frame
 
     def _read(self, every: int) -> None:
+        try:
+            for frame in self._arriving(every):
+                self._offer(frame)
+        finally:
+            # What this thread reads from, no other may release.
+            self._capture.release()
+            with self._news:
+                self._ended = True
+                self._news.notify()
+
+    def _arriving(self, every: int) -> Iterator[Frame]:
         number, start = -1, None
         while not self._closed and self._capture.grab():
             now = time.monotonic()
@@ -83,12 +94,7 @@ class LiveSource:
             if number % every == 0:
                 whole, image = self._capture.retrieve()
                 if whole:
-                    self._offer(Frame(number, now - start, image))
-        # What this thread reads from, no other may release.
-        self._capture.release()
-        with self._news:
-            self._ended = True
-            self._news.notify()
+                    yield Frame(number, now - start, image)
 
     def _offer(self, frame: Frame) -> None:
         with self._news:

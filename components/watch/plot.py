@@ -19,6 +19,8 @@ _SHOWN = 12
 _INK, _FAINT, _LANE = "#30343b", "#8b929c", "#f1f2f4"
 _OTHER = (200, 203, 208)
 _LANE_HEIGHT = 0.74
+# Letters beside which the legend has room.
+_TITLE = 40
 # A face missed for so many seconds, or looks, has not gone.
 _GAP_S, _GAP_LOOKS = 1.5, 2.5
 # Bins over which probabilities are averaged: bands that can be read, not noise.
@@ -42,7 +44,10 @@ def save_plot(bands: Bands, title: str, path: Path) -> None:
     if not shown:
         axes.text(0.5, 0.5, "no face seen", transform=axes.transAxes, ha="center", color=_FAINT)
     top = 1 - 0.2 / height
-    figure.text(0.012, top, title, color=_INK, fontsize=11, fontweight="bold", va="center")
+    named = title if len(title) <= _TITLE else f"{title[: _TITLE - 1]}\N{HORIZONTAL ELLIPSIS}"
+    # A dollar in a file's name begins no formula.
+    text = figure.text(0.012, top, named, parse_math=False, color=_INK, va="center")
+    text.set(fontsize=11, fontweight="bold")
     _draw_legend(figure, bands.labels, top)
     hidden = bands.tracks() - len(shown)
     if hidden:

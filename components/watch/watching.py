@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import itertools
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,12 +42,14 @@ class Outputs:
     plot: Path | None = None
     video: Path | None = None
 
-    def check(self) -> None:
+    def check(self, source: str) -> None:
         """Raise `BadInput` where one cannot be, or needs a package that is not installed."""
         named = ((self.timeline, _TIMELINES), (self.plot, _PLOTS), (self.video, _VIDEOS))
         for path, suffixes in named:
             if path:
                 check_output(path, suffixes)
+                if path.exists() and os.path.exists(source) and path.samefile(source):
+                    raise BadInput(f"{path}: this is what is watched; name another file")
         if self.timeline and self.timeline.suffix.lower() == ".parquet":
             check_packages("parquet")
         if self.plot and importlib.util.find_spec("matplotlib") is None:
@@ -94,7 +97,7 @@ def watch(
     hold what was seen until then, and the failure is raised: `BadInput` for what is no video or is
     cut short, `Unavailable` for the rest, `KeyboardInterrupt`, or `SystemExit` at SIGTERM.
     """
-    outputs.check()
+    outputs.check(source)
     tally = _Tally()
     with open_source(source) as opened, contextlib.ExitStack() as stack:
         screen = Screen(opened, duration)
