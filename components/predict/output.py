@@ -20,7 +20,7 @@ Record = dict[str, Any]
 Records = Callable[[], Iterable[Record]]
 
 FORMATS = ("jsonl", "csv", "parquet", "table")
-_BOX = ("left", "top", "width", "height")
+BOX = ("left", "top", "width", "height")
 _TEXTS = ("file", "emotion", "error")
 _COUNTS = ("face", "model_version")
 # Rows of a Parquet file that are held at once.
@@ -96,9 +96,23 @@ def _labels(records: Records) -> list[str]:
 
 
 def _columns(records: Records) -> list[str]:
-    shares = [f"probability_{label}" for label in _labels(records)]
-    place = ["file", "face", *_BOX, "score", "emotion"]
-    return [*place, *shares, *COLUMNS, "model_version", "latency_ms", "error"]
+    return ["file", "face", *BOX, *face_columns(_labels(records)), "error"]
+
+
+def face_columns(labels: Iterable[str]) -> list[str]:
+    """The columns that say what is known of a face, after its box."""
+    shares = [f"probability_{label}" for label in labels]
+    return ["score", "emotion", *shares, *COLUMNS, "model_version", "latency_ms"]
+
+
+def face_row(face: Record) -> dict[str, Any]:
+    """`Face.as_dict()` as values of `BOX` and `face_columns`."""
+    row = face["box"] | {name: face[name] for name in ("score", "emotion", "model_version")}
+    row["latency_ms"] = face["latency_ms"]
+    row |= {f"probability_{name}": p for name, p in face["probabilities"].items()}
+    for name, (x, y) in face["keypoints"].items():
+        row |= {f"{name}_x": x, f"{name}_y": y}
+    return row
 
 
 def _rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
@@ -107,13 +121,7 @@ def _rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         if not record["faces"]:
             yield named | ({"error": record["error"]} if "error" in record else {})
         for number, face in enumerate(record["faces"]):
-            row = named | {"face": number} | face["box"]
-            row |= {name: face[name] for name in ("score", "emotion", "model_version")}
-            row["latency_ms"] = face["latency_ms"]
-            row |= {f"probability_{name}": p for name, p in face["probabilities"].items()}
-            for name, (x, y) in face["keypoints"].items():
-                row |= {f"{name}_x": x, f"{name}_y": y}
-            yield row
+            yield named | {"face": number} | face_row(face)
 
 
 def _write_table(records: Records, file: TextIO) -> None:

