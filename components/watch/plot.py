@@ -127,7 +127,7 @@ def _finish(axes: Axes, lanes: int, end_s: float) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(_FAINT)
     steps = [1, 1.5, 2, 3, 5, 6, 10] if end_s < 120 else [1, 1.2, 1.8, 2.4, 3, 3.6, 6, 9, 10]
-    axes.xaxis.set_major_locator(MaxNLocator(8, steps=steps))
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=steps, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
     axes.tick_params(colors=_FAINT, labelsize=8, length=3)
 
