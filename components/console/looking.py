@@ -1,0 +1,35 @@
+"""One look at a picture: what the page is told about the faces in it."""
+
+import time
+from typing import Any
+
+from components.errors import BadInput, Unavailable, one_line
+from components.predict.client import Client
+from components.predict.images import read_image
+from components.watch.tracking import Tracker
+
+
+def look(data: bytes, client: Client, tracker: Tracker, timeout: float) -> dict[str, Any]:
+    """The faces in a picture file's bytes, as JSON takes them, each with its number.
+
+    The picture is as in `images.read_image`. Numbers are the tracker's: in the next look of the
+    same one a face keeps its own. Raises `BadInput` for no picture, `Unavailable` for the server.
+    """
+    start = time.monotonic()
+    pixels = read_image(data)
+    boxes = client.detector.find_faces(pixels)
+    faces = client.predict(pixels, boxes=boxes, timeout=timeout)
+    numbers = tracker.update(boxes, start)
+    return {
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
+        "faces": [
+            {"number": number} | face.as_dict() for number, face in zip(numbers, faces, strict=True)
+        ],
+        "ms": round(1000 * (time.monotonic() - start)),
+    }
+
+
+def told(failure: BadInput | Unavailable) -> dict[str, Any]:
+    """A failure, as the page reads it: `again` says whether to ask once more is of use."""
+    return {"error": one_line(failure), "again": isinstance(failure, Unavailable)}
