@@ -95,6 +95,8 @@ class Embedded:
         if client is None:
             return self._waiting
         state = _state_of(client)
+        if state.status == "ready":
+            return State("ready", "The networks that come with the package answer.")
         # The child writes its release before it serves; loading it is the last thing it does.
         return self._waiting if state.status == "empty" else state
 

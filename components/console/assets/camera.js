@@ -66,8 +66,15 @@ export class Camera {
       this.#told.ended("The camera has gone.");
     });
     this.#video.srcObject = run.stream;
-    await this.#video.play();
-    if (this.#run === run) this.#look(run);
+    try {
+      await this.#video.play();
+    } catch (error) {
+      if (this.#run !== run) return null;
+      this.stop();
+      throw new Refusal(`The camera's picture cannot be shown: ${error.message}`, false);
+    }
+    if (this.#run !== run) return null;
+    this.#look(run);
     return track.getSettings();
   }
 
@@ -84,8 +91,10 @@ export class Camera {
       await nextFrame(this.#video);
       if (this.#run !== run) return;
       const at = performance.now();
+      const frame = await this.#frame();
+      if (this.#run !== run) return;
       try {
-        const answer = await run.socket.ask(await this.#frame());
+        const answer = await run.socket.ask(frame);
         if (this.#run === run) this.#told.seen(answer, at);
       } catch (error) {
         if (this.#run !== run) return;

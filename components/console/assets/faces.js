@@ -21,7 +21,7 @@ export function sentence(faces) {
   if (!faces.length) return "No face was found.";
   const each = faces.map((face) => {
     const [emotion, share] = most(face.probabilities);
-    return `face ${face.number} ${emotion} (${percent(share)})`;
+    return `${faces.length > 1 ? `face ${face.number} ` : ""}${emotion} (${percent(share)})`;
   });
   return `${counted(faces.length, "face", "faces")}: ${each.join(", ")}.`;
 }

@@ -48,7 +48,10 @@ function show(what) {
   part("hint").hidden = what !== "nothing";
   view.hidden = what === "nothing";
   video.hidden = what !== "camera";
-  if (what !== "camera") view.classList.remove("mirrored");
+  if (what !== "camera") {
+    view.classList.remove("mirrored");
+    part("pace").hidden = true;
+  }
   if (what === "nothing") scene = null;
 }
 
@@ -61,8 +64,10 @@ function giveRoom(width, height) {
 function draw() {
   if (!scene || view.hidden) return;
   drawScene(drawing, { ...scene, keypoints: part("keypoints").checked });
-  const words = scene.faces.length ? sentence(scene.faces) : "no face marked";
-  drawing.setAttribute("aria-label", `The picture, ${words} The list of faces has it in words.`);
+}
+
+function describe(faces) {
+  drawing.setAttribute("aria-label", `The picture. ${sentence(faces)} The list of faces tells more.`);
 }
 
 new ResizeObserver(draw).observe(view);
@@ -108,6 +113,7 @@ async function lookUntilAnswered(file, signal) {
       const answer = await askAboutPhoto(file, signal);
       unsay();
       showPhoto(answer, picture);
+      describe(answer.faces);
       cards.showPhoto(answer, picture);
       if (!picture) {
         say("This browser cannot show such a picture; what was seen in it is drawn alone.", "note");
@@ -217,6 +223,8 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let target = null;
 let tableAt = -Infinity;
 let lanesAt = -Infinity;
+// Since the pace was written last.
+let looks = 0;
 
 const camera = new Camera(video, {
   seen(answer, at) {
@@ -225,6 +233,7 @@ const camera = new Camera(video, {
       giveRoom(answer.width, answer.height);
     }
     target = answer;
+    looks += 1;
     cards.showLive(answer, video, performance.now());
     timeline.add(answer.faces, at);
     showTimeline();
@@ -246,6 +255,7 @@ async function startCamera(device) {
   cards.say("");
   timeline.clear();
   target = null;
+  tableAt = -Infinity;
   showButton(true);
   try {
     const settings = await camera.start(device);
@@ -335,6 +345,13 @@ function showTimeline(atOnce = false) {
     drawTimeline();
   }
   if (atOnce || now - tableAt > TABLE_MS) {
+    if (!atOnce) {
+      const pace = Math.round((1000 * looks) / (now - tableAt));
+      part("pace").textContent = `${counted(pace, "look", "looks")} a second`;
+      part("pace").hidden = !Number.isFinite(tableAt) || pace === 0;
+      if (scene) describe(scene.faces);
+    }
+    looks = 0;
     tableAt = now;
     writeTable(part("tracks").tBodies[0], timeline);
     writeLegend();
