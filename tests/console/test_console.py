@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from typing import Any
 
 import pytest
 from answering import answering
@@ -52,6 +53,11 @@ def camera(console: Console, origin: str, **headers: str) -> ClientConnection:
     return connect(url, origin=origin, additional_headers=headers, proxy=None)
 
 
+def exchange(socket: ClientConnection, message: bytes | str) -> dict[str, Any]:
+    socket.send(message)
+    return json.loads(socket.recv(60))
+
+
 def test_a_photo_is_answered_from_left_to_right(quick: Console) -> None:
     response = ask(quick, "POST", "/photo", photo(), Origin=quick.url)
     assert response.status == 200
@@ -84,8 +90,7 @@ def test_other_sites_get_no_answer(quick: Console) -> None:
 
 def test_other_sites_get_no_socket(quick: Console) -> None:
     with camera(quick, quick.url) as socket:
-        socket.send(photo())
-        assert len(json.loads(socket.recv(60))["faces"]) == 2
+        assert len(exchange(socket, photo())["faces"]) == 2
     for origin in ("http://console.example", "null", "http://127.0.0.1:1"):
         with pytest.raises(InvalidStatus, match="403"), camera(quick, origin):
             pass
@@ -120,18 +125,13 @@ def test_size_is_told_before_anything_is_read(quick: Console) -> None:
 
 def test_bad_frames_get_words_and_the_next_one_its_answer(quick: Console) -> None:
     with camera(quick, quick.url) as socket:
-        for bad in (b"", b"no picture", photo()[:2000]):
-            socket.send(bad)
-            told = json.loads(socket.recv(60))
+        for bad in (b"", b"no picture", photo()[:2000], "text"):
+            told = exchange(socket, bad)
             assert "picture" in told["error"]
             assert told["again"] is False
-        socket.send("text")
-        assert "picture" in json.loads(socket.recv(60))["error"]
-        socket.send(photo())
-        assert len(json.loads(socket.recv(60))["faces"]) == 2
+        assert len(exchange(socket, photo())["faces"]) == 2
         with pytest.raises(ConnectionClosedError, match="1009"):
-            socket.send(bytes(5 * 1024 * 1024))
-            socket.recv(60)
+            exchange(socket, bytes(5 * 1024 * 1024))
     assert ask(quick, "GET", "/state").status == 200
 
 

@@ -138,7 +138,8 @@ def test_the_camera_is_followed_and_let_go(page: Page, console: Console, tmp_pat
     with open(tmp_path / "emotions.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["face"] for row in rows} == {"1", "2"}
-    assert float(rows[-1]["seconds"]) >= early + 3
+    # Whole seconds are rounded.
+    assert float(rows[-1]["seconds"]) >= early + 2
     assert all(abs(sum(float(row[name]) for name in EMOTIONS) - 1) < 0.01 for row in rows)
 
     page.get_by_role("button", name="Stop the camera").click()

@@ -8,7 +8,7 @@ const SAMPLE_S = 0.2;
 const LONGEST_S = 60;
 const SHORTEST_S = 12;
 // A face that was not seen for longer was away.
-const AWAY_S = 1.5;
+const AWAY_S = 2.5;
 const LANES = 4;
 const LANE_HEIGHT = 88;
 const GAP = 14;
