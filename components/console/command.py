@@ -50,8 +50,7 @@ def run_console(
 
     model_server: ModelServer = Named(server, faces) if server else Embedded(faces)
     with _listening(host, port) as listener:
-        bound = listener.getsockname()[1]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{bound}/"
+        url = _url(host, listener.getsockname()[1])
         asked = f"model server {server}" if server else "with the pretrained networks"
         sys.stdout.write(f"console on {url} ({asked}); Ctrl-C ends it\n")
         sys.stdout.flush()
@@ -65,6 +64,12 @@ def open_browser(url: str) -> None:
     seen = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     if sys.platform != "linux" or any(os.environ.get(name) for name in seen):
         webbrowser.open(url)
+
+
+def _url(host: str, port: int) -> str:
+    # Of all addresses of this machine, the one whose page may use the camera.
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
 
 
 def _check_packages(modules: Sequence[str], what: str, extra: str) -> None:

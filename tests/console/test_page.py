@@ -207,7 +207,9 @@ def test_what_is_drawn_is_said_in_words(page: Page, console: Console, picture: P
     assert page.locator("#message").get_attribute("role") == "alert"
     hand_over(page, "drop", picture)
     expect(page.locator(".face")).to_have_count(2)
-    image = page.get_by_role("img", name=re.compile(r"^The picture. 2 faces: face 1 \w+ \(\d+ %\)"))
+    image = page.get_by_role(
+        "img", name=re.compile(r"^The picture. 2 faces: face 1 \w+ \(\d+\s%\)")
+    )
     expect(image).to_be_visible()
     for number in (1, 2):
         expect(page.get_by_role("table", name=f"Emotions of face {number}")).to_be_visible()

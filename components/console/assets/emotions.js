@@ -23,7 +23,8 @@ export function themeColour(name) {
 
 /** A share from 0 to 1 in percent. */
 export function percent(share) {
-  return `${Math.round(100 * share)} %`;
+  // The space does not break.
+  return `${Math.round(100 * share)}\u00a0%`;
 }
 
 /** [name, share] of the most probable emotion. */

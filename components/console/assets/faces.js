@@ -124,7 +124,7 @@ export class FaceCards {
     head.append(thumbnail, title);
 
     const table = element("table", "bars");
-    table.append(element("caption", "unseen", `Emotions of face ${face.number}`));
+    table.setAttribute("aria-label", `Emotions of face ${face.number}`);
     const body = element("tbody");
     const rows = new Map();
     for (const name of Object.keys(face.probabilities)) {
@@ -148,7 +148,7 @@ export class FaceCards {
     const details = element("details");
     details.append(element("summary", "", "Box and keypoints"));
     const points = element("table");
-    points.append(element("caption", "unseen", `Pixels of the picture, face ${face.number}`));
+    points.setAttribute("aria-label", `Box and keypoints of face ${face.number}, in pixels`);
     details.append(points);
     item.append(head, table, details);
     for (const event of ["pointerenter", "focusin"]) {
