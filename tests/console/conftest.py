@@ -8,7 +8,7 @@ from http.client import HTTPConnection
 
 import pytest
 from consoles import Console, running_console, write_video
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Of its own accord Chromium would look for updates and for its maker's hosts.
@@ -21,6 +21,7 @@ _QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+_PATIENCE_MS = 60_000
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +54,8 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     """A window of its own, which may use the camera."""
     context = chromium.new_context(permissions=["camera"], accept_downloads=True)
     # A busy machine is no failure.
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(_PATIENCE_MS)
+    expect.set_options(timeout=_PATIENCE_MS)
     yield context
     context.close()
 
