@@ -4,7 +4,9 @@ import base64
 import csv
 import re
 import socket
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from answering import answering
@@ -149,6 +151,24 @@ def test_the_camera_is_followed_and_let_go(page: Page, console: Console, tmp_pat
     expect(page.locator("#timeline")).to_be_visible()
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#timeline")).to_be_hidden()
+
+
+def test_late_answers_are_shown_on_what_they_are_about(page: Page) -> None:
+    def late(number: int, context: Any) -> None:
+        time.sleep(0.5)
+
+    with (
+        answering(late) as server,
+        running_console("--port=0", "--server", server.address) as console,
+    ):
+        opened(page, console)
+        page.get_by_role("button", name="Use the camera").click()
+        # The drawing covers the video, where it would else let it through.
+        page.wait_for_function("""() => {
+            const canvas = document.getElementById("drawing");
+            return canvas.getContext("2d").getImageData(3, 3, 1, 1).data[3] === 255;
+        }""")
+        expect(page.locator(".face")).to_have_count(2)
 
 
 def focused(page: Page) -> str:

@@ -30,11 +30,15 @@ function nextFrame(video) {
 export class Camera {
   #video;
   #told;
-  #canvas = document.createElement("canvas");
+  // Taken in turns: the frame that was answered stays while the next one is looked at.
+  #canvases = [document.createElement("canvas"), document.createElement("canvas")];
   // What was begun last; whatever finds another one here is over.
   #run = null;
 
-  /** `told` has `seen(answer, at)`, `failed(refusal)` and `ended(words)`. */
+  /**
+   * `told` has `seen(answer, at, frame)`, `failed(refusal)` and `ended(words)`. `frame` is a canvas
+   * with what was looked at, until the next but one is.
+   */
   constructor(video, told) {
     this.#video = video;
     this.#told = told;
@@ -95,7 +99,7 @@ export class Camera {
       if (this.#run !== run) return;
       try {
         const answer = await run.socket.ask(frame);
-        if (this.#run === run) this.#told.seen(answer, at);
+        if (this.#run === run) this.#told.seen(answer, at, this.#canvases[0]);
       } catch (error) {
         if (this.#run !== run) return;
         if (!(error instanceof Refusal)) throw error;
@@ -109,11 +113,12 @@ export class Camera {
   #frame() {
     const { videoWidth, videoHeight } = this.#video;
     const scale = Math.min(1, LONGEST_SIDE / Math.max(videoWidth, videoHeight));
-    this.#canvas.width = Math.round(videoWidth * scale);
-    this.#canvas.height = Math.round(videoHeight * scale);
-    const context = this.#canvas.getContext("2d");
-    context.drawImage(this.#video, 0, 0, this.#canvas.width, this.#canvas.height);
-    return new Promise((resolve) => this.#canvas.toBlob(resolve, "image/jpeg", QUALITY));
+    this.#canvases.reverse();
+    const canvas = this.#canvases[0];
+    canvas.width = Math.round(videoWidth * scale);
+    canvas.height = Math.round(videoHeight * scale);
+    canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
+    return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
   }
 }
 

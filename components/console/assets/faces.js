@@ -185,7 +185,7 @@ function writePoints(card, face) {
 
 function drawThumbnail(canvas, box, answer, picture) {
   if (!picture) return;
-  const scale = (picture.videoWidth || picture.width) / answer.width;
+  const scale = picture.width / answer.width;
   const side = 1.25 * Math.max(box.width, box.height) * scale;
   const x = (box.left + box.width / 2) * scale - side / 2;
   const y = (box.top + box.height / 2) * scale - side / 2;

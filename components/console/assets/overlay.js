@@ -35,7 +35,12 @@ export function fitted(canvas) {
  */
 export function drawScene(canvas, scene) {
   const { context, width, height } = fitted(canvas);
-  if (scene.picture) context.drawImage(scene.picture, 0, 0, width, height);
+  if (scene.picture) {
+    context.save();
+    if (scene.mirrored) context.transform(-1, 0, 0, 1, width, 0);
+    context.drawImage(scene.picture, 0, 0, width, height);
+    context.restore();
+  }
   const scale = width / scene.width;
   const place = ([x, y]) => {
     // A keypoint's pixel centres lie at whole numbers.

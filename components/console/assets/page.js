@@ -13,6 +13,10 @@ const TABLE_MS = 1_000;
 const LANES_MS = 200;
 // How fast a box follows its face, as a time constant.
 const EASE_MS = 70;
+// Answers that come later than the first find another picture: then the one that was looked at is
+// shown, until they come sooner than the second.
+const LATE_MS = 220;
+const SOON_MS = 140;
 
 const part = (id) => document.getElementById(id);
 const stage = part("stage");
@@ -221,20 +225,27 @@ function dropped() {
 const timeline = new Timeline();
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let target = null;
+let looked = null;
+let delay = 0;
+let late = false;
 let tableAt = -Infinity;
 let lanesAt = -Infinity;
 // Since the pace was written last.
 let looks = 0;
 
 const camera = new Camera(video, {
-  seen(answer, at) {
+  seen(answer, at, frame) {
     unsay();
+    const now = performance.now();
+    delay += 0.3 * (now - at - delay);
+    late = delay > (late ? SOON_MS : LATE_MS);
+    looked = frame;
     if (scene?.width !== answer.width || scene?.height !== answer.height) {
       giveRoom(answer.width, answer.height);
     }
     target = answer;
     looks += 1;
-    cards.showLive(answer, video, performance.now());
+    cards.showLive(answer, frame, now);
     timeline.add(answer.faces, at);
     showTimeline();
   },
@@ -255,6 +266,8 @@ async function startCamera(device) {
   cards.say("");
   timeline.clear();
   target = null;
+  delay = 0;
+  late = false;
   tableAt = -Infinity;
   showButton(true);
   try {
@@ -311,13 +324,15 @@ let followedAt = 0;
 /** Draw the faces at each frame of the screen, on their way to where they were seen last. */
 function follow(now) {
   if (stage.dataset.shows !== "camera") return;
-  const share = calm.matches ? 1 : 1 - Math.exp(-(now - followedAt) / EASE_MS);
+  const picture = late && target ? looked : null;
+  const share = calm.matches || picture ? 1 : 1 - Math.exp(-(now - followedAt) / EASE_MS);
   followedAt = now;
   const before = new Map((scene?.faces ?? []).map((face) => [face.number, face]));
   const faces = (target?.faces ?? []).map((face) => eased(before.get(face.number), face, share));
   const size = target ?? { width: video.videoWidth, height: video.videoHeight };
   const mirrored = view.classList.contains("mirrored");
-  scene = { width: size.width, height: size.height, faces, mirrored, chosen: scene?.chosen ?? null };
+  const chosen = scene?.chosen ?? null;
+  scene = { width: size.width, height: size.height, faces, picture, mirrored, chosen };
   draw();
   requestAnimationFrame(follow);
 }
