@@ -17,9 +17,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from components.console.example import example_photo
 from components.console.guard import Guard
-from components.console.looking import look, told
+from components.console.looking import live_detector, look, told
 from components.console.model_server import ModelServer
 from components.errors import BadInput, Unavailable
+from components.predict.detectors import open_detector
 from components.predict.images import MAX_FILE_BYTES
 from components.watch.tracking import Tracker
 
@@ -28,17 +29,17 @@ ASSETS = Path(__file__).parent / "assets"
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 # A photo of the most pixels takes 200 MB while it is looked at.
 _PHOTOS_AT_ONCE = 2
-_PHOTO_TIMEOUT_S = 30.0
 # Whoever looks into a camera would rather be told soon.
-_FRAME_TIMEOUT_S = 5.0
+_TIMEOUTS_S = {"photo": 30.0, "camera": 5.0}
 
 
-def application(model_server: ModelServer, name: str) -> Starlette:
+def application(model_server: ModelServer, faces: str, name: str) -> Starlette:
     """The ASGI application; it has the model server for as long as it runs.
 
-    `name` is the host name that it is reached under besides localhost and addresses.
+    `faces` is the detector's name, as in `Client`, and `name` the host name that the console is
+    reached under besides localhost and addresses.
     """
-    answers = _Answers(model_server)
+    answers = _Answers(model_server, faces)
     routes: list[BaseRoute] = [
         Route("/state", answers.state),
         Route("/photo", answers.photo, methods=["POST"]),
@@ -61,8 +62,9 @@ def application(model_server: ModelServer, name: str) -> Starlette:
 class _Answers:
     """What is answered on each path."""
 
-    def __init__(self, model_server: ModelServer) -> None:
+    def __init__(self, model_server: ModelServer, faces: str) -> None:
         self._model_server = model_server
+        self._detectors = {"photo": open_detector(faces), "camera": live_detector(faces)}
         self._photos = asyncio.Semaphore(_PHOTOS_AT_ONCE)
 
     async def state(self, request: Request) -> Response:
@@ -83,7 +85,7 @@ class _Answers:
         async with self._photos:
             data = await request.body()
             try:
-                answer = await self._look(data, Tracker(), _PHOTO_TIMEOUT_S)
+                answer = await self._look(data, "photo", Tracker())
             except BadInput as failure:
                 return _failed(failure, 422)
             except Unavailable as failure:
@@ -105,13 +107,13 @@ class _Answers:
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect
         try:
-            return await self._look(message.get("bytes") or b"", tracker, _FRAME_TIMEOUT_S)
+            return await self._look(message.get("bytes") or b"", "camera", tracker)
         except (BadInput, Unavailable) as failure:
             return told(failure)
 
-    async def _look(self, data: bytes, tracker: Tracker, timeout: float) -> dict[str, Any]:
-        client = self._model_server.client
-        return await asyncio.to_thread(look, data, client, tracker, timeout)
+    async def _look(self, data: bytes, kind: str, tracker: Tracker) -> dict[str, Any]:
+        client, detector = self._model_server.client, self._detectors[kind]
+        return await asyncio.to_thread(look, data, client, detector, tracker, _TIMEOUTS_S[kind])
 
 
 _example = functools.cache(example_photo)

@@ -55,7 +55,7 @@ def run_console(
         sys.stdout.write(f"console on {url} ({asked}); Ctrl-C ends it\n")
         sys.stdout.flush()
         opened(url)
-        asyncio.run(_serve(application(model_server, host), listener))
+        asyncio.run(_serve(application(model_server, faces, host), listener))
 
 
 def open_browser(url: str) -> None:

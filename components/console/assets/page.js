@@ -320,11 +320,20 @@ part("camera").addEventListener("click", () => {
 part("cameras").addEventListener("change", (event) => startCamera(event.target.value));
 
 let followedAt = 0;
+// What was followed last, since when.
+let followed = { target: null, since: 0 };
 
 /** Draw the faces at each frame of the screen, on their way to where they were seen last. */
 function follow(now) {
   if (stage.dataset.shows !== "camera") return;
+  if (target !== followed.target) followed = { target, since: now };
   const picture = late && target ? looked : null;
+  // They are there, as far as anybody can see.
+  if (now - followed.since > (picture ? 0 : 8 * EASE_MS)) {
+    followedAt = now;
+    requestAnimationFrame(follow);
+    return;
+  }
   const share = calm.matches || picture ? 1 : 1 - Math.exp(-(now - followedAt) / EASE_MS);
   followedAt = now;
   const before = new Map((scene?.faces ?? []).map((face) => [face.number, face]));
