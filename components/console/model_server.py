@@ -96,7 +96,7 @@ class Embedded:
             return self._waiting
         state = _state_of(client)
         if state.status == "ready":
-            return State("ready", "The networks that come with the package answer.")
+            return State("ready", "the built-in networks")
         # The child writes its release before it serves; loading it is the last thing it does.
         return self._waiting if state.status == "empty" else state
 
@@ -156,7 +156,7 @@ def _state_of(client: Client) -> State:
         return State("down", one_line(failure))
     available = [status.version for status in statuses if status.state == "AVAILABLE"]
     if available:
-        return State("ready", f"Release {max(available)} answers.")
+        return State("ready", f"release {max(available)} at {client.address}")
     if any(status.state in ("START", "LOADING") for status in statuses):
         return State("loading", "The model server loads a release.")
     reasons = "; ".join(status.error for status in statuses if status.error)

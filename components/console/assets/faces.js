@@ -45,7 +45,7 @@ export class FaceCards {
     this.clear();
     for (const face of answer.faces) this.#show(face, answer, picture, 0);
     const hint = answer.faces.length
-      ? ` Answered in ${answer.ms} ms.`
+      ? ` Answered in ${answer.ms}\u00a0ms.`
       : " A face needs some 40 pixels from forehead to chin: try a closer or sharper picture.";
     this.say(sentence(answer.faces) + hint);
   }
