@@ -24,11 +24,12 @@ _QUIET = (
 _PATIENCE_MS = 60_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium, which allows its camera without asking; skips where none is found.
 
     With EMOTION_AI_BROWSER=required, as in CI, that is a failure instead.
+    For one file of tests: as long as it runs there is an event loop, and no other test has its own.
     """
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
