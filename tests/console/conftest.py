@@ -67,6 +67,9 @@ def page(context: BrowserContext) -> Iterator[Page]:
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
+    # Waited for only once it is to come, a dialog now and then opens before the browser has been
+    # told to hand it over.
+    page.on("filechooser", lambda chooser: None)
     yield page
     assert complaints == []
 
