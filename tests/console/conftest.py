@@ -74,7 +74,7 @@ def page(context: BrowserContext) -> Iterator[Page]:
     assert complaints == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def console() -> Iterator[Console]:
     """The console with the pretrained networks, which answer."""
     with running_console("--port", "0") as running:
