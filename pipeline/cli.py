@@ -162,6 +162,22 @@ app.command()(watch)
 
 
 @app.command()
+def console(
+    server: Annotated[
+        str, typer.Option(help="HOST:PORT of a model server; else the pretrained networks.")
+    ] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.")] = 8600,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    faces: Annotated[str, typer.Option(help="Who finds the faces: yunet or dlib.")] = "yunet",
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+) -> None:
+    """Open a page to drop photos on or look into the camera, and see what the networks see."""
+    from components.console.command import open_browser, run_console
+
+    run_console(server, host, port, faces, open_browser if browser else lambda url: None)
+
+
+@app.command()
 def rollout(
     version: Annotated[int, typer.Argument(min=1, help="The release to make the champion.")],
     registry: Registry = REGISTRY,

@@ -14,8 +14,8 @@ from components.errors import Unavailable
 from components.serve.server import DRAIN_SECONDS
 
 START_SECONDS = 120.0
-_SERVING = re.compile(r"^serving \S+ on (\S+:[0-9]+) ", re.MULTILINE)
-_TAIL_LINES = 5
+SERVING = re.compile(r"^serving \S+ on (\S+:[0-9]+) ", re.MULTILINE)
+TAIL_LINES = 5
 
 
 @contextlib.contextmanager
@@ -55,10 +55,10 @@ def _address(process: subprocess.Popen[bytes], log_path: Path) -> str:
     while time.monotonic() < deadline:
         ended = process.poll() is not None
         text = log_path.read_text(errors="replace")
-        if match := _SERVING.search(text):
+        if match := SERVING.search(text):
             return match[1]
         if ended:
-            tail = " / ".join(text.splitlines()[-_TAIL_LINES:])
+            tail = " / ".join(text.splitlines()[-TAIL_LINES:])
             raise Unavailable(f"the model server ended with code {process.returncode}: {tail}")
         time.sleep(0.05)
     raise Unavailable(f"the model server took no requests within {START_SECONDS:.0f} s: {log_path}")

@@ -10,7 +10,17 @@ import pytest
 from command_line import emotion_ai, refused
 from PIL import Image
 
-COMMANDS = ("run", "sample-data", "serve", "predict", "watch", "rollout", "describe", "compile")
+COMMANDS = (
+    "run",
+    "sample-data",
+    "serve",
+    "predict",
+    "watch",
+    "console",
+    "rollout",
+    "describe",
+    "compile",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
