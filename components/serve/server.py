@@ -59,9 +59,11 @@ def serve(flags: ServerFlags) -> None:
     address that cannot be bound.
     """
     if flags.pretrained:
-        from components.serve.pretrained import pretrained_registry
+        from components.serve.pretrained import add_lite, pretrained_registry
 
         with pretrained_registry() as registry:
+            if flags.prefer_tflite_model:
+                add_lite(registry)
             serve(flags.model_copy(update={"registry": registry, "pretrained": False}))
         return
     # Not there yet is fine, and so is a storage that is down for now; not a folder never is.
