@@ -77,7 +77,7 @@ class ServerFlags(BaseModel):
     grpc_max_threads: Count = Field(0, description="requests answered at once; 0 is 4,096")
     tensorflow_session_parallelism: Threads = Field(0, description="both of the following")
     tensorflow_intra_op_parallelism: Threads = Field(0, description="an op's threads; 0 is one")
-    tensorflow_inter_op_parallelism: Threads = Field(0, description="ops at once; 0 is one")
+    tensorflow_inter_op_parallelism: Threads = Field(0, description="ops at once; 0 is two")
 
     def channel_options(self) -> dict[str, int | str]:
         """`grpc_channel_arguments` for gRPC: numbers where they look like numbers."""
