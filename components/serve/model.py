@@ -82,8 +82,8 @@ class Loader:
         self._warms_up = flags.enable_model_warmup
         self._prefers_lite = flags.prefer_tflite_model
         both = flags.tensorflow_session_parallelism
-        # As many batches run at once as there are cores, so one thread each is enough for an op. Two
-        # ops at once let both networks look at a lone face side by side. On a single core the
+        # As many batches run at once as there are cores, so one thread each is enough for an op.
+        # Two ops at once let both networks look at a lone face side by side. On a single core the
         # caller's own thread does all of them (below zero), and none is woken.
         side_by_side = 2 if len(os.sched_getaffinity(0)) > 1 else -1
         self._threads = tf.compat.v1.ConfigProto(
