@@ -245,9 +245,10 @@ def plot(measures: list[Measure], path: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(9, 0.5 * len(measures) + 1.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(12, 0.4 * len(measures) + 1.2), layout="constrained")
     names = [f"{m.name}  ({'at most' if m.below else 'at least'} {m.limit:g})" for m in measures]
-    shares = [m.value / m.limit for m in measures]
+    # A difference below nothing is as good as none.
+    shares = [max(0.0, m.value / m.limit) for m in measures]
     colours = ["#009e73" if m.is_kept() else "#d55e00" for m in measures]
     bars = axes.barh(names, shares, color=colours)
     axes.bar_label(bars, [f"{m.value:.2f}" for m in measures], padding=3)
@@ -255,7 +256,7 @@ def plot(measures: list[Measure], path: Path) -> None:
     axes.margins(x=0.1)
     axes.invert_yaxis()
     axes.set_xlabel("value / limit")
-    axes.set_title("The embedded server against its model in process")
+    figure.suptitle("The embedded server against its model in process")
     figure.savefig(path, dpi=120)
 
 
