@@ -61,8 +61,8 @@ images: $(READY) ## build the steps' images with docker or podman; PUSH=registry
 bench-images: images ## sizes of the images, and how fast a step starts in its own
 	$(BIN)/python tests/benchmarks/images.py
 
-bench-serve: $(READY) ## the server against its model in process: make bench-serve N=300000
-	$(BIN)/python tests/benchmarks/bench_serve.py --requests $(or $(N),300000)
+bench-serve: $(READY) ## the server against its model in process: make bench-serve N=300000 PEER=a-python-with-fer
+	$(BIN)/python tests/benchmarks/bench_serve.py --requests $(or $(N),300000) $(if $(PEER),--peer-python $(PEER))
 
 bench-kill: $(READY) ## kill pushes and rollouts at random moments: make bench-kill N=200
 	$(BIN)/python tests/benchmarks/kills.py $(or $(N),200)

@@ -63,6 +63,19 @@ def _lines(release: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "accepted", f"by force: {gate['forced']}" if gate["forced"] else gate["reasons"][0]
 
 
+def _lite_lines(lite: dict[str, Any]) -> Iterator[str]:
+    if not lite:
+        yield "none: every server answers from saved_model.pb"
+        return
+    yield f"weights of {lite['weights']}; answers a server with --prefer_tflite_model"
+    for kind, name in (("expressions", "accuracy"), ("keypoints", "rmse_px")):
+        if scores := lite.get(kind):
+            yield (
+                f"{name} {scores[name]:.4f}; saved_model.pb {scores[f'{name}_saved_model']:.4f} "
+                f"({scores['rows']:.0f} faces)"
+            )
+
+
 def _print_release(console: Console, release: dict[str, Any]) -> None:
     champion = " (champion)" if release["is_champion"] else ""
     rows: list[tuple[str, Any]] = [
@@ -79,6 +92,7 @@ def _print_release(console: Console, release: dict[str, Any]) -> None:
         rows.append((half, f"{data['rows']} faces of {data['source']}, {data['fingerprint'][:12]}"))
     rows += [("accepted", reason) for reason in release["gate"]["reasons"]]
     rows += [(name, f"{v:.4f}") for name, v in release["metrics"].items() if v is not None]
+    rows += [("model.tflite", line) for line in _lite_lines(release["lite"])]
     rows += [("package", f"{name} {v}") for name, v in release["packages"].items()]
     rows.append(("files", len(release["files"])))
     width = max(len(name) for name, _ in rows) + 2

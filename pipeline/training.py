@@ -167,6 +167,8 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                     combine(
                         keypoint_model=keypoint_net["model"],
                         expression_model=expression_net["model"],
+                        keypoint_faces=points.prepared.outputs["prepared"],
+                        expression_faces=moods.prepared.outputs["prepared"],
                     ),
                     "combine",
                 ).outputs

@@ -104,8 +104,17 @@ def faces(count: int) -> NDArray[np.uint8]:
     return np.broadcast_to(levels[:, None, None, None], (count, 96, 96, 1)).copy()
 
 
-def release(registry: str | Path, scratch: Path, shift: float, golden_shift: float) -> int:
-    """Publish a release that answers with `shift` and whose golden answers have `golden_shift`."""
+def release(
+    registry: str | Path,
+    scratch: Path,
+    shift: float,
+    golden_shift: float,
+    lite: dict[str, Any] | None = None,
+) -> int:
+    """Publish a release that answers with `shift` and whose golden answers have `golden_shift`.
+
+    `lite` is what it tells about a model.tflite.
+    """
     model = write_saved_model(Path(tempfile.mkdtemp(dir=scratch)), shift)
     write_golden(str(model / WARMUP_PATH), golden_logs(golden_shift, faces(3)))
     files = {str(p.relative_to(model)): p for p in model.rglob("*") if p.is_file()}
@@ -123,5 +132,6 @@ def release(registry: str | Path, scratch: Path, shift: float, golden_shift: flo
         labels=LABELS,
         signatures={},
         packages={},
+        lite=lite or {},
     )
     return publish(str(registry), files, draft)[0]

@@ -1,13 +1,15 @@
 """KFP signature of the step `combine`; `components.combine.exporting` does the work."""
 
 from kfp import dsl
-from kfp.dsl import Artifact, Input, Model, Output
+from kfp.dsl import Artifact, Dataset, Input, Model, Output
 
 
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
 def combine(
     keypoint_model: Input[Model],
     expression_model: Input[Model],
+    keypoint_faces: Input[Dataset],
+    expression_faces: Input[Dataset],
     saved_model: Output[Model],
     golden: Output[Artifact],
 ):
@@ -19,4 +21,10 @@ def combine(
     from components.errors import exit_on_failure
 
     with exit_on_failure():
-        export_pair(keypoint_model.path, expression_model.path, saved_model.path, golden.path)
+        export_pair(
+            keypoint_model.path,
+            expression_model.path,
+            {"keypoints": keypoint_faces.path, "expressions": expression_faces.path},
+            saved_model.path,
+            golden.path,
+        )

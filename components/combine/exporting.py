@@ -1,13 +1,14 @@
 """Combine both networks into one SavedModel.
 
-Reads two Keras models; writes a SavedModel with two signatures and `assets.extra/content.json`,
-and golden answers. Fails when the exported graph's outputs differ from the two networks' by more
-than 1e-4.
+Reads two Keras models and the faces they were trained on; writes a SavedModel with two signatures,
+`model.tflite` and `assets.extra/content.json` beside it, and golden answers. Fails when the
+exported graph's outputs differ from the two networks' by more than 1e-4.
 """
 
 import importlib.metadata
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from components import storage
 from components.combine.graph import FaceModel
+from components.combine.lite import Golden, write_lite
 from components.errors import Unavailable
 from components.faces.keypoints import FRAME
 from components.networks.folding import folded
@@ -40,10 +42,18 @@ class Pair(NamedTuple):
     expression: Any
 
 
-def export_pair(keypoint_model: str, expression_model: str, saved_model: str, golden: str) -> None:
+def export_pair(
+    keypoint_model: str,
+    expression_model: str,
+    faces: Mapping[str, str],
+    saved_model: str,
+    golden: str,
+) -> None:
     """Write the SavedModel of both networks, and what it answers about eight drawn faces.
 
-    Drawn, because the golden faces travel with every release and nobody's picture should.
+    `faces` are prepared faces by kind, "keypoints" and "expressions": `model.tflite` is measured
+    on what was not trained on. The golden faces are drawn, because they travel with every release
+    and nobody's picture should.
     `golden` is an .npz of images uint8 [8, 96, 96, 1] and the four outputs by their names.
     """
     packed = [Path(model, WEIGHTS_FILE) for model in (keypoint_model, expression_model)]
@@ -51,9 +61,12 @@ def export_pair(keypoint_model: str, expression_model: str, saved_model: str, go
     images = next(draw_faces(_GOLDEN_FACES, _GOLDEN_SEED)).images[..., None]
     with withdrawn_on_failure(saved_model, golden):
         described = [read_weights(str(path))[0] for path in packed]
-        exported = save_combined(trained, described, saved_model)
-        answers = _ask(exported["serving_default"], images)
+        exported, content = save_combined(trained, described, saved_model)
+        ask = partial(_ask, exported["serving_default"])
+        answers = ask(images)
         _check_parity(answers, images, trained)
+        lite = write_lite(saved_model, ask, Golden(images, answers), faces)
+        write_content(saved_model, content.model_copy(update={"lite": lite}))
         for about, path in zip(described, packed, strict=True):
             target = storage.join(saved_model, release_path(about.kind))
             storage.write_bytes(target, path.read_bytes())
@@ -63,11 +76,13 @@ def export_pair(keypoint_model: str, expression_model: str, saved_model: str, go
         storage.write_bytes(golden, answered.getvalue())
 
 
-def save_combined(trained: Pair, described: Sequence[About], saved_model: str) -> Any:
-    """Write both networks, batch normalisation folded, as one SavedModel with its content.json.
+def save_combined(
+    trained: Pair, described: Sequence[About], saved_model: str
+) -> tuple[Any, ModelContent]:
+    """Write both networks, batch normalisation folded, as one SavedModel.
 
     `described` are the keypoint and the expression network. Returns the signatures of what was
-    written, loaded from there.
+    written, loaded from there, and what is to be told about it.
     """
     named = described[1]
     pair = Pair(folded(trained.keypoints), folded(trained.expression))
@@ -87,9 +102,13 @@ def save_combined(trained: Pair, described: Sequence[About], saved_model: str) -
         packages=_packages(),
         training={about.kind: about.training for about in described},
     )
+    return exported, content
+
+
+def write_content(saved_model: str, content: ModelContent) -> None:
+    """Write a SavedModel's content.json."""
     text = content.model_dump_json(indent=1) + "\n"
     storage.write_bytes(storage.join(saved_model, CONTENT_PATH), text.encode())
-    return exported
 
 
 def _ask(exported: Any, images: NDArray[np.uint8]) -> dict[str, NDArray]:

@@ -60,6 +60,18 @@ where not.
 | {{ row | join(" | ") }} |
 {% endfor %}
 {% endfor -%}
+{% if info.lite -%}
+## model.tflite
+
+The same networks for LiteRT, with weights of {{ info.lite.weights }}: what a server answers from
+with `--prefer_tflite_model`. On faces of validation and test:
+
+| faces | score | `saved_model.pb` | `model.tflite` |
+|---|---|---|---|
+{% for row in lite -%}
+| {{ row | join(" | ") }} |
+{% endfor %}
+{% endif -%}
 ## Intended use and limits
 
 - It takes a picture as a face: it does not find faces and does not tell that there is none.
@@ -96,7 +108,20 @@ def model_card(info: ReleaseInfo) -> str:
     # Markdown, not HTML: escaping would show.
     page = Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701
     shown = [table for table in tables if len(table) > 1]
-    return page.from_string(_TEMPLATE).render(info=info, tables=shown)
+    return page.from_string(_TEMPLATE).render(info=info, tables=shown, lite=_lite_rows(info.lite))
+
+
+def _lite_rows(lite: Mapping[str, Any]) -> Table:
+    """Faces, score, and what the SavedModel and model.tflite reach, as combine measured it."""
+    forms = {"accuracy": "{:.4f}", "rmse_px": "{:.3f}"}
+    return [
+        [f"{kind}, {scores['rows']:.0f} faces", name]
+        + [_number(scores, key, form) for key in (f"{name}_saved_model", name)]
+        for kind, scores in lite.items()
+        if isinstance(scores, Mapping)
+        for name, form in forms.items()
+        if name in scores
+    ]
 
 
 def _by_split(metrics: Mapping[str, Any], half: str) -> dict[str, dict[str, float]]:

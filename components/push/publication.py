@@ -65,6 +65,7 @@ def push(
         signatures=content.signatures,
         packages=content.packages,
         training=content.training,
+        lite=content.lite,
         metrics=gate.get("metrics", {}),
         gate=_decision(gate_report, gate),
     )

@@ -27,6 +27,8 @@ class ModelContent(BaseModel):
     packages: dict[str, str] = {}
     # By kind of network: how it was trained.
     training: dict[str, dict[str, Any]] = {}
+    # What model.tflite is, and what its weights cost in accuracy.
+    lite: dict[str, Any] = {}
 
 
 class FileDigest(BaseModel):
@@ -40,7 +42,7 @@ class FileDigest(BaseModel):
 
 def content_digest(content: ModelContent, revision: str) -> str:
     """Hexadecimal SHA-256 over label set, labels, signatures, weights and the code's revision."""
-    parts = content.model_dump(mode="json", exclude={"packages", "training"}) | {
+    parts = content.model_dump(mode="json", exclude={"packages", "training", "lite"}) | {
         "revision": revision
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

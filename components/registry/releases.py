@@ -13,6 +13,8 @@ from components.registry.digest import FileDigest
 INFO_PATH = "assets.extra/release.json"
 WARMUP_PATH = "assets.extra/tf_serving_warmup_requests"
 CARD_PATH = "assets.extra/model_card.md"
+# The same networks for LiteRT, where TensorFlow Serving reads them; older releases have none.
+LITE_PATH = "model.tflite"
 # Written last in Cloud Storage, where a folder cannot be renamed: without it there is no release.
 GRAPH_PATH = "saved_model.pb"
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -72,6 +74,8 @@ class ReleaseInfo(BaseModel):
     signatures: dict[str, Any]
     packages: dict[str, str]
     training: dict[str, dict[str, Any]] = {}
+    # What model.tflite is, and what its weights cost in accuracy; {} where there is none.
+    lite: dict[str, Any] = {}
 
     def text(self, version: int) -> bytes:
         """What to write as release.json of this version."""

@@ -26,6 +26,8 @@ _FLAG_FILE_BYTES = 1 << 20
 # What the other server reads and this one has no use for: there is nothing to set here.
 _WITHOUT_EFFECT = (
     "flush_filesystem_caches",
+    "num_tflite_interpreters_per_pool",
+    "num_tflite_pools",
     "num_load_threads",
     "num_unload_threads",
     "rest_api_num_threads",
@@ -64,6 +66,9 @@ class ServerFlags(BaseModel):
     max_num_load_retries: Count = Field(5, description="after a version did not load")
     load_retry_interval_micros: int = Field(60_000_000, description="between two attempts")
     enable_model_warmup: bool = Field(True, description="replay the warm-up requests at load")
+    prefer_tflite_model: bool = Field(
+        False, description="LiteRT answers serving_default where a release has model.tflite"
+    )
     enable_batching: bool = Field(False, description="batch as the parameters file says")
     batching_parameters_file: str = Field("", description="BatchingParameters, protobuf text")
     monitoring_config_file: str = Field("", description="MonitoringConfig, protobuf text")
@@ -72,7 +77,7 @@ class ServerFlags(BaseModel):
     grpc_max_threads: Count = Field(0, description="requests answered at once; 0 is 4,096")
     tensorflow_session_parallelism: Threads = Field(0, description="both of the following")
     tensorflow_intra_op_parallelism: Threads = Field(0, description="an op's threads; 0 is one")
-    tensorflow_inter_op_parallelism: Threads = Field(0, description="ops at once; 0 is one")
+    tensorflow_inter_op_parallelism: Threads = Field(0, description="ops at once; 0 is two")
 
     def channel_options(self) -> dict[str, int | str]:
         """`grpc_channel_arguments` for gRPC: numbers where they look like numbers."""

@@ -50,10 +50,10 @@ class Metrics:
             if status == "OK":
                 self._request_latency[model, version, "Predict", "GRPC"].add(seconds * 1e6)
 
-    def runtime(self, model: str, version: str, seconds: float) -> None:
-        """Take the time that TensorFlow needed for a batch."""
+    def runtime(self, model: str, version: str, runtime: str, seconds: float) -> None:
+        """Take the time that a runtime, "TF1" or "TFLite", needed for a batch."""
         with self._lock:
-            self._runtime_latency[model, version, "Predict", "TF1"].add(seconds * 1e6)
+            self._runtime_latency[model, version, "Predict", runtime].add(seconds * 1e6)
 
     def page(self) -> str:
         """All of it as Prometheus reads it."""

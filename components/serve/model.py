@@ -1,5 +1,7 @@
 """A SavedModel in memory: fetched, verified, loaded and warmed up. Imports TensorFlow."""
 
+import logging
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +13,12 @@ from numpy.typing import NDArray
 
 from components import storage
 from components.errors import BadInput
+from components.networks.lite import LiteModel
 from components.predict.messages import SignatureDefMap
 from components.registry.releases import (
     GRAPH_PATH,
     INFO_PATH,
+    LITE_PATH,
     WARMUP_PATH,
     read_release,
     release_uri,
@@ -22,13 +26,16 @@ from components.registry.releases import (
 )
 from components.registry.warmup import read_golden
 from components.serve.flags import ServerFlags
-from components.serve.prediction import Signature, prepare, signature_of
+from components.serve.prediction import DEFAULT_SIGNATURE, Signature, prepare, signature_of
 from components.serve.session import open_session
 from components.serve.status import Refusal
 
 _CODES = {code.value[0]: code for code in StatusCode}
 # gRPC carries a message in a header, and headers are small.
 _LONGEST_MESSAGE = 2_000
+# As TensorFlow Serving labels its runtimes in the metrics; it has no label for LiteRT.
+_TENSORFLOW, _LITE = "TF1", "TFLite"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,9 +50,19 @@ class LoadedModel:
     definitions: Any
     # What has to live as long as the session does.
     holds: tuple[Any, ...]
+    # model.tflite, where it answers `serving_default`.
+    lite: LiteModel | None = None
+
+    def runtime(self, signature: Signature) -> str:
+        """What answers a signature, as the metrics name it."""
+        is_lite = self.lite is not None and signature is self.signatures.get(DEFAULT_SIGNATURE)
+        return _LITE if is_lite else _TENSORFLOW
 
     def run(self, signature: Signature, inputs: dict[str, NDArray]) -> dict[str, NDArray]:
         """The outputs of a signature by name; raises `Refusal` with TensorFlow's code and words."""
+        if self.lite is not None and self.runtime(signature) == _LITE:
+            answers = self.lite.run(inputs[self.lite.input])
+            return {alias: answers[alias] for alias in signature.outputs}
         feeds = {signature.inputs[alias].tensor: array for alias, array in inputs.items()}
         try:
             outputs = self.session.run(list(signature.outputs.values()), feeds)
@@ -63,12 +80,17 @@ class Loader:
 
     def __init__(self, flags: ServerFlags) -> None:
         self._warms_up = flags.enable_model_warmup
+        self._prefers_lite = flags.prefer_tflite_model
         both = flags.tensorflow_session_parallelism
-        # As many batches run at once as there are cores, so one thread each is enough; below zero
-        # the caller's own thread does all operations, and none is woken.
+        # As many batches run at once as there are cores, so one thread each is enough for an op.
+        # Two ops at once let both networks look at a lone face side by side. On a single core the
+        # caller's own thread does all of them (below zero), and none is woken.
+        side_by_side = 2 if len(os.sched_getaffinity(0)) > 1 else -1
         self._threads = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=flags.tensorflow_intra_op_parallelism or both or 1,
-            inter_op_parallelism_threads=flags.tensorflow_inter_op_parallelism or both or -1,
+            inter_op_parallelism_threads=flags.tensorflow_inter_op_parallelism
+            or both
+            or side_by_side,
         )
 
     def __call__(self, base_path: str, version: int) -> LoadedModel:
@@ -101,13 +123,45 @@ class Loader:
                 name: signature_of(definition)
                 for name, definition in definitions.signature_def.items()
             }
-            model = LoadedModel(session, signatures, definitions, holds)
+            lite = _lite_model(path, signatures) if self._prefers_lite else None
+            model = LoadedModel(session, signatures, definitions, holds, lite)
             if self._warms_up and (path / WARMUP_PATH).exists():
                 _warm_up(model, str(path / WARMUP_PATH))
         except BaseException:
             session.close()
             raise
         return model
+
+
+def _lite_model(path: Path, signatures: dict[str, Signature]) -> LiteModel | None:
+    """The folder's model.tflite, for `serving_default`; None where there is none.
+
+    Raises `BadInput` where it is none or has other inputs and outputs than the signature.
+    """
+    file = path / LITE_PATH
+    if not file.exists():
+        _log.info("version %s: no %s there; the SavedModel answers", path.name, LITE_PATH)
+        return None
+    try:
+        model = LiteModel(file.read_bytes(), len(os.sched_getaffinity(0)))
+    except (ValueError, RuntimeError) as error:
+        raise BadInput(f"{file}: not a model for LiteRT: {error}") from None
+    signature = signatures.get(DEFAULT_SIGNATURE)
+    if signature is None or ({model.input}, model.outputs) != (
+        set(signature.inputs),
+        set(signature.outputs),
+    ):
+        raise BadInput(
+            f"{file}: takes {model.input} and answers {', '.join(sorted(model.outputs))}; expected "
+            f"what {DEFAULT_SIGNATURE} of {GRAPH_PATH} takes and answers"
+        )
+    _log.info(
+        "version %s: LiteRT answers %s from %s, the SavedModel other signatures",
+        path.name,
+        DEFAULT_SIGNATURE,
+        LITE_PATH,
+    )
+    return model
 
 
 def _warm_up(model: LoadedModel, path: str) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from components.errors import BadInput
 
@@ -36,3 +37,15 @@ def pretrained_registry() -> Iterator[str]:
         save_combined(Pair(*networks), descriptions, os.path.join(folder, "1"))
         write_champion(folder, 1)
         yield folder
+
+
+def add_lite(registry: str) -> None:
+    """Write the pretrained networks' `model.tflite`, with weights of eight bits.
+
+    What these cost in accuracy was measured once; it stands in the networks' card.
+    """
+    from components.combine.lite import converted
+    from components.registry.releases import LITE_PATH
+
+    saved_model = os.path.join(registry, "1")
+    Path(saved_model, LITE_PATH).write_bytes(converted(saved_model, "int8"))

@@ -94,7 +94,8 @@ class PredictionService:
         def run(arrays: Arrays) -> Arrays:
             started = time.perf_counter()
             outputs: Arrays = model.run(signature, arrays)
-            self._metrics.runtime(*labels, time.perf_counter() - started)
+            took = time.perf_counter() - started
+            self._metrics.runtime(*labels, model.runtime(signature), took)
             return outputs
 
         self._batcher.submit(key, run, task)

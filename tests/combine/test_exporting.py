@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -15,9 +16,13 @@ from PIL import Image
 from small_faces import write_faces
 
 from components.combine.exporting import export_pair
+from components.combine.lite import LARGEST_LOSS, TOLERANCE, Golden, write_lite
 from components.faces.labels import LABEL_SETS
 from components.networks.artifacts import Origin
 from components.networks.inference import predict_expression, predict_keypoints, predict_release
+from components.networks.lite import LiteModel
+from components.registry.digest import CONTENT_PATH
+from components.registry.releases import LITE_PATH
 from components.train_expression.fitting import fit_expression_network
 from components.train_keypoints.fitting import fit_keypoint_network
 
@@ -25,7 +30,13 @@ TINY = {"epochs": 1, "batch_size": 32, "widths": [8, 8]}
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+def faces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("faces")
+    return {kind: str(write_faces(folder / kind, kind)) for kind in ("keypoints", "expressions")}
+
+
+@pytest.fixture(scope="module")
+def pair(faces: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     folder = tmp_path_factory.mktemp("pair")
     models = []
     for kind, fit in (
@@ -35,15 +46,17 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         out = folder / kind
         out.mkdir()
         outputs = {name: str(out / name) for name in ("model", "history", "curves")}
-        fit(str(write_faces(out / "faces", kind)), TINY, Origin(), outputs)
+        fit(faces[kind], TINY, Origin(), outputs)
         models.append(outputs["model"])
     return models[0], models[1]
 
 
 @pytest.fixture(scope="module")
-def exported(pair: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(
+    pair: tuple[str, str], faces: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     folder = tmp_path_factory.mktemp("exported")
-    export_pair(*pair, str(folder / "saved_model"), str(folder / "golden"))
+    export_pair(*pair, faces, str(folder / "saved_model"), str(folder / "golden"))
     return folder
 
 
@@ -130,10 +143,55 @@ def test_what_is_no_face_is_an_invalid_argument(signatures: Any, data: bytes) ->
         signatures.encoded(image_bytes=tf.constant([data]))
 
 
-def test_content_is_the_same_for_the_same_pair(
-    pair: tuple[str, str], exported: Path, tmp_path: Path
+def test_what_is_released_for_litert_answers_as_the_savedmodel_does(
+    exported: Path, signatures: Any
 ) -> None:
-    export_pair(*pair, str(tmp_path / "again"), str(tmp_path / "golden"))
+    model = LiteModel((exported / "saved_model" / LITE_PATH).read_bytes())
+    # More than two batches of the largest size, and some that do not fill one.
+    images = np.concatenate([random_faces(96)] * 13)[..., None]
+    answers, expected = model.run(images), signatures.serving_default(images=tf.constant(images))
+    told = json.loads((exported / "saved_model" / CONTENT_PATH).read_text())["lite"]
+    assert set(answers) == set(expected)
+    for name in ("keypoints", "emotion_probabilities"):
+        # Noise is further from the golden faces than any face is.
+        allowed = max(1e-3, 10 * told["largest_difference"])
+        np.testing.assert_allclose(answers[name], expected[name], atol=allowed)
+    assert answers["emotion_labels"].tolist() == expected["emotion_labels"].numpy().tolist()
+    nothing = model.run(images[:0])
+    assert {n: (a.shape[1:], a.dtype) for n, a in nothing.items()} == {
+        n: (a.shape[1:], a.dtype) for n, a in answers.items()
+    }
+
+
+def test_what_eight_bits_cost_is_measured_on_faces_that_were_not_trained_on(exported: Path) -> None:
+    told = json.loads((exported / "saved_model" / CONTENT_PATH).read_text())["lite"]
+    assert told["weights"] in ("int8", "float32")
+    assert told["expressions"]["rows"] == told["keypoints"]["rows"] == 28 + 14
+    loss = told["expressions"]["accuracy_saved_model"] - told["expressions"]["accuracy"]
+    more = told["keypoints"]["rmse_px"] - told["keypoints"]["rmse_px_saved_model"]
+    assert loss <= LARGEST_LOSS["accuracy"]
+    assert more <= LARGEST_LOSS["rmse_px"]
+
+
+def test_without_faces_to_measure_on_the_weights_stay_float32(
+    exported: Path, signatures: Any, tmp_path: Path
+) -> None:
+    copy = str(shutil.copytree(exported / "saved_model", tmp_path / "copy"))
+    images = random_faces(96)[..., None]
+
+    def ask(images: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = signatures.serving_default(images=tf.constant(images))
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    told = write_lite(copy, ask, Golden(images, ask(images)), {})
+    assert told["weights"] == "float32"
+    assert told["largest_difference"] <= TOLERANCE
+
+
+def test_content_is_the_same_for_the_same_pair(
+    pair: tuple[str, str], faces: dict[str, str], exported: Path, tmp_path: Path
+) -> None:
+    export_pair(*pair, faces, str(tmp_path / "again"), str(tmp_path / "golden"))
     one, other = (
         json.loads((folder / "assets.extra" / "content.json").read_text())
         for folder in (exported / "saved_model", tmp_path / "again")

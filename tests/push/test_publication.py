@@ -124,6 +124,30 @@ def test_a_release_holds_the_model_and_says_where_it_comes_from(
     assert "- packages: keras 3.10.0, tensorflow 2.20.0\n" in card
 
 
+def test_what_litert_answers_is_released_and_its_cost_is_told(
+    pusher: Pusher, tmp_path: Path
+) -> None:
+    model = tmp_path / "work" / "saved_model" / "model.tflite"
+    model.parent.mkdir()
+    model.write_bytes(b"eight bits")
+    lite = {
+        "weights": "int8",
+        "largest_difference": 0.05,
+        "keypoints": {"rows": 600.0, "rmse_px": 1.9229, "rmse_px_saved_model": 1.9217},
+        "expressions": {"rows": 4000.0, "accuracy": 0.65625, "accuracy_saved_model": 0.65725},
+    }
+    pusher(content={"lite": lite})
+    info = read_release(str(tmp_path / "registry"), 1)
+    assert info.lite == lite
+    assert info.files["model.tflite"].size == len(b"eight bits")
+    card = (tmp_path / "registry" / "1" / "assets.extra" / "model_card.md").read_text()
+    assert "with weights of int8" in card
+    assert "\n| expressions, 4000 faces | accuracy | 0.6573 | 0.6562 |\n" in card
+    assert "\n| keypoints, 600 faces | rmse_px | 1.922 | 1.923 |\n" in card
+    # The same weights: what their conversion cost makes no other content.
+    assert pusher() == "1"
+
+
 def test_the_same_content_is_the_same_release(pusher: Pusher, tmp_path: Path) -> None:
     assert [pusher(), pusher(), pusher("1" * 64), pusher()] == ["1", "1", "2", "3"]
     record = read_records(str(tmp_path / "registry"), "run-1")["push"]

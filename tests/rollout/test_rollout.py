@@ -130,3 +130,14 @@ def test_a_server_of_another_registry_is_noticed(house: House, tmp_path: Path) -
     with pytest.raises(Unavailable, match="does it serve"):
         roll_out(str(elsewhere), version, house.server, timeout_s=3.0)
     assert read_champion(str(elsewhere)) is None
+
+
+def test_what_combine_measured_between_the_engines_is_allowed(house: House) -> None:
+    from tiny_model import release
+
+    told = {"weights": "int8", "largest_difference": 0.5}
+    version = release(Path(house.registry), house.scratch, 9.0, 9.4, lite=told)
+    assert roll_out(house.registry, version, house.server)["largest_difference"] > 0.3
+    far = release(Path(house.registry), house.scratch, 9.0, 9.6, lite=told)
+    with pytest.raises(Unavailable, match=r"keypoints that differs by 0\.6"):
+        roll_out(house.registry, far, house.server)

@@ -33,16 +33,18 @@ def test_they_are_small() -> None:
 
 
 @pytest.mark.slow
-def test_they_answer_on_a_machine_that_never_trained(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [[], ["--prefer_tflite_model"]])
+def test_they_answer_on_a_machine_that_never_trained(tmp_path: Path, flags: list[str]) -> None:
     faces = next(draw_faces(7, 1)).images[..., None]
     with (
-        server_process(["--pretrained", "--port", "0"], tmp_path / "log") as (address, _),
+        server_process(["--pretrained", "--port", "0", *flags], tmp_path / "log") as (address, _),
         Client(address, faces="whole") as client,
     ):
         eventually(lambda: client.model_status() == {1: "AVAILABLE"})
         answer = client.predict_arrays(faces)
     assert answer.outputs["keypoints"].shape == (7, 15, 2)
     np.testing.assert_allclose(answer.outputs["emotion_probabilities"].sum(-1), 1, atol=1e-5)
+    assert ("LiteRT answers" in (tmp_path / "log").read_text()) == bool(flags)
 
 
 @pytest.mark.real_data
