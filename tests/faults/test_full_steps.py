@@ -124,12 +124,11 @@ def test_combining_and_validating(
     capsys: Errors,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    models = {name: path for name, path in made.items() if name.endswith("model")}
     exported = below(disk, "saved_model", "golden")
-    fails_where_room_is_short(disk, lambda: step(combine, exported, **models), capsys)
+    fails_where_room_is_short(disk, lambda: step(combine, exported, **made), capsys)
 
     exported = below(tmp_path, "saved_model", "golden")
-    step(combine, exported, **models)
+    step(combine, exported, **made)
     (disk / "filler").unlink()
     outputs = below(disk, "warmup", "verdict", "report")
 
