@@ -61,6 +61,8 @@ def serve(flags: ServerFlags) -> None:
     Raises `BadInput` for flags, files or a registry that cannot be, and `Unavailable` naming an
     address that cannot be bound.
     """
+    # Before anything that TensorFlow's converter imports sets it up otherwise.
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     if flags.pretrained:
         from components.serve.pretrained import add_lite, pretrained_registry
 
@@ -96,7 +98,6 @@ class _Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         server, port = self._bound_server()
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._look_once()
         with contextlib.ExitStack() as stack:

@@ -9,7 +9,7 @@ from typing import Any
 from components.errors import BadInput
 
 # https://docs.opencv.org/5.x/d6/dea/tutorial_env_reference.html; FFmpeg's own quietest is -8.
-_QUIET = {"OPENCV_LOG_LEVEL": "OFF", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
+_FFMPEG_QUIET = ("OPENCV_FFMPEG_LOGLEVEL", "-8")
 _FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
@@ -20,8 +20,7 @@ def opencv() -> Any:
     Package opencv-python-headless: Apache-2.0, and its wheels for Linux bring FFmpeg under the
     LGPL. PyAV's bring x264 and x265, so that whoever passes them on is bound by the GPL.
     """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault(*_FFMPEG_QUIET)
     try:
         import cv2
     except ModuleNotFoundError as missing:
@@ -31,6 +30,7 @@ def opencv() -> Any:
             "videos and cameras need package opencv-python-headless: pip install "
             "'emotion-ai[video]'"
         ) from None
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2
 
 
