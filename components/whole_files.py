@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from components.errors import BadInput
+
 _PARTIAL = ".partial"
 
 
@@ -66,6 +68,24 @@ def remove_abandoned(folder: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(file, partial):
                 partial.unlink()
+
+
+def check_place(output: Path) -> None:
+    """Raise `BadInput` where no file of this name can be."""
+    if output.is_dir():
+        raise BadInput(f"{output}: this is a folder; name a file for the output")
+    if not output.parent.is_dir():
+        raise BadInput(f"{output}: there is no folder {output.parent}; make it first")
+
+
+def lock_alone(file: BinaryIO, output: Path) -> None:
+    """Lock the file that becomes `output`; raises `BadInput` while another process holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BadInput(
+            f"{output}: another process is writing it; wait, or name another file"
+        ) from None
 
 
 def flush(file: BinaryIO) -> None:

@@ -5,16 +5,15 @@ picture that is done. The output itself is written whole from it, at the end.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from components.errors import BadInput
 from components.predict.output import Record
 from components.storage import failures
+from components.whole_files import check_place, lock_alone
 
 _MAX_LINE_BYTES = 16 * 1024 * 1024
 
@@ -82,17 +81,9 @@ def open_journal(output: Path, settings: dict[str, Any]) -> Iterator[Journal]:
     It is removed when the block ends well, and kept when it raises. Raises `BadInput` while another
     process writes it, and `Unavailable` where it cannot be written.
     """
-    if output.is_dir():
-        raise BadInput(f"{output}: this is a folder; name a file for the output")
-    if not output.parent.is_dir():
-        raise BadInput(f"{output}: there is no folder {output.parent}; make it first")
+    check_place(output)
     path = output.with_name(f".{output.name}.journal")
     with failures(str(path)), path.open("a+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput(
-                f"{output}: another process is writing it; wait, or name another file"
-            ) from None
+        lock_alone(file, output)
         yield Journal(file, settings)
         path.unlink(missing_ok=True)

@@ -1,24 +1,20 @@
 """Files that are written over hours, by libraries that take a name: whole at the end, or absent."""
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from components.errors import BadInput
 from components.storage import failures
-from components.whole_files import flush, flush_folder
+from components.whole_files import check_place, flush, flush_folder, lock_alone
 
 
 def check_output(path: Path, suffixes: Collection[str]) -> None:
     """Raise `BadInput` where no file of this name can be, or where its suffix is none of these."""
     if path.suffix.lower() not in suffixes:
         raise BadInput(f"{path}: expected a name that ends in {' or '.join(suffixes)}")
-    if path.is_dir():
-        raise BadInput(f"{path}: this is a folder; name a file for the output")
-    if not path.parent.is_dir():
-        raise BadInput(f"{path}: there is no folder {path.parent}; make it first")
+    check_place(path)
 
 
 @contextlib.contextmanager
@@ -30,12 +26,7 @@ def appearing(path: Path) -> Iterator[Path]:
     """
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     with failures(str(path)), partial.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput(
-                f"{path}: another process is writing it; wait, or name another file"
-            ) from None
+        lock_alone(file, path)
         try:
             file.truncate(0)
             yield partial
