@@ -94,7 +94,7 @@ def _train_epochs(
     first = progress.epoch
     while not _finished(progress, settings):
         epoch_started = time.monotonic()
-        batches = epoch_batches(faces, objective, settings.batch_size, seed, progress.epoch)
+        batches = epoch_batches(faces, objective, settings, seed, progress.epoch)
         fitted = network.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
         score = objective.score(run_in_batches(network, validation.images), validation.targets)
         best = _note_epoch(

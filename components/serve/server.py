@@ -61,8 +61,10 @@ def serve(flags: ServerFlags) -> None:
     Raises `BadInput` for flags, files or a registry that cannot be, and `Unavailable` naming an
     address that cannot be bound.
     """
-    # Before anything that TensorFlow's converter imports sets it up otherwise.
+    # Before TensorFlow sets it up otherwise; what it tells of exports and sessions is not ours.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for library in ("absl", "tensorflow"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     if flags.pretrained:
         from components.serve.pretrained import add_lite, pretrained_registry
 

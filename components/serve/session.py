@@ -19,8 +19,6 @@ v1 = tf.compat.v1
 
 _INITIALISATION = "__saved_model_init_op"
 _log = logging.getLogger(__name__)
-# It tells at every load that sessions are an older interface; they are the one for serving.
-tf.get_logger().setLevel(logging.ERROR)
 
 
 def open_session(path: Path, config: Any) -> tuple[Any, Any]:

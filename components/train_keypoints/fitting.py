@@ -7,6 +7,7 @@ resumes from its checkpoint after a kill. Fails when the loss is not finite.
 from collections.abc import Mapping
 from typing import Any
 
+from components.errors import BadInput
 from components.networks.artifacts import Origin, open_faces, train_to_artifacts
 from components.networks.objectives import keypoint_objective
 from components.networks.settings import TrainingSettings
@@ -18,5 +19,7 @@ def fit_keypoint_network(
 ) -> None:
     """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
     trained = checked(TrainingSettings, settings, "training.keypoints")
+    if trained.mixup:
+        raise BadInput("training.keypoints.mixup: two faces blended have no keypoints; expected 0")
     data = open_faces(faces, "keypoints")
     train_to_artifacts(keypoint_objective(), data, trained, origin, outputs)

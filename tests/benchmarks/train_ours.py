@@ -65,7 +65,7 @@ def main(precision: str, threads: int, steps: int, batch_size: int) -> None:
         objective = expression_objective(np.ones(7), settings.label_smoothing)
         network = compiled(build(about(faces.info, settings)), objective, settings, steps)
         for name in ("cached batch", "augmenting input"):
-            batches = epoch_batches(faces, objective, batch_size, 1, 0)
+            batches = epoch_batches(faces, objective, settings, 1, 0)
             if name == "cached batch":
                 batches = repeat(next(batches))
             network.fit(some(batches, WARM_STEPS), steps_per_epoch=WARM_STEPS, verbose=0)
