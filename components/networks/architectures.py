@@ -25,7 +25,7 @@ def keypoint_network(
     The last feature map is flattened, not pooled: where a feature stands is what is asked for.
     """
     pixels = keras.Input((image_size, image_size, 1), name="pixels")
-    features = backbone(pixels, settings, mean, deviation)
+    features = backbone(pixels, settings.widths, settings.blocks, mean, deviation)
     features = layers.Flatten()(features)
     features = layers.Dropout(settings.dropout)(features)
     # Thousands of features move each coordinate at once: unscaled, Adam's first steps would
@@ -42,7 +42,7 @@ def expression_network(
 ) -> keras.Model:
     """Images [n, H, W, 1] with raw pixels to logits float32 [n, emotions]."""
     pixels = keras.Input((image_size, image_size, 1), name="pixels")
-    features = backbone(pixels, settings, mean, deviation)
+    features = backbone(pixels, settings.widths, settings.blocks, mean, deviation)
     features = layers.GlobalAveragePooling2D()(features)
     features = layers.Dropout(settings.dropout)(features)
     logits = layers.Dense(emotions, name="logits", dtype="float32")(features)

@@ -1,21 +1,20 @@
 """The residual block and the backbone that both networks share."""
 
+from collections.abc import Sequence
+
 from keras import KerasTensor, layers
 
 from components.networks.normalisation import BatchNormalization
-from components.networks.settings import TrainingSettings
 
 # Keras' 0.99 needs hundreds of steps to follow; an epoch of a few thousand faces has dozens.
 MOMENTUM = 0.9
 
 
-def residual_block(features: KerasTensor, width: int, stride: int, left_out: float) -> KerasTensor:
+def residual_block(features: KerasTensor, width: int, stride: int) -> KerasTensor:
     """Two 3x3 convolutions and a way around them (He et al. 2015, https://arxiv.org/abs/1512.03385).
 
     The way around is a 1x1 convolution on averaged pixels where the shape changes (ResNet-D, He et
-    al. 2018, https://arxiv.org/abs/1812.01187), else the identity. In training the block adds
-    nothing for a share `left_out` of the faces (stochastic depth, Huang et al. 2016,
-    https://arxiv.org/abs/1603.09382).
+    al. 2018, https://arxiv.org/abs/1812.01187), else the identity.
     """
     way_around = features
     if stride > 1:
@@ -27,7 +26,6 @@ def residual_block(features: KerasTensor, width: int, stride: int, left_out: flo
     inside = layers.Conv2D(width, 3, padding="same", use_bias=False)(inside)
     # Starting at zero makes a new block the identity (Goyal et al. 2017, arXiv:1706.02677).
     inside = BatchNormalization(momentum=MOMENTUM, gamma_initializer="zeros")(inside)
-    inside = layers.Dropout(left_out, noise_shape=(None, 1, 1, 1))(inside)
     return layers.Activation("relu")(layers.Add()([way_around, inside]))
 
 
@@ -39,20 +37,17 @@ def convolution(features: KerasTensor, width: int, stride: int) -> KerasTensor:
 
 
 def backbone(
-    pixels: KerasTensor, settings: TrainingSettings, mean: float, deviation: float
+    pixels: KerasTensor, widths: Sequence[int], blocks: int, mean: float, deviation: float
 ) -> KerasTensor:
-    """Raw pixels [n, H, W, 1] in 0-255 to features [n, H / 2**s, W / 2**s, channels].
+    """Raw pixels [n, H, W, 1] in 0-255 to features [n, H / 2**s, W / 2**s, widths[-1]].
 
     `mean` and `deviation` are those of the train split's pixels: normalisation is part of the
-    network. There are as many stages as widths, each with `settings.blocks` residual blocks; the
-    stem and every stage but the first halve the image, so s is the number of widths.
+    network. There are as many stages as widths, each with `blocks` residual blocks; the stem and
+    every stage but the first halve the image, so s is the number of widths.
     """
-    widths, blocks = settings.widths, settings.blocks
     features = layers.Rescaling(1 / deviation, offset=-mean / deviation)(pixels)
     features = convolution(features, widths[0], stride=2)
     for stage, width in enumerate(widths):
         for block in range(blocks):
-            depth = (stage * blocks + block + 1) / (len(widths) * blocks)
-            stride = 2 if stage and not block else 1
-            features = residual_block(features, width, stride, settings.stochastic_depth * depth)
+            features = residual_block(features, width, stride=2 if stage and not block else 1)
     return features

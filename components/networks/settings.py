@@ -23,8 +23,6 @@ class TrainingSettings(BaseModel):
     widths: tuple[int, ...] = Field((24, 48, 96, 192), min_length=1, max_length=6)
     blocks: int = Field(1, ge=1, le=8)
     dropout: Share = 0.2
-    # Chance that the last residual block is left out for a face in training; earlier ones less.
-    stochastic_depth: float = Field(0.0, ge=0, lt=1)
     # Expressions alone: two faces are blended in shares drawn from Beta(mixup, mixup); 0 for none.
     mixup: float = Field(0.0, ge=0, le=10)
     label_smoothing: float = Field(0.1, ge=0, lt=1)

@@ -13,13 +13,12 @@ from small_faces import write_faces
 from components import storage
 from components.errors import BadInput
 from components.faces.arrays import TRAIN, Faces
-from components.networks.architectures import build
 from components.networks.artifacts import Origin
 from components.networks.batches import epoch_batches
 from components.networks.inference import load_network, predict_expression, predict_keypoints
 from components.networks.objectives import expression_objective, keypoint_objective, rmse
 from components.networks.settings import TrainingSettings
-from components.networks.weights import about, read_weights
+from components.networks.weights import read_weights
 from components.train_expression.fitting import fit_expression_network
 from components.train_keypoints.fitting import fit_keypoint_network
 
@@ -180,21 +179,6 @@ def test_targets_are_blended_in_the_shares_of_the_pixels(tmp_path: Path) -> None
     expected = shares.T @ (one_hot * weight_of_row[:, None])
     np.testing.assert_allclose(targets * weights[:, None], expected, atol=1e-3)
     assert ((shares > 0.05) & (shares < 0.95)).sum() > len(images) / 2
-
-
-@pytest.mark.parametrize("rate", [0.0, 0.9])
-def test_stochastic_depth_leaves_blocks_out_in_training_alone(tmp_path: Path, rate: float) -> None:
-    faces = Faces(str(write_faces(tmp_path / "faces", "expressions")))
-    settings = TrainingSettings(widths=(8, 16), dropout=0, stochastic_depth=rate)
-    network = build(about(faces.info, settings))
-    # A new block is the identity: give each something to say.
-    rng = np.random.default_rng(1)
-    network.set_weights([w + rng.uniform(0.1, 0.5, w.shape) for w in network.get_weights()])
-    images = faces.take(faces.positions(TRAIN)).images[:8, ..., None].astype(np.float32)
-    learning = [np.array(network(images, training=True)) for _ in range(2)]
-    assert np.allclose(*learning) == (rate == 0)
-    serving = [np.array(network(images, training=False)) for _ in range(2)]
-    np.testing.assert_array_equal(*serving)
 
 
 def test_unannotated_keypoints_weigh_nothing() -> None:
