@@ -10,8 +10,9 @@ import keras
 
 from components import storage
 from components.errors import BadInput
-from components.faces.arrays import Faces
+from components.faces.arrays import Faces, Rows
 from components.networks import checkpoints
+from components.networks.calibration import calibrate
 from components.networks.checkpoints import Progress
 from components.networks.inference import MODEL_FILE, run_in_batches
 from components.networks.machine import machine_name
@@ -63,7 +64,10 @@ def train_to_artifacts(
     uri = checkpoints.checkpoint_uri(root, faces.info, settings, key)
     network, progress = train(objective, faces, settings, origin.seed, origin.start, uri)
     record = _record(network, progress, objective, settings, origin)
-    record |= _round(network, objective, faces)
+    validation = validation_rows(faces)
+    if faces.info.kind == "expressions":
+        record["temperature"] = calibrate(network, validation)
+    record |= _round(network, objective, validation)
     packed = pack(about(faces.info, settings, _summary(record)), network.get_weights())
     with withdrawn_on_failure(model, outputs["history"], outputs["curves"]):
         with storage.failures(str(model)):
@@ -75,9 +79,8 @@ def train_to_artifacts(
     checkpoints.clear(uri)
 
 
-def _round(network: keras.Model, objective: Objective, faces: Faces) -> dict[str, float]:
+def _round(network: keras.Model, objective: Objective, validation: Rows) -> dict[str, float]:
     """Round the network to what is shipped of it; its validation score before and after."""
-    validation = validation_rows(faces)
 
     def score() -> float:
         return objective.score(run_in_batches(network, validation.images), validation.targets)

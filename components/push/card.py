@@ -40,7 +40,9 @@ does. Left out for that, or for being of one gray:
 {% endfor %}
 {% for name, t in info.training.items() if t.settings -%}
 - {{ name }}, seed {{ t.seed }}: `{{ t.settings | tojson }}`
-{% endfor %}{% for name, t in info.training.items() if t.score_float16 %}
+{% endfor %}{% for name, t in info.training.items() if t.temperature %}
+- {{ name }}: logits are divided by the temperature {{ "%.2f" % t.temperature }}, chosen on validation ([Guo et al. 2017](https://arxiv.org/abs/1706.04599))
+{%- endfor %}{% for name, t in info.training.items() if t.score_float16 %}
 - {{ name }}: kernels are rounded to float16: {{ t.score_name }} on validation {{ "%.4f" % t.score_float32 }} before, {{ "%.4f" % t.score_float16 }} after
 {%- endfor %}
 

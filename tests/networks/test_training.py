@@ -1,5 +1,6 @@
 """Trainings as a user meets them: killed, resumed, diverging."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -13,12 +14,19 @@ from small_faces import write_faces
 from components import storage
 from components.errors import BadInput
 from components.faces.arrays import TRAIN, Faces
+from components.networks.architectures import build
 from components.networks.artifacts import Origin
 from components.networks.batches import epoch_batches
-from components.networks.inference import load_network, predict_expression, predict_keypoints
+from components.networks.calibration import calibrate
+from components.networks.inference import (
+    load_network,
+    predict_expression,
+    predict_keypoints,
+    run_in_batches,
+)
 from components.networks.objectives import expression_objective, keypoint_objective, rmse
 from components.networks.settings import TrainingSettings
-from components.networks.weights import read_weights
+from components.networks.weights import about, read_weights
 from components.train_expression.fitting import fit_expression_network
 from components.train_keypoints.fitting import fit_keypoint_network
 
@@ -126,6 +134,22 @@ def test_the_network_is_to_the_last_bit_what_is_shipped_of_it(tmp_path: Path) ->
     network = load_network(tmp_path / "out" / "model")
     for mine, theirs in zip(network.get_weights(), shipped, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_network_too_unsure_of_itself_is_calibrated(tmp_path: Path) -> None:
+    faces = Faces(str(write_faces(tmp_path / "faces", "expressions")))
+    rows = faces.take(np.arange(140))
+    network = build(about(faces.info, TrainingSettings(widths=(8,))))
+    *_, kernel, bias = network.get_weights()
+    spread = run_in_batches(network, rows.images).std()
+    network.layers[-1].set_weights([kernel * 2 / spread, bias])
+    # Emotions drawn as if its logits, divided by 0.7, were right.
+    right = run_in_batches(network, rows.images).astype(float) / 0.7
+    chance = np.exp(right) / np.exp(right).sum(axis=1, keepdims=True)
+    drawn = np.random.default_rng(1).random((140, 1)) > chance.cumsum(axis=1)
+    rows = dataclasses.replace(rows, targets=drawn.sum(axis=1))
+    assert calibrate(network, rows) == pytest.approx(0.7, abs=0.15)
+    assert calibrate(network, rows) == pytest.approx(1, abs=0.01)
 
 
 def test_probabilities_add_up(tmp_path: Path) -> None:
