@@ -25,6 +25,8 @@ class TrainingSettings(BaseModel):
     dropout: Share = 0.2
     # Expressions alone: two faces are blended in shares drawn from Beta(mixup, mixup); 0 for none.
     mixup: float = Field(0.0, ge=0, le=10)
+    # ... and in this share of the batches a square of one is pasted into the other instead.
+    cutmix: Share = 0.0
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     # What the layers compute in; weights are float32 always. "auto" is bfloat16 where the processor
     # multiplies in it.

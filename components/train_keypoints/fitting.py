@@ -19,7 +19,8 @@ def fit_keypoint_network(
 ) -> None:
     """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
     trained = checked(TrainingSettings, settings, "training.keypoints")
-    if trained.mixup:
-        raise BadInput("training.keypoints.mixup: two faces blended have no keypoints; expected 0")
+    for name in ("mixup", "cutmix"):
+        if getattr(trained, name):
+            raise BadInput(f"training.keypoints.{name}: two faces in one are no face; expected 0")
     data = open_faces(faces, "keypoints")
     train_to_artifacts(keypoint_objective(), data, trained, origin, outputs)

@@ -13,10 +13,9 @@ from small_faces import write_faces
 
 from components import storage
 from components.errors import BadInput
-from components.faces.arrays import TRAIN, Faces
+from components.faces.arrays import Faces
 from components.networks.architectures import build
 from components.networks.artifacts import Origin
-from components.networks.batches import epoch_batches
 from components.networks.calibration import calibrate
 from components.networks.inference import (
     load_network,
@@ -24,6 +23,7 @@ from components.networks.inference import (
     predict_keypoints,
     run_in_batches,
 )
+from components.networks.mixing import mixed
 from components.networks.objectives import expression_objective, keypoint_objective, rmse
 from components.networks.settings import TrainingSettings
 from components.networks.weights import about, read_weights
@@ -181,28 +181,25 @@ def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
         fit_expression_network(str(path), {"epoch": 3}, Origin(), outputs(tmp_path / "out"))
 
 
-def test_blended_faces_have_no_keypoints(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_two_faces_in_one_have_no_keypoints(tmp_path: Path, name: str) -> None:
     path = write_faces(tmp_path / "faces", "keypoints")
-    with pytest.raises(BadInput, match=r"training\.keypoints\.mixup"):
-        fit_keypoint_network(
-            str(path), SETTINGS | {"mixup": 0.4}, Origin(), outputs(tmp_path / "o")
-        )
+    with pytest.raises(BadInput, match=rf"training\.keypoints\.{name}"):
+        fit_keypoint_network(str(path), SETTINGS | {name: 0.4}, Origin(), outputs(tmp_path / "out"))
 
 
-def test_targets_are_blended_in_the_shares_of_the_pixels(tmp_path: Path) -> None:
-    faces = Faces(str(write_faces(tmp_path / "faces", "expressions")))
-    of_rows = faces.take(faces.positions(TRAIN))
-    unchanged = {"mirror": 0, "rotation": 0, "scale": 0, "shift": 0, "brightness": 0, "contrast": 0}
-    faces.info = faces.info.model_copy(update={"augmentation": unchanged})
-    objective = expression_objective(np.bincount(of_rows.targets), 0.0)
-    settings = TrainingSettings(batch_size=len(of_rows.targets), mixup=0.4)
-    ((images, targets, weights),) = epoch_batches(faces, objective, settings, seed=1, epoch=0)
-    pixels = of_rows.images.reshape(len(of_rows.images), -1).astype(float).T
-    shares, *_ = np.linalg.lstsq(pixels, images.reshape(len(images), -1).T, rcond=None)
-    one_hot, weight_of_row = objective.encode(of_rows.targets)
-    expected = shares.T @ (one_hot * weight_of_row[:, None])
-    np.testing.assert_allclose(targets * weights[:, None], expected, atol=1e-3)
-    assert ((shares > 0.05) & (shares < 0.95)).sum() > len(images) / 2
+@pytest.mark.parametrize("mixing", [{"mixup": 0.4}, {"cutmix": 1.0}])
+def test_targets_are_mixed_in_the_shares_of_the_pixels(mixing: dict[str, float]) -> None:
+    rng = np.random.default_rng(1)
+    codes = rng.integers(0, 7, 64)
+    grays, weight_of = np.linspace(10, 250, 7), np.linspace(0.5, 2, 7)
+    images = np.broadcast_to(grays[codes, None, None, None], (64, 48, 48, 1))
+    settings = TrainingSettings(**mixing)
+    images, targets, weights = mixed((images, np.eye(7)[codes], weight_of[codes]), settings, rng)
+    shares = targets * weights[:, None] / weight_of
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(shares @ grays, images.mean(axis=(1, 2, 3)), rtol=1e-4)
+    assert (shares.max(axis=1) < 0.95).any()
 
 
 def test_unannotated_keypoints_weigh_nothing() -> None:
