@@ -70,8 +70,8 @@ bench-kill: $(READY) ## kill pushes and rollouts at random moments: make bench-k
 bench-sources: $(READY) ## ten times the rows, time and memory: make bench-sources N=30000
 	$(BIN)/python tests/benchmarks/bench_sources.py --rows $(or $(N),3000) --form $(or $(FORM),csv)
 
-ship: $(READY) ## take a release into the package as its pretrained networks: make ship REGISTRY=registry RELEASE=1
-	$(BIN)/python -m pipeline.shipping $(REGISTRY) $(RELEASE)
+ship: $(READY) ## take a release into the package as its pretrained networks: make ship REGISTRY=registry RELEASE=1 COMMAND="emotion-ai run ..."
+	$(BIN)/python -m pipeline.shipping $(REGISTRY) $(RELEASE) "$(COMMAND)"
 
 bench-train: $(READY) ## training against plain PyTorch: make bench-train PYTORCH=a-python-with-torch
 	$(BIN)/python tests/benchmarks/bench_train.py --pytorch "$(PYTORCH)"

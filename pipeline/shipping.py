@@ -1,29 +1,34 @@
 """Put a release's networks into this package as the pretrained ones, with its card.
 
-    python -m pipeline.shipping REGISTRY VERSION
+    python -m pipeline.shipping REGISTRY VERSION "emotion-ai run ..."
 
 Writes `components/networks/pretrained/{keypoints,expressions}.npz` and `MODEL_CARD.md`, both from
 what the release holds: no number is typed in.
 """
 
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import components
 from components import storage
 from components.errors import exit_on_failure
-from components.networks.weights import PRETRAINED, release_path, start_uri
+from components.networks.weights import (
+    PRETRAINED,
+    pack,
+    read_weights,
+    release_path,
+    start_uri,
+)
 from components.push.card import model_card
-from components.registry.releases import read_release, release_uri, verify_release
-
-_MOST_BYTES = 64 << 20
+from components.registry.releases import ReleaseInfo, read_release, release_uri, verify_release
 
 
 def ship(
     registry: Annotated[str, typer.Argument(help="Of the run whose networks are to be shipped.")],
     version: Annotated[int, typer.Argument(min=1)],
+    command: Annotated[str, typer.Argument(help="What made the release; stands in the card.")],
 ) -> None:
     """Take the networks of a release into the package."""
     with exit_on_failure():
@@ -31,17 +36,31 @@ def ship(
         info = read_release(registry, version)
         for kind in ("keypoints", "expressions"):
             source = storage.join(release_uri(registry, version), release_path(kind))
-            storage.write_bytes(
-                start_uri(PRETRAINED, kind), storage.read_bytes(source, _MOST_BYTES)
-            )
-        # Where the faces lay on the machine of the training says nothing to anyone else.
-        data = {
-            kind: faces.model_copy(update={"source": PurePosixPath(faces.source).name})
-            for kind, faces in info.data.items()
-        }
-        card = Path(components.__file__).parent.parent / "MODEL_CARD.md"
-        text = model_card(info.model_copy(update={"data": data}))
-        storage.write_bytes(str(card), text.encode())
+            described, weights = read_weights(source)
+            described = described.model_copy(update={"training": _shared(described.training)})
+            storage.write_bytes(start_uri(PRETRAINED, kind), pack(described, weights))
+        card = model_card(_without_addresses(info))
+        card += f"- command: `{command}`\n"
+        path = Path(components.__file__).parent.parent / "MODEL_CARD.md"
+        storage.write_bytes(str(path), card.encode())
+
+
+def _without_addresses(info: ReleaseInfo) -> ReleaseInfo:
+    """Where things lay on the machine of the training says nothing to anyone else."""
+    data = {
+        kind: faces.model_copy(update={"source": PurePosixPath(faces.source).name})
+        for kind, faces in info.data.items()
+    }
+    training = {kind: _shared(how) for kind, how in info.training.items()}
+    return info.model_copy(update={"data": data, "training": training})
+
+
+def _shared(training: dict[str, Any]) -> dict[str, Any]:
+    """How a network was trained, with the release it started from named by its number alone."""
+    start = training.get("start", "")
+    if start in ("", PRETRAINED):
+        return training
+    return training | {"start": f"release {PurePosixPath(start).name}"}
 
 
 if __name__ == "__main__":
