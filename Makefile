@@ -71,6 +71,7 @@ bench-sources: $(READY) ## ten times the rows, time and memory: make bench-sourc
 	$(BIN)/python tests/benchmarks/bench_sources.py --rows $(or $(N),3000) --form $(or $(FORM),csv)
 
 ship: $(READY) ## take a release into the package as its pretrained networks: make ship REGISTRY=registry RELEASE=1 COMMAND="emotion-ai run ..."
+	@test -n "$(COMMAND)" || { echo "make: say what made the release, for the card: COMMAND=\"emotion-ai run ...\""; exit 2; }
 	$(BIN)/python -m pipeline.shipping $(REGISTRY) $(RELEASE) "$(COMMAND)"
 
 bench-train: $(READY) ## training against plain PyTorch: make bench-train PYTORCH=a-python-with-torch
