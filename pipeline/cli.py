@@ -52,6 +52,9 @@ def run(
     init: Annotated[
         str, typer.Option(help="Start from: scratch, pretrained or champion (its weights).")
     ] = "",
+    teachers: Annotated[
+        str, typer.Option(help="Expressions learn from these too: release numbers, pretrained.")
+    ] = "",
     registry: Annotated[str, typer.Option(help="Where the releases go.")] = "",
     environment: Annotated[str, typer.Option(help="local, or a YAML file.")] = "local",
     force_accept: Annotated[
@@ -77,6 +80,7 @@ def run(
         "label_set": label_set,
         "emotions": emotions,
         "init": init,
+        "teachers": teachers,
         "registry": registry,
         "force_accept": force_accept,
     }

@@ -79,6 +79,8 @@ class RunSettings(Strict):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     # The weights that both trainings start from; before there is a champion it means scratch.
     init: Literal["scratch", "pretrained", "champion"] = "scratch"
+    # The expression network learns from these too: releases by number, pretrained, champion; a,b.
+    teachers: str = ""
     force_accept: str = ""
     checks: DataChecks = DataChecks()
     augmentation: PairOfPolicies = PairOfPolicies()

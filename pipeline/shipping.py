@@ -56,11 +56,13 @@ def _without_addresses(info: ReleaseInfo) -> ReleaseInfo:
 
 
 def _shared(training: dict[str, Any]) -> dict[str, Any]:
-    """How a network was trained, with the release it started from named by its number alone."""
-    start = training.get("start", "")
-    if start in ("", PRETRAINED):
-        return training
-    return training | {"start": f"release {PurePosixPath(start).name}"}
+    """How a network was trained; what it started and learnt from is named by its number alone."""
+    teachers = [_named(address) for address in training.get("teachers", [])]
+    return training | {"start": _named(training.get("start", "")), "teachers": teachers}
+
+
+def _named(address: str) -> str:
+    return f"release {PurePosixPath(address).name}" if "/" in address else address
 
 
 if __name__ == "__main__":

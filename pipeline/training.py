@@ -56,6 +56,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
         run_name: str = "",
         seed: int = run["seed"],
         init: str = run["init"],
+        teachers: str = run["teachers"],
         force_accept: str = run["force_accept"],
         checks: str = dumps(run["checks"]),
         keypoint_augmentation: str = dumps(run["augmentation"]["keypoints"]),
@@ -84,6 +85,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                     seed=seed,
                     gate=gate,
                     init=init,
+                    teachers=teachers,
                 ),
                 "resolve sources",
             )
@@ -127,6 +129,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                     settings=expression_training,
                     seed=seed,
                     start=facts["start"],
+                    teachers=facts["teachers"],
                     checkpoints=checkpoints,
                 ),
                 "train expression",

@@ -27,6 +27,9 @@ class AugmentationPolicy(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mirror: Share = Field(0.5, description="probability of a flip left to right")
+    keypoint_bias: Annotated[float, Field(ge=-8, le=8)] = Field(
+        0.0, description="pixels by which keypoints stand right of what they mark"
+    )
     rotation: Annotated[float, Field(ge=0, le=180)] = Field(10.0, description="degrees at most")
     scale: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="share at most by which a face grows or shrinks"
@@ -52,7 +55,8 @@ def augment(
 
     Args:
         images: uint8 or float32 [n, H, H] on the scale 0..255.
-        keypoints: [n, 15, 2] in pixels of these images, NaN = not annotated, or None.
+        keypoints: [n, 15, 2] in pixels of these images, NaN = not annotated, or None. They keep
+            the policy's bias: a habit of who marked them neither mirrors nor turns with a face.
         policy: how far.
         rng: where the amounts come from; each draw is made whatever the policy, so that changing
             one amount leaves the others as they were.
@@ -74,7 +78,8 @@ def augment(
     _erase(changed, policy, rng)
     if keypoints is None:
         return changed, None
-    moved = move_keypoints(keypoints, matrices)
+    bias = np.array([policy.keypoint_bias, 0], np.float32)
+    moved = move_keypoints(keypoints - bias, matrices) + bias
     moved[mirrored] = swap_sides(moved[mirrored])
     return changed, moved
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,10 @@ from components.networks.inference import MODEL_FILE, run_in_batches
 from components.networks.machine import machine_name
 from components.networks.objectives import Objective
 from components.networks.settings import TrainingSettings
-from components.networks.training import train, validation_rows
+from components.networks.training import Origin, train, validation_rows
 from components.networks.weights import WEIGHTS_FILE, about, pack, rounded
 from components.page import COLOURS, Section, figure_html, table_html, write_page
 from components.whole_files import withdrawn_on_failure
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a training begins with, but for data and settings.
-
-    `start` is "" for random weights, "pretrained", or the address of the release to go on from.
-    The checkpoint is kept under `checkpoints` while the training runs; "" keeps it beside the
-    model.
-    """
-
-    seed: int = 1
-    start: str = ""
-    checkpoints: str = ""
 
 
 def open_faces(path: str, kind: str) -> Faces:
@@ -60,9 +45,9 @@ def train_to_artifacts(
     model = Path(outputs["model"])
     root = origin.checkpoints or str(model.parent / "checkpoints")
     revision = os.environ.get("EMOTION_AI_REVISION", "")
-    key = (origin.seed, origin.start, revision)
+    key: tuple[int | str, ...] = (origin.seed, origin.start, *origin.teachers, revision)
     uri = checkpoints.checkpoint_uri(root, faces.info, settings, key)
-    network, progress = train(objective, faces, settings, origin.seed, origin.start, uri)
+    network, progress = train(objective, faces, settings, origin, uri)
     record = _record(network, progress, objective, settings, origin)
     validation = validation_rows(faces)
     if faces.info.kind == "expressions":
@@ -105,6 +90,7 @@ def _record(
         "parameters": network.count_params(),
         "seed": origin.seed,
         "start": origin.start,
+        "teachers": list(origin.teachers),
         "settings": settings.model_dump(mode="json"),
         "backend": keras.backend.backend(),
         "machine": machine_name(),

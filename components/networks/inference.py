@@ -37,7 +37,11 @@ def predict_keypoints(model_dir: str | Path, images: NDArray) -> NDArray[np.floa
 
 def predict_expression(model_dir: str | Path, images: NDArray) -> NDArray[np.float32]:
     """Probabilities [n, k] for uint8 images [n, H, W]."""
-    logits = run_in_batches(load_network(model_dir), images)
+    return probabilities(run_in_batches(load_network(model_dir), images))
+
+
+def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The softmax of logits [n, k]."""
     exponents = np.exp(logits - logits.max(-1, keepdims=True))
     return exponents / exponents.sum(-1, keepdims=True)
 

@@ -71,10 +71,11 @@ def expression_objective(counts: NDArray, label_smoothing: float) -> Objective:
     k = len(counts)
     weights = np.sqrt(counts.mean() / np.maximum(counts, 1)).astype(np.float32)
     weights /= (weights * counts).sum() / counts.sum()
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    smoothed = np.eye(k, dtype=np.float32) * (1 - label_smoothing) + label_smoothing / k
 
     def encode(codes: NDArray) -> tuple[NDArray, NDArray]:
-        return np.eye(k, dtype=np.float32)[codes], weights[codes]
+        return smoothed[codes], weights[codes]
 
     def accuracy(logits: NDArray, codes: NDArray) -> float:
         return float((logits.argmax(-1) == codes).mean())

@@ -28,6 +28,8 @@ class TrainingSettings(BaseModel):
     # ... and in this share of the batches a square of one is pasted into the other instead.
     cutmix: Share = 0.0
     label_smoothing: float = Field(0.1, ge=0, lt=1)
+    # Where a run has teachers: the share of each target that they answer.
+    distillation: Share = 0.7
     # What the layers compute in; weights are float32 always. "auto" is bfloat16 where the processor
     # multiplies in it.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

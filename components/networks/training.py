@@ -1,6 +1,7 @@
 """The training loop: Keras 3 alone, so that it runs on TensorFlow, JAX or PyTorch."""
 
 import time
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from components.networks import checkpoints
 from components.networks.architectures import build
 from components.networks.batches import epoch_batches, steps_per_epoch
 from components.networks.checkpoints import Progress
+from components.networks.distillation import read_teachers, taught
 from components.networks.inference import run_in_batches
 from components.networks.machine import computing_in
 from components.networks.objectives import Objective
@@ -22,33 +24,46 @@ from components.networks.weights import about, start_from, start_uri
 _MOST_VALIDATION_ROWS = 8_192
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a training begins with, but for data and settings.
+
+    `start` is "" for random weights, "pretrained", or the address of the release to go on from;
+    the networks at `teachers`, named alike, are learnt from. The checkpoint is kept under
+    `checkpoints` while the training runs; "" keeps it beside the model.
+    """
+
+    seed: int = 1
+    start: str = ""
+    checkpoints: str = ""
+    teachers: tuple[str, ...] = ()
+
+
 def train(
     objective: Objective,
     faces: Faces,
     settings: TrainingSettings,
-    seed: int,
-    start: str,
+    origin: Origin,
     checkpoint: str,
 ) -> tuple[keras.Model, Progress]:
     """Train a network and return it in float32 with its best weights, and how the training went.
 
     Goes on from the checkpoint of the same training where there is one, and ends with the weights
-    it would have had undisturbed; else begins with the weights that `start` names (see
-    `start_uri`), "" for random ones. Stops early after `settings.patience` epochs without a better
+    it would have had undisturbed. Stops early after `settings.patience` epochs without a better
     score on the validation split.
 
     Raises:
-        BadInput: the loss is not finite, or the weights to start from do not fit.
+        BadInput: the loss is not finite, or weights to start or learn from do not fit.
     """
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(origin.seed)
     with computing_in(settings.precision):
         resumed = checkpoints.load(checkpoint)
         if resumed:
             progress, network = resumed
             print(f"resuming after epoch {progress.epoch} of {settings.epochs}", flush=True)
         else:
-            progress, network = Progress(), _begun(objective, faces, settings, start)
-        _train_epochs(network, progress, objective, faces, settings, seed, checkpoint)
+            progress, network = Progress(), _begun(objective, faces, settings, origin.start)
+        _train_epochs(network, progress, objective, faces, settings, origin, checkpoint)
     trained = build(about(faces.info, settings))
     checkpoints.load_best_weights(checkpoint, progress, trained)
     return trained, progress
@@ -85,16 +100,18 @@ def _train_epochs(
     objective: Objective,
     faces: Faces,
     settings: TrainingSettings,
-    seed: int,
+    origin: Origin,
     checkpoint: str,
 ) -> None:
     steps = steps_per_epoch(faces, settings.batch_size)
     validation = validation_rows(faces)
+    teachers = read_teachers(origin.teachers, about(faces.info, settings))
     started = time.monotonic()
     first = progress.epoch
     while not _finished(progress, settings):
         epoch_started = time.monotonic()
-        batches = epoch_batches(faces, objective, settings, seed, progress.epoch)
+        batches = epoch_batches(faces, objective, settings, origin.seed, progress.epoch)
+        batches = taught(batches, teachers, settings.distillation)
         fitted = network.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
         score = objective.score(run_in_batches(network, validation.images), validation.targets)
         best = _note_epoch(

@@ -33,10 +33,10 @@ does. Left out for that, or for being of one gray:
 - {{ name }}: {{ rows }} rows, {{ reason[8:] | replace("_", " ") }}{% endfor %}{% endfor %}
 
 {% if info.training -%}
-| network | parameters | epochs (best) | minutes | started from | backend | machine |
-|---|---|---|---|---|---|---|
+| network | parameters | epochs (best) | minutes | started from | learnt from | backend | machine |
+|---|---|---|---|---|---|---|---|
 {% for name, t in info.training.items() -%}
-| {{ name }} | {{ "{:,}".format(t.parameters) }} | {{ t.epochs }} ({{ t.best_epoch }}) | {{ (t.seconds / 60) | round | int }} | {{ t.start or "random weights" }} | {{ t.backend }} | {{ t.machine }} |
+| {{ name }} | {{ "{:,}".format(t.parameters) }} | {{ t.epochs }} ({{ t.best_epoch }}) | {{ (t.seconds / 60) | round | int }} | {{ t.start or "random weights" }} | {{ t.teachers | join(", ") or "the labels alone" }} | {{ t.backend }} | {{ t.machine }} |
 {% endfor %}
 {% for name, t in info.training.items() if t.settings -%}
 - {{ name }}, seed {{ t.seed }}: `{{ t.settings | tojson }}`

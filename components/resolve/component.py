@@ -17,6 +17,7 @@ def resolve(
     seed: int,
     gate: str,
     init: str,
+    teachers: str,
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Resolved",
     [
@@ -25,13 +26,21 @@ def resolve(
         ("expressions_fingerprint", str),
         ("champion", str),
         ("start", str),
+        ("teachers", str),
     ],
 ):
     from components.errors import exit_on_failure
     from components.resolve.sources import resolve_sources
 
     run_id = run_name or job_id
-    settings = {"label_set": label_set, "emotions": emotions, "seed": seed, "gate": gate}
+    settings = {
+        "label_set": label_set,
+        "emotions": emotions,
+        "seed": seed,
+        "gate": gate,
+        "init": init,
+        "teachers": teachers,
+    }
     with exit_on_failure():
-        resolved = resolve_sources(keypoints, expressions, registry, run_id, init, settings)
+        resolved = resolve_sources(keypoints, expressions, registry, run_id, settings)
     return (run_id, *resolved)

@@ -5,6 +5,7 @@ when a source cannot be read. Later steps take the fingerprints as arguments, so
 under the same name is trained on and an unchanged one is taken from the cache.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from components.errors import BadInput
 from components.faces.source import fingerprint
 from components.networks.weights import PRETRAINED
 from components.registry.champion import read_champion
-from components.registry.releases import release_uri
+from components.registry.releases import list_versions, release_uri
 from components.registry.runs import write_record
 
 __all__ = ["Resolved", "fingerprint", "resolve_sources"]
@@ -22,13 +23,14 @@ class Resolved(NamedTuple):
     """Fingerprints (SHA-256, hexadecimal), the champion's version, "" where there is none.
 
     `start` is what trainings begin with: "" for random weights, "pretrained", or the champion's
-    address. Before there is a champion, `init` "champion" begins from scratch.
+    address; before there is a champion, that is "" too. `teachers` are a JSON list of the same.
     """
 
     keypoints_fingerprint: str
     expressions_fingerprint: str
     champion: str
     start: str
+    teachers: str
 
 
 def resolve_sources(
@@ -36,14 +38,13 @@ def resolve_sources(
     expressions: str,
     registry: str,
     run_id: str,
-    init: str,
     settings: dict[str, Any],
 ) -> Resolved:
     """Fingerprint both sources, look up the champion and record what the run started from.
 
-    `init` is what trainings start from: scratch, pretrained or champion. `settings` are those in
-    force; they are recorded as they are. Raises `BadInput` for a source
-    that is not there, `Unavailable` where a storage fails.
+    `settings` are those in force and recorded as they are; "init" and "teachers" among them say
+    what trainings start and learn from. Raises `BadInput` for a source, a start or a teacher that
+    is not there, `Unavailable` where a storage fails.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     keypoints_fingerprint = fingerprint(keypoints)
@@ -54,25 +55,37 @@ def resolve_sources(
         keypoints_fingerprint,
         expressions_fingerprint,
         "" if version is None else str(version),
-        _start(init, registry, version),
+        _start(settings.get("init", "scratch"), registry, version),
+        json.dumps(_teachers(settings.get("teachers", ""), registry, version)),
     )
     record = {
         "started": started,
         "keypoints": keypoints,
         "expressions": expressions,
         **resolved._asdict(),
-        "settings": settings | {"init": init},
+        "settings": settings,
     }
     write_record(registry, run_id, "resolve", record)
     return resolved
 
 
 def _start(init: str, registry: str, champion: int | None) -> str:
-    starts = {
-        "scratch": "",
-        "pretrained": PRETRAINED,
-        "champion": "" if champion is None else release_uri(registry, champion),
-    }
+    starts = {"scratch": ""} | _trained(registry, champion)
     if init not in starts:
         raise BadInput(f"init {init!r}: expected one of {', '.join(starts)}")
     return starts[init]
+
+
+def _teachers(asked: str, registry: str, champion: int | None) -> list[str]:
+    known = _trained(registry, champion)
+    known |= {str(version): release_uri(registry, version) for version in list_versions(registry)}
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            raise BadInput(f"teachers {name!r}: expected some of {', '.join(known)} of {registry}")
+    return [known[name] for name in names if known[name]]
+
+
+def _trained(registry: str, champion: int | None) -> dict[str, str]:
+    address = "" if champion is None else release_uri(registry, champion)
+    return {"pretrained": PRETRAINED, "champion": address}

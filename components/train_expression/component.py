@@ -10,17 +10,20 @@ def train_expression(
     settings: str,
     seed: int,
     start: str,
+    teachers: str,
     checkpoints: str,
     model: Output[Model],
     history: Output[Metrics],
     curves: Output[HTML],
 ):
+    import json
+
     from components.errors import exit_on_failure
-    from components.networks.artifacts import Origin
+    from components.networks.training import Origin
     from components.settings import from_json
     from components.train_expression.fitting import fit_expression_network
 
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
-    origin = Origin(int(seed), start, checkpoints)
+    origin = Origin(int(seed), start, checkpoints, tuple(json.loads(teachers)))
     with exit_on_failure():
         fit_expression_network(faces.path, from_json(settings, "training"), origin, outputs)

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from components.faces.arrays import TRAIN
-from components.networks.artifacts import Origin, open_faces, train_to_artifacts
+from components.networks.artifacts import open_faces, train_to_artifacts
 from components.networks.objectives import expression_objective
 from components.networks.settings import TrainingSettings
+from components.networks.training import Origin
 from components.settings import checked
 
 

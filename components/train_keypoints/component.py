@@ -16,7 +16,7 @@ def train_keypoints(
     curves: Output[HTML],
 ):
     from components.errors import exit_on_failure
-    from components.networks.artifacts import Origin
+    from components.networks.training import Origin
     from components.settings import from_json
     from components.train_keypoints.fitting import fit_keypoint_network
 

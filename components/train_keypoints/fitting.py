@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.errors import BadInput
-from components.networks.artifacts import Origin, open_faces, train_to_artifacts
+from components.networks.artifacts import open_faces, train_to_artifacts
 from components.networks.objectives import keypoint_objective
 from components.networks.settings import TrainingSettings
+from components.networks.training import Origin
 from components.settings import checked
 
 

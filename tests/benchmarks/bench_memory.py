@@ -62,7 +62,7 @@ def write_noise(folder: Path, kind: str, rows: int) -> None:
 
 def train_here(kind: str, network: str, rows: int) -> None:
     """One epoch in this process; prints its peak memory in bytes."""
-    from components.networks.artifacts import Origin
+    from components.networks.training import Origin
     from components.train_expression.fitting import fit_expression_network
     from components.train_keypoints.fitting import fit_keypoint_network
 

@@ -18,9 +18,9 @@ from small_faces import write_faces
 from components.combine.exporting import export_pair
 from components.combine.lite import LARGEST_LOSS, TOLERANCE, Golden, write_lite
 from components.faces.labels import LABEL_SETS
-from components.networks.artifacts import Origin
 from components.networks.inference import predict_expression, predict_keypoints, predict_release
 from components.networks.lite import LiteModel
+from components.networks.training import Origin
 from components.registry.digest import CONTENT_PATH
 from components.registry.releases import LITE_PATH
 from components.train_expression.fitting import fit_expression_network

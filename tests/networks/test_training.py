@@ -15,7 +15,6 @@ from components import storage
 from components.errors import BadInput
 from components.faces.arrays import Faces
 from components.networks.architectures import build
-from components.networks.artifacts import Origin
 from components.networks.calibration import calibrate
 from components.networks.inference import (
     load_network,
@@ -26,6 +25,7 @@ from components.networks.inference import (
 from components.networks.mixing import mixed
 from components.networks.objectives import expression_objective, keypoint_objective, rmse
 from components.networks.settings import TrainingSettings
+from components.networks.training import Origin
 from components.networks.weights import about, read_weights
 from components.train_expression.fitting import fit_expression_network
 from components.train_keypoints.fitting import fit_keypoint_network
@@ -48,7 +48,7 @@ def outputs(folder: Path) -> dict[str, str]:
 def training_process(faces: Path, folder: Path, checkpoints: Path | str) -> subprocess.Popen[str]:
     code = (
         "import sys, json\n"
-        "from components.networks.artifacts import Origin\n"
+        "from components.networks.training import Origin\n"
         "from components.train_expression.fitting import fit_expression_network\n"
         "faces, settings, checkpoints, outputs = map(json.loads, sys.argv[1:])\n"
         "origin = Origin(seed=3, checkpoints=checkpoints)\n"

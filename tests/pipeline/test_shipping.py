@@ -21,7 +21,13 @@ def test_networks_and_card_come_without_the_addresses_of_their_training(tmp_path
     registry = tmp_path / "secret-place" / "registry"
     kernel = np.array([[0.25, -3.0]], np.float32)
     files, draft = small_release(tmp_path / "files", "d" * 64)
-    training = {"start": f"{registry}/7", "epochs": 3, "parameters": 2, "seconds": 60}
+    training = {
+        "start": f"{registry}/7",
+        "teachers": [f"{registry}/5", "pretrained"],
+        "epochs": 3,
+        "parameters": 2,
+        "seconds": 60,
+    }
     for kind in KINDS:
         described = About(
             kind=kind,
@@ -52,11 +58,14 @@ def test_networks_and_card_come_without_the_addresses_of_their_training(tmp_path
         check=True,
     )
     text = (tmp_path / "copy/MODEL_CARD.md").read_text()
-    assert "| 2 | 3 (2) | 1 | release 7 | tensorflow | a machine |" in text
+    assert "| 2 | 3 (2) | 1 | release 7 | release 5, pretrained | tensorflow | a machine |" in text
     assert f"- command: `{command}`" in text
     assert "secret-place" not in text
     for kind in KINDS:
         shipped = tmp_path / f"copy/components/networks/pretrained/{kind}.npz"
         described, weights = read_weights(str(shipped))
-        assert described.training == training | {"start": "release 7"}
+        assert described.training == training | {
+            "start": "release 7",
+            "teachers": ["release 5", "pretrained"],
+        }
         np.testing.assert_array_equal(weights[0], kernel)

@@ -1,13 +1,16 @@
 """What a run starts from: fingerprints that follow the content, and the champion."""
 
+import json
 from pathlib import Path
 
 import pytest
 from face_csv import keypoint_cells, write_expressions, write_keypoints
+from small_release import small_release
 
 from components import storage
 from components.errors import BadInput
 from components.registry.champion import write_champion
+from components.registry.publishing import publish
 from components.registry.runs import read_records
 from components.resolve.sources import fingerprint, resolve_sources
 
@@ -20,28 +23,28 @@ def sources(tmp_path: Path) -> tuple[str, str]:
 
 def test_the_run_records_what_it_started_from(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
-    resolved = resolve_sources(*sources, registry, "run-1", "scratch", {"preset": "quick"})
+    resolved = resolve_sources(*sources, registry, "run-1", {"preset": "quick"})
     assert resolved.keypoints_fingerprint == fingerprint(sources[0])
     assert resolved.expressions_fingerprint == fingerprint(sources[1])
     assert resolved.champion == ""
     record = read_records(registry, "run-1")["resolve"]
     assert record["keypoints"] == sources[0]
     assert record["expressions_fingerprint"] == resolved.expressions_fingerprint
-    assert record["settings"] == {"preset": "quick", "init": "scratch"}
+    assert record["settings"] == {"preset": "quick"}
     assert record["started"].endswith("+00:00")
 
 
 def test_the_champion_is_the_version_that_answers(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
     write_champion(registry, 3)
-    assert resolve_sources(*sources, registry, "run-1", "scratch", {}).champion == "3"
+    assert resolve_sources(*sources, registry, "run-1", {}).champion == "3"
 
 
 def test_what_trainings_start_from(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
 
     def start(init: str) -> str:
-        return resolve_sources(*sources, registry, "run-1", init, {}).start
+        return resolve_sources(*sources, registry, "run-1", {"init": init}).start
 
     assert (start("scratch"), start("pretrained")) == ("", "pretrained")
     assert start("champion") == "", "before the first rollout there is none"
@@ -49,6 +52,24 @@ def test_what_trainings_start_from(tmp_path: Path, sources: tuple[str, str]) -> 
     assert start("champion") == f"{registry}/3"
     with pytest.raises(BadInput, match="'warm': expected one of scratch, pretrained, champion"):
         start("warm")
+
+
+def test_what_expressions_learn_from(tmp_path: Path, sources: tuple[str, str]) -> None:
+    registry = str(tmp_path / "registry")
+    for version in (2, 3):
+        files, draft = small_release(tmp_path / f"files-{version}", str(version) * 64)
+        publish(registry, files, draft)
+
+    def teachers(asked: str) -> list[str]:
+        resolved = resolve_sources(*sources, registry, "run-1", {"teachers": asked})
+        return json.loads(resolved.teachers)
+
+    assert teachers("") == teachers("champion") == [], "before the first rollout there is none"
+    write_champion(registry, 2)
+    assert teachers("1, champion,pretrained") == [f"{registry}/1", f"{registry}/2", "pretrained"]
+    for unknown in ("7", "scratch"):
+        with pytest.raises(BadInput, match=f"'{unknown}': expected some of .*, 1, 2 of {registry}"):
+            teachers(f"1,{unknown}")
 
 
 def test_a_fingerprint_is_of_the_content_not_of_the_name(tmp_path: Path) -> None:
@@ -100,11 +121,9 @@ def test_a_source_that_cannot_be_read_is_named(
     tmp_path: Path, sources: tuple[str, str], source: str, message: str
 ) -> None:
     with pytest.raises(BadInput, match=message):
-        resolve_sources(sources[0], source, str(tmp_path / "registry"), "run-1", "scratch", {})
+        resolve_sources(sources[0], source, str(tmp_path / "registry"), "run-1", {})
 
 
 def test_a_folder_is_no_source(tmp_path: Path, sources: tuple[str, str]) -> None:
     with pytest.raises(BadInput, match=f"{tmp_path}: "):
-        resolve_sources(
-            str(tmp_path), sources[1], str(tmp_path / "registry"), "run-1", "scratch", {}
-        )
+        resolve_sources(str(tmp_path), sources[1], str(tmp_path / "registry"), "run-1", {})

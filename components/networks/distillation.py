@@ -1,0 +1,54 @@
+"""Learning from networks trained before, the teachers: their answers become part of the targets."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from keras import Model
+from numpy.typing import NDArray
+
+from components.errors import BadInput
+from components.networks.architectures import build
+from components.networks.inference import probabilities
+from components.networks.mixing import Batch
+from components.networks.weights import About, read_weights, start_uri
+
+
+def read_teachers(addresses: Sequence[str], student: About) -> list[Model]:
+    """The networks of the student's kind at `addresses`, named as `start_uri` takes them.
+
+    Raises:
+        BadInput: one answers for other emotions, or sees faces of another size.
+    """
+    teachers = []
+    for address in addresses:
+        uri = start_uri(address, student.kind)
+        described, weights = read_weights(uri)
+        if (described.labels, described.image_size) != (student.labels, student.image_size):
+            raise BadInput(
+                f"{uri}: answers for {', '.join(described.labels)} on faces of "
+                f"{described.image_size} pixels; a teacher here must for "
+                f"{', '.join(student.labels)} on {student.image_size}"
+            )
+        teacher = build(described)
+        teacher.set_weights(weights)
+        teachers.append(teacher)
+    return teachers
+
+
+def taught(batches: Iterator[Batch], teachers: Sequence[Model], share: float) -> Iterator[Batch]:
+    """The batches, with that share of every target as the teachers answer the very same images.
+
+    Distillation (Hinton et al. 2015, https://arxiv.org/abs/1503.02531) from the mean of all
+    teachers, each asked about a face and its mirror image; seeing what the student sees, however
+    mixed it is (Beyer et al. 2021, https://arxiv.org/abs/2106.05237).
+    """
+    for images, targets, weights in batches:
+        if teachers:
+            targets = (1 - share) * targets + share * _answer(teachers, images)
+        yield images, targets, weights
+
+
+def _answer(teachers: Sequence[Model], images: NDArray) -> NDArray[np.float32]:
+    views = (images, images[:, :, ::-1])
+    answers = [probabilities(t.predict_on_batch(view)) for t in teachers for view in views]
+    return np.mean(answers, axis=0, dtype=np.float32)
