@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from components.evaluate import metrics
 from components.evaluate.champion import ChampionAnswers
 from components.evaluate.metrics import Scores
-from components.evaluate.results import Answers, Half, Predict, predict_splits
+from components.evaluate.results import Answers, Half, Predict, predict_rows, predict_splits
 from components.faces.arrays import TEST, TRAIN, Faces
 
 
@@ -26,13 +26,16 @@ def score_keypoints(faces: Faces, predict: Predict, champion: ChampionAnswers | 
             "rows_in_split": float(split.rows_in_split),
         }
 
+    test = splits[TEST]
+    mirrored = predict_rows(faces, test.position, lambda images: predict(images[:, :, ::-1]))
+    bias = metrics.annotation_bias(test.predicted, mirrored, test.truth)
     return Half(
         faces=faces,
         splits=splits,
-        scores=(scores(splits[0]), scores(splits[1]), scores(splits[2])),
+        scores=(scores(splits[0]), scores(splits[1]), scores(test) | bias),
         baseline=baseline,
         champion=champion.keypoints if champion else None,
-        champion_scores=_keypoints_of(champion, splits[TEST].truth),
+        champion_scores=_keypoints_of(champion, test.truth),
     )
 
 

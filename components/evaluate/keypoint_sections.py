@@ -21,6 +21,7 @@ _COLUMNS = (
     ("nme", "mean error over eye distance"),
     ("share_under_5_percent_nme", "faces under 5 % of it"),
     ("baseline_rmse_px", "mean face of train"),
+    ("annotation_bias_px", "annotations stand right by"),
 )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from components.evaluate import metrics
-from components.faces.keypoints import NAMES
+from components.faces.keypoints import MIRROR, NAMES
 
 LABELS = ("angry", "happy", "sad")
 
@@ -104,6 +104,24 @@ def test_an_empty_split_has_no_scores() -> None:
     empty = np.empty((0, 3))
     assert metrics.expression_scores(empty, np.empty(0, np.uint8), LABELS) == {"rows": 0.0}
     assert metrics.confusion(empty, np.empty(0, np.uint8), 3).sum() == 0
+
+
+@given(st.floats(-3, 3), st.floats(-3, 3))
+def test_the_bias_of_annotations_is_found_whatever_the_model_learnt_of_it(
+    bias: float, learnt: float
+) -> None:
+    rng = np.random.default_rng(1)
+    right = np.array([1.0, 0.0])
+    marked = rng.uniform(0, 95, (4, 15, 2))
+    mirrored = marked[:, MIRROR] * [-1, 1] + 95 * right
+    truth = marked + bias * right
+    truth[0, 3:] = np.nan
+    answers = marked + learnt * right, mirrored + learnt * right
+    found = metrics.annotation_bias(*answers, truth)
+    assert found["annotation_bias_px"] == pytest.approx(bias, abs=1e-6)
+    nothing = np.full_like(truth, np.nan)
+    assert metrics.annotation_bias(marked, mirrored, nothing) == {}
+    assert metrics.annotation_bias(marked, nothing, truth) == {}
 
 
 finite = st.floats(-200, 200, width=32)

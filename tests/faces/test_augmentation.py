@@ -60,6 +60,18 @@ def test_the_persons_left_stays_left_when_mirrored(drawn):
 
 
 @given(seed=st.integers(0, 10_000))
+def test_what_stands_two_pixels_right_of_its_mark_still_does(seed):
+    policy = {"mirror": 0.5, "rotation": 30, "scale": 0.2, "shift": 0.1}
+    marked = np.random.default_rng(seed).uniform(20, 70, (8, 15, 2)).astype(np.float32)
+    two_right = np.array([2, 0], np.float32)
+    faces = np.zeros((8, 96, 96), np.uint8)
+    _, moved = augment(faces, marked, only(**policy), np.random.default_rng(1))
+    policy["keypoint_bias"] = 2
+    _, of_biased = augment(faces, marked + two_right, only(**policy), np.random.default_rng(1))
+    np.testing.assert_allclose(of_biased, moved + two_right, atol=1e-3)
+
+
+@given(seed=st.integers(0, 10_000))
 def test_a_dot_on_a_keypoint_is_still_under_it(seed):
     policy = AugmentationPolicy(mirror=0.5, rotation=30, scale=0.2, shift=0.1)
     columns, lines = np.arange(96), np.arange(96)[:, None]

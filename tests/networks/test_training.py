@@ -26,7 +26,7 @@ from components.networks.mixing import mixed
 from components.networks.objectives import expression_objective, keypoint_objective, rmse
 from components.networks.settings import TrainingSettings
 from components.networks.training import Origin
-from components.networks.weights import about, read_weights
+from components.networks.weights import about, pack, read_weights, release_path
 from components.train_expression.fitting import fit_expression_network
 from components.train_keypoints.fitting import fit_keypoint_network
 
@@ -124,6 +124,47 @@ def test_keypoints_are_learnt_and_come_in_pixels(tmp_path: Path) -> None:
     )
     assert scored == pytest.approx(history["score_float16"], rel=1e-5)
     assert scored == pytest.approx(history["score_float32"], rel=1e-2)
+
+
+def teacher(registry: Path, faces: Faces, emotion: str) -> str:
+    """The address of a release whose network answers the same emotion to any face."""
+    described = about(faces.info, TrainingSettings(widths=(8,)))
+    network = build(described)
+    *others, kernel, bias = network.get_weights()
+    bias[faces.info.labels.index(emotion)] = 6
+    path = registry / "1" / release_path("expressions")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(pack(described, [*others, 0 * kernel, bias]))
+    return str(registry / "1")
+
+
+def test_expressions_learn_from_their_teachers_as_much_as_from_the_labels(tmp_path: Path) -> None:
+    path = write_faces(tmp_path / "faces", "expressions")
+    faces = Faces(path)
+    origin = Origin(teachers=(teacher(tmp_path / "registry", faces, "sad"),))
+    shares = []
+    for distillation in (0.0, 0.8):
+        folder = tmp_path / str(distillation)
+        settings = SETTINGS | {"distillation": distillation}
+        fit_expression_network(str(path), settings, origin, outputs(folder))
+        history = json.loads((folder / "history").read_text())
+        assert history["teachers"] == list(origin.teachers)
+        answers = predict_expression(folder / "model", faces.take(np.arange(98)).images)
+        shares.append((answers.argmax(axis=1) == faces.info.labels.index("sad")).mean())
+    assert shares[0] < 0.6
+    assert shares[1] > 0.9
+
+
+def test_a_teacher_of_other_emotions_is_refused(tmp_path: Path) -> None:
+    faces = Faces(str(write_faces(tmp_path / "faces", "expressions")))
+    of_five = tmp_path / "five" / release_path("expressions")
+    of_five.parent.mkdir(parents=True)
+    described = about(faces.info, TrainingSettings(widths=(8,)))
+    described = described.model_copy(update={"labels": ("happy", "sad")})
+    of_five.write_bytes(pack(described, build(described).get_weights()))
+    origin = Origin(teachers=(str(tmp_path / "five"),))
+    with pytest.raises(BadInput, match=r"expressions\.npz: answers for happy, sad .* 48 pixels"):
+        fit_expression_network(str(tmp_path / "faces"), SETTINGS, origin, outputs(tmp_path / "out"))
 
 
 def test_the_network_is_to_the_last_bit_what_is_shipped_of_it(tmp_path: Path) -> None:

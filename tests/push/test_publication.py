@@ -118,7 +118,7 @@ def test_a_release_holds_the_model_and_says_where_it_comes_from(
     assert "| expressions | `fer2013.csv` | 3 | 3 | 2 | 1 | `eeeeeeeeeeeeeeee` |" in card
     assert "- expressions: 4 rows, train copy" in card
     assert '- expressions, seed 5: `{"epochs": 40, "widths": [24, 48]}`' in card
-    assert "| expressions | 1,234,567 | 30 (28) | 10 | random weights | the labels alone | tensorflow |" in card
+    assert "| 1,234,567 | 30 (28) | 10 | random weights | the labels alone | tensorflow |" in card
     assert "- every floor is kept" in card
     assert "- code revision `r1`" in card
     assert "- packages: keras 3.10.0, tensorflow 2.20.0\n" in card
