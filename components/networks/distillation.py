@@ -49,6 +49,7 @@ def taught(batches: Iterator[Batch], teachers: Sequence[Model], share: float) ->
 
 
 def _answer(teachers: Sequence[Model], images: NDArray) -> NDArray[np.float32]:
-    views = (images, images[:, :, ::-1])
+    # PyTorch takes no view that runs backwards.
+    views = (images, np.ascontiguousarray(images[:, :, ::-1]))
     answers = [probabilities(t.predict_on_batch(view)) for t in teachers for view in views]
     return np.mean(answers, axis=0, dtype=np.float32)
