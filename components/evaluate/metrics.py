@@ -78,11 +78,11 @@ def annotation_bias(predicted: NDArray, predicted_of_mirrored: NDArray, truth: N
     """
     if not (usable(predicted).all() and usable(predicted_of_mirrored).all()):
         return {}
-    back = FRAME - 1 - predicted_of_mirrored[:, MIRROR, 0]
-    own = (predicted[..., 0] - back) / 2
-    beyond = truth[..., 0] - predicted[..., 0]
-    known = np.isfinite(beyond)
-    return {"annotation_bias_px": float((own + beyond)[known].mean())} if known.any() else {}
+    answers = predicted[..., 0].astype(np.float64)
+    own = (answers + predicted_of_mirrored[:, MIRROR, 0] - (FRAME - 1)) / 2
+    bias = own + truth[..., 0] - answers
+    known = np.isfinite(bias)
+    return {"annotation_bias_px": float(bias[known].mean())} if known.any() else {}
 
 
 def normalised_errors(predicted: NDArray, truth: NDArray) -> NDArray[np.float64]:

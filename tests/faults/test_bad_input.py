@@ -226,7 +226,7 @@ def test_a_registry_that_cannot_be_written_stays_as_it_is(tmp_path: Path) -> Non
     with pytest.raises(BadInput, match=f"{tmp_path}/file.*Not a directory"):
         publish(registry, files, draft)
     with pytest.raises(BadInput, match=f"{tmp_path}/file.*Not a directory"):
-        resolve_sources("sample://20", "sample://20", registry, "run-1", "scratch", {})
+        resolve_sources("sample://20", "sample://20", registry, "run-1", {})
     assert (tmp_path / "file").read_text() == "in the way"
 
 

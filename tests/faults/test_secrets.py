@@ -20,7 +20,7 @@ from components.registry.runs import write_record
 from components.resolve.sources import resolve_sources
 
 drawn = "sample://21"
-resolved = resolve_sources(drawn, drawn, "registry", "run-1", "scratch", {"seed": 1})
+resolved = resolve_sources(drawn, drawn, "registry", "run-1", {"seed": 1})
 for kind in ("keypoints", "expressions"):
     fingerprint = getattr(resolved, f"{kind}_fingerprint")
     outputs = [f"{kind}/{name}" for name in ("faces", "report.html", "statistics.json")]
