@@ -81,10 +81,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Faces and models of both kinds, with room enough."""
     folder = tmp_path_factory.mktemp("made")
     outputs = {}
-    for kind, train in (("keypoint", train_keypoints), ("expression", train_expression)):
+    own = {"keypoint": (train_keypoints, {}), "expression": (train_expression, {"teachers": "[]"})}
+    for kind, (train, more) in own.items():
         faces = write_faces(folder / kind / "faces", f"{kind}s")
         trained = below(folder / kind, *TRAINED)
-        step(train, trained, faces=faces, settings=TRAINING, seed=1, start="", checkpoints="")
+        told = {"settings": TRAINING, "seed": 1, "start": "", "checkpoints": ""} | more
+        step(train, trained, faces=faces, **told)
         outputs |= {f"{kind}_faces": faces, f"{kind}_model": trained["model"]}
     return outputs
 
@@ -100,6 +102,7 @@ def test_training_keeps_its_checkpoint(
             settings=TRAINING,
             seed=2,
             start="",
+            teachers="[]",
             checkpoints=str(tmp_path / "checkpoints"),
         )
 
