@@ -77,13 +77,16 @@ def _start(init: str, registry: str, champion: int | None) -> str:
 
 
 def _teachers(asked: str, registry: str, champion: int | None) -> list[str]:
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    if not names:
+        return []
     known = _trained(registry, champion)
     known |= {str(version): release_uri(registry, version) for version in list_versions(registry)}
-    names = [name.strip() for name in asked.split(",") if name.strip()]
     for name in names:
         if name not in known:
             raise BadInput(f"teachers {name!r}: expected some of {', '.join(known)} of {registry}")
-    return [known[name] for name in names if known[name]]
+    # The champion may be asked for by its number too; nobody is a teacher twice.
+    return list(dict.fromkeys(known[name] for name in names if known[name]))
 
 
 def _trained(registry: str, champion: int | None) -> dict[str, str]:

@@ -67,6 +67,7 @@ def test_what_expressions_learn_from(tmp_path: Path, sources: tuple[str, str]) -
     assert teachers("") == teachers("champion") == [], "before the first rollout there is none"
     write_champion(registry, 2)
     assert teachers("1, champion,pretrained") == [f"{registry}/1", f"{registry}/2", "pretrained"]
+    assert teachers("champion,2") == [f"{registry}/2"]
     for unknown in ("7", "scratch"):
         with pytest.raises(BadInput, match=f"'{unknown}': expected some of .*, 1, 2 of {registry}"):
             teachers(f"1,{unknown}")
