@@ -9,7 +9,7 @@ CONTAINER_ENGINE ?= $(shell command -v docker || command -v podman)
 TARGETS ?= client base serve train
 SOURCE ?= $(or $(shell git config --get remote.origin.url | sed 's,//[^/]*@,//,'),unknown)
 IMAGES := $(or $(PUSH),localhost/emotion-ai)
-REVISION = $(shell $(BIN)/python -c 'from pipeline.policy import code_revision; print(code_revision())')
+REVISION = $(shell $(BIN)/python -c 'from emotion_ai.pipeline.policy import code_revision; print(code_revision())')
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -17,7 +17,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 help: ## what each verb does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml setup.py
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not here; name one: make PYTHON=..."; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
@@ -40,7 +40,7 @@ test-containers: $(READY) ## build the images and run every step in its own: nee
 	$(BIN)/python -m pytest tests/containers
 
 bench-fuzz: $(READY) ## damaged bytes for every reader of files: make bench-fuzz N=10000
-	$(BIN)/python tests/benchmarks/fuzz.py $(or $(N),10000)
+	$(BIN)/python tests/benchmarks/bench_fuzz.py $(or $(N),10000)
 
 serve: $(READY) ## serve ./registry over gRPC on port 8500
 	$(BIN)/emotion-ai serve --registry ./registry --port 8500
@@ -59,20 +59,20 @@ images: $(READY) ## build the steps' images with docker or podman; PUSH=registry
 	done
 
 bench-images: images ## sizes of the images, and how fast a step starts in its own
-	$(BIN)/python tests/benchmarks/images.py
+	$(BIN)/python tests/benchmarks/bench_images.py
 
 bench-serve: $(READY) ## the server against its model in process: make bench-serve N=300000 PEER=a-python-with-fer
 	$(BIN)/python tests/benchmarks/bench_serve.py --requests $(or $(N),300000) $(if $(PEER),--peer-python $(PEER))
 
 bench-kill: $(READY) ## kill pushes and rollouts at random moments: make bench-kill N=200
-	$(BIN)/python tests/benchmarks/kills.py $(or $(N),200)
+	$(BIN)/python tests/benchmarks/bench_kill.py $(or $(N),200)
 
 bench-sources: $(READY) ## ten times the rows, time and memory: make bench-sources N=30000
 	$(BIN)/python tests/benchmarks/bench_sources.py --rows $(or $(N),3000) --form $(or $(FORM),csv)
 
 ship: $(READY) ## take a release into the package as its pretrained networks: make ship REGISTRY=registry RELEASE=1 COMMAND="emotion-ai run ..."
 	@test -n "$(COMMAND)" || { echo "make: say what made the release, for the card: COMMAND=\"emotion-ai run ...\""; exit 2; }
-	$(BIN)/python -m pipeline.shipping $(REGISTRY) $(RELEASE) "$(COMMAND)"
+	$(BIN)/python -m emotion_ai.pipeline.pretrained $(REGISTRY) $(RELEASE) "$(COMMAND)"
 
 bench-train: $(READY) ## training against plain PyTorch: make bench-train PYTORCH=a-python-with-torch
 	$(BIN)/python tests/benchmarks/bench_train.py --pytorch "$(PYTORCH)"
@@ -104,8 +104,11 @@ format: $(READY) ## ruff: put style and formatting right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# mypy follows folders, not how they are installed.
 typecheck: $(READY) ## mypy
-	$(BIN)/mypy
+	@rm -rf .venv/typing && mkdir -p .venv/typing/emotion_ai
+	@ln -s $(CURDIR)/components/* $(CURDIR)/pipeline .venv/typing/emotion_ai/
+	MYPYPATH=.venv/typing $(BIN)/mypy
 
 lock: $(READY) ## pin every dependency anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev --upgrade --generate-hashes --no-header \

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from components.errors import BadInput
+from emotion_ai.errors import BadInput
 
 Model = TypeVar("Model", bound=BaseModel)
 

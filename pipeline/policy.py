@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import components
-from pipeline.settings import CompileSettings
+import emotion_ai
+from emotion_ai.pipeline.settings import CompileSettings
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ def code_revision() -> str:
 
     The DAG itself needs no part in it: what it passes to a step is in the step's cache key.
     """
-    root = Path(components.__file__).parent
+    root = Path(emotion_ai.__path__[0])
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*")):
-        if path.suffix in (".py", ".binpb", ".npz"):
+        if path.suffix in (".py", ".binpb", ".npz") and root / "pipeline" not in path.parents:
             digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]

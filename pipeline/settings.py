@@ -12,14 +12,14 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from components import storage
-from components.errors import BadInput
-from components.evaluate.settings import GateSettings
-from components.faces.augmentation import AugmentationPolicy
-from components.ingest.checks import DataChecks
-from components.networks.settings import TrainingSettings
-from components.settings import checked
-from components.validate.limits import ValidationLimits
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.augmentation import AugmentationPolicy
+from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.settings import checked
+from emotion_ai.sources.checks import DataChecks
+from emotion_ai.steps.evaluate.settings import GateSettings
+from emotion_ai.steps.validate.limits import ValidationLimits
 
 _HERE = Path(__file__).parent
 _MOST_BYTES = 64 << 10

@@ -8,21 +8,21 @@ from typing import Any, NamedTuple
 
 from kfp import dsl
 
-from components.combine.component import combine
-from components.evaluate.component import evaluate
-from components.ingest.component import ingest
-from components.notify.component import notify
-from components.prepare.component import prepare
-from components.push.component import push
-from components.record.component import record
-from components.reject.component import reject
-from components.resolve.component import resolve
-from components.rollout.component import rollout
-from components.train_expression.component import train_expression
-from components.train_keypoints.component import train_keypoints
-from components.validate.component import validate
-from pipeline.policy import Place, placement
-from pipeline.settings import CompileSettings, RunSettings, environment, run_settings
+from emotion_ai.pipeline.policy import Place, placement
+from emotion_ai.pipeline.settings import CompileSettings, RunSettings, environment, run_settings
+from emotion_ai.steps.combine.component import combine
+from emotion_ai.steps.evaluate.component import evaluate
+from emotion_ai.steps.ingest.component import ingest
+from emotion_ai.steps.notify.component import notify
+from emotion_ai.steps.prepare.component import prepare
+from emotion_ai.steps.push.component import push
+from emotion_ai.steps.record.component import record
+from emotion_ai.steps.reject.component import reject
+from emotion_ai.steps.resolve.component import resolve
+from emotion_ai.steps.rollout.component import rollout
+from emotion_ai.steps.train_expression.component import train_expression
+from emotion_ai.steps.train_keypoints.component import train_keypoints
+from emotion_ai.steps.validate.component import validate
 
 JOB_ID = dsl.PIPELINE_JOB_ID_PLACEHOLDER
 
@@ -37,7 +37,7 @@ class Prepared(NamedTuple):
 def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) -> Any:
     """The pipeline placed as `compile_settings` say; its parameters' defaults are `defaults`.
 
-    Nested settings are parameters of JSON text; `components.settings` says why.
+    Nested settings are parameters of JSON text; `emotion_ai.settings` says why.
     """
     place = placement(compile_settings)
     run = defaults.model_dump(mode="json")

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cloud_storage import running_cloud_storage
 from hypothesis import settings
+
+from support.cloud_storage import running_cloud_storage
+
+pytest_plugins = ["support.registry_fixtures"]
 
 # A shell's background job ignores Ctrl-C, and so would every process that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,6 +31,6 @@ def cloud_storage() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def tiny_saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SavedModel with both signatures (see tiny_model), for whoever needs a model that serves."""
-    from tiny_model import write_saved_model
+    from support.tiny_saved_model import write_saved_model
 
     return write_saved_model(tmp_path_factory.mktemp("tiny") / "saved_model")

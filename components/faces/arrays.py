@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from components import storage
-from components.errors import BadInput
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
 
 SHARD_ROWS = 65_536
 TRAIN, VALIDATION, TEST, UNASSIGNED = 0, 1, 2, 255

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.faces.geometry import affine_matrices, move_keypoints, swap_sides, warp
+from emotion_ai.faces.geometry import affine_matrices, move_keypoints, swap_sides, warp
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from components import storage
-from components.whole_files import flush, partial_file
+from emotion_ai import storage
+from emotion_ai.storage.atomic_files import flush, partial_file
 
 FILE_NAMES = "files.jsonl"
 

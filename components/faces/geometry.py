@@ -1,13 +1,13 @@
 """Image geometry: one affine matrix moves a face and its keypoints.
 
 A matrix is float32 [2, 3] and takes a point (x, y, 1) of the old frame to the new frame. Points are
-pixels, (0, 0) the centre of the first pixel, as in `components.faces.keypoints`.
+pixels, (0, 0) the centre of the first pixel, as in `emotion_ai.faces.keypoints`.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from components.faces.keypoints import MIRROR
+from emotion_ai.faces.keypoints import MIRROR
 
 # A block's intermediate arrays fit the processor's cache: three times as fast as all at once.
 _BLOCK_PIXELS = 18_432

@@ -1,6 +1,6 @@
 """The emotions: two label sets with the codes of their sources, and subsets of them."""
 
-from components.errors import BadInput
+from emotion_ai.errors import BadInput
 
 LABEL_SETS: dict[str, tuple[str, ...]] = {
     # FER-2013 (Goodfellow et al. 2013, https://arxiv.org/abs/1307.0414), codes 0-6.

@@ -3,10 +3,10 @@
 import keras
 from keras import layers
 
-from components.faces.keypoints import FRAME, NAMES
-from components.networks.blocks import backbone
-from components.networks.settings import TrainingSettings
-from components.networks.weights import About
+from emotion_ai.faces.keypoints import FRAME, NAMES
+from emotion_ai.networks.blocks import backbone
+from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.networks.weights import About
 
 
 def build(described: About) -> keras.Model:

@@ -7,20 +7,20 @@ from typing import Any
 
 import keras
 
-from components import storage
-from components.errors import BadInput
-from components.faces.arrays import Faces, Rows
-from components.networks import checkpoints
-from components.networks.calibration import calibrate
-from components.networks.checkpoints import Progress
-from components.networks.inference import MODEL_FILE, run_in_batches
-from components.networks.machine import machine_name
-from components.networks.objectives import Objective
-from components.networks.settings import TrainingSettings
-from components.networks.training import Origin, train, validation_rows
-from components.networks.weights import WEIGHTS_FILE, about, pack, rounded
-from components.page import COLOURS, Section, figure_html, table_html, write_page
-from components.whole_files import withdrawn_on_failure
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.arrays import Faces, Rows
+from emotion_ai.html_page import COLOURS, Section, figure_html, table_html, write_page
+from emotion_ai.networks import checkpoints
+from emotion_ai.networks.calibration import calibrate
+from emotion_ai.networks.checkpoints import Progress
+from emotion_ai.networks.inference import MODEL_FILE, run_in_batches
+from emotion_ai.networks.machine import machine_name
+from emotion_ai.networks.objectives import Objective
+from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.networks.training import Origin, train, validation_rows
+from emotion_ai.networks.weights import WEIGHTS_FILE, about, pack, rounded
+from emotion_ai.storage.atomic_files import withdrawn_on_failure
 
 
 def open_faces(path: str, kind: str) -> Faces:

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from components.faces.arrays import TRAIN, Faces
-from components.faces.augmentation import AugmentationPolicy, augment
-from components.networks.mixing import Batch, mixed
-from components.networks.objectives import Objective
-from components.networks.settings import TrainingSettings
+from emotion_ai.faces.arrays import TRAIN, Faces
+from emotion_ai.faces.augmentation import AugmentationPolicy, augment
+from emotion_ai.networks.mixup import Batch, mixed
+from emotion_ai.networks.objectives import Objective
+from emotion_ai.networks.settings import TrainingSettings
 
 
 def steps_per_epoch(faces: Faces, batch_size: int) -> int:

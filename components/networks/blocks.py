@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from keras import KerasTensor, layers
 
-from components.networks.normalisation import BatchNormalization
+from emotion_ai.networks.normalisation import BatchNormalization
 
 # Keras' 0.99 needs hundreds of steps to follow; an epoch of a few thousand faces has dozens.
 MOMENTUM = 0.9

@@ -4,8 +4,8 @@ import numpy as np
 from keras import Model
 from numpy.typing import NDArray
 
-from components.faces.arrays import Rows
-from components.networks.inference import run_in_batches
+from emotion_ai.faces.arrays import Rows
+from emotion_ai.networks.inference import run_in_batches
 
 # In steps of one per cent. Beyond these a few validation faces speak, not the network.
 _TEMPERATURES = np.geomspace(0.5, 2, 139)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import keras
 
-from components import storage
-from components.faces.arrays import FacesInfo
-from components.networks.settings import TrainingSettings
+from emotion_ai import storage
+from emotion_ai.faces.arrays import FacesInfo
+from emotion_ai.networks.settings import TrainingSettings
 
 _STATE = "state.json"
 _MOST_STATE = 16 << 20

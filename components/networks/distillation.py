@@ -6,11 +6,11 @@ import numpy as np
 from keras import Model
 from numpy.typing import NDArray
 
-from components.errors import BadInput
-from components.networks.architectures import build
-from components.networks.inference import probabilities
-from components.networks.mixing import Batch
-from components.networks.weights import About, read_weights, start_uri
+from emotion_ai.errors import BadInput
+from emotion_ai.networks.architectures import build
+from emotion_ai.networks.inference import probabilities
+from emotion_ai.networks.mixup import Batch
+from emotion_ai.networks.weights import About, read_weights, start_uri
 
 
 def read_teachers(addresses: Sequence[str], student: About) -> list[Model]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.faces.keypoints import FRAME
+from emotion_ai.faces.keypoints import FRAME
 
 _BATCH = 256
 MODEL_FILE = "model.keras"
@@ -25,7 +25,7 @@ def load_network(model_dir: str | Path) -> Any:
     """The Keras network in a model artifact."""
     import keras
 
-    from components.networks import normalisation, objectives  # noqa: F401 - known to Keras by it
+    from emotion_ai.networks import normalisation, objectives  # noqa: F401 - known to Keras by it
 
     return keras.saving.load_model(Path(model_dir, MODEL_FILE), compile=False)
 

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from components.faces.keypoints import FRAME
+from emotion_ai.faces.keypoints import FRAME
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,18 @@ import keras
 import numpy as np
 from keras import optimizers
 
-from components.errors import BadInput
-from components.faces.arrays import VALIDATION, Faces, Rows
-from components.networks import checkpoints
-from components.networks.architectures import build
-from components.networks.batches import epoch_batches, steps_per_epoch
-from components.networks.checkpoints import Progress
-from components.networks.distillation import read_teachers, taught
-from components.networks.inference import run_in_batches
-from components.networks.machine import computing_in
-from components.networks.objectives import Objective
-from components.networks.settings import TrainingSettings
-from components.networks.weights import about, start_from, start_uri
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.arrays import VALIDATION, Faces, Rows
+from emotion_ai.networks import checkpoints
+from emotion_ai.networks.architectures import build
+from emotion_ai.networks.batches import epoch_batches, steps_per_epoch
+from emotion_ai.networks.checkpoints import Progress
+from emotion_ai.networks.distillation import read_teachers, taught
+from emotion_ai.networks.inference import run_in_batches
+from emotion_ai.networks.machine import computing_in
+from emotion_ai.networks.objectives import Objective
+from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.networks.weights import about, start_from, start_uri
 
 # Enough to choose an epoch by; the evaluation scores every row.
 _MOST_VALIDATION_ROWS = 8_192

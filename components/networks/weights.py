@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from components import storage
-from components.errors import BadInput
-from components.faces.arrays import FacesInfo
-from components.networks.settings import TrainingSettings
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.arrays import FacesInfo
+from emotion_ai.networks.settings import TrainingSettings
 
 WEIGHTS_FILE = "weights.npz"
 PRETRAINED = "pretrained"

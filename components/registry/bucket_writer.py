@@ -9,10 +9,10 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from components import gcs, storage
-from components.errors import BadInput, Unavailable
-from components.registry.lease import Lease, leased
-from components.registry.releases import (
+from emotion_ai import storage
+from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.registry.lease import Lease, leased
+from emotion_ai.registry.releases import (
     GRAPH_PATH,
     INFO_PATH,
     ReleaseInfo,
@@ -20,6 +20,7 @@ from components.registry.releases import (
     release_uri,
     taken_versions,
 )
+from emotion_ai.storage import gcs
 
 # Someone without a lease may copy a release to a number meanwhile; more often than this, give up.
 _ATTEMPTS = 20

@@ -9,9 +9,9 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from components import storage
-from components.errors import BadInput
-from components.predict.messages import MODEL_NAME, ModelServerConfig
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
+from emotion_ai.serving_api.messages import MODEL_NAME, ModelServerConfig
 
 CONFIG_NAME = "models.config"
 _LIMIT_BYTES = 64 << 10

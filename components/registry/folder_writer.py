@@ -9,11 +9,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from components import storage
-from components.errors import Unavailable
-from components.registry.releases import INFO_PATH, ReleaseInfo, taken_versions
-from components.registry.waiting import Waiting
-from components.whole_files import flush_folder, remove_abandoned
+from emotion_ai import storage
+from emotion_ai.errors import Unavailable
+from emotion_ai.registry.lock_wait import Waiting
+from emotion_ai.registry.releases import INFO_PATH, ReleaseInfo, taken_versions
+from emotion_ai.storage.atomic_files import flush_folder, remove_abandoned
 
 # TensorFlow Serving and `list_versions` pass over names that are not numbers.
 _STAGING = ".staging-"

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from components import gcs, storage
-from components.errors import Unavailable
-from components.registry.waiting import Waiting
+from emotion_ai import storage
+from emotion_ai.errors import Unavailable
+from emotion_ai.registry.lock_wait import Waiting
+from emotion_ai.storage import gcs
 
 LEASE_NAME = ".writer.lease"
 # A holder that has not renewed for so long is taken for dead; it renews three times as often.

@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from components import storage
-from components.errors import BadInput
-from components.registry.champion import read_champion
-from components.registry.releases import (
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
+from emotion_ai.registry.champion import read_champion
+from emotion_ai.registry.releases import (
     GRAPH_PATH,
     ReleaseInfo,
     list_versions,
     read_release,
     verify_release,
 )
-from components.registry.writing import only_writer
+from emotion_ai.registry.writer import only_writer
 
 
 def publish(registry: str, files: Mapping[str, Path], draft: ReleaseInfo) -> tuple[int, bool]:

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from components import storage
-from components.errors import BadInput
-from components.registry.digest import FileDigest
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
+from emotion_ai.registry.digest import FileDigest
 
 INFO_PATH = "assets.extra/release.json"
 WARMUP_PATH = "assets.extra/tf_serving_warmup_requests"

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from components import storage
-from components.errors import BadInput
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
 
 # The record that notify gathers from all the others.
 SUMMARY = "run"

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from components.faces.keypoints import FRAME, NAMES
-from components.sample.emotions import movements
+from emotion_ai.faces.keypoints import FRAME, NAMES
+from emotion_ai.sample.emotions import movements
 
 Array = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ class Anatomy(NamedTuple):
     """Faces as arrays whose first dimension is the face; lengths in face units, tones 0..255."""
 
     points: Array  # [n, 15, 2] the keypoints, in Kaggle's order
-    movement: dict[str, Array]  # see components.sample.emotions
+    movement: dict[str, Array]  # see emotion_ai.sample.emotions
     pose: dict[str, Array]  # unit, x, y, cosine, sine: from face units to pixels
     head: dict[str, Array]  # u, v, width, height, taper, ears
     hair: dict[str, Array]  # tone, line, part, sides, volume, wave

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from components.faces.labels import label_set_names
-from components.sample.anatomy import draw_anatomy, keypoints_in_pixels
-from components.sample.painting import paint_faces
+from emotion_ai.faces.labels import label_set_names
+from emotion_ai.sample.anatomy import draw_anatomy, keypoints_in_pixels
+from emotion_ai.sample.painting import paint_faces
 
 # One seed for each block; a whole number of rounds through the emotions.
 _BLOCK = 140

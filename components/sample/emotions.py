@@ -8,7 +8,7 @@ in face units (half the distance between the eyes is 1), the rest are strengths 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.faces.labels import label_set_names
+from emotion_ai.faces.labels import label_set_names
 
 # A face at rest, and how far people and moments differ from it whatever they feel.
 MOVEMENTS: dict[str, tuple[float, float]] = {

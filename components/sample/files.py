@@ -10,11 +10,11 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from components.errors import BadInput, Unavailable
-from components.faces.keypoints import COLUMNS, FOUR_POINTS, NAMES
-from components.faces.labels import label_set_names
-from components.sample.drawing import DrawnFaces, draw_faces, halve
-from components.sample.uri import check_bounds
+from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.faces.keypoints import COLUMNS, FOUR_POINTS, NAMES
+from emotion_ai.faces.labels import label_set_names
+from emotion_ai.sample.drawing import DrawnFaces, draw_faces, halve
+from emotion_ai.sample.uri import check_bounds
 
 KEYPOINTS_FILE, EXPRESSIONS_FILE = "keypoints.csv", "expressions.csv"
 

@@ -9,8 +9,8 @@ import copy
 import numpy as np
 from numpy.typing import NDArray
 
-from components.faces.keypoints import FRAME, NAMES
-from components.sample.anatomy import SIDES, Anatomy, keypoints_in_pixels, lip_offsets
+from emotion_ai.faces.keypoints import FRAME, NAMES
+from emotion_ai.sample.anatomy import SIDES, Anatomy, keypoints_in_pixels, lip_offsets
 
 Field = NDArray[np.floating]  # float32 [n, 96, 96], or broadcastable to it
 

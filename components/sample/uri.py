@@ -2,7 +2,7 @@
 
 import re
 
-from components.errors import BadInput
+from emotion_ai.errors import BadInput
 
 SCHEME = "sample://"
 MINIMUM_FACES, MAXIMUM_FACES = 20, 1_000_000

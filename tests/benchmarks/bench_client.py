@@ -28,11 +28,11 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from photographs import portrait
+from emotion_ai.client.client import Client
+from emotion_ai.client.cropping import crop_faces
+from emotion_ai.client.images import read_image
 
-from components.predict.client import Client
-from components.predict.framing import crop_faces
-from components.predict.images import read_image
+from support.photographs import portrait
 
 BUDGETS_MS = {"command, cold": 1000.0, "photo": 50.0}
 
@@ -70,7 +70,7 @@ def cold(arguments: list[str], times: int) -> Cost:
 
 def own_costs(server: str, photo: Path, times: int) -> dict[str, Cost]:
     """Of this project's client."""
-    command = ["-m", "pipeline.cli", "predict", str(photo), "--server", server]
+    command = ["-m", "emotion_ai.pipeline.cli", "predict", str(photo), "--server", server]
     costs = {"command, cold": cold(command, max(3, times // 6))}
     with Client(server) as client:
         image = read_image(photo)

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from photographs import found, group, landscapes, portrait
 from rich.console import Console
 from rich.table import Table
 
-from components.predict.detectors import open_detector
+from emotion_ai.client.detectors import open_detector
+
+from support.photographs import found, group, landscapes, portrait
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 A_GROUP = 12
@@ -59,8 +60,8 @@ def finders() -> dict[str, Finder]:
 
 def real_faces(source: Path, kind: str) -> Iterator[NDArray[np.uint8]]:
     """The first faces of a source of real ones, one of a hundred."""
-    from components.ingest.checks import DataChecks
-    from components.ingest.reading import open_table, read_blocks
+    from emotion_ai.sources.checks import DataChecks
+    from emotion_ai.sources.csv_table import open_table, read_blocks
 
     for block in read_blocks(open_table(str(source), kind), 7, DataChecks()):
         yield from block.rows.images[::100]
@@ -68,7 +69,7 @@ def real_faces(source: Path, kind: str) -> Iterator[NDArray[np.uint8]]:
 
 def face_sets(options: argparse.Namespace, count: int) -> dict[str, list[NDArray]]:
     """Faces by where they come from."""
-    from components.sample.drawing import draw_faces
+    from emotion_ai.sample.drawing import draw_faces
 
     sets = {"drawn": list(next(draw_faces(count, 1)).images)}
     for kind in ("expressions", "keypoints"):

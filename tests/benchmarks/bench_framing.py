@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from photographs import found, group
 from rich.console import Console
 from rich.table import Table
 
-from components.faces.keypoints import FRAME
-from components.faces.labels import LABEL_SETS
-from components.predict.client import Client
-from components.predict.detectors import Detector, open_detector
-from components.predict.framing import crop_faces, square, to_photo
-from components.predict.results import Box
+from emotion_ai.client.client import Client
+from emotion_ai.client.cropping import crop_faces, square, to_photo
+from emotion_ai.client.detectors import Detector, open_detector
+from emotion_ai.client.results import Box
+from emotion_ai.faces.keypoints import FRAME
+from emotion_ai.faces.labels import LABEL_SETS
+
+from support.photographs import found, group
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 A_GROUP = 12
@@ -48,8 +49,8 @@ class Found(NamedTuple):
 
 def read(source: Path, kind: str, count: int) -> tuple[NDArray, NDArray]:
     """Held-out faces: FER-2013's PublicTest, or faces with all keypoints."""
-    from components.ingest.checks import DataChecks
-    from components.ingest.reading import open_table, read_blocks
+    from emotion_ai.sources.checks import DataChecks
+    from emotion_ai.sources.csv_table import open_table, read_blocks
 
     images, targets = [], []
     for block in read_blocks(open_table(str(source), kind), 7, DataChecks()):

@@ -17,8 +17,8 @@ MAX_MEMORY_MB = 600
 
 def read_with_ours(path: str) -> int:
     """Rows that our reader yields, checked against the schema."""
-    from components.ingest.checks import DataChecks
-    from components.ingest.reading import open_table, read_blocks
+    from emotion_ai.sources.checks import DataChecks
+    from emotion_ai.sources.csv_table import open_table, read_blocks
 
     table = open_table(path, "expressions")
     return sum(len(block.rows) for block in read_blocks(table, 7, DataChecks()))
@@ -39,8 +39,8 @@ def ingest_all(path: str) -> int:
     import tempfile
     from pathlib import Path
 
-    from components.faces.arrays import Faces
-    from components.ingest.ingestion import ingest
+    from emotion_ai.faces.arrays import Faces
+    from emotion_ai.steps.ingest.run import ingest
 
     with tempfile.TemporaryDirectory() as folder:
         faces, report, statistics = (str(Path(folder, name)) for name in ("f", "r", "s"))

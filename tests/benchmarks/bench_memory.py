@@ -28,8 +28,8 @@ def write_noise(folder: Path, kind: str, rows: int) -> None:
     """Prepared faces of noise, a tenth of them for validation: their memory is any faces'."""
     import numpy as np
 
-    from components.faces.arrays import FacesInfo, FacesWriter, Rows
-    from components.faces.labels import LABEL_SETS
+    from emotion_ai.faces.arrays import FacesInfo, FacesWriter, Rows
+    from emotion_ai.faces.labels import LABEL_SETS
 
     keypoints = kind == "keypoints"
     info = FacesInfo(
@@ -62,9 +62,9 @@ def write_noise(folder: Path, kind: str, rows: int) -> None:
 
 def train_here(kind: str, network: str, rows: int) -> None:
     """One epoch in this process; prints its peak memory in bytes."""
-    from components.networks.training import Origin
-    from components.train_expression.fitting import fit_expression_network
-    from components.train_keypoints.fitting import fit_keypoint_network
+    from emotion_ai.networks.training import Origin
+    from emotion_ai.steps.train_expression.run import fit_expression_network
+    from emotion_ai.steps.train_keypoints.run import fit_keypoint_network
 
     half = "keypoints" if kind == "keypoints" else "expression"
     settings = yaml.safe_load(PRESET.read_text())["training"][half]

@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from components.predict.client import Client
-from components.predict.messages import MODEL_NAME
-from components.serve.process import server_process
+from emotion_ai.client.client import Client
+from emotion_ai.server.process import server_process
+from emotion_ai.serving_api.messages import MODEL_NAME
 
 LOAD = Path(__file__).with_name("serving_load.py")
 Numbers = dict[str, float]
@@ -110,16 +110,16 @@ def write_model(path: Path) -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     code = (
         "import sys, tensorflow as tf\n"
-        "from components.combine.graph import FaceModel\n"
-        "from components.faces.labels import LABEL_SETS\n"
-        "from components.networks.architectures import expression_network, keypoint_network\n"
-        "from components.networks.settings import TrainingSettings\n"
+        "from emotion_ai.export.face_model import FaceModel\n"
+        "from emotion_ai.faces.labels import LABEL_SETS\n"
+        "from emotion_ai.networks.architectures import expression_network, keypoint_network\n"
+        "from emotion_ai.networks.settings import TrainingSettings\n"
         "keypoints = keypoint_network(TrainingSettings(), 96, 120.0, 60.0)\n"
         "expression = expression_network(TrainingSettings(blocks=2), 48, 120.0, 60.0, 7)\n"
         "model = FaceModel(keypoints, expression, LABEL_SETS['fer7'])\n"
         "signatures = {'serving_default': model.serving_default, 'encoded': model.encoded}\n"
         "tf.saved_model.save(model, sys.argv[1], signatures=signatures)\n"
-        "from components.combine.lite import converted\n"
+        "from emotion_ai.export.lite import converted\n"
         "open(sys.argv[1] + '/model.tflite', 'wb').write(converted(sys.argv[1], 'int8'))\n"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True)

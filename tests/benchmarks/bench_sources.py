@@ -33,7 +33,7 @@ def drawn_faces(rows: int, times: int) -> Iterator[tuple[int, str, bytes]]:
     """Emotion code, usage and the 48x48 pixels of `times` variants of each of `rows` faces."""
     import numpy as np
 
-    from components.sample.drawing import draw_faces, halve
+    from emotion_ai.sample.drawing import draw_faces, halve
 
     number = 0
     for drawn in draw_faces(rows, seed=0):
@@ -59,7 +59,7 @@ def write_folder(path: Path, rows: int, times: int) -> None:
     """Folders of PNG."""
     from PIL import Image
 
-    from components.faces.labels import label_set_names
+    from emotion_ai.faces.labels import label_set_names
 
     labels = label_set_names("fer7")
     for number, (emotion, usage, pixels) in enumerate(drawn_faces(rows, times)):
@@ -79,7 +79,7 @@ def write_zip(path: Path, rows: int, times: int) -> None:
 
 def run_ingest(folder: Path, source: str) -> None:
     """The whole step: reading, checks, arrays on disk, fingerprint, report."""
-    from components.ingest.ingestion import ingest
+    from emotion_ai.steps.ingest.run import ingest
 
     paths = (str(folder / name) for name in ("faces", "report.html", "statistics.json"))
     ingest(source, "", "expressions", "fer7", "", {"duplicates": 1.0}, *paths)
@@ -87,7 +87,7 @@ def run_ingest(folder: Path, source: str) -> None:
 
 def run_prepare(folder: Path, source: str) -> None:
     """The whole step on what ingest wrote."""
-    from components.prepare.preparation import prepare
+    from emotion_ai.steps.prepare.run import prepare
 
     prepare(str(folder / "faces"), {}, str(folder / "prepared"), str(folder / "preview.html"))
 

@@ -26,20 +26,19 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "watch"))
 
-from photographs import landscapes
-from videos import drawn_faces, save_video
+from emotion_ai.apps.watch.analysis import Look, Sighting
+from emotion_ai.apps.watch.annotation import open_annotator
+from emotion_ai.apps.watch.command import Outputs, watch
+from emotion_ai.apps.watch.emotion_bins import Bands
+from emotion_ai.apps.watch.frames import open_file
+from emotion_ai.apps.watch.timeline import open_timeline
+from emotion_ai.client.client import Client
+from emotion_ai.client.cropping import crop_faces
+from emotion_ai.client.tracking import Tracker
 
-from components.predict.client import Client
-from components.predict.framing import crop_faces
-from components.watch.annotation import open_annotator
-from components.watch.bands import Bands
-from components.watch.frames import open_file
-from components.watch.looking import Look, Sighting
-from components.watch.timeline import open_timeline
-from components.watch.tracking import Tracker
-from components.watch.watching import Outputs, watch
+from support.photographs import landscapes
+from support.videos import drawn_faces, save_video
 
 FPS, WIDTH, HEIGHT, SIDE = 25.0, 1280, 720, 260
 

@@ -65,8 +65,8 @@ def clients(address: str, count: int, faces: int) -> list[Call]:
     """Callers of Predict that share a connection; the request is serialized once."""
     import grpc
 
-    from components.predict.messages import MODEL_NAME, PREDICTION_SERVICE, PredictRequest
-    from components.predict.tensors import fill_tensor
+    from emotion_ai.serving_api.messages import MODEL_NAME, PREDICTION_SERVICE, PredictRequest
+    from emotion_ai.serving_api.tensors import fill_tensor
 
     request = PredictRequest()
     request.model_spec.name = MODEL_NAME
@@ -93,7 +93,7 @@ def inside(path: str, threads: int, faces: int) -> list[Call]:
 
 def lite(path: str, threads: int, faces: int) -> list[Call]:
     """Callers of the model.tflite in a SavedModel's folder, as the server calls it."""
-    from components.networks.lite import LiteModel
+    from emotion_ai.export.lite_model import LiteModel
 
     model = LiteModel(Path(path, "model.tflite").read_bytes(), threads)
     images = random_faces(faces)

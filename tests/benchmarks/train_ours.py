@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.faces.arrays import Faces, FacesInfo, FacesWriter, Rows
-from components.faces.labels import LABEL_SETS
-from components.networks.architectures import build
-from components.networks.batches import epoch_batches
-from components.networks.machine import computing_in
-from components.networks.objectives import expression_objective
-from components.networks.settings import TrainingSettings
-from components.networks.training import compiled
-from components.networks.weights import about
+from emotion_ai.faces.arrays import Faces, FacesInfo, FacesWriter, Rows
+from emotion_ai.faces.labels import LABEL_SETS
+from emotion_ai.networks.architectures import build
+from emotion_ai.networks.batches import epoch_batches
+from emotion_ai.networks.machine import computing_in
+from emotion_ai.networks.objectives import expression_objective
+from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.networks.training import compiled
+from emotion_ai.networks.weights import about
 
 WARM_STEPS = 4
 

@@ -23,7 +23,7 @@ def convolution(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class Block(nn.Module):
-    """`components.networks.blocks.residual_block`."""
+    """`emotion_ai.networks.blocks.residual_block`."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()

@@ -3,7 +3,8 @@
 import docker
 import pytest
 from docker.errors import DockerException
-from engines import make_images
+
+from support.container_engine import make_images
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import BARE, ROOT, answered, engine, make_images
 
-from pipeline.policy import STEPS, code_revision
+from emotion_ai.pipeline.policy import STEPS, code_revision
+
+from support.container_engine import BARE, ROOT, answered, engine, make_images
 
 TARGETS = ("client", "base", "serve", "train")
 # What each image's code imports and what it has no use for.
 PACKAGES = {
     "client": (
-        "components.predict.prediction pipeline.cli rich PIL",
+        "emotion_ai.apps.predict.command emotion_ai.pipeline.cli rich PIL",
         "tensorflow keras pandas matplotlib sklearn google.cloud.storage kfp",
     ),
     "base": (
@@ -60,7 +61,7 @@ def test_a_second_build_makes_nothing(images: dict[str, str]) -> None:
 def test_other_code_makes_the_last_layers_alone(images: dict[str, str], tmp_path: Path) -> None:
     for name in ("docker", "components", "pipeline"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    for name in ("Makefile", "pyproject.toml", "requirements.lock", ".dockerignore"):
+    for name in ("Makefile", "pyproject.toml", "setup.py", "requirements.lock", ".dockerignore"):
         shutil.copy2(ROOT / name, tmp_path)
     (tmp_path / "components" / "errors.py").open("a").write("# changed\n")
     other = make_images(tmp_path, "TARGETS=base")["base"]
@@ -91,8 +92,8 @@ def test_an_image_imports_what_its_steps_need_and_nothing_else(
 ) -> None:
     there, absent = (names.split() for names in PACKAGES[target])
     steps = [step.replace("-", "_") for step, policy in STEPS.items() if policy.image == target]
-    modules = [path for step in steps for path in (ROOT / "components" / step).glob("*.py")]
-    there += [f"components.{path.parent.name}.{path.stem}" for path in modules]
+    modules = [path for step in steps for path in (ROOT / "components/steps" / step).glob("*.py")]
+    there += [f"emotion_ai.steps.{path.parent.name}.{path.stem}" for path in modules]
     program = f"""
 import importlib, os
 os.environ["_KFP_RUNTIME"] = "true"
@@ -116,7 +117,7 @@ def test_nothing_is_there_that_no_step_needs(images: dict[str, str], target: str
     for tool in cc gcc g++ c++ ld make; do command -v "$tool"; done
     find /app -type d '(' -name tests -o -name include -path '*/tensorflow/include' ')'
     find / -xdev -type d -path '*/.cache/pip' 2>/dev/null
-    find /app -name '*.py' -path '*/components/*' ! -perm -004
+    find /app -name '*.py' -path '*/emotion_ai/*' ! -perm -004
     true"""
     assert in_image(images[target], "sh", "-c", script) == ""
 
@@ -136,7 +137,7 @@ def test_sigterm_reaches_what_runs(images: dict[str, str], target: str) -> None:
 
 
 def test_sizes_are_within_bounds(images: dict[str, str]) -> None:
-    command = [sys.executable, "tests/benchmarks/images.py", "--sizes"]
+    command = [sys.executable, "tests/benchmarks/bench_images.py", "--sizes"]
     measured = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert measured.returncode == 0, measured.stdout + measured.stderr
     rows = [line.split() for line in measured.stdout.splitlines()]

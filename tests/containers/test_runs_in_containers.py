@@ -14,14 +14,15 @@ from typing import Any, NamedTuple
 
 import docker
 import pytest
-from command_line import refused
 from docker.errors import APIError
-from engines import ROOT, answered, built_upon, engine
-from serve.asking import eventually
 
-from components.registry.champion import read_champion
-from components.registry.releases import read_release
-from pipeline.policy import STEPS, code_revision
+from emotion_ai.pipeline.policy import STEPS, code_revision
+from emotion_ai.registry.champion import read_champion
+from emotion_ai.registry.releases import read_release
+
+from support.command_line import refused
+from support.container_engine import ROOT, answered, built_upon, engine
+from support.server_calls import eventually
 
 TINY = ROOT / "tests" / "pipeline" / "tiny.yaml"
 # Who asks for the run, where the tests may choose: not root, and not the images' own user.
@@ -31,7 +32,7 @@ import os
 if os.geteuid() == 0:
     os.setresgid({CALLER}, 0, 0)
     os.setresuid({CALLER}, 0, 0)
-from pipeline.cli import main
+from emotion_ai.pipeline.cli import main
 main()
 """
 
@@ -40,7 +41,7 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """`emotion-ai run` on the folder's sources; in containers it is `CALLER` who calls."""
     sources = ("--keypoints", "keypoints.csv", "--expressions", "expressions.csv")
     # The shell of a step that is a process would not have it that the user is two at once.
-    program = ("-c", AS_CALLER) if "docker" in arguments else ("-m", "pipeline.cli")
+    program = ("-c", AS_CALLER) if "docker" in arguments else ("-m", "emotion_ai.pipeline.cli")
     command = [sys.executable, *program, "run", *sources, "--preset", str(TINY), *arguments]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, cwd=folder, text=True, **streams)
@@ -59,7 +60,15 @@ def new_folder() -> Iterator[Path]:
     """
     path = Path(tempfile.mkdtemp(prefix="emotion-ai-run-"))
     path.chmod(0o755)
-    command = [sys.executable, "-m", "pipeline.cli", "sample-data", ".", "--faces", "140"]
+    command = [
+        sys.executable,
+        "-m",
+        "emotion_ai.pipeline.cli",
+        "sample-data",
+        ".",
+        "--faces",
+        "140",
+    ]
     subprocess.run(command, cwd=path, check=True, capture_output=True)
     for name in ("registry", ".emotion-ai/artifacts", ".emotion-ai/checkpoints"):
         (path / name).mkdir(parents=True)
@@ -189,7 +198,7 @@ def test_what_steps_wrote_is_the_callers_and_no_container_is_left(
 # Stands in for the module that does the work of `ingest`, in an image made for the test.
 INGESTION = """
 import os, time
-from components.ingest.original import ingest as work
+from emotion_ai.steps.ingest.original import ingest as work
 
 def ingest(source, fingerprint, kind, *others):
     print("half way", flush=True)
@@ -202,9 +211,9 @@ def ingest(source, fingerprint, kind, *others):
 def broken_environment(images: dict[str, str], scratch: Path, act: str) -> Iterator[str]:
     """An environment whose images are the project's, but for this act within `ingest`."""
     prefix, revision = "localhost/emotion-ai-broken", code_revision()
-    (scratch / "ingestion.py").write_text(INGESTION.format(act=act))
-    folder = "/app/components/ingest"
-    lines = f"RUN mv {folder}/ingestion.py {folder}/original.py\nCOPY ingestion.py {folder}/"
+    (scratch / "run.py").write_text(INGESTION.format(act=act))
+    folder = "/app/emotion_ai/steps/ingest"
+    lines = f"RUN mv {folder}/run.py {folder}/original.py\nCOPY run.py {folder}/"
     names = [f"{prefix}/base:{revision}", f"{prefix}/train:{revision}"]
     built_upon(images["base"], names[0], lines, scratch)
     answered("tag", images["train"], names[1])

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from engines import ENGINE, answered, engine
 from PIL import Image
-from serve.asking import eventually
 
-from components.errors import Unavailable
-from components.predict.client import Client
-from components.registry.champion import write_champion
+from emotion_ai.client.client import Client
+from emotion_ai.errors import Unavailable
+from emotion_ai.registry.champion import write_champion
+
+from support.container_engine import ENGINE, answered, engine
+from support.server_calls import eventually
 
 
 def free_port() -> int:
@@ -52,7 +53,7 @@ def open_to_all(folder: Path) -> None:
 
 
 def test_the_client_image_asks_the_server_image(images: dict[str, str], tmp_path: Path) -> None:
-    from tiny_model import release
+    from support.tiny_saved_model import release
 
     registry = tmp_path / "registry"
     registry.mkdir()
@@ -75,7 +76,7 @@ def test_the_client_image_asks_the_server_image(images: dict[str, str], tmp_path
 def test_sigterm_ends_the_server_within_five_seconds_and_no_request_is_lost(
     images: dict[str, str], tmp_path: Path
 ) -> None:
-    from tiny_model import faces, write_slow_model
+    from support.tiny_saved_model import faces, write_slow_model
 
     registry = tmp_path / "registry"
     write_slow_model(registry / "1")

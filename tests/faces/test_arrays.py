@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from components.errors import BadInput
-from components.faces.arrays import ARRAYS, SHARD_ROWS, Faces, FacesInfo, FacesWriter, Rows
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.arrays import ARRAYS, SHARD_ROWS, Faces, FacesInfo, FacesWriter, Rows
 
 INFO = FacesInfo(kind="expressions", image_size=4, source="faces.csv", fingerprint="f00")
 

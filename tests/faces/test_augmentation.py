@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.errors import BadInput
-from components.faces.augmentation import AugmentationPolicy, augment
-from components.faces.keypoints import NAMES
-from components.sample.drawing import draw_faces
-from components.settings import checked
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.augmentation import AugmentationPolicy, augment
+from emotion_ai.faces.keypoints import NAMES
+from emotion_ai.sample.drawing import draw_faces
+from emotion_ai.settings import checked
 
 NOTHING = {
     "mirror": 0, "rotation": 0, "scale": 0, "shift": 0,

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from components.faces.geometry import (
+from emotion_ai.faces.geometry import (
     affine_matrices,
     mirror_faces,
     move_keypoints,
     swap_sides,
     warp,
 )
-from components.faces.keypoints import NAMES
+from emotion_ai.faces.keypoints import NAMES
 
 
 @given(

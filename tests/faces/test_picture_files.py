@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from components.faces.pictures import MAX_PIXELS, NoPicture, formats, read_picture
+from emotion_ai.faces.picture_files import MAX_PIXELS, NoPicture, formats, read_picture
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
 LOSSLESS = ("PNG", "BMP", "GIF", "TIFF", "PPM", "TGA", "PCX", "SGI", "IM", "DIB", "JPEG2000")

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_disk import mounted
+
+from support.small_disk import mounted
 
 
 @pytest.fixture

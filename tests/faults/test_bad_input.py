@@ -8,17 +8,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from command_line import emotion_ai, refused
-from face_csv import keypoint_cells, pixel_text, random_images, write_expressions, write_keypoints
-from face_pictures import write_pictures
 from PIL import Image
-from small_release import small_release
 
-from components.errors import BadInput, one_line
-from components.faces.keypoints import COLUMNS
-from components.ingest.ingestion import ingest
-from components.registry.publishing import publish
-from components.resolve.sources import resolve_sources
+from emotion_ai.errors import BadInput, one_line
+from emotion_ai.faces.keypoints import COLUMNS
+from emotion_ai.registry.publishing import publish
+from emotion_ai.steps.ingest.run import ingest
+from emotion_ai.steps.resolve.run import resolve_sources
+
+from support.command_line import emotion_ai, refused
+from support.face_csv import (
+    keypoint_cells,
+    pixel_text,
+    random_images,
+    write_expressions,
+    write_keypoints,
+)
+from support.minimal_release import small_release
+from support.picture_folders import write_pictures
 
 EVERY_CODE = [0, 1, 2, 3, 4, 5, 6]
 PIXELS = [pixel_text(image) for image in random_images(len(EVERY_CODE), 48)]

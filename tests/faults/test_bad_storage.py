@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import emotion_ai, refused
-from small_release import small_release
-from storage_proxy import Proxy, running_proxy
 
-from components import gcs, storage
-from components.errors import BadInput, Unavailable
-from components.registry.champion import read_champion, write_champion
-from components.registry.description import describe
-from components.registry.publishing import publish
-from components.registry.releases import list_versions, verify_release
+from emotion_ai import storage
+from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.registry.champion import read_champion, write_champion
+from emotion_ai.registry.publishing import publish
+from emotion_ai.registry.releases import list_versions, verify_release
+from emotion_ai.rollouts.description import describe
+from emotion_ai.storage import gcs
+
+from support.command_line import emotion_ai, refused
+from support.minimal_release import small_release
+from support.storage_proxy import Proxy, running_proxy
 
 
 @pytest.fixture
@@ -108,7 +110,16 @@ def test_serve_names_a_bucket_that_is_not_there_and_waits_in_one_that_is(
 ) -> None:
     serving = emotion_ai("serve", "--registry", "gs://nobody/registry", "--port", "0")
     refused(serving, 2, "gs://nobody: no such bucket; create it")
-    command = [sys.executable, "-m", "pipeline.cli", "serve", "--registry", registry, "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "emotion_ai.pipeline.cli",
+        "serve",
+        "--registry",
+        registry,
+        "--port",
+        "0",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         waits, serves = server.stdout.readline(), server.stdout.readline()

@@ -4,8 +4,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from command_line import emotion_ai, refused
 from PIL import Image
+
+from support.command_line import emotion_ai, refused
 
 
 @pytest.mark.parametrize(

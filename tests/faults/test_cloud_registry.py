@@ -8,23 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_model import LABELS, faces, golden_logs, write_saved_model
 
-from components import storage
-from components.errors import Unavailable
-from components.faces.arrays import FacesInfo, FacesWriter, Rows
-from components.notify.notification import notify
-from components.predict.client import Client
-from components.push.publication import push
-from components.record.recording import record_run
-from components.registry.champion import read_champion, read_config
-from components.registry.description import describe
-from components.registry.digest import CONTENT_PATH
-from components.registry.releases import WARMUP_PATH, list_versions, release_uri, verify_release
-from components.registry.runs import read_json, read_records, run_uri, write_record
-from components.registry.warmup import write_golden
-from components.rollout.rollout import roll_out
-from components.serve.process import running_server
+from emotion_ai import storage
+from emotion_ai.client.client import Client
+from emotion_ai.errors import Unavailable
+from emotion_ai.faces.arrays import FacesInfo, FacesWriter, Rows
+from emotion_ai.registry.champion import read_champion, read_config
+from emotion_ai.registry.digest import CONTENT_PATH
+from emotion_ai.registry.releases import WARMUP_PATH, list_versions, release_uri, verify_release
+from emotion_ai.registry.reports import record_run
+from emotion_ai.registry.runs import read_json, read_records, run_uri, write_record
+from emotion_ai.rollouts.description import describe
+from emotion_ai.rollouts.targets import roll_out
+from emotion_ai.server.process import running_server
+from emotion_ai.serving_api.warmup import write_golden
+from emotion_ai.steps.notify.run import notify
+from emotion_ai.steps.push.run import push
+
+from support.tiny_saved_model import LABELS, faces, golden_logs, write_saved_model
 
 _GATE = {"outcome": "accepted", "reasons": ["it is the first"], "metrics": {"accuracy": 0.5}}
 

@@ -5,18 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_disk import FULL, PAGES, leave
-from small_release import small_release
 
-from components.errors import BadInput, Unavailable
-from components.faces.arrays import Faces
-from components.ingest.ingestion import ingest
-from components.prepare.preparation import prepare
-from components.registry.champion import read_champion, write_champion
-from components.registry.publishing import publish
-from components.registry.releases import list_versions, verify_release
-from components.registry.runs import read_records, write_record
-from components.sample.files import write_sample
+from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.faces.arrays import Faces
+from emotion_ai.registry.champion import read_champion, write_champion
+from emotion_ai.registry.publishing import publish
+from emotion_ai.registry.releases import list_versions, verify_release
+from emotion_ai.registry.runs import read_records, write_record
+from emotion_ai.sample.files import write_sample
+from emotion_ai.steps.ingest.run import ingest
+from emotion_ai.steps.prepare.run import prepare
+
+from support.minimal_release import small_release
+from support.small_disk import FULL, PAGES, leave
 
 
 def _failure(work: Callable[[], object]) -> str:
@@ -108,7 +109,7 @@ def test_ingesting_and_preparing(disk: Path, tmp_path: Path) -> None:
 
 def test_what_was_written_of_faces_goes(disk: Path, tmp_path: Path) -> None:
     """The arrays would keep the disk full, and they are of no use without faces.json."""
-    from small_faces import write_faces
+    from support.prepared_faces import write_faces
 
     _until_it_fits(
         disk,
@@ -124,7 +125,7 @@ def test_checkpoints(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     import keras
 
-    from components.networks import checkpoints
+    from emotion_ai.networks import checkpoints
 
     network = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(64)])
     network.compile("adam", "mse")
@@ -159,11 +160,12 @@ def test_checkpoints(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_rollout_leaves_the_champion_answering(disk: Path, tmp_path: Path) -> None:
     import numpy as np
-    from tiny_model import release
 
-    from components.predict.client import Client
-    from components.rollout.rollout import roll_out
-    from components.serve.process import running_server
+    from emotion_ai.client.client import Client
+    from emotion_ai.rollouts.targets import roll_out
+    from emotion_ai.server.process import running_server
+
+    from support.tiny_saved_model import release
 
     registry = str(disk / "registry")
     assert [release(registry, tmp_path, shift, shift) for shift in (1.0, 2.0)] == [1, 2]

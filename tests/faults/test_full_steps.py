@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import emotion_ai, refused
-from face_pictures import write_pictures, zip_folder
 from kfp.dsl import Artifact, ClassificationMetrics
-from small_disk import FULL, free_pages, leave
-from small_faces import write_faces
 
-from components import storage
-from components.combine.component import combine
-from components.errors import Unavailable
-from components.evaluate.component import evaluate
-from components.ingest.ingestion import ingest
-from components.record.component import record
-from components.train_expression.component import train_expression
-from components.train_keypoints.component import train_keypoints
-from components.validate.component import validate
+from emotion_ai import storage
+from emotion_ai.errors import Unavailable
+from emotion_ai.steps.combine.component import combine
+from emotion_ai.steps.evaluate.component import evaluate
+from emotion_ai.steps.ingest.run import ingest
+from emotion_ai.steps.record.component import record
+from emotion_ai.steps.train_expression.component import train_expression
+from emotion_ai.steps.train_keypoints.component import train_keypoints
+from emotion_ai.steps.validate.component import validate
+
+from support.command_line import emotion_ai, refused
+from support.picture_folders import write_pictures, zip_folder
+from support.prepared_faces import write_faces
+from support.small_disk import FULL, free_pages, leave
 
 TRAINING = dumps({"epochs": 1, "batch_size": 32, "widths": [8, 8]})
 TRAINED = ("model", "history", "curves")

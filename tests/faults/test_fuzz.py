@@ -1,9 +1,10 @@
 """Damaged bytes of every kind that comes from outside are read or refused, never more."""
 
 import pytest
-from fuzzing import is_sound, targets
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from support.fuzz_targets import is_sound, targets
 
 TARGETS = targets()
 

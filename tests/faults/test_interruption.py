@@ -24,7 +24,7 @@ INTERRUPTED = "emotion-ai: interrupted\n"
 def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """The command in a session of its own, by which what it leaves behind is found, and ended."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", *arguments],
+        [sys.executable, "-m", "emotion_ai.pipeline.cli", *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -72,7 +72,7 @@ def test_while_a_server_is_silent(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("to_everyone", [True, False], ids=["terminal", "kill"])
-@pytest.mark.parametrize("moment", ["components.serve", "train_keypoints"])
+@pytest.mark.parametrize("moment", ["emotion_ai.server", "train_keypoints"])
 def test_while_a_run_is_under_way(tmp_path: Path, moment: str, to_everyone: bool) -> None:
     with started(tmp_path, "run", *SOURCES, "--preset", str(TINY)) as process:
         eventually(lambda: any(moment in line for line in session(process.pid).values()))

@@ -4,19 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_release import small_release
-from victims import Victims, running_victims
-from watching import watched
 
-from components import storage
-from components.registry.champion import read_champion, write_champion
-from components.registry.publishing import publish
-from components.registry.releases import (
+from emotion_ai import storage
+from emotion_ai.registry.champion import read_champion, write_champion
+from emotion_ai.registry.publishing import publish
+from emotion_ai.registry.releases import (
     list_versions,
     read_release,
     release_uri,
     verify_release,
 )
+
+from support.minimal_release import small_release
+from support.registry_monitor import watched
+from support.registry_writers import Victims, running_victims
 
 _MOST_WRITES = 200
 

@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from calling import Caller
-from victims import Victims, running_victims
 
-from components import storage
-from components.predict.client import Client
-from components.registry.champion import read_champion
-from components.registry.writing import only_writer
-from components.rollout.rollout import roll_out
-from components.serve.process import running_server
+from emotion_ai import storage
+from emotion_ai.client.client import Client
+from emotion_ai.registry.champion import read_champion
+from emotion_ai.registry.writer import only_writer
+from emotion_ai.rollouts.targets import roll_out
+from emotion_ai.server.process import running_server
+
+from support.registry_writers import Victims, running_victims
+from support.steady_caller import Caller
 
 _MOST_WRITES = 60
 
@@ -31,7 +32,7 @@ class House(NamedTuple):
 def house(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:
-    from tiny_model import release
+    from support.tiny_saved_model import release
 
     scratch = tmp_path_factory.mktemp("kills")
     registry = str(scratch / "registry")

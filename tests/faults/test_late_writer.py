@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import pytest
-from small_release import small_release
 
-from components import gcs, storage
-from components.errors import Unavailable
-from components.registry import lease
-from components.registry.publishing import publish
-from components.registry.releases import GRAPH_PATH, INFO_PATH, list_versions, verify_release
+from emotion_ai import storage
+from emotion_ai.errors import Unavailable
+from emotion_ai.registry import lease
+from emotion_ai.registry.publishing import publish
+from emotion_ai.registry.releases import GRAPH_PATH, INFO_PATH, list_versions, verify_release
+from emotion_ai.storage import gcs
+
+from support.minimal_release import small_release
 
 
 def test_a_late_writer_gives_up_and_what_it_adds_is_no_release(

@@ -14,10 +14,10 @@ TINY = Path(__file__).parents[1] / "pipeline" / "tiny.yaml"
 IN_VARIABLE = "variable-kept-secret-4a1c"
 IN_FILE = "file-kept-secret-93be"
 MADE_BY_STEPS = """
-from components.ingest.ingestion import ingest
-from components.prepare.preparation import prepare
-from components.registry.runs import write_record
-from components.resolve.sources import resolve_sources
+from emotion_ai.steps.ingest.run import ingest
+from emotion_ai.steps.prepare.run import prepare
+from emotion_ai.registry.runs import write_record
+from emotion_ai.steps.resolve.run import resolve_sources
 
 drawn = "sample://21"
 resolved = resolve_sources(drawn, drawn, "registry", "run-1", {"seed": 1})
@@ -80,7 +80,9 @@ def secrets_in(folder: Path) -> Iterator[Path]:
 
 
 def test_the_compiled_pipeline_tells_no_secret(folder: Path, secretive: dict[str, str]) -> None:
-    result = told(folder, secretive, "-m", "pipeline.cli", "compile", "-o", "pipeline.yaml")
+    result = told(
+        folder, secretive, "-m", "emotion_ai.pipeline.cli", "compile", "-o", "pipeline.yaml"
+    )
     assert result.returncode == 0
     assert (folder / "pipeline.yaml").stat().st_size > 10_000
     assert list(secrets_in(folder)) == []
@@ -99,7 +101,7 @@ def test_credentials_that_are_refused_are_not_repeated(
     folder: Path, secretive: dict[str, str], command: str
 ) -> None:
     arguments = [command, "--registry", "gs://faces/models", *(["1"] * (command == "rollout"))]
-    result = told(folder, secretive, "-m", "pipeline.cli", *arguments)
+    result = told(folder, secretive, "-m", "emotion_ai.pipeline.cli", *arguments)
     assert result.returncode == 1
     assert "gs://faces/models" in result.stderr
     assert "Traceback" not in result.stderr
@@ -111,7 +113,7 @@ def test_credentials_that_are_refused_are_not_repeated(
 def test_a_whole_run_tells_no_secret(folder: Path, secretive: dict[str, str]) -> None:
     sources = ("--keypoints", "sample://420?seed=3", "--expressions", "sample://420?seed=3")
     options = ("--preset", str(TINY), "--force-accept", "run for the test", "--json")
-    result = told(folder, secretive, "-m", "pipeline.cli", "run", *sources, *options)
+    result = told(folder, secretive, "-m", "emotion_ai.pipeline.cli", "run", *sources, *options)
     assert result.returncode == 0, result.stderr
     assert (folder / "registry/1/saved_model.pb").exists()
     assert list((folder / ".emotion-ai/logs").glob("*.log"))

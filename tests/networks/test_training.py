@@ -9,26 +9,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_faces import write_faces
 
-from components import storage
-from components.errors import BadInput
-from components.faces.arrays import Faces
-from components.networks.architectures import build
-from components.networks.calibration import calibrate
-from components.networks.inference import (
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.arrays import Faces
+from emotion_ai.networks.architectures import build
+from emotion_ai.networks.calibration import calibrate
+from emotion_ai.networks.inference import (
     load_network,
     predict_expression,
     predict_keypoints,
     run_in_batches,
 )
-from components.networks.mixing import mixed
-from components.networks.objectives import expression_objective, keypoint_objective, rmse
-from components.networks.settings import TrainingSettings
-from components.networks.training import Origin
-from components.networks.weights import about, pack, read_weights, release_path
-from components.train_expression.fitting import fit_expression_network
-from components.train_keypoints.fitting import fit_keypoint_network
+from emotion_ai.networks.mixup import mixed
+from emotion_ai.networks.objectives import expression_objective, keypoint_objective, rmse
+from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.networks.training import Origin
+from emotion_ai.networks.weights import about, pack, read_weights, release_path
+from emotion_ai.steps.train_expression.run import fit_expression_network
+from emotion_ai.steps.train_keypoints.run import fit_keypoint_network
+
+from support.prepared_faces import write_faces
 
 SETTINGS = {
     "epochs": 4,
@@ -48,8 +49,8 @@ def outputs(folder: Path) -> dict[str, str]:
 def training_process(faces: Path, folder: Path, checkpoints: Path | str) -> subprocess.Popen[str]:
     code = (
         "import sys, json\n"
-        "from components.networks.training import Origin\n"
-        "from components.train_expression.fitting import fit_expression_network\n"
+        "from emotion_ai.networks.training import Origin\n"
+        "from emotion_ai.steps.train_expression.run import fit_expression_network\n"
         "faces, settings, checkpoints, outputs = map(json.loads, sys.argv[1:])\n"
         "origin = Origin(seed=3, checkpoints=checkpoints)\n"
         "fit_expression_network(faces, settings, origin, outputs)\n"
@@ -102,7 +103,7 @@ def test_a_killed_training_resumes_and_ends_with_the_same_weights(
 
 
 def test_keypoints_are_learnt_and_come_in_pixels(tmp_path: Path) -> None:
-    from components.faces.arrays import Faces
+    from emotion_ai.faces.arrays import Faces
 
     path = write_faces(tmp_path / "faces", "keypoints")
     settings = SETTINGS | {"epochs": 6}

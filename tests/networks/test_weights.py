@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.errors import BadInput
-from components.networks.architectures import build
-from components.networks.folding import folded
-from components.networks.settings import TrainingSettings
-from components.networks.weights import About, pack, read_weights, start_from
+from emotion_ai.errors import BadInput
+from emotion_ai.export.batch_norm import folded
+from emotion_ai.networks.architectures import build
+from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.networks.weights import About, pack, read_weights, start_from
 
 SETTINGS = TrainingSettings(widths=(8, 16), blocks=1)
 FER7 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

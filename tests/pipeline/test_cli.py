@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import emotion_ai, refused
 from PIL import Image
+
+from support.command_line import emotion_ai, refused
 
 COMMANDS = (
     "run",
@@ -34,7 +35,7 @@ def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
         "from typer.testing import CliRunner\n"
-        "from pipeline.cli import app\n"
+        "from emotion_ai.pipeline.cli.main import app\n"
         "assert CliRunner().invoke(app, ['run', '--help']).exit_code == 0\n"
         "heavy = {'tensorflow', 'keras', 'kfp', 'pandas', 'matplotlib', 'sklearn', 'grpc'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.policy import STEPS, code_revision
+from emotion_ai.pipeline.policy import STEPS, code_revision
 
 ROOT = Path(__file__).parents[2]
 KFP = str(Path(sys.executable).with_name("kfp"))
@@ -134,7 +134,7 @@ def test_an_environment_file_decides_images_resources_and_defaults(tmp_path: Pat
         "run: {registry: 'gs://staging/models', label_set: course5}\n"
     )
     output = tmp_path / "staging-pipeline.yaml"
-    command = [sys.executable, "-m", "pipeline.cli", "compile", "--environment"]
+    command = [sys.executable, "-m", "emotion_ai.pipeline.cli", "compile", "--environment"]
     subprocess.run([*command, str(environment), "-o", str(output)], check=True, cwd=tmp_path)
     spec = next(yaml.safe_load_all(output.read_text()))
     task, container = leaf_tasks(spec)["train-expression"]
@@ -148,17 +148,17 @@ def test_an_environment_file_decides_images_resources_and_defaults(tmp_path: Pat
 
 
 def test_the_revision_follows_a_changed_line_of_a_step(tmp_path: Path) -> None:
-    for package in ("components", "pipeline"):
-        shutil.copytree(ROOT / package, tmp_path / package)
+    shutil.copytree(ROOT / "components", tmp_path / "emotion_ai")
+    shutil.copytree(ROOT / "pipeline", tmp_path / "emotion_ai/pipeline")
 
     def revision() -> str:
-        code = "from pipeline.policy import code_revision; print(code_revision())"
+        code = "from emotion_ai.pipeline.policy import code_revision; print(code_revision())"
         command = [sys.executable, "-c", code]
         result = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
         return result.stdout.strip()
 
     before = revision()
     assert before == code_revision()
-    with open(tmp_path / "components/prepare/preparation.py", "a") as file:
+    with open(tmp_path / "emotion_ai/steps/prepare/run.py", "a") as file:
         file.write("# one line more\n")
     assert revision() != before

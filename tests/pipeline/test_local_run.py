@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from components.registry.champion import read_champion
-from components.registry.releases import list_versions, read_release
-from components.registry.runs import read_records
-from components.serve.process import running_server
+from emotion_ai.registry.champion import read_champion
+from emotion_ai.registry.releases import list_versions, read_release
+from emotion_ai.registry.runs import read_records
+from emotion_ai.server.process import running_server
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ CACHED = {
 
 
 def emotion_ai(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeline.cli", *arguments]
+    command = [sys.executable, "-m", "emotion_ai.pipeline.cli", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import BadInput
-from pipeline.settings import run_settings
+from emotion_ai.errors import BadInput
+from emotion_ai.pipeline.settings import run_settings
 
 
 def test_a_flag_beats_the_preset_and_the_preset_beats_the_environment(tmp_path: Path) -> None:

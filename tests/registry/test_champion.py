@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from google.protobuf import text_format
 
-from components import storage
-from components.errors import BadInput
-from components.registry.champion import (
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
+from emotion_ai.registry.champion import (
     CONFIG_NAME,
     MODEL_NAME,
     clear_champion,

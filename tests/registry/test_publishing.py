@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_release import Publisher, small_release
 
-from components import storage
-from components.errors import BadInput, Unavailable
-from components.registry import folder_writer
-from components.registry.champion import write_champion
-from components.registry.publishing import publish, retain
-from components.registry.releases import (
+from emotion_ai import storage
+from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.registry import folder_writer
+from emotion_ai.registry.champion import write_champion
+from emotion_ai.registry.publishing import publish, retain
+from emotion_ai.registry.releases import (
     GRAPH_PATH,
     INFO_PATH,
     list_versions,
@@ -23,13 +22,15 @@ from components.registry.releases import (
     verify_release,
 )
 
+from support.minimal_release import Publisher, small_release
+
 _TESTS = str(Path(__file__).parent.parent)
 _PUBLISHER = """
 import sys
 sys.path.insert(0, sys.argv.pop())
 from pathlib import Path
-from components.registry.publishing import publish
-from small_release import small_release
+from emotion_ai.registry.publishing import publish
+from support.minimal_release import small_release
 registry, folder, digest = sys.argv[1:]
 files, draft = small_release(Path(folder), digest)
 print("ready", flush=True)

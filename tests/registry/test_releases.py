@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from small_release import Publisher
 
-from components import storage
-from components.errors import BadInput
-from components.registry.digest import ModelContent, content_digest, weights_sha256
-from components.registry.releases import INFO_PATH, read_release
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
+from emotion_ai.registry.digest import ModelContent, content_digest, weights_sha256
+from emotion_ai.registry.releases import INFO_PATH, read_release
+
+from support.minimal_release import Publisher
 
 _CONTENT = ModelContent(
     label_set="fer7", labels=("angry", "happy"), signatures={"s": 1}, weights_sha256="0"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import storage
-from components.errors import BadInput
-from components.registry.runs import (
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
+from emotion_ai.registry.runs import (
     list_reports,
     read_json,
     read_records,

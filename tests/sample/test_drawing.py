@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from components.faces.keypoints import NAMES
-from components.sample.drawing import draw_faces, halve
+from emotion_ai.faces.keypoints import NAMES
+from emotion_ai.sample.drawing import draw_faces, halve
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.errors import BadInput
-from components.faces.keypoints import COLUMNS
-from components.sample.drawing import draw_faces
-from components.sample.files import write_sample
-from components.sample.uri import parse_sample_uri
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.keypoints import COLUMNS
+from emotion_ai.sample.drawing import draw_faces
+from emotion_ai.sample.files import write_sample
+from emotion_ai.sample.uri import parse_sample_uri
 
 FACES, SEED = 350, 11
 
@@ -104,8 +104,8 @@ def test_a_sample_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     script = (
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
-        "from components.errors import exit_on_failure\n"
-        "from components.sample.files import write_sample\n"
+        "from emotion_ai.errors import exit_on_failure\n"
+        "from emotion_ai.sample.files import write_sample\n"
         "with exit_on_failure():\n"
         "    write_sample(sys.argv[1], 50, 0)\n"
     )

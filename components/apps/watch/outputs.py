@@ -1,0 +1,38 @@
+"""Files that are written over hours, by libraries that take a name: whole at the end, or absent."""
+
+import contextlib
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from emotion_ai.errors import BadInput
+from emotion_ai.storage import failures
+from emotion_ai.storage.atomic_files import check_place, flush, flush_folder, lock_alone
+
+
+def check_output(path: Path, suffixes: Collection[str]) -> None:
+    """Raise `BadInput` where no file of this name can be, or where its suffix is none of these."""
+    if path.suffix.lower() not in suffixes:
+        raise BadInput(f"{path}: expected a name that ends in {' or '.join(suffixes)}")
+    check_place(path)
+
+
+@contextlib.contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """An empty file beside `path`, of its suffix, that takes its name when the block ends well.
+
+    It is removed when the block raises. Raises `BadInput` while another process writes there, and
+    `Unavailable` where the file system does not do its part, in the block too.
+    """
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    with failures(str(path)), partial.open("ab") as file:
+        lock_alone(file, path)
+        try:
+            file.truncate(0)
+            yield partial
+            flush(file)
+            os.replace(partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    flush_folder(path.parent)

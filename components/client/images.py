@@ -1,0 +1,100 @@
+"""Whatever holds a picture - a file, bytes, pixels - as upright RGB pixels, bounded."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE, NoPicture, photo_of, read_photo
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF")
+_EXPECTED = f"expected a picture ({', '.join(FORMATS)})"
+
+ImageLike = str | Path | bytes | Image.Image | NDArray
+# The order of an array's colours; OpenCV's frames are "bgr". Files say their own.
+Channels = Literal["rgb", "bgr"]
+
+
+def name_of(source: ImageLike) -> str:
+    """The path of a picture that is a file, in text that can be printed, else ""."""
+    if not isinstance(source, str | Path):
+        return ""
+    # A path may hold bytes that are no UTF-8.
+    return os.fsencode(source).decode(errors="replace")
+
+
+def read_image(source: ImageLike, channels: Channels = "rgb") -> NDArray[np.uint8]:
+    """A picture as uint8 [H, W, 3] RGB.
+
+    A path or the bytes of a picture file, of which the EXIF orientation is applied; a PIL image;
+    or an array, [H, W] or [H, W, 1] gray, [H, W, 3] or [H, W, 4] with alpha in the order of
+    `channels`: uint8, uint16, or floats from 0 to 1. What is transparent shows white.
+
+    Raises `BadInput` with the file's name where there is one: missing, no picture, damaged, more
+    than `MAX_FILE_BYTES` or `MAX_PIXELS`, under 16 pixels a side; and for other arrays.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, channels)
+    if not isinstance(source, str | Path | bytes | Image.Image):
+        raise BadInput(f"a {type(source).__name__} is no picture; {_EXPECTED}, or pixels")
+    name = name_of(source)
+    try:
+        if isinstance(source, Image.Image):
+            return photo_of(source)
+        data = source if isinstance(source, bytes) else _read(Path(source))
+        if len(data) > MAX_FILE_BYTES:
+            raise NoPicture(f"more than {MAX_FILE_BYTES >> 20} MiB")
+        return read_photo(data, FORMATS)
+    except NoPicture as error:
+        reason = str(error)
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    raise BadInput(f"{name}: {reason}; {_EXPECTED}" if name else f"{reason}; {_EXPECTED}")
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_FILE_BYTES + 1)
+
+
+def _from_array(array: NDArray, channels: Channels) -> NDArray[np.uint8]:
+    layers = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or layers not in (1, 3, 4):
+        raise BadInput(
+            f"an array of shape {array.shape} is no picture; expected [H, W], or [H, W, C] with 1, "
+            "3 or 4 channels"
+        )
+    height, width = array.shape[:2]
+    if height * width > MAX_PIXELS or min(height, width) < MIN_SIDE:
+        raise BadInput(
+            f"an array of {width}x{height} pixels; expected at least {MIN_SIDE} a side and at most "
+            f"{MAX_PIXELS:,} in all"
+        )
+    pixels = _to_bytes(array).reshape(height, width, layers)
+    if layers == 4:
+        alpha = pixels[..., 3:].astype(np.float32) / 255
+        pixels = np.rint(pixels[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    if layers == 1:
+        return np.repeat(pixels, 3, axis=2)
+    return np.ascontiguousarray(pixels[..., ::-1] if channels == "bgr" else pixels)
+
+
+def _to_bytes(array: NDArray) -> NDArray[np.uint8]:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.uint16:
+        return (array >> 8).astype(np.uint8)
+    if array.dtype.kind == "f":
+        # NaN fails both comparisons.
+        if array.min() >= 0 and array.max() <= 1:
+            return np.rint(255 * array).astype(np.uint8)
+        raise BadInput(
+            f"an array of {array.dtype} from {array.min():g} to {array.max():g}; expected floats "
+            "from 0 to 1: divide by the largest value"
+        )
+    raise BadInput(f"an array of {array.dtype} is no picture; expected uint8, uint16 or floats")

@@ -1,0 +1,155 @@
+"""`model.tflite` beside the SavedModel: the same networks for LiteRT, as small as faces allow.
+
+TensorFlow Serving answers from it with `--prefer_tflite_model`, and so does the embedded server.
+Weights of eight bits ("dynamic range quantization",
+https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quantization)
+take a third of the time. Whether they are good enough is measured on the faces of the validation
+and test splits; where they are not, or where there are no faces, weights stay float32.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from emotion_ai import storage
+from emotion_ai.errors import Unavailable
+from emotion_ai.export.lite_model import LiteModel
+from emotion_ai.faces.arrays import TRAIN, Faces
+from emotion_ai.faces.keypoints import FRAME
+from emotion_ai.registry.releases import LITE_PATH
+
+# Of float32: other orders of operations round otherwise.
+TOLERANCE = 1e-3
+# What eight bits may cost: a share of faces, and pixels of the 96x96 frame.
+LARGEST_LOSS = {"accuracy": 0.005, "rmse_px": 0.02}
+# Of either kind of faces; about 20 seconds on one core.
+_ROWS = 4_000
+_ROWS_AT_ONCE = 64
+_SIGNATURE = "serving_default"
+
+Answers = Mapping[str, NDArray]
+Ask = Callable[[NDArray[np.uint8]], Answers]
+
+
+class Golden(NamedTuple):
+    """Faces uint8 [n, 96, 96, 1] and the SavedModel's answers to them."""
+
+    images: NDArray[np.uint8]
+    answers: Answers
+
+
+def write_lite(
+    saved_model: str, ask: Ask, golden: Golden, faces: Mapping[str, str]
+) -> dict[str, Any]:
+    """Write `model.tflite` into a SavedModel's folder; returns what is to be told about it.
+
+    `ask` calls the SavedModel; `faces` are folders of prepared faces by kind. What is told:
+    "weights" ("int8" or "float32"), "largest_difference" of a number from the golden answers, and
+    by kind of faces "rows" and the scores of both, the SavedModel's with the suffix
+    "_saved_model". Raises `Unavailable` where not even float32 answers as the SavedModel does.
+    """
+    for weights in ("int8", "float32"):
+        content = converted(saved_model, weights)
+        model = LiteModel(content)
+        difference = _difference(golden, model)
+        told: dict[str, Any] = {"weights": weights, "largest_difference": difference}
+        told |= {kind: _compared(kind, Faces(path), ask, model) for kind, path in faces.items()}
+        if weights == "int8" and not (faces and np.isfinite(difference) and _is_small_loss(told)):
+            continue
+        if weights == "float32" and not difference <= TOLERANCE:
+            raise Unavailable(
+                f"combine: {LITE_PATH} answers otherwise than the SavedModel, by {difference:.2g}; "
+                f"expected at most {TOLERANCE:.0e}"
+            )
+        storage.write_bytes(storage.join(saved_model, LITE_PATH), content)
+        break
+    return told
+
+
+def converted(saved_model: str, weights: str) -> bytes:
+    """`serving_default` of a SavedModel for LiteRT, with weights of "int8" or "float32"."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[_SIGNATURE])
+    if weights == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return _named_by_alias(converter.convert())
+
+
+def _named_by_alias(content: bytes) -> bytes:
+    """The model with the tensors of its inputs and outputs named as the signature names them.
+
+    TensorFlow Serving makes the signature from the tensors' names where the file says nothing else
+    (tensorflow_serving/servables/tensorflow/tflite_session.cc).
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    (signature,) = model.signatureDefs
+    tensors = model.subgraphs[signature.subgraphIndex].tensors
+    for tensor in (*signature.inputs, *signature.outputs):
+        tensors[tensor.tensorIndex].name = tensor.name
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _difference(golden: Golden, model: LiteModel) -> float:
+    """The largest of a number; infinite where a text differs."""
+    answers = model.run(golden.images)
+    largest = 0.0
+    for name, expected in golden.answers.items():
+        got = answers[name]
+        if got.dtype == object:
+            if not np.array_equal(got.astype(str), expected.astype(str)):
+                return float("inf")
+        else:
+            # Of a NaN neither is the larger: it has to show.
+            largest = float(np.maximum(largest, np.abs(got - expected).max()))
+    return largest
+
+
+def _compared(kind: str, faces: Faces, ask: Ask, model: LiteModel) -> dict[str, float]:
+    """The score of both on faces that neither was trained on, and the number of these."""
+    positions = np.flatnonzero(faces.column("split") != TRAIN)
+    if len(positions) > _ROWS:
+        drawn = np.random.default_rng(0).choice(positions, _ROWS, replace=False)
+        positions = np.sort(drawn)
+    score = _accuracy if kind == "expressions" else _rmse
+    name = "accuracy" if kind == "expressions" else "rmse_px"
+    theirs, ours, truth = [], [], []
+    for start in range(0, len(positions), _ROWS_AT_ONCE):
+        rows = faces.take(positions[start : start + _ROWS_AT_ONCE])
+        images = _framed(rows.images)
+        theirs.append(ask(images))
+        ours.append(model.run(images))
+        truth.append(rows.targets)
+    expected = np.concatenate(truth)
+    return {
+        "rows": float(len(positions)),
+        name: score(ours, expected),
+        f"{name}_saved_model": score(theirs, expected),
+    }
+
+
+def _framed(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Faces [n, s, s] as the signature takes them; a smaller one is repeated pixel by pixel."""
+    times = FRAME // images.shape[1]
+    return images.repeat(times, 1).repeat(times, 2)[..., None]
+
+
+def _accuracy(answers: Sequence[Answers], truth: NDArray) -> float:
+    named = np.concatenate([answer["emotion_probabilities"].argmax(1) for answer in answers])
+    return float((named == truth).mean())
+
+
+def _rmse(answers: Sequence[Answers], truth: NDArray) -> float:
+    points = np.concatenate([answer["keypoints"] for answer in answers])
+    return float(np.sqrt(np.nanmean(np.square(points - truth))))
+
+
+def _is_small_loss(told: Mapping[str, Any]) -> bool:
+    scores = told["expressions"]
+    points = told["keypoints"]
+    accuracy = scores["accuracy_saved_model"] - scores["accuracy"]
+    rmse = points["rmse_px"] - points["rmse_px_saved_model"]
+    return accuracy <= LARGEST_LOSS["accuracy"] and rmse <= LARGEST_LOSS["rmse_px"]

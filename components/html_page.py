@@ -1,0 +1,122 @@
+"""One look for every HTML page the steps write: self-contained, readable in light and dark.
+
+A page is a title, one sentence, facts as a row of tiles, and sections of HTML made with
+`figure_html` (a matplotlib figure, embedded), `image_html` (an array, embedded) and `table_html`.
+"""
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+from emotion_ai import storage
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Qualitative colours of Okabe and Ito (2008), told apart by colour-blind readers too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+
+_TEMPLATE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title>
+<style>
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --good: #009E73; --bad: #D55E00 }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 66rem; padding: 2rem 1rem }
+h1 { font-size: 1.7rem; margin: 0 } h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem }
+.lead { margin: .3rem 0 1.4rem; opacity: .85 }
+.tiles { display: flex; flex-wrap: wrap; gap: .7rem }
+.tile { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .9rem }
+.tile b { display: block; font-size: 1.25rem } .tile span { font-size: .85rem; opacity: .75 }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: .25rem .8rem .25rem 0; text-align: left; border-bottom: 1px solid var(--line) }
+.scroll { overflow-x: auto }
+img { max-width: 100%; height: auto; border-radius: .3rem; background: #fff }
+img.pixels { image-rendering: pixelated }
+.good { color: var(--good); font-weight: 600 } .bad { color: var(--bad); font-weight: 600 }
+</style>
+</head>
+<body>
+<h1>{{ title }}</h1>
+<p class="lead">{{ lead }}</p>
+<div class="tiles">{% for name, value in tiles %}
+<div class="tile"><b>{{ value }}</b><span>{{ name }}</span></div>{% endfor %}
+</div>
+{% for section in sections %}
+<section>
+<h2>{{ section.title }}</h2>
+{{ section.html }}
+</section>
+{% endfor %}
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and the HTML under it; plain text is escaped, `Markup` is taken as it is."""
+
+    title: str
+    html: str
+
+
+def write_page(
+    path: str | Path,
+    title: str,
+    lead: str,
+    tiles: Sequence[tuple[str, object]],
+    sections: Iterable[Section],
+) -> None:
+    """Write a page; `tiles` are (name, value) facts shown large under the lead sentence."""
+    page = Environment(autoescape=True).from_string(_TEMPLATE)
+    text = page.render(title=title, lead=lead, tiles=tiles, sections=list(sections))
+    storage.write_bytes(str(path), text.encode())
+
+
+def figure_html(figure: "Figure", alt: str) -> Markup:
+    """A matplotlib figure as an embedded PNG; `alt` says in words what it shows."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    return _embedded(buffer.getvalue(), alt, "")
+
+
+def image_html(pixels: NDArray, alt: str) -> Markup:
+    """An uint8 array [H, W] or [H, W, 3] as an embedded PNG, its pixels kept sharp."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="png")
+    return _embedded(buffer.getvalue(), alt, "pixels")
+
+
+def table_html(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Markup:
+    """A table; floats are shown with four significant digits, `Markup` cells as they are."""
+    head = Markup("").join(Markup("<th>{}</th>").format(column) for column in columns)
+    lines = [
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(Markup("<td>{}</td>").format(_cell(value)) for value in row)
+        )
+        for row in rows
+    ]
+    return Markup(
+        '<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
+    ).format(head, Markup("\n").join(lines))
+
+
+def _cell(value: object) -> Markup:
+    return escape(f"{value:.4g}" if isinstance(value, float) else value)
+
+
+def _embedded(png: bytes, alt: str, css: str) -> Markup:
+    data = base64.b64encode(png).decode("ascii")
+    return Markup('<img class="{}" alt="{}" src="data:image/png;base64,{}">').format(css, alt, data)

@@ -1,0 +1,92 @@
+"""TensorFlow Serving's own parameter files, protobuf text: batching, TLS and monitoring.
+
+The package tensorflow-serving-api lacks these three messages; their fields are those of
+servables/tensorflow/session_bundle_config.proto (BatchingParameters), config/ssl_config.proto and
+config/monitoring_config.proto in TensorFlow Serving's sources.
+"""
+
+from typing import Any, NamedTuple
+
+from google.protobuf import text_format, wrappers_pb2
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
+
+_LIMIT_BYTES = 1 << 20
+_PACKAGE = "tensorflow.serving"
+_OPTIONAL, _REPEATED = FieldDescriptorProto.LABEL_OPTIONAL, FieldDescriptorProto.LABEL_REPEATED
+_TYPES = {
+    "string": FieldDescriptorProto.TYPE_STRING,
+    "bool": FieldDescriptorProto.TYPE_BOOL,
+    "int64": FieldDescriptorProto.TYPE_INT64,
+}
+
+
+class _Field(NamedTuple):
+    name: str
+    number: int
+    kind: str
+    label: Any = _OPTIONAL
+
+
+_WRAPPED = "google.protobuf."
+_MESSAGES = {
+    "BatchingParameters": (
+        _Field("max_batch_size", 1, _WRAPPED + "Int64Value"),
+        _Field("batch_timeout_micros", 2, _WRAPPED + "Int64Value"),
+        _Field("max_enqueued_batches", 3, _WRAPPED + "Int64Value"),
+        _Field("num_batch_threads", 4, _WRAPPED + "Int64Value"),
+        _Field("thread_pool_name", 5, _WRAPPED + "StringValue"),
+        _Field("allowed_batch_sizes", 6, "int64", _REPEATED),
+        _Field("pad_variable_length_inputs", 7, "bool"),
+        _Field("enable_large_batch_splitting", 8, _WRAPPED + "BoolValue"),
+        _Field("max_execution_batch_size", 9, _WRAPPED + "Int64Value"),
+    ),
+    "SSLConfig": (
+        _Field("server_key", 1, "string"),
+        _Field("server_cert", 2, "string"),
+        _Field("custom_ca", 3, "string"),
+        _Field("client_verify", 4, "bool"),
+    ),
+    "PrometheusConfig": (_Field("enable", 1, "bool"), _Field("path", 2, "string")),
+    "MonitoringConfig": (_Field("prometheus_config", 1, f"{_PACKAGE}.PrometheusConfig"),),
+}
+
+
+def _classes() -> dict[str, Any]:
+    file = FileDescriptorProto(name="parameters.proto", package=_PACKAGE, syntax="proto3")
+    file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for field in fields:
+            entry = message.field.add(name=field.name, number=field.number, label=field.label)
+            if field.kind in _TYPES:
+                entry.type = _TYPES[field.kind]
+            else:
+                entry.type, entry.type_name = entry.TYPE_MESSAGE, f".{field.kind}"
+    pool = DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    pool.Add(file)
+    return {
+        name: GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+        for name in _MESSAGES
+    }
+
+
+_CLASSES = _classes()
+
+
+def read_parameters(kind: str, uri: str) -> Any:
+    """The message in a file: BatchingParameters, SSLConfig or MonitoringConfig; "" has defaults.
+
+    Raises `BadInput` for a file that is missing, longer than 1 MiB or holds something else, and
+    `Unavailable` where it cannot be read.
+    """
+    text = storage.read_bytes(uri, _LIMIT_BYTES) if uri else b""
+    try:
+        return text_format.Parse(text.decode(), _CLASSES[kind]())
+    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInput(f"{uri}: not a {kind} of TensorFlow Serving: {error}") from None

@@ -1,0 +1,140 @@
+"""The declared schema of everything in a row but its pixels: emotion, usage, subject, keypoints.
+
+A block of rows comes in as text, a column for each field that is read, and leaves as numbers,
+together with the cells that break the schema. Positions are those of the rows in the block.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from numpy.typing import NDArray
+
+from emotion_ai.faces.keypoints import COLUMNS, FRAME, NAMES
+
+SPLITS = {"Training": 0, "PublicTest": 1, "PrivateTest": 2}
+
+_OPTIONAL = {
+    "usage": pa.Column(str, pa.Check.isin(list(SPLITS)), required=False),
+    "subject": pa.Column(
+        float,
+        # Up to 2**53 every whole number has a float of its own.
+        pa.Check(lambda subject: (subject >= 0) & (subject <= 2**53) & (subject % 1 == 0)),
+        required=False,
+    ),
+}
+
+# Kaggle's annotations reach the far edge of the last pixel, so the frame includes it.
+KEYPOINT_SCHEMA = pa.DataFrameSchema(
+    {
+        **{
+            column: pa.Column(float, pa.Check.in_range(0, FRAME), nullable=True)
+            for column in COLUMNS
+        },
+        **_OPTIONAL,
+    }
+)
+
+_NOT_ANNOTATED = ("", "nan", "NaN")
+_LONGEST_SHOWN = 20
+_OPTIONAL_BREACHES = {
+    "usage": ("malformed_row", f"expected one of {', '.join(SPLITS)}"),
+    "subject": ("malformed_row", "expected a whole number from 0"),
+}
+
+
+class BadCell(NamedTuple):
+    """A cell that breaks the schema; `check` is the field of `DataChecks` that tolerates it."""
+
+    position: int
+    column: str
+    check: str
+    message: str
+
+
+def expression_schema(codes: int) -> pa.DataFrameSchema:
+    """The schema of expressions with emotion codes 0 to `codes` - 1."""
+    emotion = pa.Column(float, pa.Check.isin([float(code) for code in range(codes)]))
+    return pa.DataFrameSchema({"emotion": emotion, **_OPTIONAL})
+
+
+def check_expressions(text: pd.DataFrame, codes: int) -> tuple[pd.DataFrame, list[BadCell]]:
+    """The columns emotion[, usage][, subject] as numbers (usage as text), and the bad cells."""
+    values = text.copy()
+    for name in {"emotion", "subject"} & set(text):
+        values[name] = pd.to_numeric(text[name], errors="coerce").astype(float)
+    breaches = {
+        "emotion": ("unknown_label", f"expected an emotion code 0-{codes - 1}"),
+        **_OPTIONAL_BREACHES,
+    }
+    return values, _bad_cells(expression_schema(codes), values, text, breaches)
+
+
+def check_keypoints(text: pd.DataFrame, min_keypoints: int) -> tuple[pd.DataFrame, list[BadCell]]:
+    """The 30 coordinates (NaN = not annotated)[, usage][, subject], and the bad cells."""
+    values = text.copy()
+    for name in COLUMNS:
+        number = pd.to_numeric(text[name], errors="coerce").astype(float)
+        # Infinity stands for what is written there but is no number: it breaks the schema.
+        values[name] = number.mask(number.isna() & ~text[name].isin(_NOT_ANNOTATED), np.inf)
+    if "subject" in text:
+        values["subject"] = pd.to_numeric(text["subject"], errors="coerce").astype(float)
+    breaches = {
+        **dict.fromkeys(COLUMNS, ("keypoint_outside", f"expected 0-{FRAME}")),
+        **_OPTIONAL_BREACHES,
+    }
+    bad = [
+        cell._replace(check="keypoint_value")
+        if cell.column in COLUMNS and np.isinf(values[cell.column].iloc[cell.position])
+        else cell
+        for cell in _bad_cells(KEYPOINT_SCHEMA, values, text, breaches)
+    ]
+    return values, bad + _bad_points(keypoint_array(values), min_keypoints)
+
+
+def keypoint_array(values: pd.DataFrame) -> NDArray[np.float32]:
+    """The coordinates of a checked block as float32 [n, 15, 2]."""
+    return values[list(COLUMNS)].to_numpy(np.float32).reshape(-1, len(NAMES), 2)
+
+
+def _bad_points(points: NDArray[np.float32], min_keypoints: int) -> list[BadCell]:
+    given = ~np.isnan(points)
+    bad = [
+        BadCell(int(row), f"{NAMES[point]}_{'xy'[axis]}", "keypoint_value", "x or y stands alone")
+        for row, point, axis in np.argwhere(~given & given[..., ::-1])
+    ]
+    annotated = given.all(axis=2).sum(axis=1)
+    return bad + [
+        BadCell(
+            int(row),
+            "keypoints",
+            "too_few_keypoints",
+            f"{annotated[row]} of {len(NAMES)} are given, expected at least {min_keypoints}",
+        )
+        for row in np.flatnonzero(annotated < min_keypoints)
+    ]
+
+
+def _bad_cells(
+    schema: pa.DataFrameSchema,
+    values: pd.DataFrame,
+    text: pd.DataFrame,
+    breaches: dict[str, tuple[str, str]],
+) -> list[BadCell]:
+    try:
+        schema.validate(values, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases.drop_duplicates(["index", "column"])
+        if cases["index"].isna().any():
+            raise
+        return [
+            BadCell(
+                int(position),
+                column,
+                breaches[column][0],
+                f"{text[column].iloc[int(position)][:_LONGEST_SHOWN]!r}, {breaches[column][1]}",
+            )
+            for position, column in zip(cases["index"], cases["column"], strict=True)
+        ]
+    return []

@@ -1,0 +1,89 @@
+"""The evaluation as a page: the verdict and why, then the scores, then the faces it fails on."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from emotion_ai.faces.arrays import TEST
+from emotion_ai.html_page import Section, table_html, write_page
+from emotion_ai.steps.evaluate.expression_sections import expression_sections
+from emotion_ai.steps.evaluate.gate import Check, GateReport
+from emotion_ai.steps.evaluate.keypoint_sections import keypoint_sections
+from emotion_ai.steps.evaluate.metric_text import measure, number
+from emotion_ai.steps.evaluate.results import Half
+from emotion_ai.steps.evaluate.score_table import pixels, share
+
+_AGAINST = {"floor": "limit", "baseline": "baseline", "champion": "champion, with tolerance"}
+
+
+def write_report(path: str, decision: GateReport, keypoints: Half, expression: Half) -> None:
+    """Write the HTML report of an evaluation."""
+    points, emotions = keypoints.scores[TEST], expression.scores[TEST]
+    write_page(
+        path,
+        "Evaluation of the candidate",
+        _lead(decision),
+        [
+            ("verdict", "accepted by force" if decision.forced else decision.outcome),
+            (f"expression accuracy, {expression.test.name}", share(emotions.get("accuracy"))),
+            (f"expression macro F1, {expression.test.name}", share(emotions.get("macro_f1"))),
+            (f"keypoint RMSE, {keypoints.test.name}", pixels(points.get("rmse_px"))),
+            (
+                f"faces under 5 % NME, {keypoints.test.name}",
+                share(points.get("share_under_5_percent_nme")),
+            ),
+            ("champion", decision.champion or "none"),
+        ],
+        [
+            Section("Why", _list(decision.reasons)),
+            Section("Every check", _checks(decision.checks)),
+            *expression_sections(expression),
+            *keypoint_sections(keypoints),
+        ],
+    )
+
+
+def _lead(decision: GateReport) -> Markup:
+    failed = sum(not check.passed for check in decision.checks)
+    if decision.outcome == "rejected":
+        verdict = Markup('<span class="bad">Rejected.</span> {} of {} checks fail')
+        text = verdict.format(failed, len(decision.checks))
+    elif decision.forced:
+        verdict = Markup('<span class="bad">Accepted by force</span> ({}), although {} of {} fail')
+        text = verdict.format(decision.forced, failed, f"{len(decision.checks)} checks")
+    else:
+        verdict = Markup('<span class="good">Accepted.</span> All {} checks hold')
+        text = verdict.format(len(decision.checks))
+    if decision.champion is None:
+        return text + "; there is no champion to compare with."
+    return text + f"; champion {decision.champion} was scored anew on the same faces."
+
+
+def _checks(checks: Sequence[Check]) -> Markup:
+    rows = []
+    for check in sorted(checks, key=lambda check: check.passed):
+        half, split, score = check.name.split("/", 2)
+        what = measure(f"{half}/{score}")
+        mark = ("good", "holds") if check.passed else ("bad", "fails")
+        value = "not measured" if check.value is None else number(check.value, what.in_pixels)
+        bound = "at least" if what.higher_is_better else "at most"
+        if check.comparison == "baseline":
+            bound = "better than"
+        rows.append(
+            (
+                Markup('<span class="{}">{}</span>').format(*mark),
+                what.title,
+                split,
+                value,
+                f"{bound} {number(check.limit, what.in_pixels)}",
+                _AGAINST[check.comparison],
+            )
+        )
+    return table_html(("", "what", "split", "candidate", "asked for", "because of"), rows)
+
+
+def _list(reasons: Sequence[str]) -> Markup:
+    items = (
+        Markup("<li>{}</li>").format(reason[:1].upper() + reason[1:] + ".") for reason in reasons
+    )
+    return Markup("<ul>{}</ul>").format(Markup("").join(items))

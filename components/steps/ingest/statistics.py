@@ -1,0 +1,76 @@
+"""The data report in numbers."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from emotion_ai.faces.arrays import Faces
+from emotion_ai.faces.keypoints import NAMES
+from emotion_ai.steps.ingest.check_results import Finding
+from emotion_ai.steps.ingest.counts import Tally
+
+_BRIGHTNESS_QUANTILES = (0.05, 0.5, 0.95)
+
+
+def summarise(
+    faces: Faces, tally: Tally, found: Sequence[Finding], ignored_columns: Sequence[str]
+) -> dict[str, Any]:
+    """What stands in the statistics JSON: counts, brightness, keypoints and findings.
+
+    Brightness is an image's mean, 0-255; keypoints are in pixels of the 96x96 frame.
+    """
+    subjects = faces.column("subject")
+    statistics: dict[str, Any] = {
+        "source": faces.info.source,
+        "fingerprint": faces.info.fingerprint,
+        "kind": faces.info.kind,
+        "rows_read": tally.read,
+        "rows_kept": len(faces),
+        "rows_left_out": tally.left_out,
+        "rows_of_other_emotions": tally.other_emotions,
+        "subjects": len(np.unique(subjects[subjects >= 0])),
+        "ignored_columns": list(ignored_columns),
+        "counts": faces.info.counts,
+        "brightness": _brightness(tally),
+        "findings": [asdict(finding) for finding in found],
+    }
+    if faces.info.kind == "keypoints":
+        statistics["keypoints"] = _keypoints(faces)
+    return statistics
+
+
+def _brightness(tally: Tally) -> dict[str, float]:
+    brightness = tally.faces()["brightness"]
+    if brightness.empty:
+        return {}
+    quantiles = brightness.quantile(list(_BRIGHTNESS_QUANTILES))
+    return {
+        "mean": float(brightness.mean()),
+        "deviation": float(brightness.std(ddof=0)),
+        **{f"quantile_{q}": float(value) for q, value in quantiles.items()},
+    }
+
+
+def _keypoints(faces: Faces) -> dict[str, dict[str, float]]:
+    count = np.zeros((len(NAMES), 2))
+    total, squares = np.zeros_like(count), np.zeros_like(count)
+    for shard in faces.shards():
+        points = shard.targets.astype(np.float64)
+        count += np.count_nonzero(~np.isnan(points), axis=0)
+        total += np.nansum(points, axis=0)
+        squares += np.nansum(points**2, axis=0)
+    summary: dict[str, dict[str, float]] = {}
+    for k, name in enumerate(NAMES):
+        annotated = int(count[k, 0])
+        summary[name] = {"annotated": annotated}
+        if annotated:
+            mean = total[k] / annotated
+            deviation = np.sqrt(np.maximum(0, squares[k] / annotated - mean**2))
+            summary[name] |= {"x_mean": float(mean[0]), "y_mean": float(mean[1])}
+            summary[name] |= {
+                "x_deviation": float(deviation[0]),
+                "y_deviation": float(deviation[1]),
+            }
+    return summary

@@ -1,0 +1,177 @@
+"""The prepare step: split the faces, measure the train split, record the augmentation."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.arrays import (
+    INFO_FILE,
+    TRAIN,
+    UNASSIGNED,
+    Faces,
+    FacesInfo,
+    FacesWriter,
+    Rows,
+)
+from emotion_ai.faces.augmentation import AugmentationPolicy
+from emotion_ai.faces.file_names import FILE_NAMES, copy_file_names
+from emotion_ai.faces.keypoints import NAMES
+from emotion_ai.settings import checked
+from emotion_ai.steps.prepare.preview import write_preview
+from emotion_ai.steps.prepare.splitting import (
+    SPLIT_KEYS,
+    SPLITS,
+    Assignment,
+    assign_splits,
+    content_hashes,
+)
+from emotion_ai.storage.atomic_files import withdrawn_on_failure
+
+# Rows of pixels held in memory at once.
+_BATCH = 1024
+
+
+class _Pixels(NamedTuple):
+    """What is kept of every row's pixels, each [n]."""
+
+    hashes: NDArray[np.uint64]
+    constant: NDArray[np.bool_]
+    total: NDArray[np.int64]
+    total_of_squares: NDArray[np.int64]
+
+
+def prepare(
+    faces_path: str, augmentation: dict[str, Any], prepared_path: str, preview_path: str
+) -> None:
+    """Write faces with honest splits, the train split's statistics and the augmentation policy.
+
+    Pixels and targets stay as they are; rows are dropped as `splitting` says. faces.json gains
+    `mean` and `deviation` (of train's pixels, 0..255), `augmentation`, `split_names` (a split that
+    was carved from a named one says so) and `counts`:
+
+        train, validation, test             rows
+        train/happy, ...                    rows of an emotion, or rows with that keypoint annotated
+        dropped_constant                    images of one gray, in train
+        dropped_train_copy                  train images that validation or test has too
+        dropped_validation_copy             validation images that test has too
+        dropped_train_person, dropped_validation_person     the same for people
+        carved_validation, ...              1 where the source lacked the split
+
+    Args:
+        faces_path: folder of the ingested faces.
+        augmentation: an `AugmentationPolicy` as a dict.
+        prepared_path: folder to write.
+        preview_path: HTML page to write.
+
+    Raises:
+        BadInput: an augmentation setting is wrong, a split is empty, or an emotion (a keypoint)
+            is missing from a split.
+    """
+    policy = checked(AugmentationPolicy, augmentation, "augmentation")
+    faces = Faces(faces_path)
+    if not len(faces):
+        raise BadInput(f"{faces.info.source}: no row is left to prepare; see the data report")
+    pixels = _read_pixels(faces)
+    assignment = assign_splits(
+        faces.column("split"), faces.column("subject"), pixels.hashes, pixels.constant
+    )
+    names = _split_names(faces, assignment)
+    counts = faces.info.counts | _counts(faces, assignment)
+    _check(faces.info, names, counts)
+    mean, deviation = _train_statistics(faces.info, pixels, assignment.split)
+    update = {
+        "split_names": names,
+        "mean": mean,
+        "deviation": deviation,
+        "augmentation": policy.model_dump(),
+        "counts": counts,
+    }
+    with withdrawn_on_failure(Path(prepared_path, INFO_FILE), Path(prepared_path, FILE_NAMES)):
+        with FacesWriter(prepared_path, faces.info.model_copy(update=update)) as writer:
+            copy_file_names(faces.path, prepared_path)
+            _write(faces, assignment.split, writer)
+        write_preview(Faces(prepared_path), policy, preview_path)
+
+
+def target_names(info: FacesInfo) -> tuple[str, ...]:
+    """What a row can carry: the emotions of expressions, the keypoints of keypoints."""
+    return info.labels if info.kind == "expressions" else NAMES
+
+
+def _read_pixels(faces: Faces) -> _Pixels:
+    parts = []
+    for start in range(0, len(faces), _BATCH):
+        images = faces.take(np.arange(start, min(len(faces), start + _BATCH))).images
+        flat = images.reshape(len(images), -1)
+        squares = np.square(flat, dtype=np.uint16)
+        parts.append(
+            _Pixels(
+                content_hashes(images),
+                flat.min(axis=1) == flat.max(axis=1),
+                flat.sum(axis=1, dtype=np.int64),
+                squares.sum(axis=1, dtype=np.int64),
+            )
+        )
+    return _Pixels(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _split_names(faces: Faces, assignment: Assignment) -> tuple[str, str, str]:
+    names = list(faces.info.split_names)
+    if (faces.column("split") != UNASSIGNED).any():
+        for split in assignment.carved:
+            names[split] = f"{SPLIT_KEYS[split]} carved from {names[TRAIN]}"
+    return names[0], names[1], names[2]
+
+
+def _counts(faces: Faces, assignment: Assignment) -> dict[str, int]:
+    targets = faces.column("targets")
+    counts = {}
+    for split, key in zip(SPLITS, SPLIT_KEYS, strict=True):
+        here = assignment.split == split
+        counts[f"carved_{key}"] = int(split in assignment.carved)
+        counts[key] = int(here.sum())
+        if faces.info.kind == "expressions":
+            rows = np.bincount(targets[here], minlength=len(faces.info.labels))
+        else:
+            rows = (~np.isnan(targets[here]).any(axis=2)).sum(axis=0)
+        for name, number in zip(target_names(faces.info), rows, strict=True):
+            counts[f"{key}/{name}"] = int(number)
+    return counts | assignment.dropped
+
+
+def _check(info: FacesInfo, names: tuple[str, ...], counts: dict[str, int]) -> None:
+    what = "emotion" if info.kind == "expressions" else "keypoint"
+    for key, name in zip(SPLIT_KEYS, names, strict=True):
+        if not counts[key]:
+            raise BadInput(
+                f"{info.source}: split {name} ends empty (train {counts['train']}, validation "
+                f"{counts['validation']}, test {counts['test']} rows); give it more rows"
+            )
+        missing = [target for target in target_names(info) if not counts[f"{key}/{target}"]]
+        if missing:
+            raise BadInput(
+                f"{info.source}: split {name} of {counts[key]} rows has none with {what} "
+                f"{', '.join(missing)}; give it such rows"
+                + (" or leave the emotion out" if what == "emotion" else "")
+            )
+
+
+def _train_statistics(
+    info: FacesInfo, pixels: _Pixels, split: NDArray[np.uint8]
+) -> tuple[float, float]:
+    train = split == TRAIN
+    number = int(train.sum()) * info.image_size**2
+    mean = int(pixels.total[train].sum()) / number
+    mean_of_squares = int(pixels.total_of_squares[train].sum()) / number
+    return mean, max(0.0, mean_of_squares - mean * mean) ** 0.5
+
+
+def _write(faces: Faces, split: NDArray[np.uint8], writer: FacesWriter) -> None:
+    kept = np.flatnonzero(split != UNASSIGNED)
+    for start in range(0, len(kept), _BATCH):
+        index = kept[start : start + _BATCH]
+        rows = faces.take(index)
+        writer.append(Rows(rows.images, rows.targets, split[index], rows.row, rows.subject))

@@ -1,0 +1,29 @@
+"""KFP signature of the step `train-expression`; `fitting` beside it does the work."""
+
+from kfp import dsl
+from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
+
+
+@dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
+def train_expression(
+    faces: Input[Dataset],
+    settings: str,
+    seed: int,
+    start: str,
+    teachers: str,
+    checkpoints: str,
+    model: Output[Model],
+    history: Output[Metrics],
+    curves: Output[HTML],
+):
+    import json
+
+    from emotion_ai.errors import exit_on_failure
+    from emotion_ai.networks.training import Origin
+    from emotion_ai.settings import from_json
+    from emotion_ai.steps.train_expression.run import fit_expression_network
+
+    outputs = {"model": model.path, "history": history.path, "curves": curves.path}
+    origin = Origin(int(seed), start, checkpoints, tuple(json.loads(teachers)))
+    with exit_on_failure():
+        fit_expression_network(faces.path, from_json(settings, "training"), origin, outputs)

@@ -1,0 +1,29 @@
+"""Train the expression network.
+
+Reads prepared faces of kind `expressions`; writes a Keras model, its history and learning curves;
+resumes from its checkpoint after a kill. Fails when the loss is not finite.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from emotion_ai.faces.arrays import TRAIN
+from emotion_ai.networks.artifacts import open_faces, train_to_artifacts
+from emotion_ai.networks.objectives import expression_objective
+from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.networks.training import Origin
+from emotion_ai.settings import checked
+
+
+def fit_expression_network(
+    faces: str, settings: Mapping[str, Any], origin: Origin, outputs: dict[str, str]
+) -> None:
+    """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
+    trained = checked(TrainingSettings, settings, "training.expression")
+    data = open_faces(faces, "expressions")
+    codes = data.column("targets")[data.positions(TRAIN)]
+    counts = np.bincount(codes, minlength=len(data.info.labels))
+    objective = expression_objective(counts, trained.label_smoothing)
+    train_to_artifacts(objective, data, trained, origin, outputs)

@@ -1,0 +1,117 @@
+"""What is asked of a served model: that it loads, answers as exported, and answers in time."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_ai.client.client import Client
+from emotion_ai.errors import Unavailable
+from emotion_ai.serving_api.golden import Golden
+from emotion_ai.steps.validate.limits import ValidationLimits
+
+_POLL_SECONDS = 0.2
+_UNTIMED_CALLS = 3
+
+
+class Check(NamedTuple):
+    """One demand and what was seen; one that is not blocking only warns."""
+
+    name: str
+    value: float | None
+    limit: float | None
+    passed: bool
+    blocking: bool
+    sentence: str
+
+
+def await_loaded(client: Client, version: int, timeout_s: float) -> Check:
+    """Wait until the server has loaded the version, or says that it cannot."""
+    start = time.monotonic()
+    sentence = f"the server has not loaded the model within {timeout_s:g} s"
+    while (elapsed := time.monotonic() - start) < timeout_s:
+        try:
+            statuses = client.version_statuses(version)
+        except Unavailable as failure:
+            sentence = f"the server went away while it loaded the model: {failure}"
+            break
+        state = statuses[0] if statuses else None
+        if state and state.state == "AVAILABLE":
+            sentence = f"the server loaded the model in {elapsed:.1f} s"
+            return Check("loads", elapsed, timeout_s, True, True, sentence)
+        if state and (state.error or state.state == "END"):
+            sentence = f"the server cannot load the model: {state.error or state.state}"
+            break
+        time.sleep(_POLL_SECONDS)
+    return Check("loads", None, timeout_s, False, True, sentence)
+
+
+def answers_check(failure: str) -> Check:
+    """The check of a model that loads but does not answer."""
+    return Check("answers", None, None, False, True, f"the served model does not answer: {failure}")
+
+
+def parity_checks(
+    signature: str, golden: Golden, outputs: dict[str, NDArray], tolerance: float
+) -> list[Check]:
+    """Compare the outputs of a signature with the golden ones: values within the tolerance."""
+    checks = []
+    for name in ("keypoints", "emotion_probabilities"):
+        value = _largest_difference(getattr(golden, name), outputs.get(name))
+        passed = bool(value <= tolerance)
+        sentence = (
+            f"{signature}: {name} are {'within' if passed else 'not within'} {tolerance:g} of the "
+            f"exported model's (largest difference {value:.3g})"
+        )
+        shown = value if np.isfinite(value) else None
+        checks.append(Check(f"{signature}/{name}", shown, tolerance, passed, True, sentence))
+    passed = _same_names(golden, outputs, tolerance)
+    sentence = f"{signature}: emotions are {'named as' if passed else 'not named as'} exported"
+    return [*checks, Check(f"{signature}/emotion", None, None, passed, True, sentence)]
+
+
+def latency_checks(
+    client: Client, images: NDArray[np.uint8], limits: ValidationLimits
+) -> list[Check]:
+    """Time requests of one face each, one after another, from this process."""
+    for _ in range(_UNTIMED_CALLS):
+        client.predict_arrays(images)
+    milliseconds = []
+    for _ in range(limits.latency_calls):
+        start = time.perf_counter()
+        client.predict_arrays(images)
+        milliseconds.append(1000 * (time.perf_counter() - start))
+    budgets = {50: limits.p50_budget_ms, 99: limits.p99_budget_ms}
+    checks = []
+    for percentile, budget in budgets.items():
+        value = float(np.percentile(milliseconds, percentile))
+        passed = value <= budget
+        sentence = (
+            f"{percentile} % of single-face requests took at most {value:.1f} ms, "
+            f"{'within' if passed else 'over'} the budget of {budget:g} ms"
+        )
+        name = f"latency/p{percentile}_ms"
+        checks.append(Check(name, value, budget, passed, limits.reject_over_budget, sentence))
+    return checks
+
+
+def _largest_difference(expected: NDArray, answered: NDArray | None) -> float:
+    if answered is None or answered.shape != expected.shape:
+        return float("nan")
+    return float(np.abs(expected - answered).max())
+
+
+def _same_names(golden: Golden, outputs: dict[str, NDArray], tolerance: float) -> bool:
+    labels, emotion = outputs.get("emotion_labels"), outputs.get("emotion")
+    if labels is None or emotion is None or labels.shape != golden.emotion_labels.shape:
+        return False
+    if emotion.shape != golden.emotion.shape:
+        return False
+    if not np.array_equal(labels.astype(str), golden.emotion_labels.astype(str)):
+        return False
+    # Of two emotions as probable as each other within the tolerance, either may be named.
+    chosen = golden.emotion_labels.astype(str) == emotion.astype(str)[:, None]
+    probabilities = golden.emotion_probabilities
+    near_best = probabilities >= probabilities.max(axis=1, keepdims=True) - tolerance
+    return bool((chosen & near_best).any(axis=1).all())

@@ -1,0 +1,66 @@
+"""The validation report: the verdict, every check, the golden faces and the server's log."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from emotion_ai.html_page import Section, image_html, table_html, write_page
+from emotion_ai.serving_api.golden import Golden
+from emotion_ai.steps.validate.checks import Check
+
+_SCALE = 2
+_DOT = np.array([0, 158, 115], dtype=np.uint8)
+
+
+def write_report(
+    path: str, accepted: bool, checks: Sequence[Check], golden: Golden, log_tail: str
+) -> None:
+    """Write the page; `log_tail` is the end of the server's own log."""
+    failed = [check for check in checks if not check.passed]
+    names = ", ".join(check.name for check in failed)
+    verdict = f"Not passed: {names}." if failed else "It keeps to every limit."
+    lead = f"A model server loaded the SavedModel and was asked as callers will ask it. {verdict}"
+    tiles: list[tuple[str, object]] = [("verdict", "accepted" if accepted else "rejected")]
+    tiles += [
+        (check.name.removeprefix("latency/").replace("_", " "), f"{check.value:.1f}")
+        for check in checks
+        if check.name.startswith("latency/") and check.value is not None
+    ]
+    emotions = ", ".join(golden.emotion.astype(str))
+    sections = [
+        Section("Checks", table_html(("check", "result", "value", "limit", ""), map(_row, checks))),
+        Section(
+            "Golden faces",
+            Markup("{}<p>{}</p>").format(
+                image_html(_strip(golden), "the golden faces with the keypoints expected"),
+                f"Expected emotions: {emotions}. They become the release's warm-up requests.",
+            ),
+        ),
+        Section(
+            "The server's log",
+            Markup('<pre class="scroll">{}</pre>').format(log_tail or "The server wrote nothing."),
+        ),
+    ]
+    write_page(path, "Validation in the model server", lead, tiles, sections)
+
+
+def _row(check: Check) -> tuple[object, ...]:
+    words = ("good", "passed") if check.passed else ("bad", "failed" if check.blocking else "warns")
+    result = Markup('<span class="{}">{}</span>').format(*words)
+    value = "" if check.value is None else check.value
+    return check.name, result, value, "" if check.limit is None else check.limit, check.sentence
+
+
+def _strip(golden: Golden) -> NDArray[np.uint8]:
+    faces = []
+    for image, points in zip(golden.images[..., 0], golden.keypoints, strict=True):
+        face = np.repeat(np.repeat(image, _SCALE, axis=0), _SCALE, axis=1)
+        face = np.stack([face] * 3, axis=-1)
+        # A pixel's centre has whole coordinates; enlarged, it covers _SCALE pixels.
+        places = np.nan_to_num((points + 0.5) * _SCALE).round().astype(int)
+        for x, y in places.clip(1, len(face) - 2):
+            face[y - 1 : y + 2, x - 1 : x + 2] = _DOT
+        faces.append(face)
+    return np.concatenate(faces, axis=1)

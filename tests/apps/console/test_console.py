@@ -1,0 +1,240 @@
+"""The console as a process: whom it answers, what it takes, and how it ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from support.command_line import emotion_ai, refused
+from support.console_process import PLACES, SIDE, Console, model_servers_of, photo, running_console
+from support.fake_prediction_server import answering
+
+PROJECT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def quick() -> Iterator[Console]:
+    """A console whose model server takes every face for happy."""
+    with answering() as server, running_console("--port=0", "--server", server.address) as running:
+        yield running
+
+
+def ask(
+    console: Console, method: str, path: str, body: bytes | None = None, **headers: str
+) -> HTTPResponse:
+    host = console.url.removeprefix("http://")
+    connection = HTTPConnection(host, timeout=60)
+    # Or there would be two of them.
+    connection.putrequest(method, path, skip_host=True)
+    named = {"Host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
+    if body is not None:
+        named = {"Content-Length": str(len(body))} | named
+    for name, value in named.items():
+        connection.putheader(name, value)
+    connection.endheaders(body)
+    return connection.getresponse()
+
+
+def camera(console: Console, origin: str, **headers: str) -> ClientConnection:
+    url = console.url.replace("http://", "ws://") + "/camera"
+    return connect(url, origin=origin, additional_headers=headers, proxy=None)
+
+
+def exchange(socket: ClientConnection, message: bytes | str) -> dict[str, Any]:
+    socket.send(message)
+    return json.loads(socket.recv(60))
+
+
+def test_a_photo_is_answered_from_left_to_right(quick: Console) -> None:
+    response = ask(quick, "POST", "/photo", photo(), Origin=quick.url)
+    assert response.status == 200
+    answer = json.load(response)
+    assert (answer["width"], answer["height"]) == (600, 360)
+    assert [face["number"] for face in answer["faces"]] == [1, 2]
+    for face, (left, _) in zip(answer["faces"], PLACES, strict=True):
+        assert face["emotion"] == "happy"
+        assert left <= face["box"]["left"] <= left + SIDE / 2
+
+
+def test_other_sites_get_no_answer(quick: Console) -> None:
+    port = quick.url.rpartition(":")[2]
+    assert ask(quick, "GET", "/").status == 200
+    # A tunnel's far end has a port of its own.
+    for own in (f"localhost:{port}", "localhost", "[::1]:9000", f"127.0.0.1:{port}"):
+        assert ask(quick, "GET", "/state", Host=own).status == 200
+        assert ask(quick, "GET", "/state", Host=own, Origin=f"http://{own}").status == 200
+    for other in (f"console.example:{port}", "console.example", "127.0.0.1.example", "", "a b"):
+        assert ask(quick, "GET", "/", Host=other).status == 403, other
+    for origin in (
+        "http://console.example",
+        f"https://127.0.0.1:{port}",
+        "http://127.0.0.1:1",
+        "null",
+        "",
+    ):
+        assert ask(quick, "POST", "/photo", photo(), Origin=origin).status == 403, origin
+
+
+def test_other_sites_get_no_socket(quick: Console) -> None:
+    with camera(quick, quick.url) as socket:
+        assert len(exchange(socket, photo())["faces"]) == 2
+    for origin in ("http://console.example", "null", "http://127.0.0.1:1"):
+        with pytest.raises(InvalidStatus, match="403"), camera(quick, origin):
+            pass
+
+
+def test_every_answer_has_the_rules_of_the_page(quick: Console) -> None:
+    for path in ("/", "/page.js", "/state", "/example", "/absent"):
+        response = ask(quick, "GET", path)
+        policy = response.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'self';"), path
+        assert "unsafe" not in policy
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert "Access-Control-Allow-Origin" not in response.headers
+    page = ask(quick, "GET", "/").read().decode()
+    assert "http:" not in page
+    assert "https:" not in page
+
+
+def test_size_is_told_before_anything_is_read(quick: Console) -> None:
+    # Were it waited for, this body would never come.
+    response = ask(quick, "POST", "/photo", None, Content_Length=str(64 * 1024 * 1024 + 1))
+    assert response.status == 413
+    assert "64 MiB" in json.load(response)["error"]
+    # With a length that is not the body's, too.
+    response = ask(quick, "POST", "/photo", b"0\r\n\r\n", Transfer_Encoding="chunked")
+    assert response.status == 411
+    for length in ("-1", "many"):
+        assert ask(quick, "POST", "/photo", b"", Content_Length=length).status == 400
+    assert ask(quick, "POST", "/photo", photo()).status == 200
+
+
+def test_bad_frames_get_words_and_the_next_one_its_answer(quick: Console) -> None:
+    with camera(quick, quick.url) as socket:
+        for bad in (b"", b"no picture", photo()[:2000], "text"):
+            told = exchange(socket, bad)
+            assert "picture" in told["error"]
+            assert told["again"] is False
+        assert len(exchange(socket, photo())["faces"]) == 2
+        # Too long; where it is still being sent, the reason does not get through.
+        with pytest.raises(ConnectionClosedError):
+            exchange(socket, bytes(5 * 1024 * 1024))
+    assert ask(quick, "GET", "/state").status == 200
+
+
+def test_the_browser_is_given_the_address(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >{seen}.part\nmv {seen}.part {seen}\n')
+    browser.chmod(0o755)
+    with (
+        answering() as server,
+        running_console("--port=0", "--server", server.address, BROWSER=str(browser)) as console,
+    ):
+        wait_for(seen.exists)
+        assert seen.read_text().strip() == f"{console.url}/"
+
+
+def test_a_port_in_use_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        arguments = ("--no-browser", "--server", "127.0.0.1:1", "--port", str(port))
+        refused(emotion_ai("console", *arguments), 1, f"127.0.0.1:{port}", "in use", "--port")
+
+
+def test_what_cannot_be_is_refused() -> None:
+    refused(emotion_ai("console", "--server", "nowhere"), 2, "nowhere", "HOST:PORT")
+    refused(emotion_ai("console", "--faces", "eyes", "--server", "h:1"), 2, "'eyes'", "yunet")
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra"), [("tensorflow", "console,train"), ("uvicorn", "console")]
+)
+def test_a_package_that_is_missing_is_named(missing: str, extra: str) -> None:
+    code = (
+        "import importlib.util, sys\n"
+        "found = importlib.util.find_spec\n"
+        f"importlib.util.find_spec = lambda name: None if name == {missing!r} else found(name)\n"
+        "from emotion_ai.pipeline.cli import main\n"
+        "sys.argv = ['emotion-ai', 'console', '--no-browser', '--port=0']\n"
+        "main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    refused(result, 2, missing, f"emotion-ai[{extra}]")
+    assert ("--server" in result.stderr) == (missing == "tensorflow")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_it_ends_in_one_line_with_its_model_server(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    with running_console("--port=0", TMPDIR=str(tmp_path)) as console:
+        # While the networks are loaded, and a page is open.
+        wait_for(lambda: model_servers_of(console) != set())
+        children = model_servers_of(console)
+        with camera(console, console.url):
+            console.process.send_signal(number)
+            _, errors = console.process.communicate(timeout=60)
+    assert console.process.returncode == code
+    assert errors == ("emotion-ai: interrupted\n" if number == signal.SIGINT else "")
+    assert not any(alive(child) for child in children)
+    assert list(tmp_path.glob("emotion-ai-*")) == []
+
+
+@pytest.mark.slow
+def test_a_model_server_is_started_again_and_ends_with_a_console_that_is_killed() -> None:
+    with running_console("--port=0") as console:
+        wait_for(lambda: model_servers_of(console) != set())
+        (first,) = model_servers_of(console)
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: b"started again" in ask(console, "GET", "/state").read())
+        wait_for(lambda: b'"ready"' in ask(console, "GET", "/state").read())
+        (second,) = model_servers_of(console)
+        console.process.kill()
+        console.process.wait()
+        wait_for(lambda: not alive(second))
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 240
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_a_wheel_has_the_page(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "setup.py", "components", "pipeline"):
+        # Links: building leaves its own files beside them.
+        (source / name).symlink_to(PROJECT / name)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    subprocess.run(
+        [*command, "--quiet", "--wheel-dir", str(tmp_path), str(source)], check=True, timeout=120
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    assets = PROJECT / "components/apps/console/assets"
+    wanted = {f"emotion_ai/apps/console/assets/{path.name}" for path in assets.iterdir()}
+    assert len(wanted) >= 5
+    assert wanted <= set(zipfile.ZipFile(wheel).namelist())

@@ -1,0 +1,384 @@
+"""The page in a browser: what somebody sees and hears, with real networks behind it."""
+
+import base64
+import csv
+import re
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from support.console_process import PLACES, SIDE, Console, photo, running_console
+from support.fake_prediction_server import answering
+
+pytestmark = pytest.mark.browser
+
+EMOTIONS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+# Gives the files in `items`, as [name, base64], to what `event` is about, in the place `where`.
+HAND_OVER = """([event, items]) => {
+    const transfer = new DataTransfer();
+    for (const [name, text] of items) {
+        const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+        transfer.items.add(new File([bytes], name));
+    }
+    const made = event === "paste"
+        ? new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true })
+        : new DragEvent(event, { dataTransfer: transfer, bubbles: true, cancelable: true });
+    document.getElementById("stage").dispatchEvent(made);
+}"""
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "two faces.png"
+    path.write_bytes(photo())
+    return path
+
+
+def opened(page: Page, console: Console) -> Page:
+    page.goto(console.url)
+    expect(page.locator("#state")).to_have_attribute("data-status", "ready")
+    return page
+
+
+def hand_over(page: Page, event: str, *files: Path) -> None:
+    items = [[file.name, base64.b64encode(file.read_bytes()).decode()] for file in files]
+    page.evaluate(HAND_OVER, [event, items])
+
+
+@pytest.mark.parametrize("way", ["choose", "drop", "paste"])
+def test_a_photo_shows_its_faces(page: Page, console: Console, picture: Path, way: str) -> None:
+    opened(page, console)
+    if way == "choose":
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Choose a photo").click()
+        chooser.value.set_files(picture)
+    else:
+        hand_over(page, way, picture)
+    cards = page.locator(".face")
+    expect(cards).to_have_count(2)
+    expect(page.locator("#summary")).to_contain_text("2 faces: face 1 ")
+    expect(page.locator("#message")).to_be_hidden()
+    for number, (left, top) in enumerate(PLACES):
+        card = cards.nth(number)
+        assert card.locator(".bars th").all_inner_texts() == EMOTIONS
+        shares = [
+            int(text.split()[0]) for text in card.locator(".bars td:last-child").all_inner_texts()
+        ]
+        assert 96 <= sum(shares) <= 104
+        strongest = EMOTIONS[shares.index(max(shares))]
+        expect(card.locator(".feels")).to_have_text(strongest)
+        card.locator("summary").click()
+        points = card.locator("details td").all_inner_texts()
+        assert len(points) == 2 + 15
+        for text in points[2:]:
+            x, y = map(float, text.split(","))
+            assert left < x < left + SIDE
+            assert top < y < top + SIDE
+        box_left, box_top = map(float, points[0].split(","))
+        height = float(points[1].split(",")[1])
+        drawn = colour_at(page, box_left, box_top + height / 2)
+        bar = card.locator(".most .bar span").evaluate(
+            "bar => getComputedStyle(bar).backgroundColor"
+        )
+        wanted = [int(part) for part in re.findall(r"\d+", bar)]
+        assert max(abs(a - b) for a, b in zip(drawn, wanted, strict=True)) < 40, (drawn, wanted)
+
+
+def colour_at(page: Page, x: float, y: float) -> list[int]:
+    """What is drawn at a pixel of the photo of 600x360, [r, g, b]."""
+    code = """([x, y]) => {
+        const canvas = document.getElementById("drawing");
+        const place = [x * canvas.width / 600, y * canvas.height / 360].map(Math.round);
+        return [...canvas.getContext("2d").getImageData(...place, 1, 1).data].slice(0, 3);
+    }"""
+    return page.evaluate(code, [x, y])
+
+
+def seconds_in_sight(page: Page) -> list[int]:
+    texts = page.locator("#tracks td:nth-child(2)").all_inner_texts()
+    return [int(text.split()[0]) for text in texts]
+
+
+def test_the_camera_is_followed_and_let_go(page: Page, console: Console, tmp_path: Path) -> None:
+    page.add_init_script("""
+        const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        window.tracks = [];
+        navigator.mediaDevices.getUserMedia = async (wanted) => {
+            const stream = await open(wanted);
+            window.tracks.push(...stream.getTracks());
+            return stream;
+        };
+    """)
+    opened(page, console)
+    expect(page.locator("#timeline")).to_be_hidden()
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator(".face")).to_have_count(2)
+    expect(page.locator("#video")).to_be_visible()
+    expect(page.locator("#tracks tbody tr")).to_have_count(2)
+    early = max(seconds_in_sight(page))
+    page.wait_for_function(
+        """early => [...document.querySelectorAll("#tracks td:nth-child(2)")]
+        .every((cell) => parseInt(cell.textContent) >= early + 3)""",
+        arg=early,
+    )
+    # They sway and are the same two all the time.
+    assert sorted(page.locator("#tracks tbody th").all_inner_texts()) == ["1", "2"]
+    assert (
+        page.evaluate("""() => {
+        const canvas = document.getElementById("lanes");
+        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        return new Set(new Uint32Array(data.buffer)).size;
+    }""")
+        > 5
+    )
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    download.value.save_as(tmp_path / "emotions.csv")
+    with open(tmp_path / "emotions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["face"] for row in rows} == {"1", "2"}
+    # Whole seconds are rounded.
+    assert float(rows[-1]["seconds"]) >= early + 2
+    assert all(abs(sum(float(row[name]) for name in EMOTIONS) - 1) < 0.01 for row in rows)
+
+    page.get_by_role("button", name="Stop the camera").click()
+    expect(page.locator("#summary")).to_have_text("The camera is off.")
+    assert page.evaluate("window.tracks.map((track) => track.readyState)") == ["ended"]
+    assert page.evaluate("document.getElementById('video').srcObject") is None
+    expect(page.locator("#timeline")).to_be_visible()
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#timeline")).to_be_hidden()
+
+
+def test_late_answers_are_shown_on_what_they_are_about(page: Page) -> None:
+    def late(number: int, context: Any) -> None:
+        time.sleep(0.5)
+
+    with (
+        answering(late) as server,
+        running_console("--port=0", "--server", server.address) as console,
+    ):
+        opened(page, console)
+        page.get_by_role("button", name="Use the camera").click()
+        # The drawing covers the video, where it would else let it through.
+        page.wait_for_function("""() => {
+            const canvas = document.getElementById("drawing");
+            return canvas.getContext("2d").getImageData(3, 3, 1, 1).data[3] === 255;
+        }""")
+        expect(page.locator(".face")).to_have_count(2)
+
+
+def focused(page: Page) -> str:
+    """What has the focus, which can be seen."""
+    width = page.evaluate("""() => {
+        const style = getComputedStyle(document.activeElement);
+        return style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
+    }""")
+    assert width >= 2
+    return page.evaluate("""() => {
+        const part = document.activeElement;
+        return part.id || part.textContent.trim();
+    }""")
+
+
+def test_the_keyboard_is_enough(page: Page, console: Console, picture: Path) -> None:
+    opened(page, console)
+    order = []
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        order.append(focused(page))
+    assert order == ["choose", "camera", "keypoints", "example"]
+    page.keyboard.press("Enter")
+    expect(page.locator(".face")).to_have_count(3)
+    # The button that was pressed has gone, and the focus is not lost with it.
+    assert focused(page) == "choose"
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(picture)
+    expect(page.locator(".face")).to_have_count(2)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    before = drawing(page)
+    page.keyboard.press("Space")
+    assert drawing(page) != before
+    page.keyboard.press("Tab")
+    assert focused(page) == "Box and keypoints"
+    page.keyboard.press("Enter")
+    expect(page.locator(".face details").first).to_contain_text("nose tip")
+    for _ in range(2):
+        page.keyboard.press("Shift+Tab")
+    assert focused(page) == "camera"
+    page.keyboard.press("Enter")
+    expect(page.locator("#tracks tbody tr")).to_have_count(2)
+    page.keyboard.press("Enter")
+    expect(page.locator("#summary")).to_have_text("The camera is off.")
+
+
+def drawing(page: Page) -> str:
+    return page.evaluate("document.getElementById('drawing').toDataURL()")
+
+
+def test_what_is_drawn_is_said_in_words(page: Page, console: Console, picture: Path) -> None:
+    opened(page, console)
+    assert page.locator("#summary").get_attribute("aria-live") == "polite"
+    assert page.locator("#message").get_attribute("role") == "alert"
+    hand_over(page, "drop", picture)
+    expect(page.locator(".face")).to_have_count(2)
+    image = page.get_by_role(
+        "img", name=re.compile(r"^The picture. 2 faces: face 1 \w+ \(\d+\s%\)")
+    )
+    expect(image).to_be_visible()
+    for number in (1, 2):
+        expect(page.get_by_role("table", name=f"Emotions of face {number}")).to_be_visible()
+    unnamed = page.evaluate("""() => [...document.querySelectorAll("button, input, select")]
+        .filter((part) => part.checkVisibility())
+        .filter((part) => !part.textContent.trim() && !part.labels?.length)
+        .map((part) => part.outerHTML)""")
+    assert unnamed == []
+
+
+def test_a_phone_shows_all_of_it_without_scrolling_sideways(
+    page: Page, console: Console, picture: Path
+) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    opened(page, console)
+
+    def fits() -> None:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        beyond = page.evaluate("""() => [...document.querySelectorAll("main *, header *")]
+            .filter((part) => part.checkVisibility() && part.getBoundingClientRect().right > 360.5)
+            .map((part) => part.outerHTML.slice(0, 80))""")
+        assert beyond == []
+
+    fits()
+    for button in page.locator(".tools .button").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+    hand_over(page, "drop", picture)
+    expect(page.locator(".face")).to_have_count(2)
+    page.locator(".face summary").first.click()
+    fits()
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator("#tracks tbody tr")).to_have_count(2)
+    fits()
+
+
+def test_nothing_leaves_the_machine(
+    context: BrowserContext, page: Page, console: Console, picture: Path
+) -> None:
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda made: asked.append(made.url.replace("ws://", "http://")))
+    opened(page, console)
+    hand_over(page, "drop", picture)
+    expect(page.locator(".face")).to_have_count(2)
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator("#tracks tbody tr")).to_have_count(2)
+    page.get_by_role("button", name="Stop the camera").click()
+    paths = {url.removeprefix(console.url) for url in asked}
+    assert {"/", "/page.js", "/style.css", "/photo", "/camera", "/state"} <= paths
+    assert [path for path in paths if not path.startswith("/")] == []
+    # Nor could it: the browser itself refuses, before it connects.
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        address = f"127.0.0.1:{elsewhere.getsockname()[1]}"
+        for code in (
+            "address => fetch(`http://${address}/`, { mode: 'no-cors' }).catch(() => 'refused')",
+            """address => new Promise((resolve) => {
+                const image = new Image();
+                image.onerror = () => resolve("refused");
+                image.src = `http://${address}/`;
+            })""",
+            """address => new Promise((resolve) => {
+                try {
+                    new WebSocket(`ws://${address}/`).onerror = () => resolve("refused");
+                } catch { resolve("refused"); }
+            })""",
+        ):
+            assert page.evaluate(code, address) == "refused"
+        elsewhere.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            elsewhere.accept()
+
+
+def test_a_bad_picture_is_told_in_words(
+    page: Page, console: Console, picture: Path, tmp_path: Path
+) -> None:
+    opened(page, console)
+    note = tmp_path / "note.png"
+    note.write_text("no picture")
+    hand_over(page, "drop", note)
+    message = page.locator("#message")
+    expect(message).to_contain_text("note.png: not a picture; expected a picture (JPEG, PNG")
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(picture.read_bytes()[:3000])
+    hand_over(page, "drop", cut)
+    expect(message).to_contain_text("cut.png: cannot be read")
+    page.evaluate("""() => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(65 * 2 ** 20)], "huge.jpg"));
+        const made = new DragEvent("drop", { dataTransfer: transfer, bubbles: true });
+        document.body.dispatchEvent(made);
+    }""")
+    expect(message).to_contain_text("huge.jpg: more than 64 MiB")
+    hand_over(page, "drop")
+    expect(message).to_contain_text("no file")
+    hand_over(page, "drop", picture)
+    expect(page.locator(".face")).to_have_count(2)
+    expect(message).to_be_hidden()
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def test_a_model_server_that_comes_back_is_asked_again(
+    page: Page, picture: Path, free_port: int
+) -> None:
+    address = f"127.0.0.1:{free_port}"
+    message, state = page.locator("#message"), page.locator("#state")
+    with running_console("--port", "0", "--server", address) as console:
+        page.goto(console.url)
+        expect(state).to_have_attribute("data-status", "down")
+        expect(state).to_contain_text(address)
+        hand_over(page, "drop", picture)
+        expect(message).to_contain_text(f"server {address}: no model server answers there")
+        with answering(port=free_port):
+            expect(page.locator(".face")).to_have_count(2)
+            expect(message).to_be_hidden()
+            expect(state).to_have_attribute("data-status", "ready")
+            page.get_by_role("button", name="Use the camera").click()
+            expect(page.locator("#tracks tbody tr")).to_have_count(2)
+        expect(message).to_contain_text(address)
+        with answering(port=free_port):
+            expect(message).to_be_hidden()
+            expect(page.locator(".face")).to_have_count(2)
+
+
+def test_a_console_that_comes_back_is_asked_again(
+    page: Page, picture: Path, free_port: int
+) -> None:
+    message, state = page.locator("#message"), page.locator("#state")
+    with answering() as server:
+        arguments = ("--port", str(free_port), "--server", server.address)
+        with running_console(*arguments) as console:
+            opened(page, console)
+            page.get_by_role("button", name="Use the camera").click()
+            expect(page.locator(".face")).to_have_count(2)
+        expect(message).to_contain_text("Start it again with: emotion-ai console")
+        expect(state).to_have_attribute("data-status", "down")
+        with running_console(*arguments):
+            expect(message).to_be_hidden()
+            expect(page.locator(".face")).to_have_count(2)
+            expect(state).to_have_attribute("data-status", "ready")
+        hand_over(page, "drop", picture)
+        expect(message).to_contain_text("Asking again")
+        with running_console(*arguments):
+            expect(message).to_be_hidden()
+            expect(page.locator(".face")).to_have_count(2)

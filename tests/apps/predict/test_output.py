@@ -1,0 +1,120 @@
+"""Records as text and as Parquet, and pictures with what was seen on them."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emotion_ai.apps.predict.files import PictureFile, copy_names, picture_files
+from emotion_ai.client.drawing import annotated
+from emotion_ai.client.records import format_of, write_parquet, write_text
+from emotion_ai.client.results import Box, Face, Prediction
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.keypoints import COLUMNS
+
+BOX = Box(1, 2, 30, 40, 0.9)
+
+
+def face(probabilities: dict[str, float], box: Box = BOX) -> Face:
+    points = np.array([[box.left + k, box.top + 2.5 * k] for k in range(15)])
+    emotion = max(probabilities, key=probabilities.__getitem__)
+    return Face(box, emotion, probabilities, points, 3, 0.0125)
+
+
+# A rollout to another label set happened between the first picture and the second.
+PREDICTIONS = (
+    Prediction(0, "a, [b]\n.png", 64, 48, (face({"happy": 0.75, "sad": 0.25}),)),
+    Prediction(1, "é.png", 64, 48, (face({"happy": 0.5, "fear": 0.5}), face({"fear": 1.0}))),
+    Prediction(2, "none.png", 64, 48, ()),
+    Prediction(3, "bad.png", 0, 0, (), "bad.png: not a picture"),
+)
+
+
+def records() -> list[dict[str, Any]]:
+    return [prediction.as_dict() for prediction in PREDICTIONS]
+
+
+def text(format: str) -> str:
+    file = io.StringIO()
+    write_text(records, format, file)
+    return file.getvalue()
+
+
+def test_json_lines_are_the_records() -> None:
+    assert [json.loads(line) for line in text("jsonl").splitlines()] == records()
+
+
+def test_csv_and_parquet_have_a_column_for_each_number_of_all_label_sets() -> None:
+    from pyarrow import parquet
+
+    rows = list(csv.DictReader(io.StringIO(text("csv"))))
+    assert [row["file"] for row in rows] == [
+        "a, [b]\n.png",
+        "é.png",
+        "é.png",
+        "none.png",
+        "bad.png",
+    ]
+    assert rows[0]["probability_sad"] == "0.25"
+    assert (rows[1]["probability_sad"], rows[1]["probability_fear"]) == ("", "0.5")
+    assert (rows[0]["nose_tip_x"], rows[0]["nose_tip_y"]) == ("11.0", "27.0")
+    assert [row["error"] for row in rows[3:]] == ["", "bad.png: not a picture"]
+    assert set(COLUMNS) < set(rows[0])
+
+    file = io.BytesIO()
+    write_parquet(records, file)
+    table = parquet.read_table(io.BytesIO(file.getvalue()))
+    assert table.column_names == list(rows[0])
+    assert table["model_version"].to_pylist() == [3, 3, 3, None, None]
+    assert table["probability_fear"].to_pylist() == [None, 0.5, 1.0, None, None]
+
+
+def test_a_table_shows_what_brackets_and_errors_say() -> None:
+    shown = text("table")
+    for words in ("[b]", "happy 75%", "sad 25%", "1,2 30x40", "no face found", "not a picture"):
+        assert words in shown
+
+
+def test_the_format_is_that_of_the_name_or_the_suffix() -> None:
+    assert format_of("", None) == ""
+    assert format_of("csv", Path("a.parquet")) == "csv"
+    assert [format_of("", Path(f"a.{end}")) for end in ("CSV", "jsonl", "ndjson")] == [
+        "csv",
+        "jsonl",
+        "jsonl",
+    ]
+    with pytest.raises(BadInput, match=r"'xml'.*jsonl, csv, parquet, table"):
+        format_of("xml", None)
+
+
+def test_two_pictures_of_one_name_have_two_copies(tmp_path: Path) -> None:
+    for name in ("x/a.png", "x/a.jpg", "y/a.png", "y/b/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    files = picture_files([tmp_path / "x", tmp_path / "y", tmp_path / "y/a.png"])
+    assert files[0] == PictureFile(tmp_path / "x/a.jpg", Path("a.jpg"))
+    names = ["a.jpg", "a-2.jpg", "a-3.jpg", "b/a.jpg", "a-4.jpg"]
+    assert copy_names(files, ".jpg") == [Path(name) for name in names]
+
+
+_PLACE = st.floats(-300, 600)
+_SIDE = st.floats(0.5, 700)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.builds(Box, _PLACE, _PLACE, _SIDE, _SIDE), max_size=5),
+    st.tuples(st.integers(16, 300), st.integers(16, 300)),
+)
+def test_faces_anywhere_are_drawn_on_a_copy(boxes: list[Box], size: tuple[int, int]) -> None:
+    image = np.full((*size, 3), 127, np.uint8)
+    seen = annotated(image, [face({"happy": 0.7, "mood": 0.3}, box) for box in boxes])
+    assert (seen.shape, seen.dtype) == (image.shape, np.uint8)
+    assert (image == 127).all()
+    assert (seen != 127).any() == bool(boxes)

@@ -1,0 +1,158 @@
+"""Live sources: the newest frame is looked at, and what came before it is dropped."""
+
+import functools
+import http.server
+import itertools
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pyarrow import parquet
+
+from emotion_ai.apps.watch.command import Outputs, watch
+from emotion_ai.apps.watch.frames import open_file
+from emotion_ai.client.client import Client
+from emotion_ai.errors import Unavailable
+
+from support.fake_prediction_server import answering
+from support.videos import drawn_faces, save_video, scene, streamed, two_people
+
+FPS = 50.0
+# Frames: more than a busy machine holds back, far less than a queue would.
+LAG = 60
+
+
+@pytest.fixture(autouse=True)
+def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    # FFmpeg heeds a proxy that the machine may have.
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+class Files(http.server.SimpleHTTPRequestHandler):
+    """The files of a folder, without a word on standard error."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Camera:
+    """A face without an end, and how many frames of it were given."""
+
+    def __init__(self) -> None:
+        self.given = 0
+        self._frame = scene([(drawn_faces(1, 96)[0], 40, 40)], 200, 160)
+
+    def frames(self) -> Iterator[NDArray[np.uint8]]:
+        """As they are streamed."""
+        for self.given in itertools.count(1):
+            yield self._frame
+
+
+def test_a_slow_server_is_asked_about_the_newest_frame(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    camera, given = Camera(), []
+
+    def slowly(number: int, context: Any) -> None:
+        given.append(camera.given)
+        time.sleep(0.3)
+
+    outputs = Outputs(tmp_path / "faces.parquet", video=tmp_path / "seen.mp4")
+    with (
+        streamed(camera.frames, FPS) as (address, _),
+        answering(slowly) as server,
+        Client(server.address, faces="yunet:200") as client,
+    ):
+        watch(address, client, outputs, duration=4.0)
+    frames = parquet.read_table(tmp_path / "faces.parquet")["frame"].to_pylist()
+    assert len(frames) == len(given)
+    assert 3 < len(frames) < 20
+    # Fifteen frames come while an answer is made: a queue would lag by so many more each time.
+    lags = [sent - frame for sent, frame in zip(given, frames, strict=True)]
+    assert max(lags[1:]) < LAG, lags
+    told = capsys.readouterr().err
+    assert f"{len(frames)} of " in told
+    dropped = int(told.split(" frames dropped")[0].split("; ")[-1])
+    assert 0 <= dropped - (frames[-1] + 1 - len(frames)) < LAG
+    # The video lasts as long as what was watched did.
+    seen = open_file(tmp_path / "seen.mp4")
+    assert seen.duration_s == pytest.approx(frames[-1] / FPS, abs=1.0)
+
+
+def test_each_nth_frame_of_a_stream(tmp_path: Path) -> None:
+    with (
+        streamed(Camera().frames, FPS) as (address, _),
+        answering() as server,
+        Client(server.address, faces="yunet:200") as client,
+    ):
+        watch(address, client, Outputs(tmp_path / "faces.parquet"), every=20, duration=2.0)
+    frames = parquet.read_table(tmp_path / "faces.parquet")["frame"].to_pylist()
+    assert frames
+    assert {frame % 20 for frame in frames} == {0}
+
+
+def test_a_recording_at_an_address_is_watched_whole(tmp_path: Path) -> None:
+    save_video(tmp_path / "clip.avi", two_people(2, 10), 10)
+    handler = functools.partial(Files, directory=str(tmp_path))
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web,
+        answering() as server,
+        Client(server.address) as client,
+    ):
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{web.server_port}/clip.avi"
+        watch(address, client, Outputs(tmp_path / "faces.parquet"), every=1)
+        web.shutdown()
+    rows = parquet.read_table(tmp_path / "faces.parquet").to_pylist()
+    assert sorted({row["frame"] for row in rows}) == list(range(20))
+    assert rows[-1]["time_s"] == pytest.approx(1.9, abs=0.01)
+
+
+def test_a_stream_that_ends_leaves_what_was_seen(tmp_path: Path) -> None:
+    def short() -> Iterator[NDArray[np.uint8]]:
+        return two_people(2, 20)
+
+    words = r"/stream: gives no more pictures, after \d\.\d s; what was seen until 0:0\d: .*csv"
+    with (
+        streamed(short, 20) as (address, _),
+        answering() as server,
+        Client(server.address) as client,
+        pytest.raises(Unavailable, match=words),
+    ):
+        watch(address, client, Outputs(tmp_path / "faces.csv"))
+    assert len((tmp_path / "faces.csv").read_text().splitlines()) > 2
+
+
+def test_ctrl_c_ends_a_stream_and_tells_what_was_dropped(tmp_path: Path) -> None:
+    with streamed(Camera().frames, FPS) as (address, _), answering() as server:
+        command = [
+            sys.executable,
+            "-m",
+            "emotion_ai.pipeline.cli",
+            "watch",
+            address,
+            "-o",
+            "faces.csv",
+        ]
+        command += ["--server", server.address, "--faces", "yunet:200"]
+        with subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            while len(server.calls) < 5:
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    told, last = error.splitlines()
+    assert "frames dropped for newer ones; written: faces.csv" in told
+    assert last == "emotion-ai: interrupted"
+    assert len((tmp_path / "faces.csv").read_text().splitlines()) >= 5

@@ -1,0 +1,167 @@
+"""Kill writers at random moments and count what is lost: `make bench-kill N=200`.
+
+Each of the N victims pushes a release or rolls one out, in a folder or in Cloud Storage
+(fake-gcs-server), and gets SIGKILL at a moment drawn from the time that an undisturbed one takes.
+A loss is a release that was listed and not whole, that went away unasked, a push or rollout that
+could not be finished afterwards, something left behind, or a question that neither the old champion
+nor the new one answered.
+"""
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+_TESTS = Path(__file__).parent.parent
+sys.path[:0] = [str(_TESTS)]
+
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+from emotion_ai import storage  # noqa: E402
+from emotion_ai.errors import BadInput  # noqa: E402
+from emotion_ai.registry.champion import read_champion, write_champion  # noqa: E402
+from emotion_ai.registry.releases import (  # noqa: E402
+    list_versions,
+    read_release,
+    verify_release,
+)
+
+from support.cloud_storage import running_cloud_storage  # noqa: E402
+from support.registry_monitor import watched  # noqa: E402
+from support.registry_writers import Victims, running_victims  # noqa: E402
+
+
+class Row(NamedTuple):
+    """What became of the victims of one kind."""
+
+    what: str
+    victims: int
+    killed: int
+    looks: int
+    losses: list[str]
+
+
+def main() -> int:
+    """Kill, print the table, and return 1 where something was lost."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kills", type=int, help="how many writers to kill")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments (%(default)s)")
+    flags = parser.parse_args()
+    if flags.kills < 5:
+        parser.error("kills: expected at least 5, one of each kind")
+    moments = random.Random(flags.seed)
+    rollouts = max(1, flags.kills // 20)
+    remote = (flags.kills - 2 * rollouts) // 3
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        scratch = Path(name)
+        os.environ["STORAGE_EMULATOR_HOST"] = stack.enter_context(running_cloud_storage("faces"))
+        os.environ["no_proxy"] = "127.0.0.1"
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        victims = stack.enter_context(running_victims())
+        local = flags.kills - 2 * rollouts - remote
+        rows = [
+            _pushes(victims, str(scratch / "pushed"), local, moments, scratch / "local"),
+            _pushes(victims, "gs://faces/pushed", remote, moments, scratch / "remote"),
+            _rollouts(victims, str(scratch / "served"), rollouts, moments, scratch),
+            _rollouts(victims, "gs://faces/served", rollouts, moments, scratch),
+        ]
+    return _print(rows)
+
+
+def _pushes(
+    victims: Victims, registry: str, kills: int, moments: random.Random, scratch: Path
+) -> Row:
+    undisturbed = [victims.push(registry, scratch / f"w{i}", f"w{i}")["seconds"] for i in range(5)]
+    write_champion(registry, list_versions(registry)[-1])
+    champion = read_champion(registry)
+    killed, losses, digests = 0, [], [f"w{i}" for i in (2, 3, 4)]
+    with watched(registry) as seen:
+        for number in range(kills):
+            after = moments.uniform(0, max(undisturbed[1:]))
+            digest = f"d{number}"
+            victim = victims.push(registry, scratch / digest, digest, after=after)
+            killed += victim["killed"]
+            digests = [*digests, digest][-3:]
+            losses += _damaged(registry)
+            again = victims.push(registry, scratch / digest, digest)
+            losses += [f"{digest}: {again['error']}"] * bool(again["error"])
+            losses += _missing(registry, digests) + _debris(registry)
+            if read_champion(registry) != champion:
+                losses.append(f"{digest}: the champion changed")
+    losses += seen["troubles"]
+    return Row(f"push, {_kind(registry)}", kills, killed, seen["verified"], losses)
+
+
+def _kind(registry: str) -> str:
+    return "Cloud Storage" if storage.is_remote(registry) else "folder"
+
+
+def _damaged(registry: str) -> list[str]:
+    damaged = []
+    for version in list_versions(registry):
+        try:
+            verify_release(registry, version)
+        except BadInput as failure:
+            damaged.append(str(failure))
+    return damaged
+
+
+def _missing(registry: str, digests: list[str]) -> list[str]:
+    released = [read_release(registry, v).content_digest for v in list_versions(registry)]
+    return [] if released[-3:] == digests else [f"released {released}, expected {digests}"]
+
+
+def _debris(registry: str) -> list[str]:
+    versions = map(str, list_versions(registry))
+    left = {*storage.list_names(registry)} - {*versions, "models.config", ".writer.lock"}
+    return [f"{registry}: {name} was left" for name in sorted(left)]
+
+
+def _rollouts(
+    victims: Victims, registry: str, kills: int, moments: random.Random, scratch: Path
+) -> Row:
+    from emotion_ai.rollouts.targets import roll_out
+    from emotion_ai.server.process import running_server
+
+    from support.steady_caller import Caller
+    from support.tiny_saved_model import release
+
+    for shift in (1.0, 2.0):
+        release(registry, scratch, shift, shift)
+    killed, losses, new = 0, [], 2
+    with running_server(registry, scratch / "server.log") as server:
+        roll_out(registry, 1, server)
+        usual = victims.roll_out(registry, 2, server)["seconds"]
+        with Caller(server) as caller:
+            for _ in range(kills):
+                new = 3 - new
+                after = moments.uniform(0, usual)
+                killed += victims.roll_out(registry, new, server, after=after)["killed"]
+                if read_champion(registry) not in (1, 2):
+                    losses.append("no champion")
+                error = victims.roll_out(registry, new, server)["error"]
+                losses += [error] * bool(error)
+                losses += _damaged(registry) + _debris(registry)
+    losses += [str(answer) for answer in caller.answers if answer not in (1, 2)]
+    return Row(f"rollout, {_kind(registry)}", kills, killed, caller.answers.total(), losses)
+
+
+def _print(rows: list[Row]) -> int:
+    table = Table("what", "victims", "killed", "looks meanwhile", "losses")
+    for row in rows:
+        table.add_row(row.what, *map(str, (row.victims, row.killed, row.looks, len(row.losses))))
+    console = Console()
+    console.print(table)
+    losses = [loss for row in rows for loss in row.losses]
+    for loss in losses[:20]:
+        console.print(f"lost: {loss}")
+    return 1 if losses else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""Pictures as the client reads them: files, bytes, PIL images and arrays of every kind."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotion_ai.client import images
+from emotion_ai.client.cropping import crop_faces
+from emotion_ai.client.detectors import Whole
+from emotion_ai.client.images import FORMATS, read_image
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.picture_files import formats, read_picture
+
+COLOURS = np.random.default_rng(3).integers(0, 256, (40, 60, 3), np.uint8)
+
+
+def _saved(path: Path, pixels: np.ndarray, **options: Any) -> Path:
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def test_a_picture_is_the_same_as_path_bytes_pil_image_and_array(tmp_path: Path) -> None:
+    path = _saved(tmp_path / "a.png", COLOURS)
+    with Image.open(path) as opened:
+        for source in (path, str(path), path.read_bytes(), opened, COLOURS):
+            np.testing.assert_array_equal(read_image(source), COLOURS)
+
+
+def test_arrays_of_every_kind_are_read() -> None:
+    gray = COLOURS[..., 0]
+    same = {
+        "one channel": gray[..., None],
+        "16 bits": gray.astype(np.uint16) * 257,
+        "float32": gray.astype(np.float32) / 255,
+        "float64": gray / 255,
+        "not contiguous": np.asfortranarray(gray),
+    }
+    for name, array in same.items():
+        read = read_image(array)
+        assert read.dtype == np.uint8, name
+        np.testing.assert_array_equal(read, np.repeat(gray[..., None], 3, 2), err_msg=name)
+    np.testing.assert_array_equal(read_image(COLOURS[..., ::-1], channels="bgr"), COLOURS)
+
+
+def test_what_is_transparent_shows_white_as_pixels_and_in_a_file(tmp_path: Path) -> None:
+    layers = np.dstack([COLOURS, np.full((40, 60), 255, np.uint8)])
+    layers[:20, :, 3] = 0
+    layers[20, :, 3] = 128
+    path = _saved(tmp_path / "a.png", layers)
+    for read in (read_image(layers), read_image(path), read_image(layers / 255)):
+        assert (read[:20] == 255).all()
+        np.testing.assert_array_equal(read[21:], COLOURS[21:])
+        blended = COLOURS[20] * (128 / 255) + 255 * (127 / 255)
+        assert np.abs(read[20] - blended).max() <= 1
+    in_bgr = read_image(layers[..., [2, 1, 0, 3]], channels="bgr")
+    np.testing.assert_array_equal(in_bgr, read_image(layers))
+    # The faces that networks learn from are read in the same way.
+    face, _ = read_picture(path.read_bytes(), 48, formats())
+    assert (face[:23] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((40, 60, 2), np.uint8), r"\(40, 60, 2\).*expected \[H, W\]"),
+        (np.zeros(40, np.uint8), r"\(40,\)"),
+        (np.zeros((8, 60), np.uint8), "60x8 pixels.*16"),
+        (np.full((40, 60), 1.5), "from 1.5 to 1.5.*0 to 1"),
+        (np.full((40, 60), np.nan), "0 to 1"),
+        (np.zeros((40, 60), np.int64), "int64.*uint8"),
+        (np.broadcast_to(np.uint8(0), (10_000, 10_000)), "10000x10000"),
+        (None, "NoneType"),
+    ],
+)
+def test_what_is_no_picture_says_what_was_expected(array: Any, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        read_image(array)
+
+
+def test_a_photograph_lying_on_its_side_is_turned_upright(tmp_path: Path) -> None:
+    pixels = np.zeros((40, 80), np.uint8)
+    pixels[:, :20] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held a quarter turn: show it turned clockwise
+    path = _saved(tmp_path / "turned.png", pixels, exif=exif)
+    with Image.open(path) as opened:
+        for source in (path, opened):
+            upright = read_image(source)
+            assert upright.shape == (80, 40, 3)
+            assert (upright[:20] == 255).all()
+            assert (upright[20:] == 0).all()
+
+
+def test_sixteen_bits_are_read_by_their_high_byte(tmp_path: Path) -> None:
+    deep = _saved(tmp_path / "deep.png", np.full((96, 96), 0x4080, np.uint16))
+    assert set(read_image(deep).ravel()) == {0x40}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_that_is_promised_is_read(format: str) -> None:
+    data = io.BytesIO()
+    smooth = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
+    Image.fromarray(smooth).save(data, format)
+    assert np.abs(read_image(data.getvalue()).astype(int) - smooth).mean() < 40
+
+
+def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
+    text = tmp_path / "note.png"
+    text.write_text("not a picture")
+    whole = _saved(tmp_path / "whole.png", np.zeros((96, 96), np.uint8)).read_bytes()
+    half = tmp_path / "half.png"
+    half.write_bytes(whole[: len(whole) // 2])
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    for path in (text, half, empty, tmp_path / "absent.png", tmp_path):
+        with pytest.raises(BadInput, match=str(path)):
+            read_image(path)
+
+
+# Pillow itself refuses the second.
+@pytest.mark.parametrize("size", [(10_000, 8_000), (20_000, 10_000)])
+def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "bomb.png"
+    Image.new("1", size).save(path)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(BadInput, match=rf"{path}.*{size[0] * size[1]}|{size[0]}x{size[1]} pixels"):
+        read_image(path)
+
+
+def test_a_file_of_too_many_bytes_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _saved(tmp_path / "face.bmp", np.zeros((96, 96), np.uint8))
+    monkeypatch.setattr(images, "MAX_FILE_BYTES", 1000)
+    for source in (path, path.read_bytes()):
+        with pytest.raises(BadInput, match="more than"):
+            read_image(source)
+
+
+def test_a_whole_picture_reaches_the_networks_as_those_they_learnt_from(tmp_path: Path) -> None:
+    """A face of 48 pixels is doubled, one of 192 averaged, colours weighed alike."""
+    detector = Whole()
+    rng = np.random.default_rng(1)
+    for size in (48, 96, 100, 192):
+        path = _saved(tmp_path / f"{size}.png", rng.integers(0, 256, (size, size, 3), np.uint8))
+        pixels = read_image(path)
+        crops, _ = crop_faces(pixels, detector.find_faces(pixels), detector.framing)
+        learnt, _ = read_picture(path.read_bytes(), 96, formats())
+        np.testing.assert_array_equal(crops[0, ..., 0], learnt)

@@ -1,0 +1,79 @@
+"""`make ship`: networks and card of a release come into the package, not where they were made."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.networks.weights import About, pack, read_weights, release_path
+from emotion_ai.registry.digest import file_digest
+from emotion_ai.registry.publishing import publish
+
+from support.minimal_release import small_release
+
+ROOT = Path(__file__).parents[2]
+KINDS = ("keypoints", "expressions")
+
+
+def test_networks_and_card_come_without_the_addresses_of_their_training(tmp_path: Path) -> None:
+    registry = tmp_path / "secret-place" / "registry"
+    kernel = np.array([[0.25, -3.0]], np.float32)
+    files, draft = small_release(tmp_path / "files", "d" * 64)
+    training = {
+        "start": f"{registry}/7",
+        "teachers": [f"{registry}/5", "pretrained"],
+        "epochs": 3,
+        "parameters": 2,
+        "seconds": 60,
+    }
+    for kind in KINDS:
+        described = About(
+            kind=kind,
+            settings=TrainingSettings(),
+            image_size=48,
+            mean=1,
+            deviation=1,
+            label_set="",
+            labels=(),
+            training=training,
+        )
+        files[release_path(kind)] = tmp_path / kind
+        files[release_path(kind)].write_bytes(pack(described, [kernel]))
+    card = {"best_epoch": 2, "backend": "tensorflow", "machine": "a machine", "settings": {}}
+    draft = draft.model_copy(
+        update={
+            "files": {name: file_digest(path) for name, path in files.items()},
+            "training": dict.fromkeys(KINDS, training | card),
+        }
+    )
+    version, _ = publish(str(registry), files, draft)
+    shutil.copytree(ROOT / "components", tmp_path / "copy/emotion_ai")
+    shutil.copytree(ROOT / "pipeline", tmp_path / "copy/emotion_ai/pipeline")
+    command = "emotion-ai run --preset standard"
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "emotion_ai.pipeline.pretrained",
+            str(registry),
+            str(version),
+            command,
+        ],
+        cwd=tmp_path / "copy",
+        check=True,
+    )
+    text = (tmp_path / "copy/MODEL_CARD.md").read_text()
+    assert "| 2 | 3 (2) | 1 | release 7 | release 5, pretrained | tensorflow | a machine |" in text
+    assert f"- command: `{command}`" in text
+    assert "secret-place" not in text
+    for kind in KINDS:
+        shipped = tmp_path / f"copy/emotion_ai/networks/pretrained/{kind}.npz"
+        described, weights = read_weights(str(shipped))
+        assert described.training == training | {
+            "start": "release 7",
+            "teachers": ["release 5", "pretrained"],
+        }
+        np.testing.assert_array_equal(weights[0], kernel)

@@ -1,0 +1,85 @@
+"""What `emotion-ai describe` has to say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from emotion_ai import storage
+from emotion_ai.client.client import Client
+from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.registry.champion import write_champion
+from emotion_ai.registry.releases import INFO_PATH
+from emotion_ai.rollouts.description import describe
+from emotion_ai.server.process import running_server
+from emotion_ai.steps.validate.checks import await_loaded
+
+from support.minimal_release import Publisher
+
+
+def test_an_empty_registry_has_nothing_to_say(registry: str) -> None:
+    assert describe(registry, None, None) == {
+        "registry": registry,
+        "champion": None,
+        "releases": [],
+    }
+
+
+def test_every_release_says_where_it_comes_from_and_why_it_was_accepted(
+    registry: str, publish_and_roll_out: Publisher, publish_small: Publisher
+) -> None:
+    publish_and_roll_out("a")
+    publish_small("b", 1)
+    told = json.loads(json.dumps(describe(registry, None, None)))
+    assert told["champion"] == 1
+    assert [(r["version"], r["is_champion"]) for r in told["releases"]] == [(1, True), (2, False)]
+    second = told["releases"][1]
+    assert second["parent"] == 1
+    assert second["data"]["expressions"]["source"] == "fer2013.csv"
+    assert second["data"]["keypoints"]["rows"] == 20
+    assert second["created"].startswith("2026-01-02T")
+    assert second["revision"] == "abc123"
+    assert second["metrics"] == {"expression/PublicTest/accuracy": 0.61}
+    assert second["gate"]["reasons"] == ["this is the first release"]
+    assert "files" not in second
+
+
+def test_one_release_in_full(registry: str, publish_small: Publisher) -> None:
+    publish_small("a")
+    publish_small("b")
+    (release,) = describe(registry, 2, None)["releases"]
+    assert release["version"] == 2
+    assert set(release["files"]) == {"saved_model.pb", "variables/variables.index"}
+    assert release["packages"] == {"tensorflow": "2.20.0"}
+    with pytest.raises(BadInput, match="no release 9; there are: 1, 2"):
+        describe(registry, 9, None)
+
+
+def test_a_damaged_release_does_not_hide_the_others(
+    registry: str, publish_small: Publisher
+) -> None:
+    publish_small("a")
+    publish_small("b")
+    storage.write_bytes(storage.join(registry, "1", INFO_PATH), b"{}")
+    first, second = describe(registry, None, None)["releases"]
+    assert "release.json" in first["error"]
+    assert second["revision"] == "abc123"
+
+
+def test_a_server_that_is_down_is_named(registry: str) -> None:
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"):
+        describe(registry, None, "127.0.0.1:9")
+
+
+def test_what_a_server_serves_is_told_beside_what_is_released(tmp_path: Path) -> None:
+    from support.tiny_saved_model import release
+
+    registry = tmp_path / "registry"
+    version = release(registry, tmp_path, shift=0.0, golden_shift=0.0)
+    write_champion(str(registry), version)
+    with running_server(str(registry), tmp_path / "log") as address:
+        with Client(address) as client:
+            assert await_loaded(client, version, 120.0).passed
+        told = describe(str(registry), None, address)
+    assert told["champion"] == 1
+    assert told["serving"] == {"server": address, "versions": {"1": "AVAILABLE"}, "errors": {}}

@@ -1,0 +1,52 @@
+"""The server that the tests of this folder share: release 1 is its champion."""
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+
+from emotion_ai.client.client import Client
+from emotion_ai.registry.champion import write_champion
+from emotion_ai.server.process import server_process
+
+from support.server_calls import Running, eventually, health_of
+from support.server_with_flags import Flagged, flagged_server
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+    from support.tiny_saved_model import release
+
+    folder = tmp_path_factory.mktemp("serve")
+    registry = folder / "registry"
+    registry.mkdir()
+    log = folder / "server.log"
+    flags = ["--registry", str(registry), "--port=0"]
+    with server_process(flags, log) as (address, process), Client(address) as client:
+        # Before the first rollout.
+        assert client.model_status() == {}
+        assert "waiting for the first rollout" in log.read_text()
+        assert health_of(address) == health_pb2.HealthCheckResponse.NOT_SERVING
+        release(registry, folder, 1.0, 1.0)
+        (registry / "not-a-version").mkdir()
+        write_champion(str(registry), 1)
+        eventually(lambda: client.model_status() == {1: "AVAILABLE"})
+        with grpc.insecure_channel(address) as channel:
+            yield Running(
+                address,
+                registry,
+                log,
+                prediction_service_pb2_grpc.PredictionServiceStub(channel),
+                model_service_pb2_grpc.ModelServiceStub(channel),
+                client,
+                process.pid,
+            )
+
+
+@pytest.fixture(scope="session")
+def flagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flagged]:
+    with flagged_server(tmp_path_factory.mktemp("flagged")) as server:
+        yield server

@@ -1,0 +1,247 @@
+"""Rule by rule, what TensorFlow Serving answers: asked with its own stubs, over a real socket."""
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from support.server_calls import Running, choose, refused, request_for
+
+Change = Callable[[Any], None]
+
+
+def _images(array: Any) -> Change:
+    def change(request: Any) -> None:
+        import tensorflow as tf
+
+        request.inputs["images"].CopyFrom(tf.make_tensor_proto(array))
+
+    return change
+
+
+def _tensor(**fields: Any) -> Change:
+    """The input as a TensorProto of exactly these fields; `shape` is its dimensions."""
+
+    def change(request: Any) -> None:
+        from tensorflow.core.framework.tensor_pb2 import TensorProto
+
+        proto = TensorProto(dtype=fields.pop("dtype", 4))
+        for size in fields.pop("shape", ()):
+            proto.tensor_shape.dim.add(size=size)
+        for name, value in fields.items():
+            if isinstance(value, list):
+                getattr(proto, name).extend(value)
+            else:
+                setattr(proto, name, value)
+        request.inputs["images"].CopyFrom(proto)
+
+    return change
+
+
+def _spec(**fields: Any) -> Change:
+    return lambda request: choose(request, fields)
+
+
+def _filter(*aliases: str) -> Change:
+    return lambda request: request.output_filter.extend(aliases)
+
+
+def _renamed(request: Any) -> None:
+    request.inputs["pictures"].CopyFrom(request.inputs.pop("images"))
+
+
+def _more(request: Any) -> None:
+    request.inputs["more"].CopyFrom(request.inputs["images"])
+
+
+FACE = np.zeros((1, 96, 96, 1), np.uint8)
+ROW = 96 * 96
+
+REFUSALS: dict[str, tuple[Change, str, str]] = {
+    "no model_spec": (
+        lambda request: request.ClearField("model_spec"),
+        "INVALID_ARGUMENT",
+        "Missing ModelSpec",
+    ),
+    "no name": (_spec(name=""), "INVALID_ARGUMENT", "ModelSpec has no name specified."),
+    "unknown model": (
+        _spec(name="other"),
+        "NOT_FOUND",
+        "Servable not found for request: Latest(other)",
+    ),
+    "unknown version": (
+        _spec(version=9),
+        "NOT_FOUND",
+        "Servable not found for request: Specific(emotion_ai, 9)",
+    ),
+    "a version below zero": (_spec(version=-1), "NOT_FOUND", "Specific(emotion_ai, -1)"),
+    "unknown label": (
+        _spec(version_label="canary"),
+        "INVALID_ARGUMENT",
+        "Unrecognized servable version label: canary",
+    ),
+    "unknown signature": (
+        _spec(signature_name="classify"),
+        "FAILED_PRECONDITION",
+        'Serving signature key "classify" not found.',
+    ),
+    "no input": (
+        lambda request: request.inputs.clear(),
+        "INVALID_ARGUMENT",
+        "input size does not match signature: 0!=1 len({}) != len({images}). Sent extra: {}. "
+        "Missing but required: {images}.",
+    ),
+    "one input too many": (
+        _more,
+        "INVALID_ARGUMENT",
+        "input size does not match signature: 2!=1 len({images,more}) != len({images}). "
+        "Sent extra: {more}. Missing but required: {}.",
+    ),
+    "an input of another name": (
+        _renamed,
+        "INVALID_ARGUMENT",
+        "Signature input alias: images(feed name: serving_default_images:0) not found in request "
+        "and no default value provided. Inputs expected to be in the request {pictures}",
+    ),
+    "wrong type": (
+        _images(FACE.astype(np.float32)),
+        "INVALID_ARGUMENT",
+        "Expects arg[0] to be uint8 but float is provided",
+    ),
+    "no type": (
+        _tensor(dtype=0, shape=(1, 96, 96, 1)),
+        "INVALID_ARGUMENT",
+        "tensor parsing error: images",
+    ),
+    "wrong rank": (_images(FACE[0]), "INVALID_ARGUMENT", "[96,96,1]"),
+    "wrong inner dimension": (_images(FACE[:, ::2, ::2]), "INVALID_ARGUMENT", "[1,48,48,1]"),
+    "too few bytes": (
+        _tensor(shape=(1, 96, 96, 1), tensor_content=b"short"),
+        "INVALID_ARGUMENT",
+        "tensor parsing error: images",
+    ),
+    "too many bytes": (
+        _tensor(shape=(1, 96, 96, 1), tensor_content=bytes(ROW + 1)),
+        "INVALID_ARGUMENT",
+        "tensor parsing error: images",
+    ),
+    "too many values": (
+        _tensor(shape=(1, 96, 96, 1), int_val=[0] * (ROW + 1)),
+        "INVALID_ARGUMENT",
+        "tensor parsing error: images",
+    ),
+    "a dimension below zero": (
+        _tensor(shape=(-1, 96, 96, 1), tensor_content=bytes(ROW)),
+        "INVALID_ARGUMENT",
+        "tensor parsing error: images",
+    ),
+    "terabytes of one value": (
+        _tensor(shape=(1 << 30, 96, 96, 1), int_val=[0]),
+        "INVALID_ARGUMENT",
+        "tensor parsing error: images",
+    ),
+    "more elements than a number counts": (
+        _tensor(shape=(1 << 62, 1 << 62, 1 << 62, 1 << 62), tensor_content=b"\0"),
+        "INVALID_ARGUMENT",
+        "tensor parsing error: images",
+    ),
+    "more dimensions than a tensor has": (
+        _tensor(shape=(1,) * 300, tensor_content=b"\0"),
+        "INVALID_ARGUMENT",
+        "tensor parsing error: images",
+    ),
+    "unknown output": (
+        _filter("mood"),
+        "INVALID_ARGUMENT",
+        "output tensor alias not found in signature: mood Outputs expected to be in the set "
+        "{emotion,emotion_labels,emotion_probabilities,keypoints}.",
+    ),
+    "an output twice": (
+        _filter("emotion", "emotion"),
+        "INVALID_ARGUMENT",
+        "duplicate output tensor alias: emotion",
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", REFUSALS)
+def test_predict_refuses(running: Running, rule: str) -> None:
+    change, code, words = REFUSALS[rule]
+    request = request_for()
+    change(request)
+    got, details = refused(lambda: running.predict.Predict(request, timeout=30))
+    assert got.name == code
+    assert words in details
+
+
+def test_the_order_of_the_checks_is_theirs(running: Running) -> None:
+    """A request with several mistakes is told the first that TensorFlow Serving finds."""
+    request = request_for(signature_name="classify", version=9)
+    _filter("mood")(request)
+    _more(request)
+    for field, words in (("version", "Specific"), ("signature_name", "classify"), (None, "size")):
+        assert words in refused(lambda: running.predict.Predict(request, timeout=30))[1]
+        if field:
+            request.model_spec.ClearField(field)
+    del request.inputs["more"]
+    _images(FACE[0].astype(np.float32))(request)
+    assert "mood" in refused(lambda: running.predict.Predict(request, timeout=30))[1]
+    del request.output_filter[:]
+    assert "Expects arg[0]" in refused(lambda: running.predict.Predict(request, timeout=30))[1]
+
+
+LEVELS = np.full((2, 96, 96, 1), 245, np.uint8)
+ENCODINGS: dict[str, Change] = {
+    "tensor_content": _tensor(shape=LEVELS.shape, tensor_content=LEVELS.tobytes()),
+    "a value for each element": _tensor(shape=LEVELS.shape, int_val=LEVELS.ravel().tolist()),
+    "one value for all": _tensor(shape=LEVELS.shape, int_val=[245]),
+    "the last value goes on": _tensor(shape=LEVELS.shape, int_val=[245, 245]),
+    "an empty signature name": lambda request: (
+        _images(LEVELS)(request),
+        _spec(signature_name="")(request),
+    ),
+    "the version by its number": lambda request: (
+        _images(LEVELS)(request),
+        _spec(version=1)(request),
+    ),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_tensor_is_read_in_every_encoding(running: Running, encoding: str) -> None:
+    request = request_for()
+    ENCODINGS[encoding](request)
+    response = running.predict.Predict(request, timeout=30)
+    assert list(response.outputs["emotion"].string_val) == [b"neutral", b"neutral"]
+    assert response.model_spec.signature_name == "serving_default"
+
+
+def test_a_batch_of_none_is_answered_with_none(running: Running) -> None:
+    import tensorflow as tf
+
+    request = request_for()
+    _images(FACE[:0])(request)
+    outputs = running.predict.Predict(request, timeout=30).outputs
+    assert {name: tf.make_ndarray(proto).shape for name, proto in outputs.items()} == {
+        "keypoints": (0, 15, 2),
+        "emotion_probabilities": (0, 7),
+        "emotion": (0,),
+        "emotion_labels": (0, 7),
+    }
+
+
+def test_the_output_filter_gives_what_it_names(running: Running) -> None:
+    request = request_for()
+    _filter("keypoints", "emotion")(request)
+    assert set(running.predict.Predict(request, timeout=30).outputs) == {"emotion", "keypoints"}
+
+
+def test_a_call_that_is_none_of_theirs_is_unimplemented(running: Running) -> None:
+    with grpc.insecure_channel(running.address) as channel:
+        call = channel.unary_unary("/tensorflow.serving.PredictionService/Guess")
+        assert refused(lambda: call(b"", timeout=30))[0] == grpc.StatusCode.UNIMPLEMENTED
+        call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        # Bytes that are no message.
+        assert refused(lambda: call(b"\xff\xff", timeout=30))[0] == grpc.StatusCode.INTERNAL

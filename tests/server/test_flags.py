@@ -1,0 +1,133 @@
+"""The flags and the files they name: what is taken, and what is refused with which words."""
+
+from pathlib import Path
+
+import pytest
+
+from emotion_ai.errors import BadInput
+from emotion_ai.server.batching import policy_of
+from emotion_ai.server.flags import parse_flags
+from emotion_ai.server.parameter_files import read_parameters
+
+from support.certificates import make_certificates
+from support.command_line import emotion_ai, refused
+
+
+def test_the_arguments_of_a_tensorflow_serving_container_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "flags").write_text("--rest_api_port=8501  # status\n--enable_batching\n")
+    flags = parse_flags(
+        [
+            "--port=8500",
+            "--model_name",
+            "emotion_ai",
+            "--model_base_path=/models/emotion_ai",
+            "--enable_model_warmup=false",
+            "--num_load_threads=2",
+            "--enable_profiler",
+            f"--flagfile={tmp_path}/flags",
+            "--grpc_channel_arguments=grpc.max_connection_age_ms=2000,grpc.primary_user_agent=x",
+        ],
+        "serve",
+    )
+    assert (flags.port, flags.rest_api_port, flags.enable_batching) == (8500, 8501, True)
+    assert (flags.model_name, flags.enable_model_warmup) == ("emotion_ai", False)
+    assert (flags.registry, flags.host) == ("", "127.0.0.1")
+    assert flags.channel_options() == {
+        "grpc.max_connection_age_ms": 2000,
+        "grpc.primary_user_agent": "x",
+    }
+
+
+def test_the_registry_is_what_is_served_where_nothing_says_otherwise() -> None:
+    assert parse_flags([], "serve").registry == "./registry"
+    flags = parse_flags(["--registry=r", "--poll-seconds", "0.5"], "serve")
+    assert flags.registry == "r"
+    assert flags.model_config_file_poll_wait_seconds == flags.file_system_poll_wait_seconds == 0.5
+
+
+MISTAKES = {
+    "--port=70000": ("flags.port", "70000"),
+    "--poll-seconds=-1": ("poll_wait_seconds", "-1"),
+    "--enable_batching=perhaps": ("flags.enable_batching", "perhaps"),
+    "--prot=8500": ("--prot", "--help"),
+    "--batching_parameters_file=b": ("--batching_parameters_file", "--enable_batching"),
+    "--rest_api_port=8500": ("--rest_api_port", "--port"),
+    "--registry=r --model_base_path=/m": ("--registry", "--model_base_path"),
+    "--registry=r --pretrained": ("--registry", "--pretrained"),
+    "--grpc_channel_arguments=fast": ("--grpc_channel_arguments", "key=value"),
+    "--flagfile=absent": ("absent", "no such file"),
+    "--host= --registry=r": ("flags.host",),
+}
+
+
+@pytest.mark.parametrize("arguments", MISTAKES)
+def test_flags_that_cannot_be_are_named(arguments: str) -> None:
+    with pytest.raises(BadInput) as raised:
+        parse_flags(arguments.split(), "serve")
+    for word in MISTAKES[arguments]:
+        assert word in str(raised.value)
+
+
+BATCHING = {
+    "max_batch_size { value: 0 }": "max_batch_size 0",
+    "num_batch_threads { value: 0 }": "num_batch_threads 0",
+    "num_batch_threads { value: 1000000 }": "expected 1 to 1024",
+    "batch_timeout_micros { value: -1 }": "batch_timeout_micros -1",
+    "allowed_batch_sizes: 8 allowed_batch_sizes: 4 max_batch_size { value: 4 }": "increasing",
+    "allowed_batch_sizes: 4 max_batch_size { value: 8 }": "must equal max_batch_size, 8",
+}
+
+
+@pytest.mark.parametrize("text", BATCHING)
+def test_batching_parameters_that_cannot_be_are_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "batching.config"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=BATCHING[text]):
+        policy_of(read_parameters("BatchingParameters", str(path)), cores=2)
+
+
+def test_batching_has_the_defaults_of_tensorflow_serving(tmp_path: Path) -> None:
+    policy = policy_of(read_parameters("BatchingParameters", ""), cores=2)
+    assert policy[:4] == (1000, 0.0, 10, 2)
+    path = tmp_path / "batching.config"
+    path.write_text("enable_large_batch_splitting { value: true } max_batch_size { value: 32 }")
+    policy = policy_of(read_parameters("BatchingParameters", str(path)), cores=2)
+    assert (policy.largest_request, policy.largest_run) == (None, 32)
+
+
+FILES = {
+    "batching": ("--enable_batching --batching_parameters_file=file", "BatchingParameters"),
+    "batching sizes": ("--enable_batching --batching_parameters_file=zero", "max_batch_size 0"),
+    "monitoring": ("--monitoring_config_file=file", "MonitoringConfig"),
+    "ssl": ("--ssl_config_file=file", "SSLConfig"),
+    "ssl without a key": ("--ssl_config_file=empty", "server_key"),
+    "ssl without an authority": ("--ssl_config_file=verify", "custom_ca"),
+    "ssl of another key": ("--ssl_config_file=mixed", "do not serve"),
+    "models": ("--model_config_file=file", "ModelServerConfig"),
+    "no models": ("--model_config_file=absent", "absent"),
+    "labels": ("--model_config_file=labels", "allow_version_labels_for_unavailable_models"),
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_that_cannot_be_used_ends_the_server_with_2(tmp_path: Path, file: str) -> None:
+    arguments, word = FILES[file]
+    keys = make_certificates()
+    key, other = keys.server.key, keys.client.certificate
+    pair = f"server_key: {key!r} server_cert: {keys.server.certificate!r}"
+    texts = {
+        "file": "no message {",
+        "empty": "",
+        "zero": "max_batch_size { value: 0 }",
+        "verify": f"{pair} client_verify: true",
+        "mixed": f"server_key: {key!r} server_cert: {other!r}",
+        "labels": (
+            'model_config_list { config { name: "m" base_path: "/m" model_platform: "tensorflow" '
+            'version_labels { key: "stable" value: 1 } } }'
+        ),
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    result = emotion_ai("serve", "--port=0", *arguments.split(), cwd=tmp_path)
+    refused(result, 2, arguments.rpartition("=")[2], word)
+    assert keys.server.key.splitlines()[1] not in result.stderr

@@ -1,0 +1,186 @@
+"""`emotion-ai predict` before the embedded server: photographs, folders, every output."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotion_ai.client.client import Client
+from emotion_ai.client.cropping import crop_faces
+from emotion_ai.faces.keypoints import COLUMNS, NAMES
+from emotion_ai.sample.drawing import draw_faces
+
+from support.command_line import emotion_ai, refused
+from support.photographs import found, group, portrait
+from support.server_calls import Running
+
+FACES = next(draw_faces(6, 2)).images
+SIDE = 200
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six faces, one, none, a damaged file, and what is no picture; in two folders."""
+    folder = tmp_path_factory.mktemp("photographs")
+    (folder / "more" / ".hidden").mkdir(parents=True)
+    Image.fromarray(group(list(FACES), SIDE, 0).image).save(folder / "group.jpg", quality=95)
+    Image.fromarray(portrait()).save(folder / "more" / "PORTRAIT.PNG")
+    Image.new("RGB", (80, 60), "gray").save(folder / "more" / "empty.webp")
+    (folder / "more" / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+    (folder / "more" / "notes.txt").write_text("not meant")
+    Image.new("RGB", (80, 60)).save(folder / "more" / ".hidden" / "a.png")
+    return folder
+
+
+def test_every_face_of_a_photograph_is_answered_in_its_own_pixels(running: Running) -> None:
+    picture = group(list(FACES), SIDE, 0)
+    with Client(running.address) as client:
+        faces = client.predict(picture.image)
+        assert len(found([face.box for face in faces], picture.frames)) == len(FACES)
+        for face in faces:
+            crops, ((left, top, width, height),) = crop_faces(
+                picture.image, [face.box], client.detector.framing
+            )
+            # The model sets every keypoint at (11 + brightness, 20) of the 96x96 frame.
+            x, y = 11.5 + crops.mean() / 255, 20.5
+            place = [left + x * width / 96 - 0.5, top + y * height / 96 - 0.5]
+            np.testing.assert_allclose(face.keypoints, [place] * 15, atol=0.01)
+            assert face.emotion == max(face.probabilities, key=face.probabilities.__getitem__)
+            assert face.model_version == 1
+
+
+def test_folders_are_answered_as_json_lines_and_what_is_bad_is_named_at_the_end(
+    running: Running, folder: Path, tmp_path: Path
+) -> None:
+    absent = tmp_path / "absent.jpg"
+    asked = emotion_ai("predict", str(folder), str(absent), "--server", running.address)
+    refused(asked, 2, "damaged.png", "1 of the others")
+    records = {Path(r["file"]).name: r for r in map(json.loads, asked.stdout.splitlines())}
+    names = ["group.jpg", "PORTRAIT.PNG", "damaged.png", "empty.webp", "absent.jpg"]
+    assert list(records) == names
+    assert [len(records[name]["faces"]) for name in names] == [6, 1, 0, 0, 0]
+    assert "No such file" in records["absent.jpg"]["error"]
+    assert (records["group.jpg"]["width"], records["group.jpg"]["height"]) == (1024, 768)
+    (face,) = records["PORTRAIT.PNG"]["faces"]
+    assert set(face["box"]) == {"left", "top", "width", "height"}
+    assert list(face["keypoints"]) == list(NAMES)
+    assert 0.5 < face["score"] <= 1
+    assert face["latency_ms"] > 0
+
+
+def test_csv_and_parquet_have_a_row_a_face(running: Running, folder: Path, tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    pictures = [str(folder / "group.jpg"), str(folder / "more" / "empty.webp")]
+    for name in ("faces.csv", "faces.parquet"):
+        asked = emotion_ai(
+            "predict", *pictures, "--server", running.address, "-o", str(tmp_path / name)
+        )
+        assert (asked.returncode, asked.stdout) == (0, ""), asked.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.csv", "faces.parquet"]
+    with (tmp_path / "faces.csv").open() as file:
+        texts = list(csv.DictReader(file))
+    rows = parquet.read_table(tmp_path / "faces.parquet").to_pylist()
+    assert [row["face"] for row in rows] == [0, 1, 2, 3, 4, 5, None]
+    assert set(COLUMNS) < set(rows[0])
+    for text, row in zip(texts, rows, strict=True):
+        assert list(text) == list(row)
+        for column, value in row.items():
+            if column == "latency_ms":
+                continue
+            assert text[column] == ("" if value is None else str(value))
+    assert sum(rows[0][f"probability_{name}"] for name in ("angry", "happy", "sad")) <= 1.001
+
+
+def test_a_table_shows_each_face_and_a_picture_without(running: Running, folder: Path) -> None:
+    pictures = [str(folder / "more" / name) for name in ("PORTRAIT.PNG", "empty.webp")]
+    asked = emotion_ai("predict", *pictures, "--server", running.address, "--format", "table")
+    assert asked.returncode == 0
+    assert re.search(r" \d+,\d+ \d+x\d+ +[a-z]+ \d+% +[a-z]+ \d+%, ", asked.stdout)
+    assert "no face found" in asked.stdout
+    assert "PNG" in asked.stdout
+
+
+def test_annotated_pictures_are_the_originals_with_something_on_the_faces(
+    running: Running, folder: Path, tmp_path: Path
+) -> None:
+    drawn = folder / "drawn"
+    for _ in range(2):  # the second time, those of the first are no photographs
+        asked = emotion_ai(
+            "predict", str(folder), "--server", running.address, "--annotate", str(drawn)
+        )
+        refused(asked, 2, "damaged.png")
+    names = sorted(str(path.relative_to(drawn)) for path in drawn.rglob("*.*"))
+    assert names == ["group.jpg", "more/PORTRAIT.jpg", "more/empty.jpg"]
+    with Image.open(drawn / "more/PORTRAIT.jpg") as picture:
+        seen = np.asarray(picture).astype(int)
+    changed = np.abs(seen - portrait()).max(2) > 60
+    assert changed[90:420, 120:400].any()
+    assert not changed[:60].any()
+    assert not changed[:, :60].any()
+
+
+def test_mistakes_are_told_before_anything_is_asked(folder: Path, tmp_path: Path) -> None:
+    picture = str(folder / "group.jpg")
+    refused(emotion_ai("predict", picture, "--format", "xml"), 2, "'xml'", "jsonl, csv")
+    refused(emotion_ai("predict", picture, "-o", "faces.xls"), 2, "faces.xls", "parquet")
+    refused(emotion_ai("predict", picture, "--format", "parquet"), 2, "--output")
+    refused(emotion_ai("predict", picture, "-o", f"{folder}/more.csv/a.csv"), 2, "no folder")
+    refused(emotion_ai("predict", picture, "-o", str(folder), "--format", "csv"), 2, "a folder")
+    refused(emotion_ai("predict", picture, "--faces", "haar"), 2, "'haar'", "yunet")
+    refused(emotion_ai("predict", picture, "--tls-ca", "/absent.pem"), 2, "/absent.pem")
+    refused(emotion_ai("predict", str(tmp_path)), 2, str(tmp_path), "no picture")
+
+
+def test_what_was_killed_goes_on_where_it_stopped(running: Running, tmp_path: Path) -> None:
+    """The command is killed while it waits for a picture that never comes: a pipe by that name."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(500):
+        Image.new("L", (16, 16), number % 256).save(pictures / f"{number:03}.png")
+    stuck = tmp_path / "500.png"
+    os.mkfifo(stuck)
+    output = tmp_path / "faces.jsonl"
+    arguments = ["predict", str(pictures), str(stuck), "--faces", "whole", "-o", str(output)]
+    command = [
+        sys.executable,
+        "-m",
+        "emotion_ai.pipeline.cli",
+        *arguments,
+        "--server",
+        running.address,
+    ]
+    journal = tmp_path / ".faces.jsonl.journal"
+    with subprocess.Popen(command) as process:
+        deadline = time.monotonic() + 60
+        while not journal.exists() or len(journal.read_bytes().splitlines()) < 65:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        waiting = emotion_ai(*arguments, "--server", running.address)
+        refused(waiting, 2, "faces.jsonl", "another process")
+        process.send_signal(signal.SIGKILL)
+    assert not output.exists()
+    with journal.open("ab") as file:
+        file.write(b'{"key": "torn')
+    done = len(journal.read_bytes().splitlines()) - 2
+    assert done >= 64
+    stuck.unlink()
+    Image.new("L", (16, 16)).save(stuck)
+    # A picture that was done and changed since is asked about anew.
+    Image.new("L", (16, 16), 250).save(pictures / "000.png")
+    again = emotion_ai(*arguments, "--server", running.address)
+    assert again.returncode == 0, again.stderr
+    records = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [Path(record["file"]).name for record in records] == [f"{k:03}.png" for k in range(501)]
+    assert all(len(record["faces"]) == 1 for record in records)
+    assert records[0]["faces"][0]["emotion"] == "neutral"
+    assert not journal.exists()

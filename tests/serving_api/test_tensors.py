@@ -1,0 +1,83 @@
+"""Arrays to TensorProto and back, and what must not be unpacked."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
+
+from emotion_ai.serving_api.messages import TensorProto
+from emotion_ai.serving_api.tensors import fill_tensor, read_tensor
+
+_NUMBERS = st.sampled_from(["<f4", "<f8", "<i4", "<i8", "u1", "?"]).flatmap(
+    lambda dtype: npst.arrays(np.dtype(dtype), npst.array_shapes(min_dims=0, min_side=0))
+)
+_STRINGS = npst.arrays(object, npst.array_shapes(min_dims=0, min_side=0), elements=st.binary())
+
+
+@given(_NUMBERS | _STRINGS)
+def test_an_array_survives_the_round_trip(array: NDArray) -> None:
+    proto = TensorProto()
+    fill_tensor(proto, array)
+    back = read_tensor(TensorProto.FromString(proto.SerializeToString()))
+    assert back.dtype == array.dtype
+    np.testing.assert_array_equal(back, array)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([[1.5, -2.0]], np.float32),
+        np.array([3, -(2**40)], np.int64),
+        np.arange(6, dtype=np.uint8).reshape(2, 3),
+        np.array([b"happy", b"\xff"], dtype=object),
+        np.array(7, np.int32),
+        np.array([True, False]),
+    ],
+)
+def test_tensorflow_reads_and_writes_the_same(array: NDArray) -> None:
+    import tensorflow as tf
+
+    ours = tf.make_tensor_proto(0.0).__class__()
+    fill_tensor(ours, array)
+    np.testing.assert_array_equal(tf.make_ndarray(ours), array)
+    np.testing.assert_array_equal(read_tensor(tf.make_tensor_proto(array)), array)
+
+
+def test_the_last_value_stands_for_those_that_follow() -> None:
+    proto = TensorProto(dtype=1, float_val=[1.0, 2.0])
+    proto.tensor_shape.dim.add(size=4)
+    np.testing.assert_array_equal(read_tensor(proto), [1.0, 2.0, 2.0, 2.0])
+    proto = TensorProto(dtype=7)
+    proto.tensor_shape.dim.add(size=2)
+    np.testing.assert_array_equal(read_tensor(proto), [b"", b""])
+
+
+def _shaped(*sizes: int, **fields: object) -> TensorProto:  # type: ignore[valid-type]
+    proto = TensorProto(**fields)
+    for size in sizes:
+        proto.tensor_shape.dim.add(size=size)
+    return proto
+
+
+@pytest.mark.parametrize(
+    ("proto", "reason"),
+    [
+        (_shaped(1 << 40, dtype=1, float_val=[1.0]), "larger than"),
+        (_shaped(1 << 31, 1 << 31, 1 << 31, dtype=4), "larger than"),
+        (_shaped(1 << 40, dtype=7), "larger than"),
+        (_shaped(-1, dtype=1), "unknown shape"),
+        (_shaped(2, dtype=1, float_val=[1, 2, 3]), "do not fit"),
+        (_shaped(2, dtype=4, tensor_content=b"abc"), "do not fit"),
+        (_shaped(2, dtype=20), "not supported"),
+    ],
+)
+def test_a_tensor_that_cannot_be_is_refused(proto: object, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        read_tensor(proto)
+
+
+def test_an_array_of_another_type_is_not_sent() -> None:
+    with pytest.raises(ValueError, match="complex64"):
+        fill_tensor(TensorProto(), np.zeros(1, np.complex64))

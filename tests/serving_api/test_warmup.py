@@ -1,0 +1,99 @@
+"""Golden requests in TFRecord framing, against TensorFlow's own reader and writer."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion_ai.errors import BadInput
+from emotion_ai.serving_api import messages, warmup
+from emotion_ai.serving_api.tensors import fill_tensor
+from emotion_ai.serving_api.warmup import read_golden, write_golden
+
+
+def _log(seed: int) -> object:
+    log = messages.PredictionLog()
+    log.predict_log.request.model_spec.name = messages.MODEL_NAME
+    images = np.random.default_rng(seed).integers(0, 256, (2, 96, 96, 1), dtype=np.uint8)
+    fill_tensor(log.predict_log.request.inputs["images"], images)
+    fill_tensor(log.predict_log.response.outputs["keypoints"], np.ones((2, 15, 2), np.float32))
+    return log
+
+
+def test_tensorflow_reads_what_is_written(tmp_path: Path) -> None:
+    import tensorflow as tf
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    path = str(tmp_path / "requests")
+    logs = [_log(0), _log(1)]
+    write_golden(path, logs)
+    records = [record.numpy() for record in tf.data.TFRecordDataset(path)]
+    assert records == [log.SerializeToString() for log in logs]
+    theirs = PredictionLog.FromString(records[1]).predict_log
+    assert theirs.request.model_spec.name == "emotion_ai"
+    images = tf.make_ndarray(theirs.request.inputs["images"])
+    assert images.shape == (2, 96, 96, 1)
+    assert read_golden(path) == logs
+
+
+def test_what_tensorflow_writes_is_read(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    path = str(tmp_path / "requests")
+    with tf.io.TFRecordWriter(path) as writer:
+        writer.write(_log(5).SerializeToString())
+    assert read_golden(path) == [_log(5)]
+
+
+def test_no_requests_are_an_empty_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "requests")
+    write_golden(path, [])
+    assert Path(path).read_bytes() == b""
+    assert read_golden(path) == []
+
+
+@given(position=st.integers(min_value=0), bit=st.integers(0, 7))
+def test_no_flipped_bit_goes_unnoticed(
+    tmp_path_factory: pytest.TempPathFactory, position: int, bit: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "flipped"
+    log = messages.PredictionLog()
+    log.predict_log.request.model_spec.name = "x" * 40
+    write_golden(str(path), [log])
+    data = bytearray(path.read_bytes())
+    data[position % len(data)] ^= 1 << bit
+    path.write_bytes(data)
+    with pytest.raises(BadInput, match="flipped: record 0: "):
+        read_golden(str(path))
+
+
+@given(cut=st.integers(min_value=1))
+def test_no_missing_end_goes_unnoticed(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "cut"
+    log = messages.PredictionLog()
+    log.predict_log.request.model_spec.name = "x" * 40
+    write_golden(str(path), [log])
+    data = path.read_bytes()
+    path.write_bytes(data[: 1 + cut % (len(data) - 1)])
+    with pytest.raises(BadInput, match="cut short"):
+        read_golden(str(path))
+
+
+def test_records_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "requests")
+    write_golden(path, [messages.PredictionLog()] * (warmup.MAX_RECORDS + 1))
+    with pytest.raises(BadInput, match="record 1000: at most 1000"):
+        read_golden(path)
+    write_golden(path, [_log(0)])
+    monkeypatch.setattr(warmup, "_MAX_RECORD_BYTES", 1000)
+    with pytest.raises(BadInput, match="at most 1000 are read"):
+        read_golden(path)
+
+
+def test_a_record_that_is_no_prediction_log_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "requests"
+    path.write_bytes(warmup._framed(b"\xff\xff\xff"))
+    with pytest.raises(BadInput, match="record 0: not a PredictionLog"):
+        read_golden(str(path))

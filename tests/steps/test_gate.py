@@ -1,0 +1,316 @@
+"""The gate's rules, one by one, and what must be true of every decision."""
+
+import dataclasses
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.keypoints import NAMES
+from emotion_ai.settings import checked
+from emotion_ai.steps.evaluate.gate import GateReport, GateSettings, PairScores, Question, decide
+
+EMOTIONS = ("angry", "happy", "sad")
+GOOD = {
+    "expression/finite_share": 1.0,
+    "expression/accuracy": 0.60,
+    "expression/balanced_accuracy": 0.55,
+    "expression/macro_f1": 0.54,
+    "expression/calibration_error": 0.05,
+    **{f"expression/recall/{name}": 0.5 for name in EMOTIONS},
+    "keypoints/finite_share": 1.0,
+    "keypoints/rmse_px": 2.0,
+    "keypoints/share_under_5_percent_nme": 0.7,
+    **{f"keypoints/rmse_px/{name}": 2.0 for name in NAMES},
+}
+BASELINES = {"expression/accuracy": 0.25, "keypoints/rmse_px": 3.9}
+SPLITS = {"expression": "PrivateTest", "keypoints": "test"}
+
+
+def question(champion: dict[str, float] | None = None, **changed: float) -> Question:
+    """A good candidate with some scores changed (a double underscore stands for "/")."""
+    scores = GOOD | {name.replace("__", "/"): value for name, value in changed.items()}
+    rival = None if champion is None else (3, PairScores(GOOD | champion, EMOTIONS))
+    return Question(PairScores(scores, EMOTIONS), BASELINES, SPLITS, rival)
+
+
+def checked_gate(settings: dict) -> GateSettings:
+    return checked(GateSettings, settings, "gate")
+
+
+def judge(settings: dict, asked: Question, force: str = "") -> GateReport:
+    return decide(checked_gate(settings), asked, force)
+
+
+def test_a_first_run_is_decided_by_floors_and_baselines() -> None:
+    report = judge({"expression": {"accuracy": 0.5}, "keypoints": {"rmse_px": 2.5}}, question())
+    assert report.outcome == "accepted"
+    assert report.champion is None
+    assert "first run: there is no champion, so floors and baselines alone decide" in report.reasons
+    assert all(check.passed for check in report.checks)
+
+
+@pytest.mark.parametrize(
+    ("settings", "changed", "reason"),
+    [
+        (
+            {"expression": {"accuracy": 0.5}},
+            {"expression__accuracy": 0.412},
+            "expression accuracy on PrivateTest is 41.2 %, below the floor of 50.0 %",
+        ),
+        (
+            {"expression": {"every_recall": 0.3}},
+            {"expression__recall/sad": 0.1},
+            "recall of sad on PrivateTest is 10.0 %, below the floor of 30.0 %",
+        ),
+        (
+            {"expression": {"every_recall": 0.3, "recall": {"happy": 0.7}}},
+            {},
+            "recall of happy on PrivateTest is 50.0 %, below the floor of 70.0 %",
+        ),
+        (
+            {"expression": {"calibration_error": 0.1}},
+            {"expression__calibration_error": 0.2},
+            "expression calibration error on PrivateTest is 20.0 %, above the ceiling of 10.0 %",
+        ),
+        (
+            {"keypoints": {"rmse_px": 2.5}},
+            {"keypoints__rmse_px": 2.50001},
+            "keypoint RMSE on test is 2.50001 px, above the ceiling of 2.50000 px",
+        ),
+        (
+            {"keypoints": {"keypoint_rmse_px": {"nose_tip": 1.5}}},
+            {},
+            "RMSE of nose tip on test is 2.00 px, above the ceiling of 1.50 px",
+        ),
+        (
+            {"keypoints": {"share_under_5_percent_nme": 0.8}},
+            {},
+            "share of faces under 5 % keypoint error on test is 70.0 %, below the floor of 80.0 %",
+        ),
+        (
+            {},
+            {"expression__accuracy": 0.25},
+            "expression accuracy on PrivateTest is 25.0 %, no better than always answering the "
+            "most frequent emotion of train (25.0 %)",
+        ),
+        (
+            {},
+            {"keypoints__rmse_px": 4.2},
+            "keypoint RMSE on test is 4.20 px, no better than the mean face of train (3.90 px)",
+        ),
+    ],
+)
+def test_one_miss_rejects_the_pair_and_says_why(
+    settings: dict, changed: dict[str, float], reason: str
+) -> None:
+    report = judge(settings, question(**changed))
+    assert report.outcome == "rejected"
+    assert report.reasons[0] == reason
+    assert [check.sentence for check in report.checks if not check.passed] == [reason]
+    assert "the two models are released together" in report.reasons[1]
+
+
+def test_the_pair_is_held_back_by_either_model() -> None:
+    report = judge({"keypoints": {"rmse_px": 1.0}}, question())
+    assert (
+        "the two models are released together: the expression model passed and is held back by "
+        "the keypoint model" in report.reasons
+    )
+
+
+def test_a_candidate_may_fall_behind_the_champion_by_the_tolerance() -> None:
+    champion = {"expression/accuracy": 0.605, "keypoints/rmse_px": 1.96}
+    report = judge({}, question(champion))
+    assert report.outcome == "accepted"
+    assert report.champion == 3
+    assert (
+        "expression accuracy on PrivateTest is 60.0 %, champion 3 scores 60.5 % on the same faces: "
+        "a loss of 0.5 points, within the tolerance of 1.0 points" in report.reasons
+    )
+
+
+@pytest.mark.parametrize(
+    ("champion", "words"),
+    [
+        ({"expression/accuracy": 0.63}, "a loss of 3.0 points, more than the tolerance of 1.0"),
+        ({"expression/macro_f1": 0.58}, "a loss of 4.0 points, more than the tolerance of 2.0"),
+        ({"keypoints/rmse_px": 1.9}, "a loss of 0.10 px, more than the tolerance of 0.05 px"),
+    ],
+)
+def test_more_than_the_tolerance_keeps_the_champion(champion: dict[str, float], words: str) -> None:
+    report = judge({}, question(champion))
+    assert report.outcome == "rejected"
+    assert words in report.reasons[0]
+    assert "champion 3" in report.reasons[0]
+
+
+def test_single_emotions_and_keypoints_are_compared_where_asked_for() -> None:
+    champion = {"expression/recall/sad": 0.9, "keypoints/rmse_px/nose_tip": 1.0}
+    assert judge({}, question(champion)).outcome == "accepted"
+    settings = {"champion": {"recall": 0.1, "keypoint_rmse_px": 0.5}}
+    report = judge(settings, question(champion))
+    failed = [check.name for check in report.checks if not check.passed]
+    assert failed == ["expression/PrivateTest/recall/sad", "keypoints/test/rmse_px/nose_tip"]
+
+
+def test_a_champion_of_other_emotions_is_compared_in_keypoints_alone() -> None:
+    keypoints = {name: value for name, value in GOOD.items() if name.startswith("keypoints")}
+    other = PairScores(keypoints | {"keypoints/rmse_px": 1.0}, ("anger", "disgust"))
+    asked = dataclasses.replace(question(), champion=(3, other))
+    report = judge({}, asked)
+    compared = [check.name for check in report.checks if check.comparison == "champion"]
+    assert compared == ["keypoints/test/rmse_px"]
+    assert report.outcome == "rejected"
+    assert any("champion 3 knows other emotions (anger, disgust)" in why for why in report.reasons)
+
+
+def test_a_champion_without_usable_answers_is_no_hurdle() -> None:
+    rival = PairScores({"expression/finite_share": 0.2, "keypoints/finite_share": 0.0}, EMOTIONS)
+    report = judge({}, dataclasses.replace(question(), champion=(3, rival)))
+    assert report.outcome == "accepted"
+    assert "champion 3 gave no usable keypoints on test" in report.reasons
+
+
+def test_predictions_that_are_no_numbers_are_rejected() -> None:
+    scores = {
+        name: value
+        for name, value in GOOD.items()
+        if name.startswith("expression") or name == "keypoints/finite_share"
+    }
+    scores["keypoints/finite_share"] = 0.75
+    asked = dataclasses.replace(question({}), candidate=PairScores(scores, EMOTIONS))
+    report = judge({"keypoints": {"rmse_px": 9.0}}, asked)
+    assert report.outcome == "rejected"
+    assert report.reasons[0] == (
+        "share of faces whose keypoint answer is a number on test is 75.0 %, below the floor of "
+        "100.0 %"
+    )
+
+
+def test_a_floor_that_cannot_be_measured_is_not_held() -> None:
+    scores = {name: value for name, value in GOOD.items() if name != "expression/recall/sad"}
+    asked = dataclasses.replace(question(), candidate=PairScores(scores, EMOTIONS))
+    assert judge({}, asked).outcome == "accepted"
+    report = judge({"expression": {"every_recall": 0.1}}, asked)
+    assert report.reasons[0] == (
+        "recall of sad on PrivateTest could not be measured; 10.0 % was asked for"
+    )
+
+
+def test_a_floor_for_an_emotion_that_is_not_learnt_is_said_to_be_idle() -> None:
+    report = judge({"expression": {"recall": {"fear": 0.9}}}, question())
+    assert report.outcome == "accepted"
+    assert any("the floor for fear was not applied" in why for why in report.reasons)
+
+
+def test_force_is_recorded_where_it_was_needed() -> None:
+    settings = {"expression": {"accuracy": 0.9}}
+    report = judge(settings, question(), " demo for the board ")
+    assert (report.outcome, report.forced) == ("accepted", "demo for the board")
+    assert report.reasons[0] == "accepted by force all the same: demo for the board"
+    assert any("below the floor of 90.0 %" in why for why in report.reasons)
+    assert judge(settings, question(), "   ").outcome == "rejected"
+    unneeded = judge({}, question(), "demo")
+    assert (unneeded.outcome, unneeded.forced) == ("accepted", "")
+    assert "force_accept (demo) was not needed" in unneeded.reasons
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [
+        ({"expression": {"accuracy": 50}}, "gate.expression.accuracy"),
+        ({"expression": {"acuracy": 0.5}}, "gate.expression.acuracy is unknown"),
+        ({"expression": {"recall": {"bored": 0.5}}}, "'bored' is not an emotion"),
+        ({"keypoints": {"rmse_px": 0}}, "gate.keypoints.rmse_px"),
+        ({"keypoints": {"rmse_px": float("inf")}}, "gate.keypoints.rmse_px"),
+        ({"keypoints": {"keypoint_rmse_px": {"chin": 2.0}}}, "'chin' is not a keypoint"),
+        ({"champion": {"accuracy": -0.1}}, "gate.champion.accuracy"),
+        ({"champion": {"accuracy": float("nan")}}, "gate.champion.accuracy"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(settings: dict, place: str) -> None:
+    with pytest.raises(BadInput, match=place.replace(".", r"\.")):
+        checked_gate(settings)
+
+
+def test_settings_cannot_change_and_survive_json() -> None:
+    settings = checked_gate({"expression": {"accuracy": 1, "recall": {"happy": 0.5}}})
+    with pytest.raises(ValidationError):
+        settings.expression.accuracy = 0.0
+    assert GateSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+shares = st.floats(0, 1)
+pixels = st.floats(0.01, 30)
+
+
+@st.composite
+def scores(draw: st.DrawFn) -> dict[str, float]:
+    drawn = {
+        name: draw(pixels if "rmse_px" in name else shares)
+        for name in GOOD
+        if not name.endswith("finite_share")
+    }
+    missing = draw(st.sets(st.sampled_from(sorted(drawn)), max_size=3))
+    finite = {f"{half}/finite_share": 1.0 for half in ("expression", "keypoints")}
+    return finite | {name: value for name, value in drawn.items() if name not in missing}
+
+
+optional_share = st.none() | shares
+gates = st.fixed_dictionaries(
+    {
+        "expression": st.fixed_dictionaries(
+            {"accuracy": optional_share, "every_recall": optional_share, "macro_f1": optional_share}
+        ),
+        "keypoints": st.fixed_dictionaries(
+            {"rmse_px": st.none() | pixels, "every_rmse_px": st.none() | pixels}
+        ),
+        "champion": st.fixed_dictionaries(
+            {"accuracy": optional_share, "recall": optional_share, "rmse_px": st.none() | pixels}
+        ),
+    }
+)
+
+
+@given(gates, scores(), st.none() | scores(), st.data())
+def test_better_scores_never_turn_an_acceptance_into_a_rejection(
+    settings: dict, candidate: dict, champion: dict | None, data: st.DataObject
+) -> None:
+    rival = None if champion is None else (3, PairScores(champion, EMOTIONS))
+    baselines = {"expression/accuracy": data.draw(shares), "keypoints/rmse_px": data.draw(pixels)}
+    asked = Question(PairScores(candidate, EMOTIONS), baselines, SPLITS, rival)
+    before = judge(settings, asked)
+    better = {}
+    for name, value in candidate.items():
+        lower_is_better = "rmse_px" in name or name.endswith("calibration_error")
+        step = data.draw(shares)
+        better[name] = value * step if lower_is_better else value + (1 - value) * step
+    after = judge(settings, dataclasses.replace(asked, candidate=PairScores(better, EMOTIONS)))
+    passed = [check.passed for check in before.checks]
+    assert all(
+        now for then, now in zip(passed, [c.passed for c in after.checks], strict=True) if then
+    )
+    assert not (before.outcome == "accepted" and after.outcome == "rejected")
+
+
+@given(gates, scores(), scores())
+def test_a_rejection_always_says_why_and_an_acceptance_hides_nothing(
+    settings: dict, candidate: dict, champion: dict
+) -> None:
+    rival = (3, PairScores(champion, EMOTIONS))
+    report = judge(settings, Question(PairScores(candidate, EMOTIONS), BASELINES, SPLITS, rival))
+    failed = [check.sentence for check in report.checks if not check.passed]
+    assert (report.outcome == "rejected") == bool(failed)
+    assert set(failed) <= set(report.reasons)
+    assert GateReport.model_validate_json(report.model_dump_json()) == report
+
+
+@given(scores(), gates)
+def test_an_equal_of_the_champion_is_never_held_back_by_it(candidate: dict, settings: dict) -> None:
+    asked = Question(PairScores(candidate, EMOTIONS), {}, SPLITS)
+    assume(judge(settings, asked).outcome == "accepted")
+    rival = (3, PairScores(candidate, EMOTIONS))
+    assert judge(settings, dataclasses.replace(asked, champion=rival)).outcome == "accepted"

@@ -1,0 +1,307 @@
+"""The step from a source to the faces artifact, the report page and its statistics."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.arrays import Faces
+from emotion_ai.sources.uri import fingerprint
+from emotion_ai.steps.ingest.run import ingest
+
+from support.face_csv import (
+    keypoint_cells,
+    pixel_text,
+    random_images,
+    write_expressions,
+    write_keypoints,
+)
+
+EVERY_CODE = [0, 1, 2, 3, 4, 5, 6]
+LENIENT = {"pixel_count": 0.2, "pixel_value": 0.2, "unknown_label": 0.2, "malformed_row": 0.2}
+
+
+@dataclass
+class Outputs:
+    """Where the step's outputs lie."""
+
+    folder: Path
+
+    def ingest(self, source: Path | str, **settings: Any) -> None:
+        values = {
+            "fingerprint": "",
+            "kind": "expressions",
+            "label_set": "fer7",
+            "emotions": "",
+            "checks": {},
+            **settings,
+        }
+        paths = [str(self.folder / name) for name in ("faces", "report.html", "statistics.json")]
+        ingest(str(source), **values, **dict(zip(_PATHS, paths, strict=True)))
+
+    @property
+    def faces(self) -> Faces:
+        return Faces(self.folder / "faces")
+
+    @property
+    def report(self) -> str:
+        return (self.folder / "report.html").read_text()
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        return json.loads((self.folder / "statistics.json").read_text())
+
+    def finding(self, check: str) -> dict[str, Any]:
+        (found,) = [each for each in self.statistics["findings"] if each["check"] == check]
+        return found
+
+    def refused(self) -> bool:
+        return not (self.folder / "faces" / "faces.json").exists()
+
+
+_PATHS = ("faces_path", "report_path", "statistics_path")
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Outputs:
+    return Outputs(tmp_path / "outputs")
+
+
+def test_expressions_become_faces(tmp_path: Path, outputs: Outputs) -> None:
+    usage = ["Training", "PublicTest", "PrivateTest", *["Training"] * 4]
+    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE, usage)
+    outputs.ingest(path)
+    faces = outputs.faces
+    rows = faces.take(np.arange(7))
+    assert np.array_equal(rows.images, random_images(7, 48))
+    assert rows.targets.tolist() == EVERY_CODE
+    assert rows.split.tolist() == [0, 1, 2, 0, 0, 0, 0]
+    assert faces.info.split_names == ("Training", "PublicTest", "PrivateTest")
+    assert faces.info.labels[6] == "neutral"
+    assert faces.info.image_size == 48
+    assert faces.info.source == str(path)
+    assert faces.info.fingerprint == fingerprint(str(path))
+    assert faces.info.counts["split/Training"] == 5
+    assert faces.info.counts["emotion/happy"] == 1
+    assert outputs.statistics["rows_read"] == 7
+    assert "passes every check" in outputs.report
+
+
+def test_keypoints_become_faces(tmp_path: Path, outputs: Outputs) -> None:
+    cells = keypoint_cells(4)
+    cells[3][4:] = [""] * 16 + cells[3][20:22] + [""] * 8
+    outputs.ingest(write_keypoints(tmp_path / "training.csv", cells), kind="keypoints")
+    rows = outputs.faces.take(np.arange(4))
+    assert np.array_equal(rows.images, random_images(4, 96))
+    given = np.array(cells[0], dtype=np.float32).reshape(15, 2)
+    assert np.array_equal(rows.targets[0], given)
+    assert np.count_nonzero(~np.isnan(rows.targets[3])) == 6
+    assert outputs.faces.info.labels == ()
+    assert outputs.statistics["keypoints"]["mouth_left_corner"]["annotated"] == 3
+    assert outputs.statistics["keypoints"]["nose_tip"]["annotated"] == 4
+
+
+def test_bad_rows_within_tolerance_are_left_out_and_listed(
+    tmp_path: Path, outputs: Outputs
+) -> None:
+    emotions: list[object] = EVERY_CODE * 3
+    pixels = [pixel_text(image) for image in random_images(21, 48)]
+    emotions[8] = 9
+    pixels[4] = pixels[4] + " 12"
+    pixels[5] = pixels[5].replace(" ", " x", 1)
+    outputs.ingest(write_expressions(tmp_path / "fer.csv", emotions, pixels=pixels), checks=LENIENT)
+    assert outputs.faces.column("row").tolist() == [k for k in range(21) if k not in (4, 5, 8)]
+    assert outputs.statistics["rows_left_out"] == 3
+    assert outputs.finding("pixel_count")["rows"] == [4]
+    assert outputs.finding("unknown_label")["verdict"] == "warning"
+    for cell in ("pixel 1 is", "2305 pixels, expected 2304", "<td>10</td>", "unknown_label"):
+        assert cell in outputs.report
+
+
+def test_bad_rows_over_the_tolerance_refuse_the_source(tmp_path: Path, outputs: Outputs) -> None:
+    emotions: list[object] = EVERY_CODE * 3
+    emotions[8] = emotions[9] = 9
+    path = write_expressions(tmp_path / "fer.csv", emotions)
+    with pytest.raises(BadInput) as refusal:
+        outputs.ingest(path)
+    assert str(refusal.value) == (
+        f"{path}: unknown emotion code: rows 2, share 9.52%, expected at most 0.10% (data check "
+        "unknown_label); the first is data row 8 counted from 0 (line 10), column emotion: '9', "
+        "expected an emotion code 0-6"
+    )
+    assert outputs.refused()
+    assert "is refused: unknown_label" in outputs.report
+    assert outputs.finding("unknown_label")["verdict"] == "stop"
+
+
+def test_a_wholly_wrong_file_is_refused_with_a_report(tmp_path: Path, outputs: Outputs) -> None:
+    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE, pixels=["1 2 3"] * 7)
+    with pytest.raises(BadInput, match="3 pixels, expected 2304"):
+        outputs.ingest(path)
+    assert "is refused" in outputs.report
+
+
+def test_a_course5_file_read_as_fer7_is_refused(tmp_path: Path, outputs: Outputs) -> None:
+    path = write_expressions(tmp_path / "data.csv", [0, 1, 2, 3, 4] * 4)
+    with pytest.raises(BadInput, match=r"codes 5 and 6.*read it with --label-set course5"):
+        outputs.ingest(path)
+    outputs.ingest(path, label_set="course5")
+    assert outputs.faces.info.labels == ("anger", "disgust", "sad", "happy", "surprise")
+
+
+def test_a_fer7_file_read_as_course5_is_refused(tmp_path: Path, outputs: Outputs) -> None:
+    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    with pytest.raises(BadInput, match=r"data row 5 .*'5', expected an emotion code 0-4"):
+        outputs.ingest(path, label_set="course5")
+
+
+def test_a_subset_of_emotions(tmp_path: Path, outputs: Outputs) -> None:
+    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE * 2)
+    outputs.ingest(path, emotions="neutral, happy,angry")
+    assert outputs.faces.info.labels == ("angry", "happy", "neutral")
+    assert outputs.faces.column("targets").tolist() == [0, 1, 2, 0, 1, 2]
+    assert outputs.faces.column("row").tolist() == [0, 3, 6, 7, 10, 13]
+    assert outputs.statistics["rows_of_other_emotions"] == 8
+    assert outputs.statistics["rows_left_out"] == 0
+
+
+def test_constant_and_duplicate_images(tmp_path: Path, outputs: Outputs) -> None:
+    pixels = [pixel_text(image) for image in random_images(14, 48)]
+    pixels[3] = " ".join(["7"] * 2304)
+    pixels[10] = pixels[2]
+    pixels[13] = pixels[0]
+    emotions = [*EVERY_CODE, 0, 1, 3, 2, 4, 5, 6]
+    usage = ["Training"] * 7 + ["PublicTest"] * 7
+    path = write_expressions(tmp_path / "fer.csv", emotions, usage, pixels)
+    shares = ("constant_images", "duplicates", "contradicting_duplicates", "split_duplicates")
+    outputs.ingest(path, checks=dict.fromkeys(shares, 0.3))
+    assert len(outputs.faces) == 14
+    found = {check: outputs.finding(check) for check in shares}
+    assert found["constant_images"]["rows"] == [3]
+    assert found["duplicates"]["rows"] == [10, 13]
+    assert found["contradicting_duplicates"]["rows"] == [0, 13]
+    assert found["split_duplicates"]["rows"] == [10, 13]
+    assert found["split_duplicates"]["value"] == pytest.approx(2 / 7)
+    for check in shares:
+        assert found[check]["verdict"] == "warning"
+        with pytest.raises(BadInput, match=rf"data check {check}\); the first are data rows"):
+            outputs.ingest(path, checks=dict.fromkeys(shares, 0.3) | {check: 0.05})
+
+
+def test_unbalanced_emotions_are_refused(tmp_path: Path, outputs: Outputs) -> None:
+    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE + [3] * 20)
+    outputs.ingest(path)
+    assert outputs.finding("class_balance")["verdict"] == "warning"
+    with pytest.raises(BadInput, match="class_balance"):
+        outputs.ingest(path, checks={"class_balance": 0.1})
+
+
+def test_a_missing_emotion_is_refused(tmp_path: Path, outputs: Outputs) -> None:
+    path = write_expressions(tmp_path / "fer.csv", [0, 1, 2, 3, 5, 6] * 3)
+    with pytest.raises(BadInput, match=r"class_balance.*0 sad"):
+        outputs.ingest(path)
+
+
+def test_people_come_from_the_subjects_file(tmp_path: Path, outputs: Outputs) -> None:
+    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    subjects = tmp_path / "fer.subjects.csv"
+    subjects.write_text("row,subject\n0,4\n6,4\n2,9\n")
+    outputs.ingest(path)
+    assert outputs.faces.column("subject").tolist() == [4, -1, 9, -1, -1, -1, 4]
+    assert outputs.statistics["subjects"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("row,subject\n0,1\n7,1\n", "column row: 7 is beyond the last data row of"),
+        ("row,subject\n0,1\n0,2\n", "data row 0 (from 0), column row: 0 fails"),
+        ("row,subject\n0,-1\n", "column subject: -1 fails"),
+        ("row,subject\n0,Ann\n", "column subject: "),
+        ("line,subject\n0,1\n", "row fails column_in_dataframe"),
+        ("", "not a CSV with the columns row,subject"),
+        ("row,subject\n99999999999,1\n", "is beyond max_rows"),
+    ],
+)
+def test_a_wrong_subjects_file_is_refused(
+    tmp_path: Path, outputs: Outputs, text: str, message: str
+) -> None:
+    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    subjects = tmp_path / "fer.subjects.csv"
+    subjects.write_text(text)
+    with pytest.raises(BadInput) as refusal:
+        outputs.ingest(path)
+    assert str(refusal.value).startswith(f"{subjects}: ")
+    assert message in str(refusal.value)
+    assert outputs.refused()
+
+
+def test_a_source_that_has_changed_is_refused(tmp_path: Path, outputs: Outputs) -> None:
+    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    seen = fingerprint(str(path))
+    outputs.ingest(path, fingerprint=seen)
+    path.write_text(path.read_text().replace(" 17 ", " 18 ", 1))
+    with pytest.raises(BadInput, match="changed while the run went on"):
+        Outputs(tmp_path / "again").ingest(path, fingerprint=seen)
+
+
+@pytest.mark.parametrize(("kind", "size"), [("keypoints", 96), ("expressions", 48)])
+def test_a_drawn_sample(outputs: Outputs, kind: str, size: int) -> None:
+    source = "sample://21?seed=5"
+    outputs.ingest(source, kind=kind, fingerprint=fingerprint(source))
+    assert outputs.faces.take(np.arange(21)).images.shape == (21, size, size)
+    assert outputs.faces.info.source == source
+
+
+def test_settings_come_with_floats_for_ints(tmp_path: Path, outputs: Outputs) -> None:
+    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    outputs.ingest(path, checks={"max_rows": 7.0, "min_keypoints": 3.0})
+    with pytest.raises(BadInput, match="more than 6 rows"):
+        outputs.ingest(path, checks={"max_rows": 6.0})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"checks": {"pixel_cuont": 0.1}}, "setting checks.pixel_cuont is unknown"),
+        ({"checks": {"pixel_count": 1.5}}, "setting checks.pixel_count = "),
+        ({"checks": {"max_rows": 2.5}}, "setting checks.max_rows = "),
+        ({"kind": "faces"}, "kind 'faces' is unknown"),
+        ({"label_set": "fer8"}, "label set 'fer8' is unknown"),
+        ({"emotions": "happy,glad"}, "'glad' is not in label set fer7"),
+    ],
+)
+def test_wrong_settings_are_named(
+    tmp_path: Path, outputs: Outputs, settings: dict[str, Any], message: str
+) -> None:
+    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    with pytest.raises(BadInput) as refusal:
+        outputs.ingest(path, **settings)
+    assert message in str(refusal.value)
+
+
+def test_a_header_alone_is_refused(tmp_path: Path, outputs: Outputs) -> None:
+    path = tmp_path / "fer.csv"
+    path.write_text("emotion,pixels\n")
+    with pytest.raises(BadInput, match="no row of data below the header"):
+        outputs.ingest(path)
+
+
+def test_nothing_of_the_source_is_taken_for_html(tmp_path: Path, outputs: Outputs) -> None:
+    emotions: list[object] = [*EVERY_CODE, "<script>alert(1)</script>"]
+    outputs.ingest(write_expressions(tmp_path / "fer.csv", emotions), checks=LENIENT)
+    assert "<script>" not in outputs.report
+    assert "&lt;script&gt;" in outputs.report
+
+
+def test_ignored_columns_are_noted(tmp_path: Path, outputs: Outputs) -> None:
+    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{lines[0]},photographer", *(f"{line},me" for line in lines[1:])]))
+    outputs.ingest(path)
+    assert outputs.statistics["ignored_columns"] == ["photographer"]
+    assert "photographer" in outputs.report

@@ -1,0 +1,122 @@
+"""How a run ended, in run.json, on its page and in one line."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emotion_ai.registry.champion import write_champion
+from emotion_ai.registry.publishing import publish
+from emotion_ai.registry.runs import read_records, record_report, write_record
+from emotion_ai.steps.notify.run import notify
+
+from support.minimal_release import small_release
+
+_CHECK = {
+    "name": "expression/PublicTest/accuracy",
+    "comparison": "floor",
+    "value": 0.41,
+    "limit": 0.5,
+    "passed": False,
+    "sentence": "accuracy 0.41 is under the floor of 0.5",
+}
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> str:
+    """A registry with release 1 as its champion and a run that has begun."""
+    registry = str(tmp_path / "registry")
+    files, draft = small_release(tmp_path / "export", "a")
+    publish(registry, files, draft)
+    write_champion(registry, 1)
+    write_record(registry, "run-1", "resolve", {"champion": "1", "keypoints": "<b>faces.csv"})
+    return registry
+
+
+def _notified(registry: str, state: str = "SUCCEEDED", error: str = "") -> tuple[dict, str]:
+    notify({"state": state, "error": error}, registry, "run-1")
+    page = Path(registry, "runs", "run-1", "index.html").read_text()
+    return read_records(registry, "run-1")["run"], page
+
+
+def _push(registry: str, **changes: Any) -> None:
+    gate = {
+        "outcome": "accepted",
+        "reasons": ["the floors are kept"],
+        "checks": [_CHECK | {"passed": True}],
+    }
+    record = {"version": 1, "new": True, "gate": gate}
+    write_record(registry, "run-1", "push", record | changes)
+
+
+def test_an_accepted_run_shows_its_release_and_the_gates_numbers(
+    registry: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _push(registry)
+    write_record(registry, "run-1", "rollout", {"version": 1, "server": "127.0.0.1:8500"})
+    report = Path(registry).parent / "report"
+    report.write_text("<!doctype html>")
+    record_report(registry, "run-1", "evaluation", str(report))
+    summary, page = _notified(registry)
+    assert summary["outcome"] == "accepted"
+    assert summary["release"] == summary["champion"] == 1
+    assert summary["reports"] == ["evaluation"]
+    assert summary["reasons"] == ["the floors are kept"]
+    assert "the floors are kept" in page
+    assert set(summary["steps"]) == {"resolve", "push", "rollout"}
+    assert "The candidate was accepted" in page
+    assert "expression/PublicTest/accuracy" in page
+    assert "fer2013.csv: 70 rows" in page
+    (link,) = re.findall('href="([^"]+)"', page)
+    assert Path(registry, "runs", "run-1", link).read_text() == "<!doctype html>"
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert "run run-1: accepted: release 1 was accepted and answers at 127.0.0.1:8500" in out
+
+
+def test_the_release_of_unchanged_content_is_called_the_same(registry: str) -> None:
+    _push(registry, new=False)
+    summary, _ = _notified(registry)
+    assert summary["message"] == "release 1, the same as before, was accepted"
+
+
+def test_a_rejected_run_says_why(registry: str) -> None:
+    decision = {"outcome": "rejected", "reasons": [_CHECK["sentence"]], "checks": [_CHECK]}
+    write_record(registry, "run-1", "reject", decision)
+    summary, page = _notified(registry)
+    assert summary["outcome"] == "rejected"
+    assert summary["release"] is None
+    assert summary["champion"] == 1
+    assert summary["reasons"] == [_CHECK["sentence"]]
+    assert "The candidate was rejected" in page
+    assert "not passed" in page
+    assert "<b>faces.csv" not in page
+    assert "&lt;b&gt;faces.csv" in page
+
+
+def test_a_failed_run_repeats_the_error(registry: str) -> None:
+    _push(registry)
+    summary, page = _notified(registry, "FAILED", "train_keypoints: loss is not finite")
+    assert summary["outcome"] == "failed"
+    assert "train_keypoints: loss is not finite" in page
+
+
+def test_a_green_run_in_which_nothing_was_decided_has_failed(registry: str) -> None:
+    summary, _ = _notified(registry)
+    assert summary["outcome"] == "failed"
+    assert "without a release and without a rejection" in summary["message"]
+
+
+def test_a_run_that_left_nothing_still_gets_its_page(tmp_path: Path) -> None:
+    summary, page = _notified(str(tmp_path / "registry"), "CANCELLED")
+    assert summary["outcome"] == "interrupted"
+    assert summary["champion"] is None
+    assert "The run was interrupted" in page
+
+
+def test_a_second_call_tells_the_same(registry: str) -> None:
+    _push(registry)
+    first, _ = _notified(registry)
+    second, _ = _notified(registry)
+    assert first | {"finished": ""} == second | {"finished": ""}

@@ -1,0 +1,194 @@
+"""From artifacts to a release: what it holds, what it says, and what is never published."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion_ai.errors import BadInput
+from emotion_ai.faces.arrays import FacesInfo, FacesWriter, Rows
+from emotion_ai.registry.champion import write_champion
+from emotion_ai.registry.digest import CONTENT_PATH
+from emotion_ai.registry.releases import list_versions, read_release, verify_release
+from emotion_ai.registry.runs import read_records
+from emotion_ai.steps.push.run import push
+
+Pusher = Callable[..., str]
+
+_COUNTS = {"train": 3, "validation": 2, "test": 1, "dropped_train_copy": 4}
+_TRAINING = {
+    "parameters": 1234567,
+    "epochs": 30,
+    "best_epoch": 28,
+    "seconds": 600.0,
+    "start": "",
+    "seed": 5,
+    "settings": {"epochs": 40, "widths": [24, 48]},
+    "backend": "tensorflow",
+    "machine": "2 cores of a processor",
+}
+_CONTENT = {
+    "label_set": "fer7",
+    "labels": ["happy", "sad"],
+    "signatures": {"serving_default": {"images": "uint8 [n, 96, 96, 1]"}},
+    "weights_sha256": "0" * 64,
+    "packages": {"tensorflow": "2.20.0", "keras": "3.10.0"},
+    "training": {"expressions": _TRAINING},
+}
+_GATE = {
+    "outcome": "accepted",
+    "forced": "",
+    "reasons": ["every floor is kept"],
+    "checks": [],
+    "champion": None,
+    "metrics": {"expression/PublicTest/accuracy": 0.61234, "expression/ece": float("nan")},
+}
+
+
+def _write_faces(path: Path, kind: str, source: str) -> None:
+    targets = np.zeros((3, 15, 2), np.float32) if kind == "keypoints" else np.zeros(3, np.uint8)
+    info = FacesInfo(
+        kind=kind, image_size=8, source=source, fingerprint=kind[0] * 64, counts=_COUNTS
+    )
+    with FacesWriter(path, info) as writer:
+        index = np.arange(3)
+        writer.append(
+            Rows(np.zeros((3, 8, 8), np.uint8), targets, index.astype(np.uint8), index, index)
+        )
+
+
+@pytest.fixture
+def pusher(tmp_path: Path) -> Pusher:
+    """Push a SavedModel of these weights; `content` and `gate` replace parts of what stands in."""
+    work = tmp_path / "work"
+    _write_faces(work / "keypoints", "keypoints", "training.csv")
+    _write_faces(work / "expressions", "expressions", "fer2013.csv")
+    (work / "warmup").write_bytes(b"golden requests")
+
+    def run(weights: str = "0" * 64, **changes: object) -> str:
+        model = work / "saved_model"
+        (model / "variables").mkdir(parents=True, exist_ok=True)
+        (model / "assets.extra").mkdir(exist_ok=True)
+        (model / "saved_model.pb").write_bytes(b"graph")
+        (model / "variables" / "variables.index").write_bytes(weights.encode())
+        content = _CONTENT | {"weights_sha256": weights} | changes.pop("content", {})
+        (model / CONTENT_PATH).write_text(json.dumps(content))
+        (work / "gate").write_text(json.dumps(_GATE | changes.pop("gate", {})))
+        paths = [str(work / name) for name in ("saved_model", "warmup", "gate")]
+        paths += [str(work / name) for name in ("keypoints", "expressions")]
+        return push(*paths, str(tmp_path / "registry"), "run-1", "r1", **changes)
+
+    return run
+
+
+def test_a_release_holds_the_model_and_says_where_it_comes_from(
+    pusher: Pusher, tmp_path: Path
+) -> None:
+    registry = str(tmp_path / "registry")
+    write_champion(registry, 7)
+    assert pusher() == "1"
+    folder = tmp_path / "registry" / "1"
+    assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
+        "assets.extra/model_card.md",
+        "assets.extra/release.json",
+        "assets.extra/tf_serving_warmup_requests",
+        "saved_model.pb",
+        "variables/variables.index",
+    ]
+    verify_release(registry, 1)
+    info = read_release(registry, 1)
+    assert info.parent == 7
+    assert info.revision == "r1"
+    assert info.run_id == "run-1"
+    assert info.data["expressions"].model_dump() == {
+        "source": "fer2013.csv",
+        "fingerprint": "e" * 64,
+        "rows": 3,
+        "counts": _COUNTS,
+    }
+    assert info.metrics == {"expression/PublicTest/accuracy": 0.61234, "expression/ece": None}
+    assert info.gate.reasons == ("every floor is kept",)
+    assert info.packages["tensorflow"] == "2.20.0"
+    assert info.labels == ("happy", "sad")
+    card = (folder / "assets.extra" / "model_card.md").read_text()
+    assert "| PublicTest | not measured | 0.612 (not measured - not measured) |" in card
+    assert "nan" not in card
+    assert "| expressions | `fer2013.csv` | 3 | 3 | 2 | 1 | `eeeeeeeeeeeeeeee` |" in card
+    assert "- expressions: 4 rows, train copy" in card
+    assert '- expressions, seed 5: `{"epochs": 40, "widths": [24, 48]}`' in card
+    assert "| 1,234,567 | 30 (28) | 10 | random weights | the labels alone | tensorflow |" in card
+    assert "- every floor is kept" in card
+    assert "- code revision `r1`" in card
+    assert "- packages: keras 3.10.0, tensorflow 2.20.0\n" in card
+
+
+def test_what_litert_answers_is_released_and_its_cost_is_told(
+    pusher: Pusher, tmp_path: Path
+) -> None:
+    model = tmp_path / "work" / "saved_model" / "model.tflite"
+    model.parent.mkdir()
+    model.write_bytes(b"eight bits")
+    lite = {
+        "weights": "int8",
+        "largest_difference": 0.05,
+        "keypoints": {"rows": 600.0, "rmse_px": 1.9229, "rmse_px_saved_model": 1.9217},
+        "expressions": {"rows": 4000.0, "accuracy": 0.65625, "accuracy_saved_model": 0.65725},
+    }
+    pusher(content={"lite": lite})
+    info = read_release(str(tmp_path / "registry"), 1)
+    assert info.lite == lite
+    assert info.files["model.tflite"].size == len(b"eight bits")
+    card = (tmp_path / "registry" / "1" / "assets.extra" / "model_card.md").read_text()
+    assert "with weights of int8" in card
+    assert "\n| expressions, 4000 faces | accuracy | 0.6573 | 0.6562 |\n" in card
+    assert "\n| keypoints, 600 faces | rmse_px | 1.922 | 1.923 |\n" in card
+    # The same weights: what their conversion cost makes no other content.
+    assert pusher() == "1"
+
+
+def test_the_same_content_is_the_same_release(pusher: Pusher, tmp_path: Path) -> None:
+    assert [pusher(), pusher(), pusher("1" * 64), pusher()] == ["1", "1", "2", "3"]
+    record = read_records(str(tmp_path / "registry"), "run-1")["push"]
+    assert record["version"] == 3
+    assert record["new"] is True
+    pusher()
+    assert read_records(str(tmp_path / "registry"), "run-1")["push"]["new"] is False
+
+
+def test_a_forced_release_says_why(pusher: Pusher, tmp_path: Path) -> None:
+    pusher(gate={"forced": "a demonstration <tomorrow>"})
+    assert read_release(str(tmp_path / "registry"), 1).gate.forced == "a demonstration <tomorrow>"
+    card = (tmp_path / "registry" / "1" / "assets.extra" / "model_card.md").read_text()
+    assert "overruled by hand: a demonstration <tomorrow>" in card
+
+
+def test_old_releases_go_but_never_the_champion_or_its_parent(
+    pusher: Pusher, tmp_path: Path
+) -> None:
+    registry = str(tmp_path / "registry")
+    pusher("a" * 64)
+    write_champion(registry, 1)
+    pusher("b" * 64)
+    write_champion(registry, 2)
+    for weights in "cdef":
+        pusher(weights * 64, keep=2)
+    assert list_versions(registry) == [1, 2, 5, 6]
+    assert read_records(registry, "run-1")["push"]["removed"] == [4]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"gate": {"outcome": "rejected"}}, "gate: not an accepting gate report"),
+        ({"content": {"weights_sha256": None}}, r"content\.json: not the content that combine"),
+    ],
+)
+def test_what_is_not_in_order_is_not_published(
+    pusher: Pusher, tmp_path: Path, changes: dict[str, object], says: str
+) -> None:
+    with pytest.raises(BadInput, match=says):
+        pusher(**changes)
+    assert list_versions(str(tmp_path / "registry")) == []
+    assert read_records(str(tmp_path / "registry"), "run-1") == {}

@@ -1,0 +1,131 @@
+"""What a run starts from: fingerprints that follow the content, and the champion."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from emotion_ai import storage
+from emotion_ai.errors import BadInput
+from emotion_ai.registry.champion import write_champion
+from emotion_ai.registry.publishing import publish
+from emotion_ai.registry.runs import read_records
+from emotion_ai.steps.resolve.run import fingerprint, resolve_sources
+
+from support.face_csv import keypoint_cells, write_expressions, write_keypoints
+from support.minimal_release import small_release
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> tuple[str, str]:
+    keypoints = write_keypoints(tmp_path / "training.csv", keypoint_cells(2))
+    return str(keypoints), str(write_expressions(tmp_path / "fer.csv", [0, 1]))
+
+
+def test_the_run_records_what_it_started_from(tmp_path: Path, sources: tuple[str, str]) -> None:
+    registry = str(tmp_path / "registry")
+    resolved = resolve_sources(*sources, registry, "run-1", {"preset": "quick"})
+    assert resolved.keypoints_fingerprint == fingerprint(sources[0])
+    assert resolved.expressions_fingerprint == fingerprint(sources[1])
+    assert resolved.champion == ""
+    record = read_records(registry, "run-1")["resolve"]
+    assert record["keypoints"] == sources[0]
+    assert record["expressions_fingerprint"] == resolved.expressions_fingerprint
+    assert record["settings"] == {"preset": "quick"}
+    assert record["started"].endswith("+00:00")
+
+
+def test_the_champion_is_the_version_that_answers(tmp_path: Path, sources: tuple[str, str]) -> None:
+    registry = str(tmp_path / "registry")
+    write_champion(registry, 3)
+    assert resolve_sources(*sources, registry, "run-1", {}).champion == "3"
+
+
+def test_what_trainings_start_from(tmp_path: Path, sources: tuple[str, str]) -> None:
+    registry = str(tmp_path / "registry")
+
+    def start(init: str) -> str:
+        return resolve_sources(*sources, registry, "run-1", {"init": init}).start
+
+    assert (start("scratch"), start("pretrained")) == ("", "pretrained")
+    assert start("champion") == "", "before the first rollout there is none"
+    write_champion(registry, 3)
+    assert start("champion") == f"{registry}/3"
+    with pytest.raises(BadInput, match="'warm': expected one of scratch, pretrained, champion"):
+        start("warm")
+
+
+def test_what_expressions_learn_from(tmp_path: Path, sources: tuple[str, str]) -> None:
+    registry = str(tmp_path / "registry")
+    for version in (2, 3):
+        files, draft = small_release(tmp_path / f"files-{version}", str(version) * 64)
+        publish(registry, files, draft)
+
+    def teachers(asked: str) -> list[str]:
+        resolved = resolve_sources(*sources, registry, "run-1", {"teachers": asked})
+        return json.loads(resolved.teachers)
+
+    assert teachers("") == teachers("champion") == [], "before the first rollout there is none"
+    write_champion(registry, 2)
+    assert teachers("1, champion,pretrained") == [f"{registry}/1", f"{registry}/2", "pretrained"]
+    assert teachers("champion,2") == [f"{registry}/2"]
+    for unknown in ("7", "scratch"):
+        with pytest.raises(BadInput, match=f"'{unknown}': expected some of .*, 1, 2 of {registry}"):
+            teachers(f"1,{unknown}")
+
+
+def test_a_fingerprint_is_of_the_content_not_of_the_name(tmp_path: Path) -> None:
+    path = write_expressions(tmp_path / "fer.csv", [0, 1])
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(path.read_bytes())
+    assert fingerprint(str(copy)) == fingerprint(str(path))
+    copy.write_bytes(path.read_bytes().replace(b" 7 ", b" 8 ", 1))
+    assert fingerprint(str(copy)) != fingerprint(str(path))
+
+
+@pytest.mark.parametrize("name", ["fer.csv", "fer.csv.gz", "fer.csv.zip", "fer.zip"])
+def test_the_subjects_file_belongs_to_the_content(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"faces")
+    without = fingerprint(str(path))
+    subjects = tmp_path / "fer.subjects.csv"
+    subjects.write_text("row,subject\n0,1\n")
+    first = fingerprint(str(path))
+    subjects.write_text("row,subject\n0,2\n")
+    assert len({without, first, fingerprint(str(path))}) == 3
+
+
+def test_a_sample_is_known_by_its_parameters() -> None:
+    same = {fingerprint("sample://50?seed=0"), fingerprint("sample://50")}
+    assert len(same) == 1
+    others = {fingerprint("sample://50?seed=1"), fingerprint("sample://51?seed=0")}
+    assert len(same | others) == 3
+
+
+def test_cloud_storage_and_disk_agree(
+    tmp_path: Path, sources: tuple[str, str], cloud_storage: str
+) -> None:
+    uri = storage.join(cloud_storage, tmp_path.name, "fer.csv")
+    storage.write_bytes(uri, Path(sources[1]).read_bytes())
+    assert fingerprint(uri) == fingerprint(sources[1])
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("nowhere.csv", "nowhere.csv: no such file"),
+        ("s3://bucket/fer.csv", "scheme s3://"),
+        ("sample://many", "expected sample://N[?]seed=S"),
+        (" ", "a source is empty"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_named(
+    tmp_path: Path, sources: tuple[str, str], source: str, message: str
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        resolve_sources(sources[0], source, str(tmp_path / "registry"), "run-1", {})
+
+
+def test_a_folder_is_no_source(tmp_path: Path, sources: tuple[str, str]) -> None:
+    with pytest.raises(BadInput, match=f"{tmp_path}: "):
+        resolve_sources(str(tmp_path), sources[1], str(tmp_path / "registry"), "run-1", {})

@@ -1,0 +1,194 @@
+"""Files by URI, on a real disk and in a real Cloud Storage server process."""
+
+import gzip
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion_ai import storage
+from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.storage import gcs
+
+
+@pytest.fixture(params=["local", "file", "gs"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty folder in each kind of storage."""
+    if request.param == "gs":
+        bucket = request.getfixturevalue("cloud_storage")
+        return storage.join(bucket, tmp_path.name)
+    return str(tmp_path) if request.param == "local" else f"file://{tmp_path}"
+
+
+def test_what_is_written_is_read(folder: str) -> None:
+    uri = storage.join(folder, "deep", "name.bin")
+    assert not storage.exists(uri)
+    storage.write_bytes(uri, b"first")
+    storage.write_bytes(uri, b"second")
+    assert storage.read_bytes(uri, 6) == b"second"
+    assert storage.exists(uri)
+    assert storage.exists(storage.join(folder, "deep"))
+    assert storage.sha256(uri) == hashlib.sha256(b"second").hexdigest()
+    storage.write_bytes(uri, b"")
+    assert storage.read_bytes(uri, 6) == b""
+    storage.remove(uri)
+    storage.remove(uri)
+    assert not storage.exists(uri)
+
+
+def test_names_directly_below(folder: str) -> None:
+    assert storage.list_names(folder) == []
+    for names in (["b"], ["a", "x"], ["a", "y"], ["10"]):
+        storage.write_bytes(storage.join(folder, *names), b"")
+    assert storage.list_names(folder) == ["10", "a", "b"]
+    assert storage.list_names(folder + "/") == ["10", "a", "b"]
+    assert storage.list_names(storage.join(folder, "a")) == ["x", "y"]
+
+
+def test_reading_is_bounded_and_says_how(folder: str) -> None:
+    uri = storage.join(folder, "long")
+    storage.write_bytes(uri, b"12345")
+    assert storage.read_bytes(uri, 5) == b"12345"
+    assert storage.read_bytes(uri, 500) == b"12345"
+    with pytest.raises(BadInput, match="long: larger than 4 bytes"):
+        storage.read_bytes(uri, 4)
+
+
+def test_what_is_absent_is_named(folder: str) -> None:
+    uri = storage.join(folder, "absent")
+    for read in (storage.open_binary, storage.sha256, lambda uri: storage.read_bytes(uri, 1)):
+        with pytest.raises(storage.Missing, match="absent: no such"):
+            read(uri)
+
+
+def test_an_open_file_can_be_a_zip_or_gzip(folder: str) -> None:
+    text = b"row\n" * 50_000
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("faces.csv", text)
+    storage.write_bytes(storage.join(folder, "faces.zip"), buffer.getvalue())
+    storage.write_bytes(storage.join(folder, "faces.gz"), gzip.compress(text))
+    with (
+        storage.open_binary(storage.join(folder, "faces.zip")) as file,
+        zipfile.ZipFile(file) as archive,
+    ):
+        assert archive.read("faces.csv") == text
+    with storage.open_binary(storage.join(folder, "faces.gz")) as file, gzip.open(file) as rows:
+        assert rows.read() == text
+
+
+def test_a_remote_file_replaced_while_it_is_read_is_never_mixed(cloud_storage: str) -> None:
+    uri = storage.join(cloud_storage, "replaced")
+    storage.write_bytes(uri, b"old")
+    with storage.open_binary(uri) as file:
+        storage.write_bytes(uri, b"new")
+        with pytest.raises(storage.Missing, match="replaced"), storage.failures(uri):
+            file.read()
+    assert storage.read_bytes(uri, 10) == b"new"
+
+
+def test_a_large_file_streams_in_and_out_of_cloud_storage(
+    cloud_storage: str, tmp_path: Path
+) -> None:
+    large, copy = tmp_path / "large", tmp_path / "copy"
+    large.write_bytes(np.random.default_rng(0).bytes(1 << 20) * 64)
+    uri = storage.join(cloud_storage, tmp_path.name)
+    gcs.put(storage.join(uri, "small"), b"what a first request needs", 0)
+    tracemalloc.start()
+    try:
+        gcs.put(storage.join(uri, "large"), large, 0)
+        assert storage.sha256(storage.join(uri, "large")) == storage.sha256(str(large))
+        storage.download(storage.join(uri, "large"), copy)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+    assert copy.read_bytes() == large.read_bytes()
+
+
+def test_a_bucket_that_is_not_there_is_named(cloud_storage: str) -> None:
+    with pytest.raises(BadInput, match="gs://nobody: no such bucket"):
+        storage.read_bytes("gs://nobody/x", 1)
+    with pytest.raises(BadInput, match="names no bucket"):
+        storage.read_bytes("gs:///x", 1)
+
+
+def test_a_storage_that_is_down_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from emotion_ai.storage import gcs
+
+    monkeypatch.setattr(gcs, "_RETRY_SECONDS", 1.0)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(Unavailable, match=r"gs://faces/x: Cloud Storage did not answer"):
+        storage.read_bytes("gs://faces/x", 1)
+
+
+def test_unknown_schemes_are_refused_by_name() -> None:
+    for uri in ("s3://bucket/x", "sample://2000?seed=1", "https://host/x"):
+        with pytest.raises(BadInput, match=uri.split(":")[0] + "://"):
+            storage.read_bytes(uri, 1)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=str(tmp_path)):
+        storage.read_bytes(str(tmp_path), 1)
+
+
+def test_a_full_disk_leaves_the_old_content(tmp_path: Path) -> None:
+    """A process whose files may hold 4 KiB each stands for a full disk."""
+    target = tmp_path / "models.config"
+    target.write_bytes(b"old")
+    script = (
+        "import resource, signal, sys\n"
+        "from components import storage\n"
+        "from emotion_ai.errors import Unavailable\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n"
+        "    storage.write_bytes(sys.argv[1], b'n' * 100_000)\n"
+        "except Unavailable as failure:\n"
+        "    sys.exit(str(failure))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(target)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert str(tmp_path) in done.stderr
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["models.config"]
+
+
+@given(data=st.binary(max_size=4096), limit=st.integers(0, 4096))
+def test_any_content_survives(tmp_path_factory: pytest.TempPathFactory, data: bytes, limit: int):
+    uri = str(tmp_path_factory.getbasetemp() / "property")
+    storage.write_bytes(uri, data)
+    if len(data) <= limit:
+        assert storage.read_bytes(uri, limit) == data
+    else:
+        with pytest.raises(BadInput):
+            storage.read_bytes(uri, limit)
+
+
+def test_joining() -> None:
+    assert storage.join("gs://b/", "a", "c") == "gs://b/a/c"
+    assert storage.join("gs://b", "a") == "gs://b/a"
+    assert storage.join("/", "a") == "/a"
+    assert storage.join("x/", "a") == "x/a"
+
+
+def test_local_use_does_not_import_the_cloud_library() -> None:
+    script = (
+        "import sys; from components import storage; storage.list_names('.');"
+        "sys.exit('google.cloud.storage' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

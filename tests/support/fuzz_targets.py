@@ -1,0 +1,207 @@
+"""What is fuzzed: for each reader of foreign bytes, where its cases come from and what reads them.
+
+A case may be read or refused as bad input; whatever else happens is a defect.
+"""
+
+import contextlib
+import gzip
+import io
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from PIL import Image
+
+from emotion_ai import storage
+from emotion_ai.client.images import read_image
+from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.pipeline.settings import Environment, RunSettings, environment, run_settings
+from emotion_ai.registry.champion import CONFIG_NAME, read_champion, write_champion
+from emotion_ai.registry.publishing import publish
+from emotion_ai.registry.releases import INFO_PATH, list_versions, verify_release
+from emotion_ai.server.batching import policy_of
+from emotion_ai.server.configuration import read_plans
+from emotion_ai.server.parameter_files import read_parameters
+from emotion_ai.settings import checked, from_json
+from emotion_ai.sources.checks import DataChecks
+from emotion_ai.sources.csv_table import Kind, open_table, read_blocks
+from emotion_ai.sources.subjects import read_subjects
+
+from support.face_csv import keypoint_cells, write_expressions, write_keypoints
+from support.minimal_release import small_release
+
+_WORDS = [b"\0", b"\n", b",", b'"', b" ", b"nan", b"-1", b"1e309", b"9" * 30, b"\xff\xff\xff\xff"]
+
+_BATCHING = b"""
+max_batch_size { value: 128 }
+batch_timeout_micros { value: 0 }
+num_batch_threads { value: 8 }
+allowed_batch_sizes: 128
+thread_pool_name { value: "batches" }
+"""
+
+
+class Target(NamedTuple):
+    """A reader: the cases, and the function that reads one in a folder of its own."""
+
+    cases: SearchStrategy[bytes]
+    read: Callable[[Path, bytes], Any]
+
+
+def is_sound(target: Target, case: bytes) -> None:
+    """Read one case; raises what a user should never see."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(BadInput, Unavailable):
+        target.read(Path(folder), case)
+
+
+def damaged(examples: list[bytes]) -> SearchStrategy[bytes]:
+    """One of the examples, after a few cuts and replacements."""
+
+    def damage(example: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
+        for place, cut, put in changes:
+            start = int(place * len(example))
+            example = example[:start] + put + example[start + cut :]
+        return example
+
+    put = st.one_of(st.sampled_from(_WORDS), st.binary(max_size=8))
+    # Headers stand at the front, a zip's directory at the end.
+    place = st.one_of(st.floats(0, 1), st.floats(0, 0.02), st.floats(0.98, 1))
+    changes = st.lists(st.tuples(place, st.integers(0, 40), put), min_size=1, max_size=6)
+    return st.builds(damage, st.sampled_from(examples), changes)
+
+
+def _pictures() -> list[bytes]:
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    encoded = []
+    for form in ("JPEG", "PNG", "BMP", "GIF", "WEBP"):
+        picture = io.BytesIO()
+        Image.fromarray(pixels).save(picture, form, exif=exif.tobytes())
+        encoded.append(picture.getvalue())
+    for gray in (np.zeros((30, 30), np.uint16), np.zeros((30, 30), bool)):
+        picture = io.BytesIO()
+        Image.fromarray(gray).save(picture, "PNG")
+        encoded.append(picture.getvalue())
+    return encoded
+
+
+def _packed(text: bytes) -> list[bytes]:
+    zipped = []
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA):
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", method) as file:
+            file.writestr("faces.csv", text)
+        zipped.append(archive.getvalue())
+    return [text, text, gzip.compress(text), *zipped]
+
+
+def _tables() -> tuple[list[bytes], list[bytes]]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "faces.csv")
+        usage = ["Training", "PublicTest"]
+        expressions = write_expressions(path, [0, 6], usage).read_bytes()
+        keypoints = write_keypoints(path, keypoint_cells(2)).read_bytes()
+    return _packed(expressions), _packed(keypoints)
+
+
+def _registry_texts() -> tuple[bytes, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        files, draft = small_release(Path(folder, "export"), "a")
+        registry = str(Path(folder, "registry"))
+        publish(registry, files, draft)
+        write_champion(registry, 1)
+        return (
+            storage.read_bytes(storage.join(registry, CONFIG_NAME), 1 << 20),
+            storage.read_bytes(storage.join(registry, "1", INFO_PATH), 1 << 20),
+        )
+
+
+def _read_table(kind: Kind) -> Callable[[Path, bytes], None]:
+    def read(folder: Path, case: bytes) -> None:
+        path = folder / "faces.csv"
+        path.write_bytes(case)
+        for block in read_blocks(open_table(str(path), kind), 7, DataChecks()):
+            assert block.rows.images.dtype == np.uint8
+            assert len(block.rows) + len({bad.row for bad in block.bad}) == block.read
+
+    return read
+
+
+def _read_subjects(folder: Path, case: bytes) -> None:
+    (folder / "faces.subjects.csv").write_bytes(case)
+    subjects = read_subjects(str(folder / "faces.csv"), 1000)
+    assert subjects is not None
+    assert len(subjects) <= 1000
+    assert len(subjects) == 0 or subjects.min() >= -1
+
+
+def _read_picture(folder: Path, case: bytes) -> None:
+    (folder / "face").write_bytes(case)
+    assert read_image(folder / "face").shape[2] == 3
+
+
+def _read_config(folder: Path, case: bytes) -> None:
+    (folder / CONFIG_NAME).write_bytes(case)
+    with contextlib.suppress(BadInput):
+        assert (read_champion(str(folder)) or 1) >= 1
+    read_plans(str(folder))
+
+
+def _read_parameters(folder: Path, case: bytes) -> None:
+    path = folder / "parameters"
+    path.write_bytes(case)
+    for kind in ("MonitoringConfig", "SSLConfig"):
+        with contextlib.suppress(BadInput):
+            read_parameters(kind, str(path))
+    assert policy_of(read_parameters("BatchingParameters", str(path)), cores=2).threads > 0
+
+
+def _read_release(folder: Path, case: bytes) -> None:
+    path = folder / "1" / INFO_PATH
+    path.parent.mkdir(parents=True)
+    path.write_bytes(case)
+    assert list_versions(str(folder)) == []
+    verify_release(str(folder), 1)
+
+
+def _read_json(folder: Path, case: bytes) -> None:
+    checked(RunSettings, from_json(case.decode(errors="replace"), "run"), "run")
+
+
+def _read_environment(folder: Path, case: bytes) -> None:
+    path = folder / "mine.yaml"
+    path.write_bytes(case)
+    try:
+        run_settings(str(path))
+    finally:
+        environment.cache_clear()
+
+
+def targets() -> dict[str, Target]:
+    """The readers by name."""
+    expressions, keypoints = _tables()
+    config, release = _registry_texts()
+    settings = RunSettings().model_dump_json().encode()
+    environments = [
+        Environment().model_dump_json().encode(),
+        b"preset: quick\ncompile: {retries: 2}\n"
+        b"run:\n  seed: 3\n  gate: {keypoints: {rmse_px: 2}}\n"
+        b"  registry: !!str gs://models\n  checks: {duplicates: 0.1, max_rows: 0x10}\n",
+    ]
+    return {
+        "expressions": Target(damaged(expressions), _read_table("expressions")),
+        "keypoints": Target(damaged(keypoints), _read_table("keypoints")),
+        "subjects": Target(damaged([b"row,subject\n0,1\n5,2\n"]), _read_subjects),
+        "picture": Target(damaged(_pictures()), _read_picture),
+        "parameters": Target(damaged([_BATCHING]), _read_parameters),
+        "models.config": Target(damaged([config]), _read_config),
+        "release.json": Target(damaged([release]), _read_release),
+        "settings": Target(damaged([settings]), _read_json),
+        "environment": Target(damaged(environments), _read_environment),
+    }
