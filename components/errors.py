@@ -1,6 +1,6 @@
 """How a command or a step fails: one sentence and an exit code, never a traceback.
 
-`BadInput` is the user's mistake (exit code 2); `Unavailable` is the world's (exit code 1).
+`InputError` is the user's mistake (exit code 2); `Unavailable` is the world's (exit code 1).
 Any other exception is a defect of ours and keeps its traceback.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 ERROR_LINE = "emotion-ai: error (exit code {code}): {message}"
 
 
-class BadInput(Exception):
+class InputError(Exception):
     """Data, settings or usage that cannot be worked with; names the place and what was expected."""
 
     exit_code = 2
@@ -35,7 +35,7 @@ def exit_on_failure() -> Iterator[None]:
     """Turn the two failures into one line on stderr and `SystemExit` with their exit code."""
     try:
         yield
-    except (BadInput, Unavailable) as failure:
+    except (InputError, Unavailable) as failure:
         line = ERROR_LINE.format(code=failure.exit_code, message=one_line(failure))
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()

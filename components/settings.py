@@ -10,26 +10,26 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def from_json(text: str, name: str) -> dict[str, Any]:
-    """The settings in a JSON object; `name` is where they stand. Raises `BadInput`."""
+    """The settings in a JSON object; `name` is where they stand. Raises `InputError`."""
     try:
         values = json.loads(text or "{}")
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"setting {name}: not JSON: {error}") from None
+        raise InputError(f"setting {name}: not JSON: {error}") from None
     if not isinstance(values, dict):
-        raise BadInput(f"setting {name}: expected a JSON object")
+        raise InputError(f"setting {name}: expected a JSON object")
     return values
 
 
 def checked(model: type[Model], values: Mapping[str, Any], name: str) -> Model:
     """The settings `values` as a `model`; `name` is where they stand, such as "gate".
 
-    Raises `BadInput` naming the setting that cannot be, its value and what was expected.
+    Raises `InputError` naming the setting that cannot be, its value and what was expected.
     """
     try:
         return model.model_validate(dict(values))
@@ -38,5 +38,5 @@ def checked(model: type[Model], values: Mapping[str, Any], name: str) -> Model:
         setting = ".".join([name, *map(str, first["loc"])])
         if first["type"] == "extra_forbidden":
             known = ", ".join(sorted(model.model_fields))
-            raise BadInput(f"setting {setting} is unknown; {name} knows {known}") from None
-        raise BadInput(f"setting {setting} = {first['input']!r}: {first['msg']}") from None
+            raise InputError(f"setting {setting} is unknown; {name} knows {known}") from None
+        raise InputError(f"setting {setting} = {first['input']!r}: {first['msg']}") from None

@@ -3,18 +3,18 @@
 from pathlib import Path
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.pipeline.settings import CompileSettings, RunSettings
 
 
 def compile_pipeline(settings: CompileSettings, defaults: RunSettings, path: str | Path) -> None:
     """Write the compiled pipeline (KFP IR YAML); the same settings and code give the same bytes.
 
-    Raises `BadInput` for a file that is not named NAME.yaml, `Unavailable` where it cannot be
+    Raises `InputError` for a file that is not named NAME.yaml, `Unavailable` where it cannot be
     written.
     """
     if Path(path).suffix != ".yaml":
-        raise BadInput(f"{path}: expected a name that ends in .yaml")
+        raise InputError(f"{path}: expected a name that ends in .yaml")
     from kfp import compiler
 
     from emotion_ai.pipeline.training import training_pipeline

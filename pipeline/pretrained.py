@@ -19,7 +19,7 @@ from emotion_ai.networks.weights import (
     pack,
     read_weights,
     release_path,
-    start_uri,
+    weights_uri,
 )
 from emotion_ai.registry.releases import ReleaseInfo, read_release, release_uri, verify_release
 from emotion_ai.steps.push.model_card import model_card
@@ -38,7 +38,7 @@ def ship(
             source = storage.join(release_uri(registry, version), release_path(kind))
             described, weights = read_weights(source)
             described = described.model_copy(update={"training": _shared(described.training)})
-            storage.write_bytes(start_uri(PRETRAINED, kind), pack(described, weights))
+            storage.write_bytes(weights_uri(PRETRAINED, kind), pack(described, weights))
         card = model_card(_without_addresses(info))
         card += f"- command: `{command}`\n"
         path = Path(emotion_ai.__path__[0]).parent / "MODEL_CARD.md"

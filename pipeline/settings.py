@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.augmentation import AugmentationPolicy
 from emotion_ai.networks.settings import TrainingSettings
 from emotion_ai.settings import checked
@@ -22,7 +22,7 @@ from emotion_ai.steps.evaluate.settings import GateSettings
 from emotion_ai.steps.validate.limits import ValidationLimits
 
 _HERE = Path(__file__).parent
-_MOST_BYTES = 64 << 10
+_MAX_BYTES = 64 << 10
 
 
 class Strict(BaseModel):
@@ -100,7 +100,7 @@ class Environment(Strict):
 
 @cache
 def environment(name: str) -> Environment:
-    """The environment of a name, or of a path to a YAML file. Raises `BadInput`."""
+    """The environment of a name, or of a path to a YAML file. Raises `InputError`."""
     return checked(Environment, _read("environments", name), f"environment {name}")
 
 
@@ -109,7 +109,7 @@ def run_settings(
 ) -> RunSettings:
     """The run-time settings in force: environment, then preset, then flags (later ones win).
 
-    `flags` are those that were given, nested like the settings. Raises `BadInput`.
+    `flags` are those that were given, nested like the settings. Raises `InputError`.
     """
     chosen = environment(environment_name)
     preset_run = _read("presets", preset or chosen.preset)
@@ -124,10 +124,10 @@ def _read(folder: str, name: str) -> dict[str, Any]:
     path = Path(name) if name.endswith((".yaml", ".yml")) else _HERE / folder / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in (_HERE / folder).glob("*.yaml")))
-        raise BadInput(f"{folder[:-1]} {name!r} is unknown; expected one of {known}, or a file")
-    values = _parsed(str(path), storage.read_bytes(str(path), _MOST_BYTES))
+        raise InputError(f"{folder[:-1]} {name!r} is unknown; expected one of {known}, or a file")
+    values = _parsed(str(path), storage.read_bytes(str(path), _MAX_BYTES))
     if not isinstance(values, dict):
-        raise BadInput(f"{path}: expected keys and values")
+        raise InputError(f"{path}: expected keys and values")
     return values
 
 
@@ -146,12 +146,12 @@ def _parsed(path: str, text: bytes) -> Any:
         return yaml.load(text.decode(), _Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise BadInput(f"{path}{place}: not YAML: {error.problem}") from None
+        raise InputError(f"{path}{place}: not YAML: {error.problem}") from None
     except RecursionError:
-        raise BadInput(f"{path}: nested too deeply; expected a settings file") from None
+        raise InputError(f"{path}: nested too deeply; expected a settings file") from None
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
         # What PyYAML's constructors raise for a value that is not what its tag or form says.
-        raise BadInput(f"{path}: not YAML: {type(error).__name__}: {error}") from None
+        raise InputError(f"{path}: not YAML: {type(error).__name__}: {error}") from None
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,16 +20,16 @@ from emotion_ai.client.client import IN_FLIGHT
 from emotion_ai.client.detectors import Detector, open_detector
 from emotion_ai.client.images import Channels, ImageLike
 from emotion_ai.client.requests import (
-    Located,
+    DetectedFaces,
     TimedAnswer,
     Version,
-    address_to,
-    answer_of,
+    decode_response,
     faces_of,
     grouped,
     locate,
     predictions,
     requests_for,
+    with_model_spec,
 )
 from emotion_ai.client.results import Box, Face, Prediction
 from emotion_ai.serving_api import messages
@@ -100,7 +100,7 @@ class AsyncClient:
         timeout: float = DEFAULT_TIMEOUT_S,
     ) -> AsyncIterator[Prediction]:
         """As `Client.predict_many`; `images` is drawn from in a thread, one picture at a time."""
-        waiting: deque[tuple[int, list[Located], asyncio.Task[list[TimedAnswer]]]] = deque()
+        waiting: deque[tuple[int, list[DetectedFaces], asyncio.Task[list[TimedAnswer]]]] = deque()
         groups = grouped(images, self.detector, channels)
         try:
             while (following := await asyncio.to_thread(next, groups, None)) is not None:
@@ -119,14 +119,14 @@ class AsyncClient:
             for _, _, task in waiting:
                 task.cancel()
 
-    async def _answers(self, located: Sequence[Located], timeout: float) -> list[TimedAnswer]:
+    async def _answers(self, located: Sequence[DetectedFaces], timeout: float) -> list[TimedAnswer]:
         calls = [self._ask(request, timeout) for request in requests_for(located)]
         return list(await asyncio.gather(*calls))
 
     async def _ask(self, request: Any, timeout: float) -> TimedAnswer:
         start = time.perf_counter()
         try:
-            response = await self._predict(address_to(request, self.version), timeout=timeout)
+            response = await self._predict(with_model_spec(request, self.version), timeout=timeout)
         except grpc.RpcError as error:
             raise failure(self.address, error, timeout) from None
-        return answer_of(response, self.address), time.perf_counter() - start
+        return decode_response(response, self.address), time.perf_counter() - start

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.serving_api.messages import MODEL_SERVICE, PREDICTION_SERVICE
 
 DEFAULT_TIMEOUT_S = 30.0
@@ -70,9 +70,9 @@ class Tls:
     name: str | None = None
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """What gRPC takes; raises `BadInput` naming a file that cannot be read."""
+        """What gRPC takes; raises `InputError` naming a file that cannot be read."""
         if (self.certificate is None) != (self.key is None):
-            raise BadInput("TLS: a client's certificate and its key go together; one is missing")
+            raise InputError("TLS: a client's certificate and its key go together; one is missing")
         return grpc.ssl_channel_credentials(
             _pem(self.authority), _pem(self.key), _pem(self.certificate)
         )
@@ -89,21 +89,21 @@ def _pem(path: Path | None) -> bytes | None:
         with path.open("rb") as file:
             data = file.read(_MAX_PEM_BYTES + 1)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}; expected a PEM file") from None
+        raise InputError(f"{path}: cannot be read: {error.strerror}; expected a PEM file") from None
     if b"-----BEGIN " not in data or len(data) > _MAX_PEM_BYTES:
-        raise BadInput(f"{path}: no PEM file; expected -----BEGIN CERTIFICATE----- or a key's")
+        raise InputError(f"{path}: no PEM file; expected -----BEGIN CERTIFICATE----- or a key's")
     return data
 
 
 def check_address(address: str) -> str:
-    """The address again, where it is HOST:PORT; raises `BadInput`."""
+    """The address again, where it is HOST:PORT; raises `InputError`."""
     match = _ADDRESS.fullmatch(address)
     if match is None or not 0 < int(match[2]) < 65536:
-        raise BadInput(f"server address {address!r}: expected HOST:PORT, as 127.0.0.1:8500")
+        raise InputError(f"server address {address!r}: expected HOST:PORT, as 127.0.0.1:8500")
     return address
 
 
-def failure(address: str, error: grpc.RpcError, timeout: float) -> BadInput | Unavailable:
+def failure(address: str, error: grpc.RpcError, timeout: float) -> InputError | Unavailable:
     """What a failed call means to the user."""
     code, details = error.code(), error.details()
     where = f"server {address}"
@@ -114,5 +114,5 @@ def failure(address: str, error: grpc.RpcError, timeout: float) -> BadInput | Un
     if code == grpc.StatusCode.NOT_FOUND:
         return Unavailable(f"{where}: does not serve what was asked for: {details}")
     if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION):
-        return BadInput(f"{where}: refused the request: {details}")
+        return InputError(f"{where}: refused the request: {details}")
     return Unavailable(f"{where}: {code.name}: {details}")

@@ -21,17 +21,17 @@ from emotion_ai.client.detectors import Detector, open_detector
 from emotion_ai.client.images import Channels, ImageLike
 from emotion_ai.client.requests import (
     Answer,
-    Located,
+    DetectedFaces,
     TimedAnswer,
     Version,
-    address_to,
-    answer_of,
+    decode_response,
     faces_of,
     grouped,
     locate,
     predictions,
     request_for,
     requests_for,
+    with_model_spec,
 )
 from emotion_ai.client.results import Box, Face, Prediction
 from emotion_ai.serving_api import messages
@@ -63,7 +63,7 @@ class Client:
 
     Nothing is sent before the first call. Every call has a deadline in seconds, and is tried again
     while the server is UNAVAILABLE; a host name with several addresses is asked in turns. All raise
-    `Unavailable` naming the address when the server is down or silent, and `BadInput` for what
+    `Unavailable` naming the address when the server is down or silent, and `InputError` for what
     the server refuses.
 
     Args:
@@ -150,7 +150,7 @@ class Client:
         Pictures are read, and faces sent, a group at a time, while the server works on at most
         `IN_FLIGHT` groups: memory does not grow with their number. Each request has the deadline.
         """
-        waiting: deque[tuple[int, list[Located], list[_Call]]] = deque()
+        waiting: deque[tuple[int, list[DetectedFaces], list[_Call]]] = deque()
         try:
             for first, group in grouped(images, self.detector, channels):
                 calls = [self._begin(request, timeout) for request in requests_for(group)]
@@ -166,13 +166,13 @@ class Client:
 
     def _begin(self, request: Any, timeout: float) -> _Call:
         start = time.perf_counter()
-        future = self._predict.future(address_to(request, self.version), timeout=timeout)
+        future = self._predict.future(with_model_spec(request, self.version), timeout=timeout)
         ends: list[float] = []
         future.add_done_callback(lambda _: ends.append(time.perf_counter()))
         return _Call(future, start, ends)
 
     def _ended(
-        self, first: int, group: list[Located], calls: list[_Call], timeout: float
+        self, first: int, group: list[DetectedFaces], calls: list[_Call], timeout: float
     ) -> list[Prediction]:
         return predictions(first, group, self._answers(calls, timeout), self.address)
 
@@ -180,7 +180,7 @@ class Client:
         answers = []
         for call in calls:
             try:
-                answer = answer_of(call.future.result(), self.address)
+                answer = decode_response(call.future.result(), self.address)
             except grpc.RpcError as error:
                 raise failure(self.address, error, timeout) from None
             # The result may be there a moment before the callback has run.
@@ -195,7 +195,7 @@ class Client:
         timeout: float = DEFAULT_TIMEOUT_S,
     ) -> Answer:
         """Predict from pixels: `images` uint8 [n, 96, 96, 1]; without a version, the client's."""
-        return self.replay(request_for("serving_default", "images", images), version, timeout)
+        return self.send(request_for("serving_default", "images", images), version, timeout)
 
     def predict_encoded(
         self,
@@ -205,18 +205,18 @@ class Client:
     ) -> Answer:
         """Predict from JPEG or PNG files of faces, which the model itself decodes."""
         array = np.array(list(pictures), dtype=object)
-        return self.replay(request_for("encoded", "image_bytes", array), version, timeout)
+        return self.send(request_for("encoded", "image_bytes", array), version, timeout)
 
-    def replay(
+    def send(
         self, request: Any, version: Version = None, timeout: float = DEFAULT_TIMEOUT_S
     ) -> Answer:
         """Send a `messages.PredictRequest` as it is, but to this model and the given version."""
-        request = address_to(request, self.version if version is None else version)
+        request = with_model_spec(request, self.version if version is None else version)
         try:
             response = self._predict(request, timeout=timeout)
         except grpc.RpcError as error:
             raise failure(self.address, error, timeout) from None
-        return answer_of(response, self.address)
+        return decode_response(response, self.address)
 
     def model_status(
         self, version: int | None = None, timeout: float = DEFAULT_TIMEOUT_S
@@ -243,7 +243,7 @@ class Client:
             for s in response.model_version_status
         ]
 
-    def hold_nothing(self, timeout: float = DEFAULT_TIMEOUT_S) -> None:
+    def unload_all(self, timeout: float = DEFAULT_TIMEOUT_S) -> None:
         """Make the server drop every version it holds, until it reads another configuration."""
         request = messages.ReloadConfigRequest()
         request.config.model_config_list.SetInParent()

@@ -42,7 +42,7 @@ def crop_faces(
     return np.array(faces, np.uint8).reshape(-1, FRAME, FRAME, 1), frames
 
 
-def to_photo(keypoints: NDArray, frames: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_image_coordinates(keypoints: NDArray, frames: NDArray[np.float64]) -> NDArray[np.float64]:
     """Keypoints [n, 15, 2] of faces in the 96x96 frame as float64 pixels of their photograph.
 
     `frames` is what `crop_faces` cut out.

@@ -14,7 +14,7 @@ from emotion_ai.client import libfacedetection
 from emotion_ai.client.cropping import Framing, square, whole
 from emotion_ai.client.libfacedetection import Detect
 from emotion_ai.client.results import Box
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.picture_files import MIN_SIDE
 
 _YUNET_SHARE, _YUNET_REDUCED, _YUNET_ENLARGED = 7 / 8, 960, 448
@@ -122,16 +122,16 @@ def open_detector(name: str) -> Detector:
     """The detector of this name; its package is imported when it looks at its first picture.
 
     `NAME:SIDE` sets the pixels of the longer side that it looks at: more of them find smaller
-    faces, in more time. Raises `BadInput` for an unknown name or size.
+    faces, in more time. Raises `InputError` for an unknown name or size.
     """
     kind, _, side = name.partition(":")
     if kind not in DETECTORS:
         known = ", ".join(DETECTORS)
-        raise BadInput(f"detector {name!r} is unknown; expected one of {known}")
+        raise InputError(f"detector {name!r} is unknown; expected one of {known}")
     if not side:
         return DETECTORS[kind]()
     if kind == "whole" or not side.isdecimal() or not MIN_SIDE <= int(side) <= _MAX_SIDE:
-        raise BadInput(
+        raise InputError(
             f"detector {name!r}: expected yunet:SIDE or dlib:SIDE, pixels from {MIN_SIDE} to "
             f"{_MAX_SIDE}"
         )
@@ -161,7 +161,7 @@ def _installed(module: str, package: str) -> Iterator[None]:
     except ModuleNotFoundError as missing:
         if missing.name != module:
             raise
-        raise BadInput(
+        raise InputError(
             f"this detector needs package {package}: pip install 'emotion-ai[client]', or choose "
             f"another of {', '.join(DETECTORS)}"
         ) from None

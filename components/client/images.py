@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE, NoPicture, photo_of, read_photo
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -35,13 +35,13 @@ def read_image(source: ImageLike, channels: Channels = "rgb") -> NDArray[np.uint
     or an array, [H, W] or [H, W, 1] gray, [H, W, 3] or [H, W, 4] with alpha in the order of
     `channels`: uint8, uint16, or floats from 0 to 1. What is transparent shows white.
 
-    Raises `BadInput` with the file's name where there is one: missing, no picture, damaged, more
+    Raises `InputError` with the file's name where there is one: missing, no picture, damaged, more
     than `MAX_FILE_BYTES` or `MAX_PIXELS`, under 16 pixels a side; and for other arrays.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, channels)
     if not isinstance(source, str | Path | bytes | Image.Image):
-        raise BadInput(f"a {type(source).__name__} is no picture; {_EXPECTED}, or pixels")
+        raise InputError(f"a {type(source).__name__} is no picture; {_EXPECTED}, or pixels")
     name = name_of(source)
     try:
         if isinstance(source, Image.Image):
@@ -54,7 +54,7 @@ def read_image(source: ImageLike, channels: Channels = "rgb") -> NDArray[np.uint
         reason = str(error)
     except (OSError, ValueError) as error:
         reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-    raise BadInput(f"{name}: {reason}; {_EXPECTED}" if name else f"{reason}; {_EXPECTED}")
+    raise InputError(f"{name}: {reason}; {_EXPECTED}" if name else f"{reason}; {_EXPECTED}")
 
 
 def _read(path: Path) -> bytes:
@@ -65,13 +65,13 @@ def _read(path: Path) -> bytes:
 def _from_array(array: NDArray, channels: Channels) -> NDArray[np.uint8]:
     layers = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or layers not in (1, 3, 4):
-        raise BadInput(
+        raise InputError(
             f"an array of shape {array.shape} is no picture; expected [H, W], or [H, W, C] with 1, "
             "3 or 4 channels"
         )
     height, width = array.shape[:2]
     if height * width > MAX_PIXELS or min(height, width) < MIN_SIDE:
-        raise BadInput(
+        raise InputError(
             f"an array of {width}x{height} pixels; expected at least {MIN_SIDE} a side and at most "
             f"{MAX_PIXELS:,} in all"
         )
@@ -93,8 +93,8 @@ def _to_bytes(array: NDArray) -> NDArray[np.uint8]:
         # NaN fails both comparisons.
         if array.min() >= 0 and array.max() <= 1:
             return np.rint(255 * array).astype(np.uint8)
-        raise BadInput(
+        raise InputError(
             f"an array of {array.dtype} from {array.min():g} to {array.max():g}; expected floats "
             "from 0 to 1: divide by the largest value"
         )
-    raise BadInput(f"an array of {array.dtype} is no picture; expected uint8, uint16 or floats")
+    raise InputError(f"an array of {array.dtype} is no picture; expected uint8, uint16 or floats")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.keypoints import COLUMNS
 
 Record = dict[str, Any]
@@ -30,20 +30,20 @@ _ROW_GROUP = 10_000
 def format_of(name: str, path: Path | None) -> str:
     """The format of this name, else that of the path's suffix; "" where neither says.
 
-    Raises `BadInput` where it is unknown.
+    Raises `InputError` where it is unknown.
     """
     chosen = name or (path.suffix.lstrip(".").lower() if path else "")
     chosen = {"json": "jsonl", "ndjson": "jsonl", "txt": "table"}.get(chosen, chosen)
     if chosen and chosen not in FORMATS:
         where = f"format {name!r}" if name else f"{path}: format {chosen!r}"
-        raise BadInput(f"{where} is unknown; expected one of {', '.join(FORMATS)}")
+        raise InputError(f"{where} is unknown; expected one of {', '.join(FORMATS)}")
     return chosen
 
 
 def check_packages(format: str) -> None:
-    """Raise `BadInput` where a package that the format needs is not installed."""
+    """Raise `InputError` where a package that the format needs is not installed."""
     if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise BadInput(
+        raise InputError(
             "format parquet needs package pyarrow: pip install 'emotion-ai[parquet]', or choose csv"
         )
 

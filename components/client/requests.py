@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_ai.client.cropping import crop_faces, to_photo
+from emotion_ai.client.cropping import crop_faces, to_image_coordinates
 from emotion_ai.client.detectors import Detector
 from emotion_ai.client.images import Channels, ImageLike, name_of, read_image
 from emotion_ai.client.results import Box, Face, Prediction
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.serving_api import messages
 from emotion_ai.serving_api.messages import MODEL_NAME
 from emotion_ai.serving_api.tensors import fill_tensor, read_tensor
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
 TimedAnswer = tuple[Answer, float]
 
 
-class Located(NamedTuple):
+class DetectedFaces(NamedTuple):
     """The faces of one picture: uint8 [n, 96, 96, 1], what was cut out of it [n, 4], and boxes."""
 
     source: str
@@ -51,44 +51,44 @@ def locate(
     detector: Detector,
     channels: Channels = "rgb",
     boxes: Sequence[Box] | None = None,
-) -> Located:
+) -> DetectedFaces:
     """Read a picture and cut its faces out; those in `boxes`, or else all that are found."""
     return _cut(name_of(image), read_image(image, channels), detector, boxes)
 
 
 def _cut(
     source: str, pixels: NDArray[np.uint8], detector: Detector, boxes: Sequence[Box] | None = None
-) -> Located:
+) -> DetectedFaces:
     if boxes is None:
         boxes = detector.find_faces(pixels)
     crops, frames = crop_faces(pixels, boxes, detector.framing)
-    return Located(source, (pixels.shape[1], pixels.shape[0]), boxes, crops, frames)
+    return DetectedFaces(source, (pixels.shape[1], pixels.shape[0]), boxes, crops, frames)
 
 
-def locate_or_say_why(
+def try_detect_faces(
     index: int, image: ImageLike, detector: Detector, channels: Channels
-) -> Located:
+) -> DetectedFaces:
     """As `locate`; picture number `index`, where it cannot be read, has an `error` and no faces."""
     source = name_of(image)
     try:
         pixels = read_image(image, channels)
-    except BadInput as error:
+    except InputError as error:
         reason = str(error) if source else f"picture {index}: {error}"
         none = np.empty((0, 96, 96, 1), np.uint8)
-        return Located(source, (0, 0), (), none, np.empty((0, 4)), reason)
+        return DetectedFaces(source, (0, 0), (), none, np.empty((0, 4)), reason)
     return _cut(source, pixels, detector)
 
 
 def grouped(
     images: Iterable[ImageLike], detector: Detector, channels: Channels
-) -> Iterator[tuple[int, list[Located]]]:
-    """Located pictures in groups that fill a request, with the number of each group's first."""
+) -> Iterator[tuple[int, list[DetectedFaces]]]:
+    """Detect faces in groups of pictures that fill a request, each with its first's number."""
     if isinstance(images, str | bytes | Path):
-        raise BadInput("many pictures are expected, such as a list of paths; this is one alone")
-    group: list[Located] = []
+        raise InputError("many pictures are expected, such as a list of paths; this is one alone")
+    group: list[DetectedFaces] = []
     faces = first = 0
     for index, image in enumerate(images):
-        group.append(locate_or_say_why(index, image, detector, channels))
+        group.append(try_detect_faces(index, image, detector, channels))
         faces += len(group[-1].boxes)
         if faces >= BATCH or len(group) == PICTURES:
             yield first, group
@@ -97,7 +97,7 @@ def grouped(
         yield first, group
 
 
-def requests_for(located: Sequence[Located]) -> list[Any]:
+def requests_for(located: Sequence[DetectedFaces]) -> list[Any]:
     """PredictRequests of bounded size for the faces of these pictures, in order."""
     crops = np.concatenate([one.crops for one in located])
     starts = range(0, len(crops), BATCH)
@@ -112,7 +112,7 @@ def request_for(signature: str, name: str, array: NDArray) -> Any:
     return request
 
 
-def address_to(request: Any, version: Version) -> Any:
+def with_model_spec(request: Any, version: Version) -> Any:
     """The request again, sent to this model and the given version; without one, the server's."""
     spec = request.model_spec
     spec.name = MODEL_NAME
@@ -124,7 +124,7 @@ def address_to(request: Any, version: Version) -> Any:
     return request
 
 
-def answer_of(response: Any, address: str) -> Answer:
+def decode_response(response: Any, address: str) -> Answer:
     """The arrays of a PredictResponse; raises `Unavailable` where they cannot be read."""
     try:
         outputs = {name: read_tensor(proto) for name, proto in response.outputs.items()}
@@ -134,14 +134,14 @@ def answer_of(response: Any, address: str) -> Answer:
 
 
 def faces_of(
-    located: Sequence[Located], answers: Sequence[TimedAnswer], address: str
+    located: Sequence[DetectedFaces], answers: Sequence[TimedAnswer], address: str
 ) -> list[tuple[Face, ...]]:
     """The faces of each picture, from the answers to the requests for all of them.
 
     Raises `Unavailable` where the model's outputs are not those of emotion_ai.
     """
     try:
-        told = (told for answer in answers for told in _told(*answer))
+        told = (told for answer in answers for told in _decode_rows(*answer))
         return [tuple(_face(*place, next(told)) for place in _places(one)) for one in located]
     except (KeyError, IndexError, ValueError, AttributeError, StopIteration) as error:
         raise Unavailable(
@@ -149,11 +149,11 @@ def faces_of(
         ) from None
 
 
-def _places(located: Located) -> Iterator[tuple[Box, NDArray]]:
+def _places(located: DetectedFaces) -> Iterator[tuple[Box, NDArray]]:
     return zip(located.boxes, located.frames, strict=True)
 
 
-def _told(answer: Answer, seconds: float) -> Iterator[dict[str, Any]]:
+def _decode_rows(answer: Answer, seconds: float) -> Iterator[dict[str, Any]]:
     outputs = answer.outputs
     for k, emotion in enumerate(outputs["emotion"]):
         labels = [label.decode() for label in outputs["emotion_labels"][k]]
@@ -168,12 +168,12 @@ def _told(answer: Answer, seconds: float) -> Iterator[dict[str, Any]]:
 
 
 def _face(box: Box, frame: NDArray, told: dict[str, Any]) -> Face:
-    points = to_photo(told["keypoints"][None], frame[None])[0]
+    points = to_image_coordinates(told["keypoints"][None], frame[None])[0]
     return Face(box=box, **(told | {"keypoints": points}))
 
 
 def predictions(
-    first: int, located: Sequence[Located], answers: Sequence[TimedAnswer], address: str
+    first: int, located: Sequence[DetectedFaces], answers: Sequence[TimedAnswer], address: str
 ) -> list[Prediction]:
     """The answers to pictures number `first` and those that follow it."""
     faces = faces_of(located, answers, address)

@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 
-def folded(network: keras.Model) -> keras.Model:
+def fold_batch_norm(network: keras.Model) -> keras.Model:
     """A float32 network whose outputs are those of `network` at inference.
 
     At inference a batch normalisation is y = a x + b a channel, with a = gamma / sqrt(variance +

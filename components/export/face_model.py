@@ -7,7 +7,7 @@ import tensorflow as tf
 from emotion_ai.faces.keypoints import FRAME, NAMES
 
 # A small file can unpack to gigabytes, and in production no code of ours stands before the graph.
-LARGEST_SIDE = 4_096
+MAX_SIDE = 4_096
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
@@ -71,9 +71,9 @@ def decode_face(data: tf.Tensor) -> tf.Tensor:
     neither = tf.debugging.Assert(is_png | is_jpeg, ["image_bytes: expected a JPEG or PNG file"])
     with tf.control_dependencies([neither]):
         size = tf.cond(is_png, lambda: _png_size(data), lambda: tf.image.extract_jpeg_shape(data))
-    message = f"image_bytes: expected a picture of 1 to {LARGEST_SIDE} pixels a side; height, width"
+    message = f"image_bytes: expected a picture of 1 to {MAX_SIDE} pixels a side; height, width"
     sides = size[:2]
-    fits = tf.reduce_all((sides > 0) & (sides <= LARGEST_SIDE))
+    fits = tf.reduce_all((sides > 0) & (sides <= MAX_SIDE))
     with tf.control_dependencies([tf.debugging.Assert(fits, [message, sides])]):
         picture = tf.cond(
             is_png,

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 
 from emotion_ai import storage
 from emotion_ai.errors import Unavailable
-from emotion_ai.export.batch_norm import folded
+from emotion_ai.export.batch_norm import fold_batch_norm
 from emotion_ai.export.face_model import FaceModel
 from emotion_ai.export.lite import Golden, write_lite
 from emotion_ai.faces.keypoints import FRAME
 from emotion_ai.networks.inference import load_network
-from emotion_ai.networks.weights import WEIGHTS_FILE, About, read_weights, release_path
+from emotion_ai.networks.weights import WEIGHTS_FILE, NetworkSpec, read_weights, release_path
 from emotion_ai.registry.digest import CONTENT_PATH, ModelContent, weights_sha256
 from emotion_ai.sample.drawing import draw_faces
-from emotion_ai.storage.atomic_files import withdrawn_on_failure
+from emotion_ai.storage.atomic_files import remove_on_failure
 
 TOLERANCE = 1e-4
 _GOLDEN_FACES = 8
@@ -59,7 +59,7 @@ def export_pair(
     packed = [Path(model, WEIGHTS_FILE) for model in (keypoint_model, expression_model)]
     trained = Pair(load_network(keypoint_model), load_network(expression_model))
     images = next(draw_faces(_GOLDEN_FACES, _GOLDEN_SEED)).images[..., None]
-    with withdrawn_on_failure(saved_model, golden):
+    with remove_on_failure(saved_model, golden):
         described = [read_weights(str(path))[0] for path in packed]
         exported, content = save_combined(trained, described, saved_model)
         ask = partial(_ask, exported["serving_default"])
@@ -77,7 +77,7 @@ def export_pair(
 
 
 def save_combined(
-    trained: Pair, described: Sequence[About], saved_model: str
+    trained: Pair, described: Sequence[NetworkSpec], saved_model: str
 ) -> tuple[Any, ModelContent]:
     """Write both networks, batch normalisation folded, as one SavedModel.
 
@@ -85,7 +85,7 @@ def save_combined(
     written, loaded from there, and what is to be told about it.
     """
     named = described[1]
-    pair = Pair(folded(trained.keypoints), folded(trained.expression))
+    pair = Pair(fold_batch_norm(trained.keypoints), fold_batch_norm(trained.expression))
     model = FaceModel(pair.keypoints, pair.expression, named.labels)
     signatures = {"serving_default": model.serving_default, "encoded": model.encoded}
     try:

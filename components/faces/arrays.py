@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 
 SHARD_ROWS = 65_536
 TRAIN, VALIDATION, TEST, UNASSIGNED = 0, 1, 2, 255
@@ -95,7 +95,7 @@ class Faces:
             self.info = FacesInfo.model_validate_json(text)
             self._shards = [self._open(k) for k in range(self.info.shards)]
         except (OSError, ValueError) as error:
-            raise BadInput(f"{self.path}: not a faces artifact: {error}") from None
+            raise InputError(f"{self.path}: not a faces artifact: {error}") from None
 
     def _open(self, shard: int) -> Rows:
         return Rows(
@@ -160,7 +160,7 @@ class Faces:
             bounds = itertools.pairwise([*(size * runs).tolist(), len(data)])
             for place, (start, stop) in zip(places, bounds, strict=True):
                 if os.preadv(file.fileno(), [data[start:stop]], place) != stop - start:
-                    raise BadInput(f"{file.name}: shorter than its header says; make it anew")
+                    raise InputError(f"{file.name}: shorter than its header says; make it anew")
         return images
 
     def positions(self, split: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from emotion_ai import storage
-from emotion_ai.storage.atomic_files import flush, partial_file
+from emotion_ai.storage.atomic_files import atomic_write, flush
 
 FILE_NAMES = "files.jsonl"
 
@@ -18,7 +18,7 @@ FILE_NAMES = "files.jsonl"
 def write_file_names(faces: str | Path, names: Iterable[str]) -> None:
     """Write the names into the folder of the faces, which is there. Raises `Unavailable`."""
     path = Path(faces, FILE_NAMES)
-    with storage.failures(str(path)), partial_file(path) as file:
+    with storage.failures(str(path)), atomic_write(path) as file:
         for name in names:
             file.write(json.dumps(name).encode() + b"\n")
         flush(file)

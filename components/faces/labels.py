@@ -1,6 +1,6 @@
 """The emotions: two label sets with the codes of their sources, and subsets of them."""
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 
 LABEL_SETS: dict[str, tuple[str, ...]] = {
     # FER-2013 (Goodfellow et al. 2013, https://arxiv.org/abs/1307.0414), codes 0-6.
@@ -11,11 +11,11 @@ LABEL_SETS: dict[str, tuple[str, ...]] = {
 
 
 def label_set_names(label_set: str) -> tuple[str, ...]:
-    """Emotion names of a label set, in the order of their codes. Raises `BadInput`."""
+    """Emotion names of a label set, in the order of their codes. Raises `InputError`."""
     try:
         return LABEL_SETS[label_set]
     except KeyError:
-        raise BadInput(
+        raise InputError(
             f"label set {label_set!r} is unknown; expected one of {', '.join(LABEL_SETS)}"
         ) from None
 
@@ -23,7 +23,7 @@ def label_set_names(label_set: str) -> tuple[str, ...]:
 def select_emotions(label_set: str, emotions: str) -> tuple[str, ...]:
     """The emotions to learn: all of the label set for "", else the named ones in code order.
 
-    Raises `BadInput` for an unknown or repeated name and for fewer than two emotions.
+    Raises `InputError` for an unknown or repeated name and for fewer than two emotions.
     """
     names = label_set_names(label_set)
     if not emotions.strip():
@@ -31,12 +31,12 @@ def select_emotions(label_set: str, emotions: str) -> tuple[str, ...]:
     wanted = [name.strip() for name in emotions.split(",")]
     for name in wanted:
         if name not in names:
-            raise BadInput(
+            raise InputError(
                 f"emotions: {name!r} is not in label set {label_set}; expected names of "
                 f"{', '.join(names)}"
             )
         if wanted.count(name) > 1:
-            raise BadInput(f"emotions: {name!r} is named twice")
+            raise InputError(f"emotions: {name!r} is named twice")
     if len(wanted) < 2:
-        raise BadInput("emotions: at least two are needed to tell them apart")
+        raise InputError("emotions: at least two are needed to tell them apart")
     return tuple(name for name in names if name in wanted)

@@ -6,10 +6,10 @@ from keras import layers
 from emotion_ai.faces.keypoints import FRAME, NAMES
 from emotion_ai.networks.blocks import backbone
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.weights import About
+from emotion_ai.networks.weights import NetworkSpec
 
 
-def build(described: About) -> keras.Model:
+def build(described: NetworkSpec) -> keras.Model:
     """The untrained network of a description."""
     pixels = (described.settings, described.image_size, described.mean, described.deviation)
     if described.kind == "keypoints":

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import Faces, Rows
 from emotion_ai.html_page import COLOURS, Section, figure_html, table_html, write_page
 from emotion_ai.networks import checkpoints
@@ -18,16 +18,16 @@ from emotion_ai.networks.inference import MODEL_FILE, run_in_batches
 from emotion_ai.networks.machine import machine_name
 from emotion_ai.networks.objectives import Objective
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.training import Origin, train, validation_rows
-from emotion_ai.networks.weights import WEIGHTS_FILE, about, pack, rounded
-from emotion_ai.storage.atomic_files import withdrawn_on_failure
+from emotion_ai.networks.training import TrainingContext, train, validation_rows
+from emotion_ai.networks.weights import WEIGHTS_FILE, pack, round_to_float16, spec_for
+from emotion_ai.storage.atomic_files import remove_on_failure
 
 
 def open_faces(path: str, kind: str) -> Faces:
-    """Faces of a kind. Raises `BadInput` for those of the other."""
+    """Faces of a kind. Raises `InputError` for those of the other."""
     faces = Faces(path)
     if faces.info.kind != kind:
-        raise BadInput(f"{path}: faces of kind {faces.info.kind}; expected {kind}")
+        raise InputError(f"{path}: faces of kind {faces.info.kind}; expected {kind}")
     return faces
 
 
@@ -35,7 +35,7 @@ def train_to_artifacts(
     objective: Objective,
     faces: Faces,
     settings: TrainingSettings,
-    origin: Origin,
+    origin: TrainingContext,
     outputs: dict[str, str],
 ) -> None:
     """Train and write `outputs`: model (a folder), history (JSON) and curves (HTML).
@@ -53,8 +53,8 @@ def train_to_artifacts(
     if faces.info.kind == "expressions":
         record["temperature"] = calibrate(network, validation)
     record |= _round(network, objective, validation)
-    packed = pack(about(faces.info, settings, _summary(record)), network.get_weights())
-    with withdrawn_on_failure(model, outputs["history"], outputs["curves"]):
+    packed = pack(spec_for(faces.info, settings, _summary(record)), network.get_weights())
+    with remove_on_failure(model, outputs["history"], outputs["curves"]):
         with storage.failures(str(model)):
             model.mkdir(parents=True, exist_ok=True)
             network.save(model / MODEL_FILE)
@@ -71,7 +71,7 @@ def _round(network: keras.Model, objective: Objective, validation: Rows) -> dict
         return objective.score(run_in_batches(network, validation.images), validation.targets)
 
     before = score()
-    network.set_weights(rounded(network.get_weights()))
+    network.set_weights(round_to_float16(network.get_weights()))
     return {"score_float32": before, "score_float16": score()}
 
 
@@ -80,7 +80,7 @@ def _record(
     progress: Progress,
     objective: Objective,
     settings: TrainingSettings,
-    origin: Origin,
+    origin: TrainingContext,
 ) -> dict[str, Any]:
     return {
         "best_epoch": progress.best_epoch,

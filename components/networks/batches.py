@@ -7,7 +7,7 @@ import numpy as np
 
 from emotion_ai.faces.arrays import TRAIN, Faces
 from emotion_ai.faces.augmentation import AugmentationPolicy, augment
-from emotion_ai.networks.mixup import Batch, mixed
+from emotion_ai.networks.mixup import Batch, mix_batch
 from emotion_ai.networks.objectives import Objective
 from emotion_ai.networks.settings import TrainingSettings
 
@@ -35,7 +35,7 @@ def epoch_batches(
         keypoints = rows.targets if faces.info.kind == "keypoints" else None
         images, moved = augment(rows.images, keypoints, policy, rng)
         batch = images[..., None], *objective.encode(rows.targets if moved is None else moved)
-        return mixed(batch, settings, rng)
+        return mix_batch(batch, settings, rng)
 
     with ThreadPoolExecutor(1) as worker:
         coming = worker.submit(make, 0)

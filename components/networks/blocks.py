@@ -16,21 +16,21 @@ def residual_block(features: KerasTensor, width: int, stride: int) -> KerasTenso
     The way around is a 1x1 convolution on averaged pixels where the shape changes (ResNet-D, He et
     al. 2018, https://arxiv.org/abs/1812.01187), else the identity.
     """
-    way_around = features
+    shortcut = features
     if stride > 1:
-        way_around = layers.AveragePooling2D(stride, padding="same")(way_around)
+        shortcut = layers.AveragePooling2D(stride, padding="same")(shortcut)
     if features.shape[-1] != width:
-        way_around = layers.Conv2D(width, 1, use_bias=False)(way_around)
-        way_around = BatchNormalization(momentum=MOMENTUM)(way_around)
-    inside = convolution(features, width, stride)
-    inside = layers.Conv2D(width, 3, padding="same", use_bias=False)(inside)
+        shortcut = layers.Conv2D(width, 1, use_bias=False)(shortcut)
+        shortcut = BatchNormalization(momentum=MOMENTUM)(shortcut)
+    residual = conv_bn_relu(features, width, stride)
+    residual = layers.Conv2D(width, 3, padding="same", use_bias=False)(residual)
     # Starting at zero makes a new block the identity (Goyal et al. 2017, arXiv:1706.02677).
-    inside = BatchNormalization(momentum=MOMENTUM, gamma_initializer="zeros")(inside)
-    return layers.Activation("relu")(layers.Add()([way_around, inside]))
+    residual = BatchNormalization(momentum=MOMENTUM, gamma_initializer="zeros")(residual)
+    return layers.Activation("relu")(layers.Add()([shortcut, residual]))
 
 
-def convolution(features: KerasTensor, width: int, stride: int) -> KerasTensor:
-    """A 3x3 convolution, batch normalisation (arXiv:1502.03167) and ReLU."""
+def conv_bn_relu(features: KerasTensor, width: int, stride: int) -> KerasTensor:
+    """A 3x3 conv_bn_relu, batch normalisation (arXiv:1502.03167) and ReLU."""
     features = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False)(features)
     features = BatchNormalization(momentum=MOMENTUM)(features)
     return layers.Activation("relu")(features)
@@ -46,7 +46,7 @@ def backbone(
     every stage but the first halve the image, so s is the number of widths.
     """
     features = layers.Rescaling(1 / deviation, offset=-mean / deviation)(pixels)
-    features = convolution(features, widths[0], stride=2)
+    features = conv_bn_relu(features, widths[0], stride=2)
     for stage, width in enumerate(widths):
         for block in range(blocks):
             features = residual_block(features, width, stride=2 if stage and not block else 1)

@@ -17,7 +17,7 @@ from emotion_ai.faces.arrays import FacesInfo
 from emotion_ai.networks.settings import TrainingSettings
 
 _STATE = "state.json"
-_MOST_STATE = 16 << 20
+_MAX_STATE_BYTES = 16 << 20
 
 
 @dataclass
@@ -60,8 +60,8 @@ def save(uri: str, progress: Progress, network: keras.Model, best: bool) -> None
 def load(uri: str) -> tuple[Progress, keras.Model] | None:
     """The state to go on from, with its compiled network; None where no epoch was finished."""
     try:
-        state = storage.read_bytes(storage.join(uri, _STATE), _MOST_STATE)
-    except storage.Missing:
+        state = storage.read_bytes(storage.join(uri, _STATE), _MAX_STATE_BYTES)
+    except storage.NotFound:
         return None
     progress = Progress(**json.loads(state))
     with tempfile.TemporaryDirectory() as folder:

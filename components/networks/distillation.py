@@ -6,25 +6,25 @@ import numpy as np
 from keras import Model
 from numpy.typing import NDArray
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.networks.architectures import build
 from emotion_ai.networks.inference import probabilities
 from emotion_ai.networks.mixup import Batch
-from emotion_ai.networks.weights import About, read_weights, start_uri
+from emotion_ai.networks.weights import NetworkSpec, read_weights, weights_uri
 
 
-def read_teachers(addresses: Sequence[str], student: About) -> list[Model]:
-    """The networks of the student's kind at `addresses`, named as `start_uri` takes them.
+def load_teachers(addresses: Sequence[str], student: NetworkSpec) -> list[Model]:
+    """The networks of the student's kind at `addresses`, named as `weights_uri` takes them.
 
     Raises:
-        BadInput: one answers for other emotions, or sees faces of another size.
+        InputError: one answers for other emotions, or sees faces of another size.
     """
     teachers = []
     for address in addresses:
-        uri = start_uri(address, student.kind)
+        uri = weights_uri(address, student.kind)
         described, weights = read_weights(uri)
         if (described.labels, described.image_size) != (student.labels, student.image_size):
-            raise BadInput(
+            raise InputError(
                 f"{uri}: answers for {', '.join(described.labels)} on faces of "
                 f"{described.image_size} pixels; a teacher here must for "
                 f"{', '.join(student.labels)} on {student.image_size}"
@@ -35,12 +35,14 @@ def read_teachers(addresses: Sequence[str], student: About) -> list[Model]:
     return teachers
 
 
-def taught(batches: Iterator[Batch], teachers: Sequence[Model], share: float) -> Iterator[Batch]:
+def with_teacher_targets(
+    batches: Iterator[Batch], teachers: Sequence[Model], share: float
+) -> Iterator[Batch]:
     """The batches, with that share of every target as the teachers answer the very same images.
 
     Distillation (Hinton et al. 2015, https://arxiv.org/abs/1503.02531) from the mean of all
     teachers, each asked about a face and its mirror image; seeing what the student sees, however
-    mixed it is (Beyer et al. 2021, https://arxiv.org/abs/2106.05237).
+    mix_batch it is (Beyer et al. 2021, https://arxiv.org/abs/2106.05237).
     """
     for images, targets, weights in batches:
         if teachers:

@@ -25,10 +25,10 @@ def machine_name() -> str:
 
 
 @contextlib.contextmanager
-def computing_in(precision: str) -> Iterator[None]:
+def mixed_precision(precision: str) -> Iterator[None]:
     """Layers built inside compute in float32 or bfloat16, or in what suits the machine ("auto").
 
-    Weights, losses and the last layers stay float32 (mixed precision, arXiv:1905.12322).
+    Weights, losses and the last layers stay float32 (mix_batch precision, arXiv:1905.12322).
     """
     reduced = precision == "bfloat16" or (precision == "auto" and _multiplies_bfloat16())
     before = keras.config.dtype_policy()

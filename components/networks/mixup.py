@@ -8,7 +8,7 @@ from emotion_ai.networks.settings import TrainingSettings
 Batch = tuple[NDArray, NDArray, NDArray]
 
 
-def mixed(batch: Batch, settings: TrainingSettings, rng: np.random.Generator) -> Batch:
+def mix_batch(batch: Batch, settings: TrainingSettings, rng: np.random.Generator) -> Batch:
     """Each face mixed with another one of the batch, and their targets in the same shares.
 
     A batch is (images [n, H, W, 1], one-hot targets [n, k], sample weights [n]); the share of a
@@ -17,9 +17,9 @@ def mixed(batch: Batch, settings: TrainingSettings, rng: np.random.Generator) ->
     images, one_hot, weights = batch
     other = rng.permutation(len(images))
     if rng.random() < settings.cutmix:
-        images, share = _pasted(images, other, rng)
+        images, share = _cutmix(images, other, rng)
     elif settings.mixup:
-        images, share = _blended(images, other, settings.mixup, rng)
+        images, share = _mixup(images, other, settings.mixup, rng)
     else:
         return batch
     weighted = one_hot * weights[:, None]
@@ -28,7 +28,7 @@ def mixed(batch: Batch, settings: TrainingSettings, rng: np.random.Generator) ->
     return images, weighted / total[:, None], total
 
 
-def _blended(
+def _mixup(
     images: NDArray, other: NDArray, mixup: float, rng: np.random.Generator
 ) -> tuple[NDArray, NDArray]:
     """Mixup (Zhang et al. 2017, https://arxiv.org/abs/1710.09412), and each first face's share."""
@@ -37,7 +37,7 @@ def _blended(
     return of_pixels * images + (1 - of_pixels) * images[other], share
 
 
-def _pasted(images: NDArray, other: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+def _cutmix(images: NDArray, other: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
     """CutMix (Yun et al. 2019, https://arxiv.org/abs/1905.04899) with one square for the batch."""
     size = images.shape[1]
     side = round(size * rng.random() ** 0.5)

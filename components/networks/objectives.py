@@ -34,14 +34,14 @@ class Objective:
 
 @keras.saving.register_keras_serializable(package="emotion_ai")
 def masked_huber(target: keras.KerasTensor, predicted: keras.KerasTensor) -> keras.KerasTensor:
-    """Huber loss (1964) over annotated coordinates, its bend at 2 px; [n], one a face.
+    """Huber loss (1964) over annotated coordinates, its delta at 2 px; [n], one a face.
 
     `target` is [n, 15, 3]: x, y in pixels and 1 where annotated, else 0.
     """
     annotated = target[..., 2:]
     error = ops.abs(predicted - target[..., :2]) * annotated
-    bend = 2.0
-    loss = ops.where(error < bend, 0.5 * error * error / bend, error - 0.5 * bend)
+    delta = 2.0
+    loss = ops.where(error < delta, 0.5 * error * error / delta, error - 0.5 * delta)
     return ops.sum(loss, axis=(1, 2)) / ops.maximum(2 * ops.sum(annotated, axis=(1, 2)), 1)
 
 

@@ -7,25 +7,25 @@ import keras
 import numpy as np
 from keras import optimizers
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import VALIDATION, Faces, Rows
 from emotion_ai.networks import checkpoints
 from emotion_ai.networks.architectures import build
 from emotion_ai.networks.batches import epoch_batches, steps_per_epoch
 from emotion_ai.networks.checkpoints import Progress
-from emotion_ai.networks.distillation import read_teachers, taught
+from emotion_ai.networks.distillation import load_teachers, with_teacher_targets
 from emotion_ai.networks.inference import run_in_batches
-from emotion_ai.networks.machine import computing_in
+from emotion_ai.networks.machine import mixed_precision
 from emotion_ai.networks.objectives import Objective
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.weights import about, start_from, start_uri
+from emotion_ai.networks.weights import load_initial_weights, spec_for, weights_uri
 
 # Enough to choose an epoch by; the evaluation scores every row.
-_MOST_VALIDATION_ROWS = 8_192
+_MAX_VALIDATION_ROWS = 8_192
 
 
 @dataclass(frozen=True)
-class Origin:
+class TrainingContext:
     """What a training begins with, but for data and settings.
 
     `start` is "" for random weights, "pretrained", or the address of the release to go on from;
@@ -43,7 +43,7 @@ def train(
     objective: Objective,
     faces: Faces,
     settings: TrainingSettings,
-    origin: Origin,
+    origin: TrainingContext,
     checkpoint: str,
 ) -> tuple[keras.Model, Progress]:
     """Train a network and return it in float32 with its best weights, and how the training went.
@@ -53,10 +53,10 @@ def train(
     score on the validation split.
 
     Raises:
-        BadInput: the loss is not finite, or weights to start or learn from do not fit.
+        InputError: the loss is not finite, or weights to start or learn from do not fit.
     """
     keras.utils.set_random_seed(origin.seed)
-    with computing_in(settings.precision):
+    with mixed_precision(settings.precision):
         resumed = checkpoints.load(checkpoint)
         if resumed:
             progress, network = resumed
@@ -64,7 +64,7 @@ def train(
         else:
             progress, network = Progress(), _begun(objective, faces, settings, origin.start)
         _train_epochs(network, progress, objective, faces, settings, origin, checkpoint)
-    trained = build(about(faces.info, settings))
+    trained = build(spec_for(faces.info, settings))
     checkpoints.load_best_weights(checkpoint, progress, trained)
     return trained, progress
 
@@ -72,10 +72,12 @@ def train(
 def _begun(
     objective: Objective, faces: Faces, settings: TrainingSettings, start: str
 ) -> keras.Model:
-    described = about(faces.info, settings)
+    described = spec_for(faces.info, settings)
     network = build(described)
     if start:
-        print(start_from(network, described, start_uri(start, described.kind)), flush=True)
+        print(
+            load_initial_weights(network, described, weights_uri(start, described.kind)), flush=True
+        )
     return compiled(network, objective, settings, steps_per_epoch(faces, settings.batch_size))
 
 
@@ -91,7 +93,7 @@ def compiled(
 
 def validation_rows(faces: Faces) -> Rows:
     """What an epoch is chosen by: the validation split, or as much of it as that takes."""
-    return faces.take(faces.positions(VALIDATION)[:_MOST_VALIDATION_ROWS])
+    return faces.take(faces.positions(VALIDATION)[:_MAX_VALIDATION_ROWS])
 
 
 def _train_epochs(
@@ -100,18 +102,18 @@ def _train_epochs(
     objective: Objective,
     faces: Faces,
     settings: TrainingSettings,
-    origin: Origin,
+    origin: TrainingContext,
     checkpoint: str,
 ) -> None:
     steps = steps_per_epoch(faces, settings.batch_size)
     validation = validation_rows(faces)
-    teachers = read_teachers(origin.teachers, about(faces.info, settings))
+    teachers = load_teachers(origin.teachers, spec_for(faces.info, settings))
     started = time.monotonic()
     first = progress.epoch
     while not _finished(progress, settings):
         epoch_started = time.monotonic()
         batches = epoch_batches(faces, objective, settings, origin.seed, progress.epoch)
-        batches = taught(batches, teachers, settings.distillation)
+        batches = with_teacher_targets(batches, teachers, settings.distillation)
         fitted = network.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
         score = objective.score(run_in_batches(network, validation.images), validation.targets)
         best = _note_epoch(
@@ -144,7 +146,7 @@ def _note_epoch(
 ) -> bool:
     progress.epoch += 1
     if not (np.isfinite(loss) and np.isfinite(score)):
-        raise BadInput(
+        raise InputError(
             f"training diverged: loss {loss}, {objective.score_name} {score} in epoch "
             f"{progress.epoch}; lower the learning_rate or check the data report"
         )

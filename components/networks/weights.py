@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import FacesInfo
 from emotion_ai.networks.settings import TrainingSettings
 
 WEIGHTS_FILE = "weights.npz"
 PRETRAINED = "pretrained"
 _SHIPPED = Path(__file__).parent / "pretrained"
-_MOST_BYTES = 64 << 20
+_MAX_BYTES = 64 << 20
 
 
-class About(BaseModel):
+class NetworkSpec(BaseModel):
     """What a network is built from; it normalises pixels with `mean` and `deviation`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,44 +41,44 @@ class About(BaseModel):
     training: dict[str, Any] = {}
 
 
-def about(
+def spec_for(
     info: FacesInfo, settings: TrainingSettings, training: dict[str, Any] | None = None
-) -> About:
+) -> NetworkSpec:
     """What a network trained on these faces is built from."""
-    fields = info.model_dump(include=set(About.model_fields) - {"settings", "training"})
-    return About(settings=settings, training=training or {}, **fields)
+    fields = info.model_dump(include=set(NetworkSpec.model_fields) - {"settings", "training"})
+    return NetworkSpec(settings=settings, training=training or {}, **fields)
 
 
-def rounded(weights: list[NDArray]) -> list[NDArray]:
+def round_to_float16(weights: list[NDArray]) -> list[NDArray]:
     """Kernels to the nearest float16, which keeps 11 bits of them; all else to float32."""
     return [w.astype(np.float16 if w.ndim > 1 else np.float32) for w in weights]
 
 
-def pack(described: About, weights: list[NDArray]) -> bytes:
+def pack(described: NetworkSpec, weights: list[NDArray]) -> bytes:
     """The file's content."""
-    arrays: dict[str, Any] = {f"{k:04}": w for k, w in enumerate(rounded(weights))}
+    arrays: dict[str, Any] = {f"{k:04}": w for k, w in enumerate(round_to_float16(weights))}
     text = np.frombuffer(described.model_dump_json().encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, about=text, **arrays)
     return buffer.getvalue()
 
 
-def read_weights(uri: str) -> tuple[About, list[NDArray[np.float32]]]:
-    """What lies at `uri`: about the network, and its weights. Raises `BadInput`."""
-    data = storage.read_bytes(uri, _MOST_BYTES)
+def read_weights(uri: str) -> tuple[NetworkSpec, list[NDArray[np.float32]]]:
+    """What lies at `uri`: about the network, and its weights. Raises `InputError`."""
+    data = storage.read_bytes(uri, _MAX_BYTES)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
+            if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
                 raise ValueError("it unpacks to more than any network of this project")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            described = About.model_validate_json(arrays["about"].tobytes())
+            described = NetworkSpec.model_validate_json(arrays["about"].tobytes())
             names = sorted(set(arrays.files) - {"about"})
             return described, [arrays[name].astype(np.float32) for name in names]
     except (zipfile.BadZipFile, ValidationError, ValueError, KeyError, OSError, EOFError) as error:
-        raise BadInput(f"{uri}: not the weights of a network: {error}") from None
+        raise InputError(f"{uri}: not the weights of a network: {error}") from None
 
 
-def start_uri(start: str, kind: str) -> str:
+def weights_uri(start: str, kind: str) -> str:
     """Where the weights lie: of the shipped network ("pretrained") or of the release at `start`."""
     if start == PRETRAINED:
         return str(_SHIPPED / f"{kind}.npz")
@@ -90,13 +90,13 @@ def release_path(kind: str) -> str:
     return f"assets.extra/networks/{kind}.npz"
 
 
-def start_from(network: Any, described: About, uri: str) -> str:
+def load_initial_weights(network: Any, described: NetworkSpec, uri: str) -> str:
     """Give an untrained network the weights at `uri`; returns what was done, for the log.
 
     For another set of labels the last layer stays as it is: there is nothing to take over.
 
     Raises:
-        BadInput: the weights are of a network of another shape.
+        InputError: the weights are of a network of another shape.
     """
     source, weights = read_weights(uri)
     own = network.get_weights()
@@ -107,7 +107,7 @@ def start_from(network: Any, described: About, uri: str) -> str:
     if source.kind == described.kind and shapes[:-2] == expected[:-2]:
         network.set_weights(weights[:-2] + own[-2:])
         return f"starting from {uri}, but for the last layer: {_names(source)} were its labels"
-    raise BadInput(
+    raise InputError(
         f"{uri}: a {source.kind} network of widths {source.settings.widths} and "
         f"{source.settings.blocks} blocks a stage; the {described.kind} network to train has "
         f"{described.settings.widths} and {described.settings.blocks}: give it the same shape, or "
@@ -115,5 +115,5 @@ def start_from(network: Any, described: About, uri: str) -> str:
     )
 
 
-def _names(described: About) -> str:
+def _names(described: NetworkSpec) -> str:
     return ", ".join(described.labels)

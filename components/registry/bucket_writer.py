@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.lease import Lease, leased
 from emotion_ai.registry.releases import (
     GRAPH_PATH,
@@ -41,7 +41,7 @@ class BucketWriter:
             contents: dict[str, Path | bytes] = {INFO_PATH: draft.text(version)}
             contents |= {name: path for name, path in files.items() if name != GRAPH_PATH}
             contents[GRAPH_PATH] = files[GRAPH_PATH]
-            with contextlib.suppress(gcs.Taken):
+            with contextlib.suppress(gcs.AlreadyExists):
                 self._create(version, contents)
                 return version
         raise Unavailable(
@@ -50,11 +50,11 @@ class BucketWriter:
 
     def remove(self, version: int) -> None:
         """Remove a release; a reader sees all of it or, once its graph is gone, nothing."""
-        self._lease.note(version)
+        self._lease.record_in_progress(version)
         folder = release_uri(self._registry, version)
         gcs.remove(storage.join(folder, GRAPH_PATH))
         gcs.remove_folder(folder)
-        self._lease.note()
+        self._lease.record_in_progress()
 
     def remove_leftovers(self) -> None:
         """Remove the halves that dead writers left of releases; what they completed stays."""
@@ -63,12 +63,12 @@ class BucketWriter:
         for version in self._lease.inherited:
             if not is_complete(self._registry, version):
                 gcs.remove_folder(release_uri(self._registry, version))
-        self._lease.note()
+        self._lease.record_in_progress()
 
     def _create(self, version: int, contents: Mapping[str, Path | bytes]) -> None:
         folder = release_uri(self._registry, version)
         created: dict[str, int] = {}
-        self._lease.note(version)
+        self._lease.record_in_progress(version)
         try:
             for name, source in contents.items():
                 self._lease.check()
@@ -76,12 +76,12 @@ class BucketWriter:
                 created[uri] = gcs.put(uri, source, 0)
         except BaseException:
             # Where this fails as well, the lease stays and tells the next writer.
-            with contextlib.suppress(BadInput, Unavailable):
+            with contextlib.suppress(InputError, Unavailable):
                 for uri, generation in reversed(created.items()):
                     gcs.remove(uri, generation)
-                self._lease.note()
+                self._lease.record_in_progress()
             raise
-        self._lease.note()
+        self._lease.record_in_progress()
 
 
 @contextlib.contextmanager

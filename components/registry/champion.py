@@ -10,32 +10,32 @@ from typing import Any
 from google.protobuf import text_format
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.serving_api.messages import MODEL_NAME, ModelServerConfig
 
 CONFIG_NAME = "models.config"
-_LIMIT_BYTES = 64 << 10
+_MAX_BYTES = 64 << 10
 
 
 def read_config(registry: str) -> Any | None:
     """`<registry>/models.config` as a `ModelServerConfig`; None where there is no such file.
 
-    Raises `BadInput` for a file that is not one.
+    Raises `InputError` for a file that is not one.
     """
     uri = storage.join(registry, CONFIG_NAME)
     try:
-        text = storage.read_bytes(uri, _LIMIT_BYTES)
+        text = storage.read_bytes(uri, _MAX_BYTES)
         return text_format.Parse(text.decode(), ModelServerConfig())
-    except storage.Missing:
+    except storage.NotFound:
         return None
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise BadInput(f"{uri}: not a TensorFlow Serving model configuration: {error}") from None
+        raise InputError(f"{uri}: not a TensorFlow Serving model configuration: {error}") from None
 
 
 def read_champion(registry: str) -> int | None:
     """The version that answers, or None before the first rollout.
 
-    Raises `BadInput` for a `models.config` that does not name exactly one version of the model.
+    Raises `InputError` for a `models.config` that does not name exactly one version of the model.
     """
     config = read_config(registry)
     if config is None:
@@ -44,12 +44,12 @@ def read_champion(registry: str) -> int | None:
     models = [model for model in config.model_config_list.config if model.name == MODEL_NAME]
     versions = [v for model in models for v in model.model_version_policy.specific.versions]
     if len(versions) != 1:
-        raise BadInput(
+        raise InputError(
             f"{uri}: names {len(versions)} versions of {MODEL_NAME}; expected one, under "
             "model_version_policy { specific { versions: N } }"
         )
     if versions[0] < 1:
-        raise BadInput(f"{uri}: names version {versions[0]}; expected a release, 1 or more")
+        raise InputError(f"{uri}: names version {versions[0]}; expected a release, 1 or more")
     return int(versions[0])
 
 

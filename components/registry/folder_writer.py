@@ -11,7 +11,7 @@ from pathlib import Path
 
 from emotion_ai import storage
 from emotion_ai.errors import Unavailable
-from emotion_ai.registry.lock_wait import Waiting
+from emotion_ai.registry.lock_wait import LockWait
 from emotion_ai.registry.releases import INFO_PATH, ReleaseInfo, taken_versions
 from emotion_ai.storage.atomic_files import flush_folder, remove_abandoned
 
@@ -75,7 +75,7 @@ def locked(root: Path) -> Iterator[FolderWriter]:
 
 
 def _acquire(lock: int, path: Path) -> None:
-    waiting = Waiting(str(path))
+    waiting = LockWait(str(path))
     while True:
         with storage.failures(str(path)), contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

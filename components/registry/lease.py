@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emotion_ai import storage
 from emotion_ai.errors import Unavailable
-from emotion_ai.registry.lock_wait import Waiting
+from emotion_ai.registry.lock_wait import LockWait
 from emotion_ai.storage import gcs
 
 LEASE_NAME = ".writer.lease"
@@ -48,7 +48,7 @@ class Lease:
         self._replacing = threading.Lock()
         self.inherited = record.unfinished
 
-    def note(self, *unfinished: int) -> None:
+    def record_in_progress(self, *unfinished: int) -> None:
         """Say which versions are about to be written or removed, before anything is."""
         self._replace(self._record.model_copy(update={"unfinished": unfinished}))
 
@@ -69,7 +69,7 @@ class Lease:
                     continue
                 return
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Remove the lease, unless something is unfinished that the next holder must know of."""
         with contextlib.suppress(Unavailable):
             self.check()
@@ -81,7 +81,7 @@ class Lease:
             started = time.monotonic()
             try:
                 self._generation = gcs.put(self._uri, _content(record), self._generation)
-            except gcs.Taken:
+            except gcs.AlreadyExists:
                 self._renewed = float("-inf")
                 raise self._lost() from None
             self._record, self._renewed = record, started
@@ -108,11 +108,11 @@ def leased(registry: str) -> Iterator[Lease]:
     finally:
         stop.set()
         renewing.join()
-        lease.give_back()
+        lease.release()
 
 
 def _acquire(uri: str) -> Lease:
-    waiting = Waiting(uri)
+    waiting = LockWait(uri)
     mine = _Record(holder=uuid.uuid4().hex, host=platform.node(), seconds=LEASE_SECONDS)
     seen, since = 0, time.monotonic()
     while True:
@@ -122,7 +122,7 @@ def _acquire(uri: str) -> Lease:
             seen, since = generation, now
         if not generation or now - since > (found.seconds if found else LEASE_SECONDS):
             record = mine.model_copy(update={"unfinished": found.unfinished if found else ()})
-            with contextlib.suppress(gcs.Taken):
+            with contextlib.suppress(gcs.AlreadyExists):
                 return Lease(uri, record, gcs.put(uri, _content(record), generation))
         waiting.go_on(f"the writer on {found.host}" if found else "another writer")
         time.sleep(_POLL_SECONDS)
@@ -131,7 +131,7 @@ def _acquire(uri: str) -> Lease:
 def _look(uri: str) -> tuple[_Record | None, int]:
     try:
         data, generation = gcs.read_generation(uri)
-    except storage.Missing:
+    except storage.NotFound:
         return None, 0
     try:
         return _Record.model_validate_json(data), generation

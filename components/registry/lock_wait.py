@@ -10,8 +10,8 @@ WAIT_SECONDS = 300.0
 _SILENT_SECONDS = 2.0
 
 
-class Waiting:
-    """Waiting for the lock at `place`."""
+class LockWait:
+    """A wait for the lock at `place`."""
 
     def __init__(self, place: str) -> None:
         self._place = place

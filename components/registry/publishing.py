@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import (
     GRAPH_PATH,
@@ -13,7 +13,7 @@ from emotion_ai.registry.releases import (
     read_release,
     verify_release,
 )
-from emotion_ai.registry.writer import only_writer
+from emotion_ai.registry.writer import exclusive_writer
 
 
 def publish(registry: str, files: Mapping[str, Path], draft: ReleaseInfo) -> tuple[int, bool]:
@@ -24,8 +24,8 @@ def publish(registry: str, files: Mapping[str, Path], draft: ReleaseInfo) -> tup
     `Unavailable` where the registry cannot be written; nothing half-written is visible then.
     """
     if GRAPH_PATH not in files:
-        raise BadInput(f"{registry}: a release needs {GRAPH_PATH}; combine writes it")
-    with only_writer(registry) as writer, storage.failures(registry):
+        raise InputError(f"{registry}: a release needs {GRAPH_PATH}; combine writes it")
+    with exclusive_writer(registry) as writer, storage.failures(registry):
         same = _newest_same(registry, draft)
         return (same, False) if same else (writer.add(files, draft), True)
 
@@ -33,11 +33,11 @@ def publish(registry: str, files: Mapping[str, Path], draft: ReleaseInfo) -> tup
 def retain(registry: str, keep: int) -> list[int]:
     """Remove all but the newest `keep` releases, the champion and its parent; returns the removed.
 
-    Raises `BadInput` where the champion's own record cannot be read; nothing is removed then.
+    Raises `InputError` where the champion's own record cannot be read; nothing is removed then.
     """
     if keep < 1:
-        raise BadInput(f"keep: {keep} releases; at least 1 has to stay")
-    with only_writer(registry) as writer:
+        raise InputError(f"keep: {keep} releases; at least 1 has to stay")
+    with exclusive_writer(registry) as writer:
         versions = list_versions(registry)
         protected: set[int | None] = set(versions[-keep:])
         champion = read_champion(registry)
@@ -57,7 +57,7 @@ def _newest_same(registry: str, draft: ReleaseInfo) -> int | None:
         if read_release(registry, versions[-1]).content_digest != draft.content_digest:
             return None
         verify_release(registry, versions[-1])
-    except BadInput as failure:
+    except InputError as failure:
         print(f"a new release takes the place of a damaged one: {failure}")
         return None
     return versions[-1]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.registry.digest import FileDigest
 
 INFO_PATH = "assets.extra/release.json"
@@ -18,7 +18,7 @@ LITE_PATH = "model.tflite"
 # Written last in Cloud Storage, where a folder cannot be renamed: without it there is no release.
 GRAPH_PATH = "saved_model.pb"
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
-_INFO_LIMIT_BYTES = 8 << 20
+_MAX_INFO_BYTES = 8 << 20
 
 
 def _inside(name: str) -> str:
@@ -110,28 +110,28 @@ def release_uri(registry: str, version: int) -> str:
 
 
 def read_release(registry: str, version: int) -> ReleaseInfo:
-    """What release.json says. Raises `BadInput` where it is absent or not in order."""
+    """What release.json says. Raises `InputError` where it is absent or not in order."""
     uri = storage.join(release_uri(registry, version), INFO_PATH)
     try:
-        info = ReleaseInfo.model_validate_json(storage.read_bytes(uri, _INFO_LIMIT_BYTES))
-    except storage.Missing:
+        info = ReleaseInfo.model_validate_json(storage.read_bytes(uri, _MAX_INFO_BYTES))
+    except storage.NotFound:
         versions = ", ".join(map(str, list_versions(registry))) or "none"
-        raise BadInput(f"{registry}: no release {version}; there are: {versions}") from None
+        raise InputError(f"{registry}: no release {version}; there are: {versions}") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the whole file"
-        raise BadInput(f"{uri}: {place}: {first['msg']}") from None
+        raise InputError(f"{uri}: {place}: {first['msg']}") from None
     if info.version != version:
-        raise BadInput(f"{uri}: says version {info.version}; expected {version}")
+        raise InputError(f"{uri}: says version {info.version}; expected {version}")
     return info
 
 
 def verify_release(registry: str, version: int) -> None:
-    """Compare every file with release.json. Raises `BadInput` naming the first that differs."""
+    """Compare every file with release.json. Raises `InputError` naming the first that differs."""
     for name, expected in read_release(registry, version).files.items():
         uri = storage.join(release_uri(registry, version), name)
         if storage.sha256(uri) != expected.sha256:
-            raise BadInput(
+            raise InputError(
                 f"{uri}: was altered after release {version} was published; publish a new release "
                 "or roll out another one"
             )

@@ -8,18 +8,18 @@ from typing import Any
 from pydantic_core import to_json
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 
 # The record that notify gathers from all the others.
 SUMMARY = "run"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_RECORD_LIMIT_BYTES = 8 << 20
-_REPORT_LIMIT_BYTES = 64 << 20
-_RECORDS_LIMIT = 256
+_MAX_RECORD_BYTES = 8 << 20
+_MAX_REPORT_BYTES = 64 << 20
+_MAX_RECORDS = 256
 
 
 def run_uri(registry: str, run_id: str) -> str:
-    """Where the run's records lie. Raises `BadInput` for a run id that cannot name a folder."""
+    """Where the run's records lie. Raises `InputError` for a run id that cannot name a folder."""
     return storage.join(registry, "runs", _checked("run id", run_id))
 
 
@@ -34,8 +34,8 @@ def read_records(registry: str, run_id: str) -> dict[str, dict[str, Any]]:
     """Every record of the run by name, `SUMMARY` among them once notify has run."""
     folder = run_uri(registry, run_id)
     files = [name for name in storage.list_names(folder) if name.endswith(".json")]
-    if len(files) > _RECORDS_LIMIT:
-        raise BadInput(f"{folder}: {len(files)} records; a run has at most {_RECORDS_LIMIT}")
+    if len(files) > _MAX_RECORDS:
+        raise InputError(f"{folder}: {len(files)} records; a run has at most {_MAX_RECORDS}")
     return {
         file.removesuffix(".json"): read_json(storage.join(folder, file))
         for file in files
@@ -44,19 +44,19 @@ def read_records(registry: str, run_id: str) -> dict[str, dict[str, Any]]:
 
 
 def read_json(uri: str) -> dict[str, Any]:
-    """A JSON object of at most 8 MiB. Raises `BadInput` for anything else."""
+    """A JSON object of at most 8 MiB. Raises `InputError` for anything else."""
     try:
-        data = json.loads(storage.read_bytes(uri, _RECORD_LIMIT_BYTES))
+        data = json.loads(storage.read_bytes(uri, _MAX_RECORD_BYTES))
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{uri}: not JSON: {error}") from None
+        raise InputError(f"{uri}: not JSON: {error}") from None
     if not isinstance(data, dict):
-        raise BadInput(f"{uri}: expected a JSON object")
+        raise InputError(f"{uri}: expected a JSON object")
     return data
 
 
 def record_report(registry: str, run_id: str, name: str, local_path: str) -> None:
     """Copy a step's HTML report into the run's folder."""
-    data = storage.read_bytes(local_path, _REPORT_LIMIT_BYTES)
+    data = storage.read_bytes(local_path, _MAX_REPORT_BYTES)
     file = f"{_checked('report', name)}.html"
     storage.write_bytes(storage.join(run_uri(registry, run_id), "reports", file), data)
 
@@ -69,7 +69,7 @@ def list_reports(registry: str, run_id: str) -> list[str]:
 
 def _checked(what: str, name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise BadInput(
+        raise InputError(
             f"{what} {name!r}: expected at most 128 letters, digits, '.', '_' and '-', "
             "beginning with a letter or digit"
         )

@@ -20,7 +20,7 @@ class Writer(Protocol):
 
 
 @contextlib.contextmanager
-def only_writer(registry: str) -> Iterator[Writer]:
+def exclusive_writer(registry: str) -> Iterator[Writer]:
     """Be the registry's only writer for the length of the block.
 
     What killed writers left unfinished is cleared away first. Raises `Unavailable` where another

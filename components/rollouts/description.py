@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import (
     is_complete,
@@ -19,8 +19,9 @@ def describe(registry: str, version: int | None, server: str | None) -> dict[str
     """The registry's releases, its champion and what the server at HOST:PORT serves, for JSON.
 
     With a version that release alone, with its files, which are verified, signatures and packages.
-    Among all of them one whose record is damaged is listed with its "error". Raises `BadInput` for
-    a version that is not there or was altered and `Unavailable` for a server that does not answer.
+    Among all of them one whose record is damaged is listed with its "error". Raises `InputError`
+    for a version that is not there or was altered and `Unavailable` for a server that does not
+    answer.
     """
     champion = read_champion(registry)
     if version is None:
@@ -43,7 +44,7 @@ def describe(registry: str, version: int | None, server: str | None) -> dict[str
 def _summary(registry: str, version: int, champion: int | None) -> dict[str, Any] | None:
     try:
         info = read_release(registry, version).model_dump(mode="json", exclude=_DETAILS)
-    except BadInput as failure:
+    except InputError as failure:
         if not is_complete(registry, version):
             # Retention removed it since it was listed.
             return None

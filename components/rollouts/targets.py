@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from emotion_ai import storage
 from emotion_ai.client.client import Answer, Client
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.champion import clear_champion, read_champion, write_champion
 from emotion_ai.registry.releases import WARMUP_PATH, read_release, release_uri, verify_release
-from emotion_ai.registry.writer import only_writer
+from emotion_ai.registry.writer import exclusive_writer
 from emotion_ai.serving_api.tensors import read_tensor
 from emotion_ai.serving_api.warmup import read_golden
 
@@ -39,7 +39,7 @@ def roll_out(
     `answers_checked`, `largest_difference` and `seconds`. Rolling out the champion once more
     proves that it answers. `timeout_s` bounds the whole proof.
 
-    Raises `BadInput` for a release that is not there, was altered or has no golden requests, and
+    Raises `InputError` for a release that is not there, was altered or has no golden requests, and
     for an unknown target: nothing has changed then. Raises `Unavailable` where the server does
     not answer as it should: `models.config` names the old champion again, or is removed where
     there was none.
@@ -49,7 +49,7 @@ def roll_out(
         "kubernetes": _roll_out_kubernetes,
     }
     if target not in targets:
-        raise BadInput(f"rollout target {target!r} is unknown; expected {', '.join(targets)}")
+        raise InputError(f"rollout target {target!r} is unknown; expected {', '.join(targets)}")
     started = time.monotonic()
     record = targets[target](registry, version, server, timeout_s)
     seconds = round(time.monotonic() - started, 3)
@@ -59,7 +59,7 @@ def roll_out(
 def _roll_out_kubernetes(
     registry: str, version: int, server: str, timeout_s: float
 ) -> dict[str, Any]:
-    raise BadInput("rollout target kubernetes is not built yet; expected local")
+    raise InputError("rollout target kubernetes is not built yet; expected local")
 
 
 def _roll_out_local(registry: str, version: int, server: str, timeout_s: float) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _roll_out_local(registry: str, version: int, server: str, timeout_s: float) 
     with Client(server) as client:
         # A server that is down is found out before anything changes.
         client.model_status(timeout=min(timeout_s, _CALL_SECONDS))
-        with only_writer(registry):
+        with exclusive_writer(registry):
             return _make_champion(client, registry, version, timeout_s)
 
 
@@ -83,7 +83,7 @@ def _make_champion(client: Client, registry: str, version: int, timeout_s: float
         allowed = _tolerance(registry, version)
         difference = max(_replay(client, version, log, allowed, deadline) for log in golden)
         _await_callers(client, version, golden[0], deadline)
-    except (BadInput, Unavailable) as error:
+    except (InputError, Unavailable) as error:
         outcome = _put_back(client, registry, version, previous)
         raise Unavailable(f"release {version} is not rolled out: {error}; {outcome}") from None
     except BaseException:
@@ -106,7 +106,7 @@ def _golden(registry: str, version: int) -> list[Any]:
     uri = storage.join(release_uri(registry, version), WARMUP_PATH)
     golden = [log.predict_log for log in read_golden(uri) if log.predict_log.response.outputs]
     if not golden:
-        raise BadInput(f"{uri}: holds no request with its response; publish the release again")
+        raise InputError(f"{uri}: holds no request with its response; publish the release again")
     return golden
 
 
@@ -127,7 +127,7 @@ def _await_version(client: Client, registry: str, version: int, deadline: float)
 
 
 def _replay(client: Client, version: int, log: Any, allowed: float, deadline: float) -> float:
-    answer = client.replay(log.request, version, timeout=_left(deadline))
+    answer = client.send(log.request, version, timeout=_left(deadline))
     expected = {name: read_tensor(proto) for name, proto in log.response.outputs.items()}
     if set(answer.outputs) != set(expected):
         raise _wrong(client, f"outputs {sorted(answer.outputs)}, expected {sorted(expected)}")
@@ -155,7 +155,7 @@ def _difference(
 
 def _await_callers(client: Client, version: int, log: Any, deadline: float) -> None:
     # After a step back the higher version answers those who name none, until it is dropped.
-    while client.replay(log.request, None, timeout=_left(deadline)).version != version:
+    while client.send(log.request, None, timeout=_left(deadline)).version != version:
         if time.monotonic() > deadline:
             raise Unavailable(f"server {client.address}: still answers with another version")
         time.sleep(_POLL_SECONDS)
@@ -172,7 +172,7 @@ def _wrong(client: Client, what: str) -> Unavailable:
 def _put_back(client: Client, registry: str, version: int, previous: int | None) -> str:
     try:
         _restore(registry, version, previous)
-    except (BadInput, Unavailable) as error:
+    except (InputError, Unavailable) as error:
         old = "none" if previous is None else f"release {previous}"
         return f"models.config could not be put back to {old}: {error}"
     return _await_put_back(client, version, previous)
@@ -190,10 +190,10 @@ def _restore(registry: str, version: int, previous: int | None) -> None:
 
 def _await_put_back(client: Client, version: int, previous: int | None) -> str:
     """See the server back where it was; returns what came of it, in words."""
-    with contextlib.suppress(BadInput, Unavailable):
+    with contextlib.suppress(InputError, Unavailable):
         if previous is None:
             # A server keeps what it holds when the file goes; what failed must not answer.
-            client.hold_nothing()
+            client.unload_all()
             return "there is no champion, as before"
         deadline = time.monotonic() + _RESTORE_SECONDS
         while time.monotonic() < deadline:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.faces.keypoints import COLUMNS, FOUR_POINTS, NAMES
 from emotion_ai.faces.labels import label_set_names
 from emotion_ai.sample.drawing import DrawnFaces, draw_faces, halve
@@ -36,7 +36,7 @@ def write_sample(directory: str | Path, faces: int, seed: int) -> None:
     each file appears whole or not at all. Memory does not grow with the number of faces.
 
     Raises:
-        BadInput: fewer than 20 or more than 1,000,000 faces, or `directory` is a file.
+        InputError: fewer than 20 or more than 1,000,000 faces, or `directory` is a file.
         Unavailable: the folder cannot be written.
     """
     check_bounds(faces, seed)
@@ -49,7 +49,7 @@ def write_sample(directory: str | Path, faces: int, seed: int) -> None:
         ):
             _write_rows(keypoints, expressions, faces, seed)
     except (FileExistsError, NotADirectoryError):
-        raise BadInput(f"{folder} is not a folder; name one to write the sample into") from None
+        raise InputError(f"{folder} is not a folder; name one to write the sample into") from None
     except OSError as error:
         raise Unavailable(f"{folder}: the sample cannot be written: {error.strerror}") from None
 

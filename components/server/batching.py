@@ -17,11 +17,11 @@ import numpy as np
 from grpc import StatusCode
 from numpy.typing import NDArray
 
-from emotion_ai.errors import BadInput
-from emotion_ai.server.errors import Refusal, invalid
+from emotion_ai.errors import InputError
+from emotion_ai.server.errors import StatusError, invalid
 
-_MOST_ROWS = 1 << 20
-_MOST_THREADS = 1024
+_MAX_ROWS = 1 << 20
+_MAX_THREADS = 1024
 _LONGEST_MICROS = 60_000_000
 
 Arrays = dict[str, NDArray]
@@ -46,13 +46,13 @@ class BatchPolicy(NamedTuple):
 def policy_of(parameters: Any, cores: int) -> BatchPolicy:
     """The policy of a `BatchingParameters` message, with TensorFlow Serving's defaults.
 
-    Raises `BadInput` for parameters that cannot be.
+    Raises `InputError` for parameters that cannot be.
     """
 
-    def value(name: str, default: int, least: int, most: int = _MOST_ROWS) -> int:
+    def value(name: str, default: int, least: int, most: int = _MAX_ROWS) -> int:
         number = getattr(parameters, name).value if parameters.HasField(name) else default
         if not least <= number <= most:
-            raise BadInput(f"{name} {number}: expected {least} to {most}")
+            raise InputError(f"{name} {number}: expected {least} to {most}")
         return int(number)
 
     most = value("max_batch_size", 1000, 1)
@@ -60,16 +60,16 @@ def policy_of(parameters: Any, cores: int) -> BatchPolicy:
     allowed = tuple(parameters.allowed_batch_sizes)
     largest_run = value("max_execution_batch_size", most, 1) if splits else most
     if list(allowed) != sorted(set(allowed)):
-        raise BadInput("allowed_batch_sizes entries must be monotonically increasing")
+        raise InputError("allowed_batch_sizes entries must be monotonically increasing")
     if allowed and allowed[-1] != largest_run:
-        raise BadInput(
+        raise InputError(
             f"final entry in allowed_batch_sizes must equal max_batch_size, {largest_run}"
         )
     return BatchPolicy(
         max_batch_size=most,
         timeout_s=value("batch_timeout_micros", 0, 0, _LONGEST_MICROS) / 1e6,
         max_enqueued_batches=value("max_enqueued_batches", 10, 1),
-        threads=value("num_batch_threads", cores, 1, _MOST_THREADS),
+        threads=value("num_batch_threads", cores, 1, _MAX_THREADS),
         allowed_sizes=allowed,
         largest_request=None if splits else most,
         largest_run=largest_run,
@@ -119,7 +119,7 @@ class Batcher:
     def submit(self, key: Hashable, run: Run, task: Task) -> None:
         """Put a request in the queue of its kind; the inputs of one kind have one inner shape.
 
-        Raises `Refusal`: INVALID_ARGUMENT for a request larger than a batch may be, UNAVAILABLE
+        Raises `StatusError`: INVALID_ARGUMENT for a request larger than a batch may be, UNAVAILABLE
         at once where the queue is full.
         """
         policy = self._policy
@@ -135,7 +135,7 @@ class Batcher:
             batches = queue.batches
             if not batches or batches[-1].rows + task.rows > policy.max_batch_size:
                 if len(batches) >= policy.max_enqueued_batches:
-                    raise Refusal(
+                    raise StatusError(
                         StatusCode.UNAVAILABLE,
                         "The batch scheduling queue to which this task was submitted is full; "
                         f"currently {len(batches)} batches enqueued and max_enqueued_batches is "
@@ -213,7 +213,7 @@ def _still_wanted(tasks: list[Task], deliver: Callable[[list[Task]], None]) -> l
     now = time.monotonic()
     late = [task for task in tasks if task.deadline is not None and task.deadline <= now]
     for task in late:
-        task.failure = Refusal(
+        task.failure = StatusError(
             StatusCode.DEADLINE_EXCEEDED,
             "Run() timeout exceeded while waiting in batching queue",
         )
@@ -242,9 +242,11 @@ def _split(outputs: Arrays, tasks: list[Task]) -> None:
     total = sum(task.rows for task in tasks)
     for array in outputs.values():
         if array.ndim == 0:
-            raise Refusal(StatusCode.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions")
+            raise StatusError(
+                StatusCode.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions"
+            )
         if len(array) != total:
-            raise Refusal(
+            raise StatusError(
                 StatusCode.FAILED_PRECONDITION,
                 "Batched output tensor's 0th dimension does not equal the sum of the 0th "
                 "dimension sizes of the input tensors",

@@ -7,9 +7,9 @@ from typing import Any
 
 from grpc import StatusCode
 
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.server.configuration import ConfigSource, check_models, plans_of
-from emotion_ai.server.errors import Refusal, invalid
+from emotion_ai.server.errors import StatusError, invalid
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.health import Health
 from emotion_ai.server.versions import VersionManager
@@ -17,7 +17,7 @@ from emotion_ai.server.versions import VersionManager
 _log = logging.getLogger(__name__)
 
 
-class Follower:
+class ConfigPoller:
     """Reads the configuration again and again, and applies it to the manager.
 
     TensorFlow Serving has two clocks: one for the configuration, one for the versions in the
@@ -36,7 +36,7 @@ class Follower:
         self._folder_seconds = flags.file_system_poll_wait_seconds
         self._lock = threading.Lock()
         self._config: Any | None = None
-        self._said = ""
+        self._last_error = ""
 
     def run(self, stop: threading.Event) -> None:
         """Follow until `stop` is set.
@@ -55,9 +55,9 @@ class Follower:
             if now >= folders_due:
                 folders_due = _next(now, self._folder_seconds)
                 trouble = trouble or self._apply()
-                if trouble and trouble != self._said:
+                if trouble and trouble != self._last_error:
                     _log.error(trouble)
-                self._said = trouble
+                self._last_error = trouble
                 self._health.show(self._manager.answers())
             stop.wait(max(0.0, min(config_due, folders_due, now + 3600.0) - time.monotonic()))
 
@@ -68,14 +68,14 @@ class Follower:
                 gone = self._manager.answers()
                 return f"{self._source.address} is gone; serving goes on as before" if gone else ""
             self.check(config)
-        except (BadInput, Unavailable, Refusal) as error:
+        except (InputError, Unavailable, StatusError) as error:
             return f"{self._source.address}: {error}; serving goes on as before"
         with self._lock:
             self._config = config
         return ""
 
     def check(self, config: Any) -> None:
-        """Raise `BadInput` or `Refusal` for a configuration that is not to be taken over."""
+        """Raise `InputError` or `StatusError` for a configuration that is not to be taken over."""
         check_models(config)
         labels = {model.name: model.version_labels for model in config.model_config_list.config}
         self._manager.check_labels(labels, self._new_labels_anywhere)
@@ -87,16 +87,16 @@ class Follower:
                 return ""
             try:
                 self._manager.apply(plans_of(self._config))
-            except (BadInput, Unavailable) as error:
+            except (InputError, Unavailable) as error:
                 return f"{error}; serving goes on as before"
         return ""
 
     def reload(self, config: Any) -> None:
         """Hold what this configuration says, until the file is read again.
 
-        Returns once its new models are loaded. Raises `Refusal` with TensorFlow Serving's codes:
-        INVALID_ARGUMENT for a configuration that cannot be, FAILED_PRECONDITION for a label of a
-        version that is not available, UNKNOWN where a new model has no version that loads.
+        Returns once its new models are loaded. Raises `StatusError` with TensorFlow Serving's
+        codes: INVALID_ARGUMENT for a configuration that cannot be, FAILED_PRECONDITION for a label
+        of a version that is not available, UNKNOWN where a new model has no version that loads.
         """
         if config.WhichOneof("config") != "model_config_list":
             raise invalid(
@@ -108,7 +108,7 @@ class Follower:
                 self.check(config)
                 known = self._manager.names()
                 plans = plans_of(config)
-            except BadInput as error:
+            except InputError as error:
                 raise invalid(str(error)) from None
             self._config = config
             self._manager.apply(plans)
@@ -120,7 +120,7 @@ class Follower:
         ]
         if failed:
             listed = "".join(f"{failure}, " for failure in failed)
-            raise Refusal(
+            raise StatusError(
                 StatusCode.UNKNOWN,
                 f"{len(failed)} model(s) did not become available: {{{listed}}}",
             )
@@ -128,7 +128,7 @@ class Follower:
     def _failure(self, name: str) -> str:
         try:
             newest = self._manager.statuses(name)[0]
-        except Refusal as refusal:
+        except StatusError as refusal:
             return f"{{{refusal.message}}}"
         place = f"{{name: {name} version: {newest.version}}}"
         return f"{{{place} due to error: {newest.error}}}"

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 from google.protobuf import text_format
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.champion import CONFIG_NAME, read_config
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.serving_api.messages import ModelServerConfig
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
-_LIMIT_BYTES = 64 << 10
+_MAX_BYTES = 64 << 10
 
 
 class ModelPlan(NamedTuple):
@@ -37,18 +37,18 @@ class ConfigSource:
     def read(self) -> Any | None:
         """The `ModelServerConfig` as it is now; None where the registry has none (yet).
 
-        Raises `BadInput` for a file that cannot be understood or, but for the registry's, is
+        Raises `InputError` for a file that cannot be understood or, but for the registry's, is
         absent, and `Unavailable` where the storage fails.
         """
         if self._flags.registry:
             return read_config(self._flags.registry)
         if not self._flags.model_config_file:
             return _one_model(self._flags.model_name, self._flags.model_base_path)
-        text = storage.read_bytes(self.address, _LIMIT_BYTES)
+        text = storage.read_bytes(self.address, _MAX_BYTES)
         try:
             return text_format.Parse(text.decode(), ModelServerConfig())
         except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-            raise BadInput(f"{self.address}: not a ModelServerConfig: {error}") from None
+            raise InputError(f"{self.address}: not a ModelServerConfig: {error}") from None
 
 
 def _one_model(name: str, base_path: str) -> Any:
@@ -62,19 +62,19 @@ def _one_model(name: str, base_path: str) -> Any:
 def read_plans(registry: str) -> list[ModelPlan] | None:
     """The plans of `<registry>/models.config`, or None where there is no such file.
 
-    Raises `BadInput` for a file that cannot be understood and `Unavailable` where the registry
+    Raises `InputError` for a file that cannot be understood and `Unavailable` where the registry
     cannot be read.
     """
     source = ConfigSource(ServerFlags(registry=registry))
     config = source.read()
     try:
         return None if config is None else plans_of(config)
-    except BadInput as error:
-        raise BadInput(f"{source.address}: {error}") from None
+    except InputError as error:
+        raise InputError(f"{source.address}: {error}") from None
 
 
 def plans_of(config: Any) -> list[ModelPlan]:
-    """The plans of a `ModelServerConfig` message; raises `BadInput` for what cannot be served.
+    """The plans of a `ModelServerConfig` message; raises `InputError` for what cannot be served.
 
     The messages are those of tensorflow_serving/model_servers/server_core.cc.
     """
@@ -83,29 +83,29 @@ def plans_of(config: Any) -> list[ModelPlan]:
 
 
 def check_models(config: Any) -> None:
-    """Raise `BadInput` for models that cannot be served, before a folder is looked into."""
+    """Raise `InputError` for models that cannot be served, before a folder is looked into."""
     if config.WhichOneof("config") != "model_config_list":
-        raise BadInput("expected a model_config_list")
+        raise InputError("expected a model_config_list")
     names = [model.name for model in config.model_config_list.config]
     for model in config.model_config_list.config:
         if names.count(model.name) > 1:
-            raise BadInput(f"Illegal to list model {model.name} multiple times in config list")
+            raise InputError(f"Illegal to list model {model.name} multiple times in config list")
         _check_model(model)
 
 
 def _check_model(model: Any) -> None:
     if not model.name:
-        raise BadInput("a model without a name")
+        raise InputError("a model without a name")
     if not model.model_platform:
-        raise BadInput(
+        raise InputError(
             "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
             "ModelServerConfig::model_platform."
         )
     if model.model_platform != "tensorflow":
-        raise BadInput(f"Model {model.name} requests unsupported platform {model.model_platform}")
+        raise InputError(f"Model {model.name} requests unsupported platform {model.model_platform}")
     base_path = model.base_path
     if not storage.is_remote(base_path) and not storage.local_path(base_path).is_absolute():
-        raise BadInput(
+        raise InputError(
             f"Expected model {model.name} to have an absolute path or URI; got base_path()="
             f"{base_path}"
         )

@@ -3,7 +3,7 @@
 from grpc import StatusCode
 
 
-class Refusal(Exception):
+class StatusError(Exception):
     """A request that is answered by a status code and a message instead of a result."""
 
     def __init__(self, code: StatusCode, message: str) -> None:
@@ -12,11 +12,11 @@ class Refusal(Exception):
         self.message = message
 
 
-def invalid(message: str) -> Refusal:
+def invalid(message: str) -> StatusError:
     """INVALID_ARGUMENT: the request itself is wrong."""
-    return Refusal(StatusCode.INVALID_ARGUMENT, message)
+    return StatusError(StatusCode.INVALID_ARGUMENT, message)
 
 
-def not_found(message: str) -> Refusal:
+def not_found(message: str) -> StatusError:
     """NOT_FOUND: no such model or version is served."""
-    return Refusal(StatusCode.NOT_FOUND, message)
+    return StatusError(StatusCode.NOT_FOUND, message)

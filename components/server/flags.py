@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 from pydantic import BaseModel, ConfigDict, Field
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.serving_api.messages import MODEL_NAME
 from emotion_ai.settings import checked
 
@@ -90,7 +90,7 @@ class ServerFlags(BaseModel):
 def parse_flags(arguments: Sequence[str], program: str) -> ServerFlags:
     """The flags in `arguments`, of which a `--flagfile` may hold more, one to a line.
 
-    Prints the help and ends the process for `--help`. Raises `BadInput` naming the flag that is
+    Prints the help and ends the process for `--help`. Raises `InputError` naming the flag that is
     unknown, cannot be or goes without the other that it needs.
     """
     given = vars(_parser(program).parse_args(_with_flag_files(arguments)))
@@ -112,14 +112,14 @@ def _check_together(flags: ServerFlags) -> None:
     given = [f"--{name}" for name in sources if getattr(flags, name)]
     # TensorFlow Serving ignores --model_base_path beside --model_config_file.
     if {"--registry", "--pretrained"} & set(given) and len(given) > 1:
-        raise BadInput(f"{given[0]} and {given[1]}: one says what is served, not both")
+        raise InputError(f"{given[0]} and {given[1]}: one says what is served, not both")
     if flags.batching_parameters_file and not flags.enable_batching:
-        raise BadInput("--batching_parameters_file is set without --enable_batching")
+        raise InputError("--batching_parameters_file is set without --enable_batching")
     if flags.rest_api_port and flags.rest_api_port == flags.port:
-        raise BadInput(f"--rest_api_port {flags.port}: cannot be the same as --port")
+        raise InputError(f"--rest_api_port {flags.port}: cannot be the same as --port")
     arguments = flags.grpc_channel_arguments
     if arguments and len(_ARGUMENT.findall(arguments)) != arguments.count(",") + 1:
-        raise BadInput(f"--grpc_channel_arguments {arguments!r}: expected key=value,key=value")
+        raise InputError(f"--grpc_channel_arguments {arguments!r}: expected key=value,key=value")
 
 
 def _with_flag_files(arguments: Sequence[str]) -> list[str]:
@@ -140,7 +140,7 @@ class _Formatter(argparse.HelpFormatter):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise BadInput(f"{message}; --help lists the flags")
+        raise InputError(f"{message}; --help lists the flags")
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ MISSING_SPEC = "Missing ModelSpec"
 
 
 def model_metadata(manager: VersionManager[Any], request: Any) -> Any:
-    """The signatures of one version. Raises `Refusal` where they cannot be told."""
+    """The signatures of one version. Raises `StatusError` where they cannot be told."""
     if not request.HasField("model_spec"):
         raise invalid(MISSING_SPEC)
     if not request.metadata_field:
@@ -34,7 +34,7 @@ def model_metadata(manager: VersionManager[Any], request: Any) -> Any:
 def model_status(manager: VersionManager[Any], request: Any) -> Any:
     """The states of a model's versions, and why one did not load; a label makes no difference.
 
-    Raises `Refusal` NOT_FOUND for a model or version that was never held.
+    Raises `StatusError` NOT_FOUND for a model or version that was never held.
     """
     if not request.HasField("model_spec"):
         raise invalid(MISSING_SPEC)

@@ -12,7 +12,7 @@ from grpc import StatusCode
 from numpy.typing import NDArray
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.export.lite_model import LiteModel
 from emotion_ai.registry.releases import (
     GRAPH_PATH,
@@ -23,7 +23,7 @@ from emotion_ai.registry.releases import (
     release_uri,
     verify_release,
 )
-from emotion_ai.server.errors import Refusal
+from emotion_ai.server.errors import StatusError
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.predict_request import DEFAULT_SIGNATURE, Signature, prepare, signature_of
 from emotion_ai.server.session import open_session
@@ -59,7 +59,7 @@ class LoadedModel:
         return _LITE if is_lite else _TENSORFLOW
 
     def run(self, signature: Signature, inputs: dict[str, NDArray]) -> dict[str, NDArray]:
-        """The outputs of a signature by name; raises `Refusal` with TensorFlow's code and words."""
+        """The outputs of a signature by name; raises `StatusError` as TensorFlow would."""
         if self.lite is not None and self.runtime(signature) == _LITE:
             answers = self.lite.run(inputs[self.lite.input])
             return {alias: answers[alias] for alias in signature.outputs}
@@ -97,12 +97,12 @@ class Loader:
         """Load `<base_path>/<version>` and replay its warm-up requests.
 
         A release's files are compared with its release.json first; a SavedModel without one is
-        taken as it is, as TensorFlow Serving takes it. Raises `BadInput` naming what is missing or
-        altered, and whatever TensorFlow raises.
+        taken as it is, as TensorFlow Serving takes it. Raises `InputError` naming what is missing
+        or altered, and whatever TensorFlow raises.
         """
         uri = release_uri(base_path, version)
         if not storage.exists(storage.join(uri, GRAPH_PATH)):
-            raise BadInput(f"{uri}: no {GRAPH_PATH} there")
+            raise InputError(f"{uri}: no {GRAPH_PATH} there")
         if storage.is_remote(base_path):
             scratch = tempfile.TemporaryDirectory(prefix="emotion-ai-release-")
             _download(base_path, version, Path(scratch.name))
@@ -136,7 +136,7 @@ class Loader:
 def _lite_model(path: Path, signatures: dict[str, Signature]) -> LiteModel | None:
     """The folder's model.tflite, for `serving_default`; None where there is none.
 
-    Raises `BadInput` where it is none or has other inputs and outputs than the signature.
+    Raises `InputError` where it is none or has other inputs and outputs than the signature.
     """
     file = path / LITE_PATH
     if not file.exists():
@@ -145,13 +145,13 @@ def _lite_model(path: Path, signatures: dict[str, Signature]) -> LiteModel | Non
     try:
         model = LiteModel(file.read_bytes(), len(os.sched_getaffinity(0)))
     except (ValueError, RuntimeError) as error:
-        raise BadInput(f"{file}: not a model for LiteRT: {error}") from None
+        raise InputError(f"{file}: not a model for LiteRT: {error}") from None
     signature = signatures.get(DEFAULT_SIGNATURE)
     if signature is None or ({model.input}, model.outputs) != (
         set(signature.inputs),
         set(signature.outputs),
     ):
-        raise BadInput(
+        raise InputError(
             f"{file}: takes {model.input} and answers {', '.join(sorted(model.outputs))}; expected "
             f"what {DEFAULT_SIGNATURE} of {GRAPH_PATH} takes and answers"
         )
@@ -179,9 +179,9 @@ def _download(base_path: str, version: int, directory: Path) -> None:
         storage.download(storage.join(source, name), target)
 
 
-def _refusal(error: tf.errors.OpError) -> Refusal:
+def _refusal(error: tf.errors.OpError) -> StatusError:
     # The session wraps the graph's own words in pages about where each operation was made.
     inner = error.__context__
     message = inner.message if isinstance(inner, tf.errors.OpError) else error.message
     code = _CODES.get(error.error_code, StatusCode.INTERNAL)
-    return Refusal(code, message[:_LONGEST_MESSAGE])
+    return StatusError(code, message[:_LONGEST_MESSAGE])

@@ -13,9 +13,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 
-_LIMIT_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 _PACKAGE = "tensorflow.serving"
 _OPTIONAL, _REPEATED = FieldDescriptorProto.LABEL_OPTIONAL, FieldDescriptorProto.LABEL_REPEATED
 _TYPES = {
@@ -82,11 +82,11 @@ _CLASSES = _classes()
 def read_parameters(kind: str, uri: str) -> Any:
     """The message in a file: BatchingParameters, SSLConfig or MonitoringConfig; "" has defaults.
 
-    Raises `BadInput` for a file that is missing, longer than 1 MiB or holds something else, and
+    Raises `InputError` for a file that is missing, longer than 1 MiB or holds something else, and
     `Unavailable` where it cannot be read.
     """
-    text = storage.read_bytes(uri, _LIMIT_BYTES) if uri else b""
+    text = storage.read_bytes(uri, _MAX_BYTES) if uri else b""
     try:
         return text_format.Parse(text.decode(), _CLASSES[kind]())
     except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(f"{uri}: not a {kind} of TensorFlow Serving: {error}") from None
+        raise InputError(f"{uri}: not a {kind} of TensorFlow Serving: {error}") from None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from grpc import StatusCode
 from numpy.typing import NDArray
 
-from emotion_ai.server.errors import Refusal, invalid
+from emotion_ai.server.errors import StatusError, invalid
 from emotion_ai.serving_api.messages import PredictResponse
 from emotion_ai.serving_api.tensors import fill_tensor, read_tensor
 
@@ -68,13 +68,15 @@ def _shape(info: Any) -> tuple[int, ...] | None:
 def prepare(signatures: Mapping[str, Signature], request: Any) -> Prepared:
     """Check a PredictRequest and read its tensors.
 
-    Raises `Refusal`: FAILED_PRECONDITION for an unknown signature, INVALID_ARGUMENT for inputs
+    Raises `StatusError`: FAILED_PRECONDITION for an unknown signature, INVALID_ARGUMENT for inputs
     that are missing, unknown, of another type or shape, and for unknown or repeated outputs.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = signatures.get(name)
     if signature is None:
-        raise Refusal(StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+        raise StatusError(
+            StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
+        )
     _check_names(request.inputs, signature.inputs)
     arrays = {alias: _parsed(alias, request.inputs[alias]) for alias in signature.inputs}
     wanted = _wanted_outputs(request.output_filter, signature.outputs)

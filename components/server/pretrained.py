@@ -6,29 +6,29 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 
 
 @contextlib.contextmanager
 def pretrained_registry() -> Iterator[str]:
     """A registry whose release 1, its champion, is the two pretrained networks; gone afterwards.
 
-    Raises `BadInput` where the package was installed without their weights.
+    Raises `InputError` where the package was installed without their weights.
     """
     # Here and not above: these import TensorFlow.
     try:
         from emotion_ai.export.saved_model import Pair, save_combined
         from emotion_ai.networks.architectures import build
     except ModuleNotFoundError as missing:
-        raise BadInput(
+        raise InputError(
             f"the pretrained networks need {missing.name}: install emotion-ai[train]"
         ) from None
-    from emotion_ai.networks.weights import PRETRAINED, read_weights, start_uri
+    from emotion_ai.networks.weights import PRETRAINED, read_weights, weights_uri
     from emotion_ai.registry.champion import write_champion
 
     networks, descriptions = [], []
     for kind in ("keypoints", "expressions"):
-        described, weights = read_weights(start_uri(PRETRAINED, kind))
+        described, weights = read_weights(weights_uri(PRETRAINED, kind))
         network = build(described)
         network.set_weights(weights)
         networks.append(network)

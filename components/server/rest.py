@@ -16,7 +16,7 @@ from google.protobuf import json_format
 from grpc import StatusCode
 
 from emotion_ai.errors import Unavailable
-from emotion_ai.server.errors import Refusal, invalid
+from emotion_ai.server.errors import StatusError, invalid
 from emotion_ai.server.metadata import SIGNATURE_FIELD, model_metadata, model_status
 from emotion_ai.server.metrics import CONTENT_TYPE, Metrics
 from emotion_ai.server.versions import VersionManager
@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         code, kind = 200, "application/json"
         try:
             kind, body = self.answer(self.path.partition("?")[0])
-        except Refusal as refusal:
+        except StatusError as refusal:
             code, body = _HTTP.get(refusal.code, 500), _error(refusal.message)
         self._send(code, kind, body)
 

@@ -19,12 +19,12 @@ from typing import Any
 import grpc
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.champion import CONFIG_NAME
 from emotion_ai.server.batching import BatchPolicy, policy_of
-from emotion_ai.server.config_poller import Follower
+from emotion_ai.server.config_poller import ConfigPoller
 from emotion_ai.server.configuration import ConfigSource
-from emotion_ai.server.errors import Refusal
+from emotion_ai.server.errors import StatusError
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.health import Health
 from emotion_ai.server.metrics import DEFAULT_PATH, Metrics
@@ -39,14 +39,14 @@ from emotion_ai.serving_api.messages import MODEL_NAME, MODEL_SERVICE, PREDICTIO
 DRAIN_SECONDS = 30.0
 # Calls that are not Predict: a reload may wait for a model, and the others must not wait for it.
 _WORKERS = 4
-_MOST_REQUESTS = 4096
+_MAX_REQUESTS = 4096
 _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 # Without --enable_batching: whoever waits shares the next run, and nobody waits for others. Were
 # all who wait taken at once, a thread that is done would find nobody until these have asked again.
-_LARGEST_SHARED_RUN = 8
+_MAX_SHARED_RUN = 8
 # In LiteRT a face costs in a batch what it costs alone.
-_LARGEST_SHARED_LITE_RUN = 4
-_MOST_SHARED_RUNS = 2048
+_MAX_SHARED_LITE_RUN = 4
+_MAX_SHARED_RUNS = 2048
 # A thread that has its answers would wait for the event loop's lock for up to 5 ms.
 _SWITCH_SECONDS = 0.001
 
@@ -58,7 +58,7 @@ def serve(flags: ServerFlags) -> None:
 
     A registry without `models.config` is waited for. One line on standard output tells the address
     once requests are taken; the log goes to standard error. To be called in the main thread.
-    Raises `BadInput` for flags, files or a registry that cannot be, and `Unavailable` naming an
+    Raises `InputError` for flags, files or a registry that cannot be, and `Unavailable` naming an
     address that cannot be bound.
     """
     # Before TensorFlow sets it up otherwise; what it tells of exports and sessions is not ours.
@@ -91,7 +91,7 @@ class _Server:
         retry = RetryPolicy(flags.load_retry_interval_micros / 1e6, flags.max_num_load_retries)
         self._manager = VersionManager(_Loader(flags), lambda model: model.close(), retry)
         self._health = Health((PREDICTION_SERVICE, MODEL_SERVICE))
-        self._follower = Follower(self._source, flags, self._manager, self._health)
+        self._follower = ConfigPoller(self._source, flags, self._manager, self._health)
 
     async def run(self) -> None:
         """Serve until a signal comes."""
@@ -132,13 +132,13 @@ class _Server:
             config = self._source.read()
             if config is not None and not registry:
                 self._follower.check(config)
-        except Refusal as refusal:
-            raise BadInput(
+        except StatusError as refusal:
+            raise InputError(
                 f"{self._source.address}: {refusal}; --allow_version_labels_for_unavailable_models "
                 "lets a label wait for its version"
             ) from None
-        except (BadInput, Unavailable) as error:
-            if not registry and isinstance(error, BadInput):
+        except (InputError, Unavailable) as error:
+            if not registry and isinstance(error, InputError):
                 raise
             # The follower logs it, and goes on trying.
             return
@@ -158,7 +158,7 @@ class _Server:
         }
         server = grpc.aio.server(
             migration_thread_pool=ThreadPoolExecutor(_WORKERS, thread_name_prefix="call"),
-            maximum_concurrent_rpcs=flags.grpc_max_threads or _MOST_REQUESTS,
+            maximum_concurrent_rpcs=flags.grpc_max_threads or _MAX_REQUESTS,
             options=list(options.items()),
         )
         self._register(server)
@@ -215,14 +215,14 @@ class _Loader:
 def _policy(flags: ServerFlags) -> BatchPolicy:
     cores = len(os.sched_getaffinity(0))
     if not flags.enable_batching:
-        rows = _LARGEST_SHARED_LITE_RUN if flags.prefer_tflite_model else _LARGEST_SHARED_RUN
-        return BatchPolicy(rows, 0.0, _MOST_SHARED_RUNS, cores)
+        rows = _MAX_SHARED_LITE_RUN if flags.prefer_tflite_model else _MAX_SHARED_RUN
+        return BatchPolicy(rows, 0.0, _MAX_SHARED_RUNS, cores)
     path = flags.batching_parameters_file
     parameters = read_parameters("BatchingParameters", path)
     try:
         return policy_of(parameters, cores)
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _metrics_path(flags: ServerFlags) -> str | None:

@@ -15,10 +15,10 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.server.batching import Arrays, Batcher, BatchPolicy, Task
-from emotion_ai.server.config_poller import Follower
-from emotion_ai.server.errors import Refusal, invalid
+from emotion_ai.server.config_poller import ConfigPoller
+from emotion_ai.server.errors import StatusError, invalid
 from emotion_ai.server.metadata import MISSING_SPEC, model_metadata, model_status
 from emotion_ai.server.metrics import Metrics
 from emotion_ai.server.predict_request import Prepared, prepare, response_to
@@ -129,7 +129,7 @@ def _kind(model: Any, prepared: Prepared) -> Hashable:
 class ModelService:
     """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, manager: VersionManager[Any], follower: Follower) -> None:
+    def __init__(self, manager: VersionManager[Any], follower: ConfigPoller) -> None:
         self._manager = manager
         self._follower = follower
 
@@ -170,15 +170,17 @@ def _refusals(context: grpc.ServicerContext) -> Iterator[None]:
         context.abort(refusal.code, refusal.message)
 
 
-def _refusal(error: Exception) -> Refusal:
-    if isinstance(error, Refusal):
+def _refusal(error: Exception) -> StatusError:
+    if isinstance(error, StatusError):
         return error
-    if isinstance(error, BadInput):
+    if isinstance(error, InputError):
         return invalid(str(error))
     if isinstance(error, Unavailable):
-        return Refusal(grpc.StatusCode.UNAVAILABLE, str(error))
+        return StatusError(grpc.StatusCode.UNAVAILABLE, str(error))
     if isinstance(error, DecodeError):
-        return Refusal(grpc.StatusCode.INTERNAL, "the request is not the message that it should be")
+        return StatusError(
+            grpc.StatusCode.INTERNAL, "the request is not the message that it should be"
+        )
     # A defect of ours or of the model: the caller learns that it is not theirs.
     _log.error("a request failed", exc_info=error)
-    return Refusal(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"[:2_000])
+    return StatusError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"[:2_000])

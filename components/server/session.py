@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.registry.releases import GRAPH_PATH
 
 v1 = tf.compat.v1
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 def open_session(path: Path, config: Any) -> tuple[Any, Any]:
     """The session of the SavedModel in a folder, and its MetaGraphDef; the caller closes it.
 
-    Raises `BadInput` where no graph is tagged to be served, and what TensorFlow raises.
+    Raises `InputError` where no graph is tagged to be served, and what TensorFlow raises.
     """
     meta_graph = _graph_to_serve(path)
     assets = {
@@ -59,7 +59,7 @@ def _graph_to_serve(path: Path) -> Any:
     for graph in saved_model.meta_graphs:
         if tf.saved_model.SERVING in graph.meta_info_def.tags:
             return graph
-    raise BadInput(f"{path}: no graph is tagged '{tf.saved_model.SERVING}'")
+    raise InputError(f"{path}: no graph is tagged '{tf.saved_model.SERVING}'")
 
 
 def _session(graph_def: Any, config: Any) -> Any:

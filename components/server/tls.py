@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.server.parameter_files import read_parameters
 
 
@@ -14,18 +14,20 @@ def credentials(ssl_config_file: str) -> grpc.ServerCredentials:
     """What a SSLConfig file says: server_key, server_cert, custom_ca (PEM texts), client_verify.
 
     With `client_verify` only clients with a certificate of `custom_ca` are answered. Raises
-    `BadInput` naming what is missing.
+    `InputError` naming what is missing.
     """
     config = read_parameters("SSLConfig", ssl_config_file)
     for name in ("server_key", "server_cert"):
         if "-----BEGIN" not in getattr(config, name):
-            raise BadInput(f"{ssl_config_file}: {name}: expected the PEM text of the server's")
+            raise InputError(f"{ssl_config_file}: {name}: expected the PEM text of the server's")
     if config.client_verify and not config.custom_ca:
-        raise BadInput(f"{ssl_config_file}: client_verify needs custom_ca, whose clients to trust")
+        raise InputError(
+            f"{ssl_config_file}: client_verify needs custom_ca, whose clients to trust"
+        )
     try:
         _check_together(config)
     except ssl.SSLError as error:
-        raise BadInput(
+        raise InputError(
             f"{ssl_config_file}: server_key, server_cert and custom_ca do not serve: {error}"
         ) from None
     return grpc.ssl_server_credentials(

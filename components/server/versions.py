@@ -18,7 +18,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from grpc import StatusCode
 
 from emotion_ai.server.configuration import ModelPlan
-from emotion_ai.server.errors import Refusal, invalid, not_found
+from emotion_ai.server.errors import StatusError, invalid, not_found
 
 # TensorFlow Serving's --load_retry_interval_micros and --max_num_load_retries.
 RETRY_SECONDS = 60.0
@@ -79,7 +79,7 @@ class VersionManager(Generic[Model]):
         unload: Callable[[Model], None] = lambda model: None,
         retry: RetryPolicy | None = None,
     ) -> None:
-        self._load = load
+        self._load_model = load
         self._unload = unload
         self._retry = retry or RetryPolicy()
         self._lock = threading.Lock()
@@ -101,12 +101,12 @@ class VersionManager(Generic[Model]):
                 self._retire(name, keep=frozenset())
             for plan in plans:
                 for version in plan.versions:
-                    self._ensure(plan, version)
+                    self._load(plan, version)
                 if not plan.versions or self._any_available(plan):
                     self._retire(plan.name, keep=frozenset(plan.versions))
                 self._forget_failures(plan)
 
-    def _ensure(self, plan: ModelPlan, version: int) -> None:
+    def _load(self, plan: ModelPlan, version: int) -> None:
         with self._lock:
             old = self._models.setdefault(plan.name, {}).get(version)
             if old is not None and not self._is_due(old):
@@ -116,7 +116,7 @@ class VersionManager(Generic[Model]):
             entry.retries_left = old.retries_left - 1 if old and again else self._retry.times
         started = time.monotonic()
         try:
-            model = self._load(plan.base_path, version)
+            model = self._load_model(plan.base_path, version)
         except Exception as error:
             message = f"{error}".strip() or type(error).__name__
             _log.error("%s version %d does not load: %s", plan.name, version, message)
@@ -174,7 +174,7 @@ class VersionManager(Generic[Model]):
     def check_labels(
         self, labels: Mapping[str, Mapping[str, int]], new_labels_anywhere: bool
     ) -> None:
-        """Raise `Refusal` FAILED_PRECONDITION for a label of a version that is not available.
+        """Raise `StatusError` FAILED_PRECONDITION for a label of a version that is not available.
 
         With `new_labels_anywhere` that holds only for a label that stands for another version now.
         Source: ServerCore::UpdateModelVersionLabelMap in model_servers/server_core.cc.
@@ -187,7 +187,7 @@ class VersionManager(Generic[Model]):
                     if new_labels_anywhere and now == number:
                         continue
                     if number not in versions or versions[number].state != State.AVAILABLE:
-                        raise Refusal(
+                        raise StatusError(
                             StatusCode.FAILED_PRECONDITION,
                             f"Request to assign label to version {number} of model {name}, which "
                             "is not currently available for inference",
@@ -202,7 +202,7 @@ class VersionManager(Generic[Model]):
     def use(self, spec: Any) -> Iterator[tuple[int, Model]]:
         """The version a `ModelSpec` asks for, kept loaded for the length of the block.
 
-        Without a version or label that is the highest one available. Raises `Refusal`:
+        Without a version or label that is the highest one available. Raises `StatusError`:
         INVALID_ARGUMENT without a name or for an unknown label, NOT_FOUND where nothing is served.
         """
         number, entry, model = self._acquire(spec)
@@ -228,7 +228,7 @@ class VersionManager(Generic[Model]):
             entry = versions[number]
             model = entry.model
             if model is None:
-                raise Refusal(StatusCode.INTERNAL, f"version {number} is available but empty")
+                raise StatusError(StatusCode.INTERNAL, f"version {number} is available but empty")
             entry.in_flight += 1
             return number, entry, model
 
@@ -247,7 +247,7 @@ class VersionManager(Generic[Model]):
     def statuses(self, name: str, number: int | None = None) -> list[VersionStatus]:
         """State of every version of a model that is or was held, the newest first, or of one.
 
-        Raises `Refusal` NOT_FOUND where there is none.
+        Raises `StatusError` NOT_FOUND where there is none.
         """
         with self._lock:
             versions = self._models.get(name, {})

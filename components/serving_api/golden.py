@@ -9,12 +9,12 @@ from PIL import Image
 
 from emotion_ai import storage
 from emotion_ai.client.client import Client
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.keypoints import FRAME, NAMES
 from emotion_ai.serving_api import messages
 from emotion_ai.serving_api.tensors import fill_tensor
 
-_LIMIT_BYTES = 16 << 20
+_MAX_BYTES = 16 << 20
 
 
 class Golden(NamedTuple):
@@ -35,13 +35,13 @@ class GoldenAnswer(NamedTuple):
 
 
 def read_golden_answers(path: str) -> Golden:
-    """Read combine's golden.npz. Raises `BadInput` where an array is absent or misshapen."""
-    data = storage.read_bytes(path, _LIMIT_BYTES)
+    """Read combine's golden.npz. Raises `InputError` where an array is absent or misshapen."""
+    data = storage.read_bytes(path, _MAX_BYTES)
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             golden = Golden(*(arrays[name] for name in Golden._fields))
     except (KeyError, OSError, ValueError) as error:
-        raise BadInput(f"{path}: not the golden answers that combine writes: {error}") from None
+        raise InputError(f"{path}: not the golden answers that combine writes: {error}") from None
     count, classes = len(golden.images), golden.emotion_probabilities.shape[-1]
     expected = [
         (count, FRAME, FRAME, 1),
@@ -53,7 +53,7 @@ def read_golden_answers(path: str) -> Golden:
     arrays_read: tuple[NDArray, ...] = tuple(golden)
     for name, array, shape in zip(Golden._fields, arrays_read, expected, strict=True):
         if array.shape != shape or not count:
-            raise BadInput(f"{path}: {name} has shape {array.shape}; expected {shape}, not empty")
+            raise InputError(f"{path}: {name} has shape {array.shape}; expected {shape}, not empty")
     return golden
 
 
@@ -72,7 +72,7 @@ def _ask(client: Client, signature: str, name: str, values: NDArray) -> GoldenAn
     request.model_spec.name = messages.MODEL_NAME
     request.model_spec.signature_name = signature
     fill_tensor(request.inputs[name], values)
-    outputs = client.replay(request).outputs
+    outputs = client.send(request).outputs
     response = log.predict_log.response
     response.model_spec.name = messages.MODEL_NAME
     response.model_spec.signature_name = signature

@@ -14,7 +14,7 @@ import google_crc32c
 from google.protobuf.message import DecodeError
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.serving_api.messages import PredictionLog
 
 # TensorFlow Serving replays no more than 1,000 (WarmupConsts::kMaxNumRecords).
@@ -30,7 +30,7 @@ def write_golden(uri: str, logs: Iterable[Any]) -> None:
 
 
 def read_golden(uri: str) -> list[Any]:
-    """Read `PredictionLog` messages. Raises `BadInput` naming the record that is damaged."""
+    """Read `PredictionLog` messages. Raises `InputError` naming the record that is damaged."""
     with storage.open_binary(uri) as file, storage.failures(uri):
         return list(_records(uri, file))
 
@@ -42,27 +42,27 @@ def _records(uri: str, file: BinaryIO) -> Iterator[Any]:
             return
         place = f"{uri}: record {number}"
         if number == MAX_RECORDS:
-            raise BadInput(f"{place}: at most {MAX_RECORDS} golden requests are read")
+            raise InputError(f"{place}: at most {MAX_RECORDS} golden requests are read")
         if len(header) < _HEADER.size:
-            raise BadInput(f"{place}: cut short")
+            raise InputError(f"{place}: cut short")
         length, checksum = _HEADER.unpack(header)
         if checksum != _masked_crc(header[:8]):
-            raise BadInput(f"{place}: checksum of its length is wrong; the file is damaged")
+            raise InputError(f"{place}: checksum of its length is wrong; the file is damaged")
         if length > _MAX_RECORD_BYTES:
-            raise BadInput(f"{place}: {length} bytes; at most {_MAX_RECORD_BYTES} are read")
+            raise InputError(f"{place}: {length} bytes; at most {_MAX_RECORD_BYTES} are read")
         yield _message(place, file.read(length + _CHECKSUM.size), length)
 
 
 def _message(place: str, body: bytes, length: int) -> Any:
     if len(body) < length + _CHECKSUM.size:
-        raise BadInput(f"{place}: cut short")
+        raise InputError(f"{place}: cut short")
     data = body[:length]
     if _CHECKSUM.unpack(body[length:])[0] != _masked_crc(data):
-        raise BadInput(f"{place}: checksum is wrong; the file is damaged")
+        raise InputError(f"{place}: checksum is wrong; the file is damaged")
     try:
         return PredictionLog.FromString(data)
     except DecodeError:
-        raise BadInput(f"{place}: not a PredictionLog") from None
+        raise InputError(f"{place}: not a PredictionLog") from None
 
 
 def _framed(data: bytes) -> bytes:

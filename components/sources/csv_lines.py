@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from typing import IO, BinaryIO, NamedTuple, TypeAlias, cast
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.sources.zip_archive import MAGIC, open_zip
 
 # A 96x96 face is at most 37 kB of text; the rest is room for columns that are ignored.
 MAX_LINE_BYTES = 256 * 1024
 _BUFFER_BYTES = 1024 * 1024
 # Pixels as text shrink to a quarter; what expands a hundredfold is blank or made to fill a disk.
-_MOST_EXPANSION = 100
+_MAX_EXPANSION = 100
 _UNSUSPECTED_BYTES = 1024 * 1024
 # What gzip, zlib and zipfile raise for damaged bytes.
 _DAMAGE = (
@@ -46,7 +46,7 @@ class Record(NamedTuple):
 def read_records(source: str) -> Iterator[Record]:
     """Yield the lines of a CSV that are not blank, the header first.
 
-    Raises `BadInput` for a file that is absent, damaged, has a line longer than `MAX_LINE_BYTES`
+    Raises `InputError` for a file that is absent, damaged, has a line longer than `MAX_LINE_BYTES`
     or expands beyond all measure; `Unavailable` where the storage fails.
     """
     with storage.open_binary(source) as file, _decompressed(source, file) as text:
@@ -61,13 +61,13 @@ def read_records(source: str) -> Iterator[Record]:
                 return
             number += 1
             expanded += len(line)
-            if expanded > _UNSUSPECTED_BYTES and expanded > _MOST_EXPANSION * file.tell():
-                raise BadInput(
-                    f"{source}: expands to more than {_MOST_EXPANSION} times its size by line "
+            if expanded > _UNSUSPECTED_BYTES and expanded > _MAX_EXPANSION * file.tell():
+                raise InputError(
+                    f"{source}: expands to more than {_MAX_EXPANSION} times its size by line "
                     f"{number}; expected faces, which expand four times"
                 )
             if len(line) > MAX_LINE_BYTES:
-                raise BadInput(
+                raise InputError(
                     f"{source}: line {number} is longer than {MAX_LINE_BYTES} bytes; expected a "
                     "CSV with one face a line"
                 )
@@ -108,11 +108,11 @@ def _failures(source: str, place: str) -> Iterator[None]:
         try:
             yield
         except _DAMAGE as error:
-            raise BadInput(f"{source}: damaged {place}: {error}") from None
+            raise InputError(f"{source}: damaged {place}: {error}") from None
         except OSError as error:
             # How the kernel answers when a damaged zip points before the file's first byte.
             if error.errno == errno.EINVAL:
-                raise BadInput(f"{source}: damaged {place}: {error.strerror}") from None
+                raise InputError(f"{source}: damaged {place}: {error.strerror}") from None
             raise
 
 
@@ -124,7 +124,7 @@ def _open_member(source: str, archive: zipfile.ZipFile) -> IO[bytes]:
     ]
     if len(names) != 1:
         found = ", ".join(names[:5]) or "none"
-        raise BadInput(
+        raise InputError(
             f"{source}: expected one CSV in the zip, found {found}; unpack the right one"
         )
     with _failures(source, "zip"):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import UNASSIGNED, Rows
 from emotion_ai.faces.keypoints import COLUMNS
 from emotion_ai.sources import schema
@@ -76,20 +76,20 @@ class Table(NamedTuple):
 
 
 def open_table(source: str, kind: Kind) -> Table:
-    """Open a CSV and read its header. Raises `BadInput` for a missing or repeated column."""
+    """Open a CSV and read its header. Raises `InputError` for a missing or repeated column."""
     records = read_records(source)
     header = next(records, None)
     if header is None:
-        raise BadInput(f"{source}: empty; expected a CSV with a header")
+        raise InputError(f"{source}: empty; expected a CSV with a header")
     names = [_text(name).removeprefix("\ufeff").strip().lower() for name in header.fields]
     needed = (*_TARGET_COLUMNS[kind], _IMAGE_COLUMNS[kind])
     known = (*needed, *_OPTIONAL_COLUMNS)
     for name in known:
         if names.count(name) > 1:
-            raise BadInput(f"{source}: column {name} stands twice in the header")
+            raise InputError(f"{source}: column {name} stands twice in the header")
     missing = [name for name in needed if name not in names]
     if missing:
-        raise BadInput(_missing_columns(source, kind, names, missing))
+        raise InputError(_missing_columns(source, kind, names, missing))
     position = {name: names.index(name) for name in known if name in names}
     ignored = tuple(name for name in names if name not in known)
     return Table(source, kind, Columns(position, ignored, len(names)), records)
@@ -99,13 +99,13 @@ def read_blocks(table: Table, codes: int, checks: DataChecks) -> Iterator[Block]
     """Yield the table's rows in order, at most `BLOCK_ROWS` at a time.
 
     `codes` is the number of emotion codes (expressions). Targets are float32 [n, 15, 2] or uint8
-    [n], subjects -1 and splits UNASSIGNED where the source does not say. Raises `BadInput` where
+    [n], subjects -1 and splits UNASSIGNED where the source does not say. Raises `InputError` where
     the table has more than `checks.max_rows` rows.
     """
     start = 0
     while records := list(itertools.islice(table.records, BLOCK_ROWS)):
         if start + len(records) > checks.max_rows:
-            raise BadInput(
+            raise InputError(
                 f"{table.source}: more than {checks.max_rows} rows; raise max_rows in the data "
                 "checks to read it"
             )

@@ -7,7 +7,7 @@ zip (`__MACOSX`) are left out. A picture's data row is its place among the sorte
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import TEST, TRAIN, UNASSIGNED, VALIDATION
 from emotion_ai.faces.labels import LABEL_SETS
 
@@ -61,7 +61,7 @@ def place_of(name: str, emotions: Collection[str]) -> Place | None:
 def order_pictures(source: str, names: Iterable[str], emotions: Collection[str]) -> list[str]:
     """The visible files of a source, sorted: data rows 0, 1, ...
 
-    Raises `BadInput` naming a folder that is neither a split's nor one of `emotions`', a source
+    Raises `InputError` naming a folder that is neither a split's nor one of `emotions`', a source
     without a file in an emotion's folder, with emotions both in and beside the splits' folders, or
     of more than `MAX_FILES` files.
     """
@@ -70,11 +70,11 @@ def order_pictures(source: str, names: Iterable[str], emotions: Collection[str])
     split_folders: dict[str, str] = {}
     for name in filter(is_visible, names):
         if len(found) == MAX_FILES:
-            raise BadInput(f"{source}: more than {MAX_FILES:,} files, the most that is read")
+            raise InputError(f"{source}: more than {MAX_FILES:,} files, the most that is read")
         try:
             place = place_of(name, emotions)
         except ValueError as error:
-            raise BadInput(
+            raise InputError(
                 f"{source}: folder {error} is unknown; expected a split (train, validation, test "
                 "or Training, PublicTest, PrivateTest) and in it, or without one, an emotion: "
                 f"{', '.join(sorted(emotions))}"
@@ -84,10 +84,10 @@ def order_pictures(source: str, names: Iterable[str], emotions: Collection[str])
         if place is not None:
             split_folders.setdefault(place.split_folder, name)
     if not split_folders:
-        raise BadInput(f"{source}: no picture in it; {_EXAMPLE}, or name a CSV")
+        raise InputError(f"{source}: no picture in it; {_EXAMPLE}, or name a CSV")
     if "" in split_folders and len(split_folders) > 1:
         example = next(name for folder, name in split_folders.items() if folder)
-        raise BadInput(
+        raise InputError(
             f"{source}: {split_folders['']} is in no split's folder, {example} is; {_EXAMPLE}, or "
             "folders such as happy alone"
         )
@@ -98,7 +98,7 @@ def _check_text(source: str, name: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise BadInput(f"{source}: file name {name!r} is not UTF-8; rename it") from None
+        raise InputError(f"{source}: file name {name!r} is not UTF-8; rename it") from None
 
 
 def name_splits(names: Iterable[str], emotions: Collection[str]) -> tuple[str, str, str]:

@@ -32,7 +32,7 @@ class Source(NamedTuple):
 def open_source(info: FacesInfo, checks: DataChecks) -> Iterator[Source]:
     """Open `info.source`, of `info.kind` and `info.label_set`.
 
-    Raises `BadInput` for a source of another form or kind, also while its blocks are read, and
+    Raises `InputError` for a source of another form or kind, also while its blocks are read, and
     `Unavailable` where the storage fails.
     """
     names = label_set_names(info.label_set) if info.kind == "expressions" else ()

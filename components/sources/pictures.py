@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import Rows
 from emotion_ai.faces.labels import label_set_names
 from emotion_ai.faces.picture_files import NoPicture, formats, read_picture
@@ -51,7 +51,7 @@ class Pictures(NamedTuple):
 def open_pictures(source: str, kind: Kind, label_set: str) -> Iterator[Pictures | None]:
     """The pictures of a folder or a zip of one; None where the source is a file of another kind.
 
-    Raises `BadInput` for pictures where keypoints are wanted and as `order_pictures` does.
+    Raises `InputError` for pictures where keypoints are wanted and as `order_pictures` does.
     """
     if storage.is_folder(source):
         _check_kind(source, kind)
@@ -68,10 +68,10 @@ def read_pictures(pictures: Pictures, checks: DataChecks) -> Iterator[Block]:
     """Yield the pictures as faces in order, at most `BLOCK_ROWS` at a time.
 
     A file that is no picture, over `MAX_PICTURE_BYTES` or in no emotion's folder is a bad row.
-    Raises `BadInput` where there are more than `checks.max_rows` files.
+    Raises `InputError` where there are more than `checks.max_rows` files.
     """
     if len(pictures.names) > checks.max_rows:
-        raise BadInput(
+        raise InputError(
             f"{pictures.source}: more than {checks.max_rows} files; raise max_rows in the data "
             "checks to read it"
         )
@@ -133,7 +133,7 @@ def _read_block(pictures: Pictures, start: int, contents: Iterator[Callable[[], 
 
 def _check_kind(source: str, kind: Kind) -> None:
     if kind != "expressions":
-        raise BadInput(f"{source}: pictures carry no {kind}; expected a CSV")
+        raise InputError(f"{source}: pictures carry no {kind}; expected a CSV")
 
 
 def _in_folder(source: str, label_set: str) -> Pictures:
@@ -143,7 +143,7 @@ def _in_folder(source: str, label_set: str) -> Pictures:
     def read(name: str) -> bytes:
         try:
             return storage.read_bytes(storage.join(source, name), MAX_PICTURE_BYTES)
-        except BadInput as error:
+        except InputError as error:
             raise NoPicture(str(error)) from None
 
     readers = _REMOTE_READERS if storage.is_remote(source) else 1

@@ -8,7 +8,7 @@ import hashlib
 from pathlib import Path
 
 from emotion_ai import sample, storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.sources.folders import ALL_EMOTIONS, order_pictures
 
 SAMPLE_SCHEME = "sample://"
@@ -32,7 +32,7 @@ def check_there(source: str) -> None:
 
 def _check_named(source: str) -> None:
     if not source.strip():
-        raise BadInput("a source is empty; expected a path, gs://... or sample://N?seed=S")
+        raise InputError("a source is empty; expected a path, gs://... or sample://N?seed=S")
 
 
 def subjects_uri(source: str) -> str:
@@ -46,7 +46,7 @@ def fingerprint(source: str) -> str:
 
     The same content under another name has the same fingerprint. A sample's covers its parameters
     and the code that draws it, a folder's the names and contents of its visible files. Raises
-    `BadInput` for a source that is not there, or is a folder but not of pictures by emotion;
+    `InputError` for a source that is not there, or is a folder but not of pictures by emotion;
     `Unavailable` where the storage fails.
     """
     _check_named(source)

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 
 MAGIC = b"PK\x03\x04"
 # `zipfile` holds the list of members in memory, half a kilobyte or so for each.
@@ -33,7 +33,7 @@ class _BoundedReads:
         )
         # Counted here: what the end of the file says of their number binds nobody.
         if len(data) > MAX_DIRECTORY_BYTES or data.count(_MEMBER) > MAX_MEMBERS:
-            raise BadInput(
+            raise InputError(
                 f"{self._source}: too many members in the zip; at most {MAX_MEMBERS:,} in a list "
                 f"of {MAX_DIRECTORY_BYTES:,} bytes are read: unpack it into a folder"
             )
@@ -44,14 +44,14 @@ class _BoundedReads:
 def open_zip(source: str, file: BinaryIO) -> Iterator[zipfile.ZipFile]:
     """Open a zip for reading its members in memory.
 
-    Raises `BadInput` where it is damaged or encrypted, packed in another way than zip's own
+    Raises `InputError` where it is damaged or encrypted, packed in another way than zip's own
     (DEFLATE), names a member outside itself, or is a bomb: `zipfile` gives no member more bytes
     than the list of members says, and what that says is held against the size of the file.
     """
     try:
         archive = zipfile.ZipFile(cast(BinaryIO, _BoundedReads(source, file)))
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise BadInput(f"{source}: damaged zip: {error}") from None
+        raise InputError(f"{source}: damaged zip: {error}") from None
     with archive:
         expanded = 0
         for member in archive.infolist():
@@ -59,7 +59,7 @@ def open_zip(source: str, file: BinaryIO) -> Iterator[zipfile.ZipFile]:
             expanded += member.file_size
         packed = file.seek(0, 2)
         if expanded > MAX_EXPANSION * packed:
-            raise BadInput(
+            raise InputError(
                 f"{source}: a zip of {packed:,} bytes that unpacks to {expanded:,}, more than "
                 f"{MAX_EXPANSION} times as many; unpack it yourself if you trust it"
             )
@@ -69,12 +69,12 @@ def open_zip(source: str, file: BinaryIO) -> Iterator[zipfile.ZipFile]:
 def _check_member(source: str, member: zipfile.ZipInfo) -> None:
     name = member.filename.replace("\\", "/")
     if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
-        raise BadInput(f"{source}: member {member.filename!r} of the zip lies outside of it")
+        raise InputError(f"{source}: member {member.filename!r} of the zip lies outside of it")
     if member.flag_bits & 1:
-        raise BadInput(f"{source}: member {member.filename!r} is encrypted; expected a plain zip")
+        raise InputError(f"{source}: member {member.filename!r} is encrypted; expected a plain zip")
     if member.compress_type not in _METHODS:
         # The other methods' unpackers in Python give back any amount for a few bytes.
-        raise BadInput(
+        raise InputError(
             f"{source}: member {member.filename!r} is packed with method {member.compress_type}; "
             "expected a plain zip (DEFLATE)"
         )

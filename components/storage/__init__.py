@@ -11,14 +11,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, cast
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.storage import local
 from emotion_ai.storage.local import copy_file
-from emotion_ai.storage.uri import Entry, Missing, is_remote, join, local_path
+from emotion_ai.storage.uri import Entry, NotFound, is_remote, join, local_path
 
 __all__ = [
     "Entry",
-    "Missing",
+    "NotFound",
     "copy_file",
     "download",
     "exists",
@@ -49,12 +49,14 @@ def _backend(uri: str) -> ModuleType:
 def read_bytes(uri: str, limit: int) -> bytes:
     """The content of a file of at most `limit` bytes.
 
-    Raises `Missing` where there is none, `BadInput` where it is longer, `Unavailable` where the
+    Raises `NotFound` where there is none, `InputError` where it is longer, `Unavailable` where the
     storage fails.
     """
     data = cast(bytes, _backend(uri).read_start(uri, limit + 1))
     if len(data) > limit:
-        raise BadInput(f"{uri}: larger than {limit} bytes, the most that is read from such a file")
+        raise InputError(
+            f"{uri}: larger than {limit} bytes, the most that is read from such a file"
+        )
     return data
 
 
@@ -81,7 +83,7 @@ def is_folder(uri: str) -> bool:
 def walk(uri: str) -> Iterator[Entry]:
     """Every file below a folder, in no order; hidden ones (`.name`) are left out.
 
-    Raises `BadInput` for what is no file: a link that leads out of the folder, to a folder or
+    Raises `InputError` for what is no file: a link that leads out of the folder, to a folder or
     nowhere, a pipe, a device.
     """
     yield from _backend(uri).walk(uri)
@@ -90,7 +92,7 @@ def walk(uri: str) -> Iterator[Entry]:
 def open_binary(uri: str) -> BinaryIO:
     """The file opened for reading, seekable; a remote one is streamed in chunks.
 
-    Raises `Missing`, `BadInput` and `Unavailable` as `read_bytes` does.
+    Raises `NotFound`, `InputError` and `Unavailable` as `read_bytes` does.
     """
     return cast(BinaryIO, _backend(uri).open_binary(uri))
 
@@ -131,7 +133,7 @@ def download(uri: str, target: Path) -> None:
 
 @contextlib.contextmanager
 def failures(uri: str) -> Iterator[None]:
-    """Turn what a storage raises within the block into `Missing`, `BadInput` or `Unavailable`.
+    """Turn what a storage raises within the block into `NotFound`, `InputError` or `Unavailable`.
 
     For callers that read from a file that `open_binary` gave; the functions here do it themselves.
     """

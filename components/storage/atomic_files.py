@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 
 _PARTIAL = ".partial"
 
 
 @contextlib.contextmanager
-def partial_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """An empty file beside `path`, locked while its writer lives; removed if the block raises."""
     partial = path.with_name(f".{path.name}{_PARTIAL}")
     while True:
@@ -33,7 +33,7 @@ def partial_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def withdrawn_on_failure(*paths: str | Path) -> Iterator[None]:
+def remove_on_failure(*paths: str | Path) -> Iterator[None]:
     """Remove these files and folders if the block raises: what a step leaves is whole or absent.
 
     A folder that was there before is somebody's, and stays.
@@ -61,7 +61,7 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 def remove_abandoned(folder: Path) -> None:
     """Remove what writers to this local folder left when they were killed; the living keep theirs.
 
-    `partial_file` holds a lock on its temporary file, which the kernel opens when it dies.
+    `atomic_write` holds a lock on its temporary file, which the kernel opens when it dies.
     """
     for partial in folder.glob(f".*{_PARTIAL}"):
         with contextlib.suppress(BlockingIOError, FileNotFoundError), open(partial, "rb") as file:
@@ -71,19 +71,19 @@ def remove_abandoned(folder: Path) -> None:
 
 
 def check_place(output: Path) -> None:
-    """Raise `BadInput` where no file of this name can be."""
+    """Raise `InputError` where no file of this name can be."""
     if output.is_dir():
-        raise BadInput(f"{output}: this is a folder; name a file for the output")
+        raise InputError(f"{output}: this is a folder; name a file for the output")
     if not output.parent.is_dir():
-        raise BadInput(f"{output}: there is no folder {output.parent}; make it first")
+        raise InputError(f"{output}: there is no folder {output.parent}; make it first")
 
 
 def lock_alone(file: BinaryIO, output: Path) -> None:
-    """Lock the file that becomes `output`; raises `BadInput` while another process holds it."""
+    """Lock the file that becomes `output`; raises `InputError` while another process holds it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise BadInput(
+        raise InputError(
             f"{output}: another process is writing it; wait, or name another file"
         ) from None
 

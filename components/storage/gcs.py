@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.storage import local
-from emotion_ai.storage.uri import Entry, Missing
+from emotion_ai.storage.uri import Entry, NotFound
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
@@ -32,7 +32,7 @@ _CHUNK_BYTES = 8 << 20
 _UPLOAD = "upload"
 
 
-class Taken(Exception):
+class AlreadyExists(Exception):
     """The object is not of the generation that it was to replace."""
 
 
@@ -65,7 +65,8 @@ def write(uri: str, data: bytes) -> None:
 def put(uri: str, source: Path | bytes, generation: int) -> int:
     """Replace the object of this generation, 0 for none yet, and return the new generation.
 
-    Raises `Taken` where the object is of another generation, which means that someone else wrote.
+    Raises `AlreadyExists` where the object is of another generation, which means that someone else
+    wrote.
     """
     from google.api_core.exceptions import PreconditionFailed
 
@@ -89,7 +90,7 @@ def put(uri: str, source: Path | bytes, generation: int) -> int:
             # An upload whose answer was lost is repeated, and then meets itself.
             found = blob.bucket.get_blob(blob.name, timeout=_TIMEOUT_SECONDS, retry=_retry())
             if found is None or (found.metadata or {}).get(_UPLOAD) != blob.metadata[_UPLOAD]:
-                raise Taken(uri) from None
+                raise AlreadyExists(uri) from None
             return int(found.generation)
         return int(blob.generation)
 
@@ -145,16 +146,17 @@ def walk(uri: str) -> Iterator[Entry]:
 
 
 def open_binary(uri: str) -> BinaryIO:
-    """The object as it is now, opened for reading; once it is replaced, reads raise `Missing`."""
+    """The object as it is now, opened for reading; once it is replaced, reads raise `NotFound`."""
     with failures(uri):
         return cast(BinaryIO, _current(uri).open("rb", chunk_size=_CHUNK_BYTES, retry=_retry()))
 
 
 def remove(uri: str, generation: int | None = None) -> None:
     """Remove an object, or its one generation; nothing happens where that is not there."""
-    from google.api_core.exceptions import NotFound, PreconditionFailed
+    from google.api_core.exceptions import NotFound as ObjectNotFound
+    from google.api_core.exceptions import PreconditionFailed
 
-    with failures(uri), contextlib.suppress(NotFound, PreconditionFailed):
+    with failures(uri), contextlib.suppress(ObjectNotFound, PreconditionFailed):
         _blob(uri).delete(if_generation_match=generation, timeout=_TIMEOUT_SECONDS, retry=_retry())
 
 
@@ -178,14 +180,14 @@ def _client(emulator: str | None) -> "Client":
 def _split(uri: str) -> tuple["Bucket", str]:
     bucket, _, name = uri.removeprefix("gs://").partition("/")
     if not bucket:
-        raise BadInput(f"{uri}: names no bucket; expected gs://bucket/name")
+        raise InputError(f"{uri}: names no bucket; expected gs://bucket/name")
     return _client(os.environ.get("STORAGE_EMULATOR_HOST")).bucket(bucket), name.strip("/")
 
 
 def _blob(uri: str) -> "Blob":
     bucket, name = _split(uri)
     if not name:
-        raise BadInput(f"{uri}: names a bucket; expected an object in it")
+        raise InputError(f"{uri}: names a bucket; expected an object in it")
     return bucket.blob(name)
 
 
@@ -198,22 +200,23 @@ def _current(uri: str) -> "Blob":
     found = bucket.get_blob(name, timeout=_TIMEOUT_SECONDS, retry=_retry()) if name else None
     if found is None:
         _check_bucket(bucket)
-        raise Missing(f"{uri}: no such object")
+        raise NotFound(f"{uri}: no such object")
     # Chunks are separate requests: the generation keeps them from mixing two contents.
     return bucket.blob(name, generation=found.generation)
 
 
 def _check_bucket(bucket: "Bucket") -> None:
-    """Raise `BadInput` where there is no such bucket; an absent object alone does not tell."""
-    from google.api_core.exceptions import Forbidden, NotFound
+    """Raise `InputError` where there is no such bucket; an absent object alone does not tell."""
+    from google.api_core.exceptions import Forbidden
+    from google.api_core.exceptions import NotFound as ObjectNotFound
 
     try:
         next(iter(_blobs(bucket, "", max_results=1)), None)
     except Forbidden:
         # Whoever may read objects need not be allowed to list them.
         return
-    except NotFound:
-        raise BadInput(
+    except ObjectNotFound:
+        raise InputError(
             f"gs://{bucket.name}: no such bucket; create it or name one that is there"
         ) from None
 
@@ -238,17 +241,18 @@ def _retry() -> "Retry":
 def failures(uri: str) -> Iterator[None]:
     """Turn what the client library raises within the block into the project's own failures.
 
-    `Missing` for an object, `BadInput` for a bucket that is not there, else `Unavailable`.
+    `NotFound` for an object, `InputError` for a bucket that is not there, else `Unavailable`.
     """
-    from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, Unauthorized
+    from google.api_core.exceptions import Forbidden, GoogleAPIError, Unauthorized
+    from google.api_core.exceptions import NotFound as ObjectNotFound
     from google.auth.exceptions import GoogleAuthError
 
     try:
         yield
-    except NotFound:
+    except ObjectNotFound:
         with failures(uri):
             _check_bucket(_split(uri)[0])
-        raise Missing(f"{uri}: no such object") from None
+        raise NotFound(f"{uri}: no such object") from None
     except (Forbidden, Unauthorized, GoogleAuthError) as error:
         raise Unavailable(
             f"{uri}: Cloud Storage gives no access: {_reason(error)}; grant this account a role "

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from emotion_ai.errors import BadInput, Unavailable
-from emotion_ai.storage.atomic_files import flush, flush_folder, partial_file
-from emotion_ai.storage.uri import Entry, Missing, local_path
+from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.storage.atomic_files import atomic_write, flush, flush_folder
+from emotion_ai.storage.uri import Entry, NotFound, local_path
 
 
 def read_start(uri: str, size: int) -> bytes:
@@ -28,7 +28,7 @@ def write(uri: str, data: bytes) -> None:
     path = local_path(uri)
     with failures(uri):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial_file(path) as file:
+        with atomic_write(path) as file:
             file.write(data)
             flush(file)
             os.replace(file.name, path)
@@ -46,7 +46,7 @@ def list_names(uri: str) -> list[str]:
     try:
         with failures(uri):
             return sorted(os.listdir(local_path(uri)))
-    except Missing:
+    except NotFound:
         return []
 
 
@@ -73,12 +73,12 @@ def walk(uri: str) -> Iterator[Entry]:
                 if entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(
                     root
                 ):
-                    raise BadInput(
+                    raise InputError(
                         f"{uri}: {name} is a link that leads out of the folder; put the file "
                         "itself there"
                     )
                 if not Path(entry.path).is_file():
-                    raise BadInput(f"{uri}: {name} is neither a file nor a link to one")
+                    raise InputError(f"{uri}: {name} is neither a file nor a link to one")
                 yield Entry(name, "")
 
 
@@ -88,7 +88,7 @@ def open_binary(uri: str) -> BinaryIO:
     with failures(uri):
         # A pipe would be waited for, and a device read for ever.
         if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
-            raise BadInput(f"{uri}: not a regular file")
+            raise InputError(f"{uri}: not a regular file")
         return open(path, "rb")
 
 
@@ -113,12 +113,12 @@ def failures(uri: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise Missing(f"{error.filename or uri}: no such file") from None
+        raise NotFound(f"{error.filename or uri}: no such file") from None
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-        raise BadInput(f"{error.filename or uri}: {error.strerror}") from None
+        raise InputError(f"{error.filename or uri}: {error.strerror}") from None
     except OSError as error:
         mistaken = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
-        failure = BadInput if mistaken else Unavailable
+        failure = InputError if mistaken else Unavailable
         # Libraries put paragraphs into their errors; the number says it in a few words.
         reason = os.strerror(error.errno) if error.errno else error
         raise failure(f"{error.filename or uri}: {reason}") from None

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-class Missing(BadInput):
+class NotFound(InputError):
     """There is nothing at this address."""
 
 
@@ -22,23 +22,23 @@ class Entry(NamedTuple):
 
 
 def is_remote(uri: str) -> bool:
-    """Whether the URI is in Cloud Storage. Raises `BadInput` for a scheme nobody here reads."""
+    """Whether the URI is in Cloud Storage. Raises `InputError` for a scheme nobody here reads."""
     scheme = _SCHEME.match(uri)
     if scheme is None or scheme[1] == "file":
         return False
     if scheme[1] == "gs":
         return True
-    raise BadInput(
+    raise InputError(
         f"{uri}: scheme {scheme[1]}:// cannot be read or written here; expected a path or gs://"
     )
 
 
 def local_path(uri: str) -> Path:
-    """The path of a local URI. Raises `BadInput` for any other."""
+    """The path of a local URI. Raises `InputError` for any other."""
     if is_remote(uri):
-        raise BadInput(f"{uri}: a local folder is needed here")
+        raise InputError(f"{uri}: a local folder is needed here")
     if "\0" in uri:
-        raise BadInput(f"{uri!r}: a path holds no zero character")
+        raise InputError(f"{uri!r}: a path holds no zero character")
     return Path(unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri)
 
 

@@ -28,7 +28,7 @@ def client_of(
     tls_certificate: Path | None,
     tls_key: Path | None,
 ) -> "Client":
-    """The client that these options ask for; raises `BadInput` where one cannot be."""
+    """The client that these options ask for; raises `InputError` where one cannot be."""
     from emotion_ai.client.channel import Tls
     from emotion_ai.client.client import Client
 

@@ -14,7 +14,7 @@ _GRACE_SECONDS = 5.0
 
 
 @contextlib.contextmanager
-def ended_with_us() -> Iterator[None]:
+def terminate_children_on_exit() -> Iterator[None]:
     """End whatever process the block started, directly or not, and left when it ends itself.
 
     KFP's local runner forgets its step when it is interrupted. SIGTERM ends the block as Ctrl-C

@@ -33,7 +33,7 @@ class Step:
 
 
 @dataclass
-class Watch:
+class RunMonitor:
     """Follows a run of KFP's local runner; `on_change` hears of each step's start, line and end."""
 
     names: dict[str, str]
@@ -43,7 +43,7 @@ class Watch:
     failure: tuple[int, str] | None = None
     _started: float = 0.0
 
-    def hear(self, message: str) -> None:
+    def on_log(self, message: str) -> None:
         """Take one message of the runner."""
         self.log.write(message + "\n")
         if match := _EXECUTING.match(message):
@@ -59,7 +59,7 @@ class Watch:
                 self.failure = self.failure or (1, _last_words(step))
             self.on_change(step)
 
-    def read(self, line: str) -> None:
+    def on_output(self, line: str) -> None:
         """Take one line of a step's output."""
         self.log.write(line + "\n")
         text = line.strip()
@@ -92,12 +92,12 @@ def display_names(spec: dict[str, Any]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def followed(watch: Watch) -> Iterator[None]:
-    """Send what KFP's local runner logs and its steps print to `watch` while the block runs."""
+def capture_run(monitor: RunMonitor) -> Iterator[None]:
+    """Send what KFP's local runner logs and its steps print to `monitor` while the block runs."""
 
     class Heard(logging.Filter):
         def filter(self, record: logging.LogRecord) -> bool:
-            watch.hear(record.getMessage())
+            monitor.on_log(record.getMessage())
             return False
 
     heard, printed = Heard(), builtins.print
@@ -108,7 +108,7 @@ def followed(watch: Watch) -> Iterator[None]:
     root.addFilter(heard)
     root.setLevel(logging.INFO)
     try:
-        with contextlib.redirect_stdout(_Lines(watch.read)), warnings.catch_warnings():
+        with contextlib.redirect_stdout(_Lines(monitor.on_output)), warnings.catch_warnings():
             # That resources and display names mean nothing locally is known.
             warnings.simplefilter("ignore")
             yield

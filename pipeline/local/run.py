@@ -17,10 +17,10 @@ import yaml
 
 from emotion_ai import storage
 from emotion_ai.client.client import Client
-from emotion_ai.errors import BadInput, Unavailable, one_line
+from emotion_ai.errors import InputError, Unavailable, one_line
 from emotion_ai.pipeline.local.example_faces import save_faces
-from emotion_ai.pipeline.local.processes import ended_with_us
-from emotion_ai.pipeline.local.progress import Step, Watch, display_names, followed
+from emotion_ai.pipeline.local.processes import terminate_children_on_exit
+from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run, display_names
 from emotion_ai.pipeline.settings import RunSettings, environment
 from emotion_ai.registry.runs import SUMMARY, read_records, run_uri
 from emotion_ai.server.process import running_server
@@ -54,7 +54,7 @@ def run_locally(
     """Run the whole DAG with these settings, and ask the release that answers about a few faces.
 
     `runner` is "subprocess", or "docker" for each step in a container of its own image. Raises
-    `BadInput` for a mistake in settings or data, `Unavailable` where the world failed.
+    `InputError` for a mistake in settings or data, `Unavailable` where the world failed.
     """
     settings = _on_this_machine(settings)
     _check_places(settings)
@@ -66,18 +66,18 @@ def run_locally(
     server_log = logs / f"{run_id}.server.log"
     with (
         _recorded_if_interrupted(settings.registry, run_id),
-        ended_with_us(),
+        terminate_children_on_exit(),
         running_server(settings.registry, server_log) as address,
     ):
-        watch = _run_dag(settings, environment_name, run_id, address, on_change, runner)
-        record = _record(settings, run_id, watch)
+        monitor = _run_dag(settings, environment_name, run_id, address, on_change, runner)
+        record = _record(settings, run_id, monitor)
         faces = save_faces(settings.expressions, settings.label_set, WORKSPACE / "faces")
         answers = _answers(faces, address) if record["champion"] else []
     return LocalRun(
         run_id=run_id,
         registry=settings.registry,
         seconds=time.monotonic() - started,
-        steps=watch.steps,
+        steps=monitor.steps,
         record=record,
         page=storage.join(run_uri(settings.registry, run_id), "index.html"),
         log=logs / f"{run_id}.log",
@@ -95,7 +95,7 @@ def _recorded_if_interrupted(registry: str, run_id: str) -> Iterator[None]:
         try:
             if SUMMARY not in read_records(registry, run_id):
                 summarise({"state": "CANCELLED"}, registry, run_id)
-        except (BadInput, Unavailable) as failure:
+        except (InputError, Unavailable) as failure:
             sys.stderr.write(f"emotion-ai: run {run_id} has no record: {one_line(failure)}\n")
         raise
 
@@ -108,7 +108,7 @@ def _answers(faces: list[Path], address: str) -> list[dict[str, Any]]:
 
 def _on_this_machine(settings: RunSettings) -> RunSettings:
     if settings.serving.target != "local":
-        raise BadInput(
+        raise InputError(
             f"setting run.serving.target = {settings.serving.target!r}: a run on this machine "
             "rolls out on the local target; submit the compiled pipeline for any other"
         )
@@ -136,7 +136,7 @@ def _run_dag(
     server: str,
     on_change: Callable[[Step], None],
     runner: str,
-) -> Watch:
+) -> RunMonitor:
     from kfp import local
     from kfp.components import load_component_from_file
 
@@ -159,14 +159,14 @@ def _run_dag(
             enable_caching=True,
             cache_root=str(WORKSPACE / "cache"),
         )
-        watch = Watch(display_names(spec), log, on_change)
-        with followed(watch):
+        monitor = RunMonitor(display_names(spec), log, on_change)
+        with capture_run(monitor):
             try:
                 load_component_from_file(str(compiled))(run_name=run_id)
             except RuntimeError as error:
                 # How kfp.local says that the pipeline failed; the log has the steps' own words.
-                watch.failure = watch.failure or (1, str(error))
-    return watch
+                monitor.failure = monitor.failure or (1, str(error))
+    return monitor
 
 
 def _kfp_runner(name: str, settings: RunSettings, spec: dict[str, Any]) -> Any:
@@ -181,14 +181,16 @@ def _kfp_runner(name: str, settings: RunSettings, spec: dict[str, Any]) -> Any:
     return contextlib.nullcontext(local.SubprocessRunner(use_venv=False))
 
 
-def _record(settings: RunSettings, run_id: str, watch: Watch) -> dict[str, Any]:
+def _record(settings: RunSettings, run_id: str, monitor: RunMonitor) -> dict[str, Any]:
     """The run's record. The runner's word is not enough: the record must say how the run ended."""
-    failed = [step.name for step in watch.steps if step.state != "done" and step.state != "cached"]
+    failed = [
+        step.name for step in monitor.steps if step.state != "done" and step.state != "cached"
+    ]
     record = read_records(settings.registry, run_id).get(SUMMARY, {})
-    if watch.failure or failed or record.get("outcome") not in ("accepted", "rejected"):
-        code, message = watch.failure or (1, record.get("message", "the run left no record"))
+    if monitor.failure or failed or record.get("outcome") not in ("accepted", "rejected"):
+        code, message = monitor.failure or (1, record.get("message", "the run left no record"))
         where = f"step {failed[0]}: " if failed else ""
-        failure = BadInput if code == BadInput.exit_code else Unavailable
+        failure = InputError if code == InputError.exit_code else Unavailable
         raise failure(f"{where}{message} (log: {WORKSPACE}/logs/{run_id}.log)")
     if record["outcome"] == "accepted" and "rollout" not in record["steps"]:
         raise Unavailable(f"run {run_id}: release {record['release']} was not rolled out")

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from emotion_ai.client.client import Client
-from emotion_ai.client.cropping import crop_faces, square, to_photo
+from emotion_ai.client.cropping import crop_faces, square, to_image_coordinates
 from emotion_ai.client.detectors import Detector, open_detector
 from emotion_ai.client.results import Box
 from emotion_ai.faces.keypoints import FRAME
@@ -109,7 +109,7 @@ def table_of(client: Client, name: str, sets: dict[str, tuple[NDArray, NDArray]]
             if kind == "expressions":
                 told[kind] = f"{np.mean(codes == truth):.1%}"
                 continue
-            photo = to_photo(points, np.concatenate([frames for _, frames in cut]))
+            photo = to_image_coordinates(points, np.concatenate([frames for _, frames in cut]))
             frame = np.array([place.frame for place in places])
             own = (photo - frame[:, None, :2] + 0.5) * (FRAME / SIDE) - 0.5
             told[kind] = f"{rmse(own, truth):.2f} px"

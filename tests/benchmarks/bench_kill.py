@@ -23,7 +23,7 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from emotion_ai import storage  # noqa: E402
-from emotion_ai.errors import BadInput  # noqa: E402
+from emotion_ai.errors import InputError  # noqa: E402
 from emotion_ai.registry.champion import read_champion, write_champion  # noqa: E402
 from emotion_ai.registry.releases import (  # noqa: E402
     list_versions,
@@ -106,7 +106,7 @@ def _damaged(registry: str) -> list[str]:
     for version in list_versions(registry):
         try:
             verify_release(registry, version)
-        except BadInput as failure:
+        except InputError as failure:
             damaged.append(str(failure))
     return damaged
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-MOST_BYTES = 2_000_000_000
+MAX_BYTES = 2_000_000_000
 TIMES = 10
 THIN = {"widths": [4, 4], "batch_size": 128}
 PRESET = Path(__file__).parents[2] / "pipeline/presets/standard.yaml"
@@ -62,7 +62,7 @@ def write_noise(folder: Path, kind: str, rows: int) -> None:
 
 def train_here(kind: str, network: str, rows: int) -> None:
     """One epoch in this process; prints its peak memory in bytes."""
-    from emotion_ai.networks.training import Origin
+    from emotion_ai.networks.training import TrainingContext
     from emotion_ai.steps.train_expression.run import fit_expression_network
     from emotion_ai.steps.train_keypoints.run import fit_keypoint_network
 
@@ -74,7 +74,12 @@ def train_here(kind: str, network: str, rows: int) -> None:
     with tempfile.TemporaryDirectory() as root:
         write_noise(Path(root, "faces"), kind, rows)
         outputs = {name: str(Path(root, name)) for name in ("model", "history", "curves")}
-        fit(str(Path(root, "faces")), settings | {"epochs": 1}, Origin(1, "", root), outputs)
+        fit(
+            str(Path(root, "faces")),
+            settings | {"epochs": 1},
+            TrainingContext(1, "", root),
+            outputs,
+        )
     status = Path("/proc/self/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     print(int(peak.split()[1]) * 1024)
@@ -98,7 +103,7 @@ def main(rows: int) -> int:
         more = peak(kind, "thin", count * TIMES) - peak(kind, "thin", count)
         most = whole + max(0, more)
         print(f"{kind:12} standard, ten times the rows: {most / 1e6:.0f} MB (at most 2000)")
-        within &= most <= MOST_BYTES
+        within &= most <= MAX_BYTES
     return int(not within)
 
 

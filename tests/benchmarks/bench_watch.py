@@ -27,10 +27,10 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from emotion_ai.apps.watch.analysis import Look, Sighting
+from emotion_ai.apps.watch.analysis import FrameResult, TrackedFace
 from emotion_ai.apps.watch.annotation import open_annotator
 from emotion_ai.apps.watch.command import Outputs, watch
-from emotion_ai.apps.watch.emotion_bins import Bands
+from emotion_ai.apps.watch.emotion_bins import EmotionBins
 from emotion_ai.apps.watch.frames import open_file
 from emotion_ai.apps.watch.timeline import open_timeline
 from emotion_ai.client.client import Client
@@ -84,10 +84,10 @@ def parts(video: Path, client: Client, folder: Path, times: int) -> dict[str, tu
     costs["track them"] = cost(lambda k: tracker.update(boxes[k], k / FPS), times)
     faces = [client.predict(image, boxes=found) for image, found in zip(images, boxes, strict=True)]
     looks = [
-        Look(frame, tuple(map(Sighting, range(1, len(found) + 1), found)))
+        FrameResult(frame, tuple(map(TrackedFace, range(1, len(found) + 1), found)))
         for frame, found in zip(read, faces, strict=True)
     ]
-    bands = Bands()
+    bands = EmotionBins()
     costs["sum up for the plot"] = cost(lambda k: bands.add(looks[k]), times)
     for suffix in (".csv", ".parquet"):
         with open_timeline(folder / f"rows{suffix}") as timeline:

@@ -18,11 +18,11 @@ from emotion_ai.faces.arrays import Faces, FacesInfo, FacesWriter, Rows
 from emotion_ai.faces.labels import LABEL_SETS
 from emotion_ai.networks.architectures import build
 from emotion_ai.networks.batches import epoch_batches
-from emotion_ai.networks.machine import computing_in
+from emotion_ai.networks.machine import mixed_precision
 from emotion_ai.networks.objectives import expression_objective
 from emotion_ai.networks.settings import TrainingSettings
 from emotion_ai.networks.training import compiled
-from emotion_ai.networks.weights import about
+from emotion_ai.networks.weights import spec_for
 
 WARM_STEPS = 4
 
@@ -60,10 +60,10 @@ def main(precision: str, threads: int, steps: int, batch_size: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     settings = TrainingSettings(precision=precision, blocks=2, batch_size=batch_size)
     rates = {}
-    with tempfile.TemporaryDirectory() as folder, computing_in(precision):
+    with tempfile.TemporaryDirectory() as folder, mixed_precision(precision):
         faces = noise(folder, batch_size * (steps + WARM_STEPS))
         objective = expression_objective(np.ones(7), settings.label_smoothing)
-        network = compiled(build(about(faces.info, settings)), objective, settings, steps)
+        network = compiled(build(spec_for(faces.info, settings)), objective, settings, steps)
         for name in ("cached batch", "augmenting input"):
             batches = epoch_batches(faces, objective, settings, 1, 0)
             if name == "cached batch":

@@ -17,9 +17,9 @@ from PIL import Image
 from emotion_ai.client.async_client import AsyncClient
 from emotion_ai.client.channel import OPTIONS, Tls
 from emotion_ai.client.client import IN_FLIGHT, Client
-from emotion_ai.client.requests import BATCH, PICTURES, address_to, request_for
+from emotion_ai.client.requests import BATCH, PICTURES, request_for, with_model_spec
 from emotion_ai.client.results import Box
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.serving_api.messages import PREDICTION_SERVICE, PredictRequest
 
 from support.fake_prediction_server import answering
@@ -44,7 +44,7 @@ def test_a_server_that_is_down_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
     with Client(address, faces="whole") as client:
-        for call in (client.model_status, client.hold_nothing):
+        for call in (client.model_status, client.unload_all):
             with pytest.raises(Unavailable, match=address):
                 call(timeout=5)
         with pytest.raises(Unavailable, match=address):
@@ -58,7 +58,7 @@ def test_a_server_that_is_down_is_named() -> None:
 )
 def test_an_address_is_host_and_port(address: str) -> None:
     for kind in (Client, AsyncClient):
-        with pytest.raises(BadInput, match="HOST:PORT"):
+        with pytest.raises(InputError, match="HOST:PORT"):
             kind(address)
 
 
@@ -89,7 +89,7 @@ def test_a_server_that_is_unavailable_for_a_moment_is_asked_again(size: int) -> 
         (grpc.StatusCode.INTERNAL, Unavailable),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, Unavailable),
         (grpc.StatusCode.NOT_FOUND, Unavailable),
-        (grpc.StatusCode.INVALID_ARGUMENT, BadInput),
+        (grpc.StatusCode.INVALID_ARGUMENT, InputError),
     ],
 )
 def test_any_other_failure_is_told_at_once(code: grpc.StatusCode, failure: type[Exception]) -> None:
@@ -121,7 +121,7 @@ def test_the_version_is_pinned_by_number_or_label() -> None:
 def test_requests_are_shared_out_among_the_servers_of_a_name() -> None:
     with answering() as one, answering() as two:
         together = f"ipv4:{one.address},{two.address}"
-        request = address_to(request_for("serving_default", "images", FACE), None)
+        request = with_model_spec(request_for("serving_default", "images", FACE), None)
         with grpc.insecure_channel(together, options=OPTIONS) as channel:
             predict = channel.unary_unary(
                 f"/{PREDICTION_SERVICE}/Predict", PredictRequest.SerializeToString, bytes
@@ -159,7 +159,7 @@ def test_many_pictures_are_asked_about_in_batches_in_order_and_the_bad_ones_name
 def test_one_picture_is_not_many() -> None:
     with Client("127.0.0.1:1", faces="whole") as client:
         for one in ("face.png", Path("face.png"), b"face"):
-            with pytest.raises(BadInput, match="one alone"):
+            with pytest.raises(InputError, match="one alone"):
                 next(client.predict_many(one))
 
 
@@ -277,9 +277,9 @@ def test_tls_with_certificates_of_both_sides(certificate: tuple[Path, Path]) -> 
 def test_a_pem_file_that_is_none_is_named(certificate: tuple[Path, Path], tmp_path: Path) -> None:
     path, key = certificate
     Image.new("L", (16, 16)).save(tmp_path / "picture.png")
-    with pytest.raises(BadInput, match=r"picture\.png.*PEM"):
+    with pytest.raises(InputError, match=r"picture\.png.*PEM"):
         Client("127.0.0.1:1", tls=Tls(tmp_path / "picture.png"))
-    with pytest.raises(BadInput, match=r"absent\.pem"):
+    with pytest.raises(InputError, match=r"absent\.pem"):
         Client("127.0.0.1:1", tls=Tls(tmp_path / "absent.pem"))
-    with pytest.raises(BadInput, match="go together"):
+    with pytest.raises(InputError, match="go together"):
         Client("127.0.0.1:1", tls=Tls(path, key=key))

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_ai.client.cropping import crop_faces, square, to_photo, whole
+from emotion_ai.client.cropping import crop_faces, square, to_image_coordinates, whole
 from emotion_ai.client.detectors import open_detector
 from emotion_ai.client.results import Box
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.sample.drawing import draw_faces
 
 from support.photographs import found, group, landscapes, portrait
@@ -72,10 +72,10 @@ def test_a_small_picture_is_looked_at_closely_and_a_large_one_from_afar() -> Non
 
 
 def test_an_unknown_detector_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(BadInput, match=r"'haar'.*yunet, dlib, whole"):
+    with pytest.raises(InputError, match=r"'haar'.*yunet, dlib, whole"):
         open_detector("haar")
     for name in ("yunet:9", "yunet:many", "dlib:99999", "whole:96"):
-        with pytest.raises(BadInput, match=f"'{name}'.*SIDE"):
+        with pytest.raises(InputError, match=f"'{name}'.*SIDE"):
             open_detector(name)
 
 
@@ -99,7 +99,7 @@ def test_a_keypoint_goes_to_the_frame_and_back_to_its_place(
     assert width == pytest.approx(height) == pytest.approx(scale * (box.width + box.height) / 2)
     columns = np.arange(96.0)
     points = np.stack([columns, np.full(96, 48.0)], axis=-1)[None]
-    seen = to_photo(points, frames)[0, :, 0]
+    seen = to_image_coordinates(points, frames)[0, :, 0]
     inside = (seen > 1 + width / 96) & (seen < 198 - width / 96)
     off = np.abs(crops[0, 48, :, 0] - seen)[inside]
     assert off.max(initial=0) <= max(1.0, width / 96)

@@ -12,7 +12,7 @@ from emotion_ai.client import images
 from emotion_ai.client.cropping import crop_faces
 from emotion_ai.client.detectors import Whole
 from emotion_ai.client.images import FORMATS, read_image
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.picture_files import formats, read_picture
 
 COLOURS = np.random.default_rng(3).integers(0, 256, (40, 60, 3), np.uint8)
@@ -77,7 +77,7 @@ def test_what_is_transparent_shows_white_as_pixels_and_in_a_file(tmp_path: Path)
     ],
 )
 def test_what_is_no_picture_says_what_was_expected(array: Any, words: str) -> None:
-    with pytest.raises(BadInput, match=words):
+    with pytest.raises(InputError, match=words):
         read_image(array)
 
 
@@ -117,7 +117,7 @@ def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
     empty = tmp_path / "empty.png"
     empty.touch()
     for path in (text, half, empty, tmp_path / "absent.png", tmp_path):
-        with pytest.raises(BadInput, match=str(path)):
+        with pytest.raises(InputError, match=str(path)):
             read_image(path)
 
 
@@ -127,7 +127,9 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path: Path, size: tuple
     path = tmp_path / "bomb.png"
     Image.new("1", size).save(path)
     assert path.stat().st_size < 100_000
-    with pytest.raises(BadInput, match=rf"{path}.*{size[0] * size[1]}|{size[0]}x{size[1]} pixels"):
+    with pytest.raises(
+        InputError, match=rf"{path}.*{size[0] * size[1]}|{size[0]}x{size[1]} pixels"
+    ):
         read_image(path)
 
 
@@ -137,7 +139,7 @@ def test_a_file_of_too_many_bytes_is_not_read(
     path = _saved(tmp_path / "face.bmp", np.zeros((96, 96), np.uint8))
     monkeypatch.setattr(images, "MAX_FILE_BYTES", 1000)
     for source in (path, path.read_bytes()):
-        with pytest.raises(BadInput, match="more than"):
+        with pytest.raises(InputError, match="more than"):
             read_image(source)
 
 

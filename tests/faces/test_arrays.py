@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import ARRAYS, SHARD_ROWS, Faces, FacesInfo, FacesWriter, Rows
 
 INFO = FacesInfo(kind="expressions", image_size=4, source="faces.csv", fingerprint="f00")
@@ -95,7 +95,7 @@ def _write_and_stop(path: Path) -> None:
 def test_half_written_faces_are_no_faces(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         _write_and_stop(tmp_path)
-    with pytest.raises(BadInput, match=r"not a faces artifact.*faces\.json"):
+    with pytest.raises(InputError, match=r"not a faces artifact.*faces\.json"):
         Faces(tmp_path)
 
 
@@ -103,10 +103,10 @@ def test_a_missing_or_broken_array_is_named(tmp_path):
     with FacesWriter(tmp_path, INFO) as writer:
         writer.append(_numbered(np.arange(3)))
     (tmp_path / "split-00000.npy").write_bytes(b"no array")
-    with pytest.raises(BadInput, match="not a faces artifact"):
+    with pytest.raises(InputError, match="not a faces artifact"):
         Faces(tmp_path)
     (tmp_path / "split-00000.npy").unlink()
-    with pytest.raises(BadInput, match="split-00000"):
+    with pytest.raises(InputError, match="split-00000"):
         Faces(tmp_path)
 
 
@@ -117,7 +117,7 @@ def test_images_that_were_cut_short_are_named(tmp_path):
     images = tmp_path / "images-00000.npy"
     images.write_bytes(images.read_bytes()[:-1])
     np.testing.assert_array_equal(faces.take(np.arange(2)).row, [0, 1])
-    with pytest.raises(BadInput, match=r"images-00000\.npy: shorter than its header says"):
+    with pytest.raises(InputError, match=r"images-00000\.npy: shorter than its header says"):
         faces.take(np.arange(3))
 
 

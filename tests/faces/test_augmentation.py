@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.augmentation import AugmentationPolicy, augment
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.sample.drawing import draw_faces
@@ -124,7 +124,7 @@ def test_one_setting_leaves_the_draws_of_the_others_alone(drawn):
     ],
 )
 def test_a_wrong_setting_is_named(settings, named):
-    with pytest.raises(BadInput, match=named):
+    with pytest.raises(InputError, match=named):
         checked_policy(settings)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion_ai.errors import BadInput, one_line
+from emotion_ai.errors import InputError, one_line
 from emotion_ai.faces.keypoints import COLUMNS
 from emotion_ai.registry.publishing import publish
 from emotion_ai.steps.ingest.run import ingest
@@ -183,7 +183,7 @@ def run_ingest(folder: Path, source: str, settings: dict[str, Any]) -> None:
 
 def refusal_of(folder: Path, source: str, settings: dict[str, Any]) -> str:
     """The one line with which ingest refuses, having left nothing that looks like faces."""
-    with pytest.raises(BadInput) as refusal:
+    with pytest.raises(InputError) as refusal:
         run_ingest(folder, source, settings)
     assert not list((folder / "outputs").rglob("faces.json"))
     assert one_line(refusal.value) == str(refusal.value)
@@ -230,9 +230,9 @@ def test_a_registry_that_cannot_be_written_stays_as_it_is(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("in the way")
     registry = str(tmp_path / "file" / "registry")
     files, draft = small_release(tmp_path / "export", "a")
-    with pytest.raises(BadInput, match=f"{tmp_path}/file.*Not a directory"):
+    with pytest.raises(InputError, match=f"{tmp_path}/file.*Not a directory"):
         publish(registry, files, draft)
-    with pytest.raises(BadInput, match=f"{tmp_path}/file.*Not a directory"):
+    with pytest.raises(InputError, match=f"{tmp_path}/file.*Not a directory"):
         resolve_sources("sample://20", "sample://20", registry, "run-1", {})
     assert (tmp_path / "file").read_text() == "in the way"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.champion import read_champion, write_champion
 from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.releases import list_versions, verify_release
@@ -71,7 +71,7 @@ def test_another_writer_is_told_from_a_lost_answer(proxy: Proxy, registry: str) 
     uri = storage.join(registry, "object")
     first = gcs.put(uri, b"first", 0)
     proxy.lose_answers(1)
-    with pytest.raises(gcs.Taken):
+    with pytest.raises(gcs.AlreadyExists):
         gcs.put(uri, b"second", 0)
     assert gcs.read_generation(uri) == (b"first", first)
     proxy.lose_answers(1)
@@ -97,11 +97,11 @@ def test_no_access_is_said_and_not_tried_again(proxy: Proxy, registry: str, tmp_
 def test_a_bucket_that_is_not_there_is_named_by_all(cloud_storage: str, tmp_path: Path) -> None:
     files, draft = small_release(tmp_path / "export", "a")
     says = "gs://nobody: no such bucket; create it"
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(InputError, match=says):
         publish("gs://nobody/registry", files, draft)
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(InputError, match=says):
         describe("gs://nobody/registry", None, None)
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(InputError, match=says):
         write_champion("gs://nobody/registry", 1)
 
 
@@ -136,7 +136,7 @@ def test_a_failure_in_the_middle_leaves_no_half(registry: str, tmp_path: Path) -
     index = files["variables/variables.index"]
     text = index.read_bytes()
     index.unlink()
-    with pytest.raises(BadInput, match=re.escape(f"{index}: no such file")):
+    with pytest.raises(InputError, match=re.escape(f"{index}: no such file")):
         publish(registry, files, draft)
     assert storage.list_names(registry) == []
     index.write_bytes(text)

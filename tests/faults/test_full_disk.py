@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.faces.arrays import Faces
 from emotion_ai.registry.champion import read_champion, write_champion
 from emotion_ai.registry.publishing import publish
@@ -75,7 +75,7 @@ def test_naming_the_champion_and_recording(disk: Path) -> None:
 
 
 def _no_faces(folder: Path) -> None:
-    with pytest.raises(BadInput, match="not a faces artifact"):
+    with pytest.raises(InputError, match="not a faces artifact"):
         Faces(folder)
     assert not folder.exists() or os.listdir(folder) == []
 
@@ -89,7 +89,7 @@ def test_ingesting_and_preparing(disk: Path, tmp_path: Path) -> None:
         ingest(source, "", "expressions", "fer7", "", {}, *paths)
 
     def no_result() -> None:
-        with pytest.raises(BadInput, match="not a faces artifact"):
+        with pytest.raises(InputError, match="not a faces artifact"):
             Faces(disk / "faces")
 
     _until_it_fits(disk, lambda: ingest_to(disk), no_result, step=25)

@@ -19,7 +19,7 @@ from support.minimal_release import small_release
 from support.registry_monitor import watched
 from support.registry_writers import Victims, running_victims
 
-_MOST_WRITES = 200
+_MAX_WRITES = 200
 
 
 @pytest.fixture(params=["local", "gs"])
@@ -43,7 +43,7 @@ def test_whichever_write_a_push_dies_at(registry: str, victims: Victims, tmp_pat
     write_champion(registry, 1)
     digests = ["first"]
     with watched(registry) as seen:
-        for write in range(1, _MOST_WRITES):
+        for write in range(1, _MAX_WRITES):
             digest = f"killed-at-{write}"
             victim = victims.push(registry, tmp_path / digest, digest, at=write)
             assert victim["killed"] or not victim["error"]

@@ -10,14 +10,14 @@ import pytest
 from emotion_ai import storage
 from emotion_ai.client.client import Client
 from emotion_ai.registry.champion import read_champion
-from emotion_ai.registry.writer import only_writer
+from emotion_ai.registry.writer import exclusive_writer
 from emotion_ai.rollouts.targets import roll_out
 from emotion_ai.server.process import running_server
 
 from support.registry_writers import Victims, running_victims
 from support.steady_caller import Caller
 
-_MOST_WRITES = 60
+_MAX_WRITES = 60
 
 
 class House(NamedTuple):
@@ -48,7 +48,7 @@ def house(
 def test_whichever_write_a_rollout_dies_at(house: House) -> None:
     with Caller(house.server) as caller:
         new = 2
-        for write in range(1, _MOST_WRITES):
+        for write in range(1, _MAX_WRITES):
             before = read_champion(house.registry)
             victim = house.victims.roll_out(house.registry, new, house.server, at=write)
             assert victim["killed"] or not victim["error"]
@@ -84,7 +84,7 @@ def test_a_rollout_waits_for_whoever_writes(house: House) -> None:
     """Else retention could remove a release between its check and its being named."""
     before = read_champion(house.registry)
     with ThreadPoolExecutor() as pool:
-        with only_writer(house.registry):
+        with exclusive_writer(house.registry):
             waiting = pool.submit(house.victims.roll_out, house.registry, 3 - before, house.server)
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=1.5)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import Faces
 from emotion_ai.networks.architectures import build
 from emotion_ai.networks.calibration import calibrate
@@ -21,11 +21,11 @@ from emotion_ai.networks.inference import (
     predict_keypoints,
     run_in_batches,
 )
-from emotion_ai.networks.mixup import mixed
+from emotion_ai.networks.mixup import mix_batch
 from emotion_ai.networks.objectives import expression_objective, keypoint_objective, rmse
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.training import Origin
-from emotion_ai.networks.weights import about, pack, read_weights, release_path
+from emotion_ai.networks.training import TrainingContext
+from emotion_ai.networks.weights import pack, read_weights, release_path, spec_for
 from emotion_ai.steps.train_expression.run import fit_expression_network
 from emotion_ai.steps.train_keypoints.run import fit_keypoint_network
 
@@ -49,10 +49,10 @@ def outputs(folder: Path) -> dict[str, str]:
 def training_process(faces: Path, folder: Path, checkpoints: Path | str) -> subprocess.Popen[str]:
     code = (
         "import sys, json\n"
-        "from emotion_ai.networks.training import Origin\n"
+        "from emotion_ai.networks.training import TrainingContext\n"
         "from emotion_ai.steps.train_expression.run import fit_expression_network\n"
         "faces, settings, checkpoints, outputs = map(json.loads, sys.argv[1:])\n"
-        "origin = Origin(seed=3, checkpoints=checkpoints)\n"
+        "origin = TrainingContext(seed=3, checkpoints=checkpoints)\n"
         "fit_expression_network(faces, settings, origin, outputs)\n"
     )
     arguments = [str(faces), SETTINGS, str(checkpoints), outputs(folder)]
@@ -108,7 +108,7 @@ def test_keypoints_are_learnt_and_come_in_pixels(tmp_path: Path) -> None:
     path = write_faces(tmp_path / "faces", "keypoints")
     settings = SETTINGS | {"epochs": 6}
     fit_keypoint_network(
-        str(path), settings, Origin(1, "", str(tmp_path / "c")), outputs(tmp_path / "out")
+        str(path), settings, TrainingContext(1, "", str(tmp_path / "c")), outputs(tmp_path / "out")
     )
     faces = Faces(path)
     train = faces.take(faces.positions(0))
@@ -129,7 +129,7 @@ def test_keypoints_are_learnt_and_come_in_pixels(tmp_path: Path) -> None:
 
 def teacher(registry: Path, faces: Faces, emotion: str) -> str:
     """The address of a release whose network answers the same emotion to any face."""
-    described = about(faces.info, TrainingSettings(widths=(8,)))
+    described = spec_for(faces.info, TrainingSettings(widths=(8,)))
     network = build(described)
     *others, kernel, bias = network.get_weights()
     bias[faces.info.labels.index(emotion)] = 6
@@ -142,7 +142,7 @@ def teacher(registry: Path, faces: Faces, emotion: str) -> str:
 def test_expressions_learn_from_their_teachers_as_much_as_from_the_labels(tmp_path: Path) -> None:
     path = write_faces(tmp_path / "faces", "expressions")
     faces = Faces(path)
-    origin = Origin(teachers=(teacher(tmp_path / "registry", faces, "sad"),))
+    origin = TrainingContext(teachers=(teacher(tmp_path / "registry", faces, "sad"),))
     shares = []
     for distillation in (0.0, 0.8):
         folder = tmp_path / str(distillation)
@@ -160,18 +160,18 @@ def test_a_teacher_of_other_emotions_is_refused(tmp_path: Path) -> None:
     faces = Faces(str(write_faces(tmp_path / "faces", "expressions")))
     of_five = tmp_path / "five" / release_path("expressions")
     of_five.parent.mkdir(parents=True)
-    described = about(faces.info, TrainingSettings(widths=(8,)))
+    described = spec_for(faces.info, TrainingSettings(widths=(8,)))
     described = described.model_copy(update={"labels": ("happy", "sad")})
     of_five.write_bytes(pack(described, build(described).get_weights()))
-    origin = Origin(teachers=(str(tmp_path / "five"),))
-    with pytest.raises(BadInput, match=r"expressions\.npz: answers for happy, sad .* 48 pixels"):
+    origin = TrainingContext(teachers=(str(tmp_path / "five"),))
+    with pytest.raises(InputError, match=r"expressions\.npz: answers for happy, sad .* 48 pixels"):
         fit_expression_network(str(tmp_path / "faces"), SETTINGS, origin, outputs(tmp_path / "out"))
 
 
 def test_the_network_is_to_the_last_bit_what_is_shipped_of_it(tmp_path: Path) -> None:
     path = write_faces(tmp_path / "faces", "expressions")
     settings = SETTINGS | {"epochs": 1}
-    fit_expression_network(str(path), settings, Origin(), outputs(tmp_path / "out"))
+    fit_expression_network(str(path), settings, TrainingContext(), outputs(tmp_path / "out"))
     _, shipped = read_weights(str(tmp_path / "out" / "model" / "weights.npz"))
     network = load_network(tmp_path / "out" / "model")
     for mine, theirs in zip(network.get_weights(), shipped, strict=True):
@@ -181,7 +181,7 @@ def test_the_network_is_to_the_last_bit_what_is_shipped_of_it(tmp_path: Path) ->
 def test_a_network_too_unsure_of_itself_is_calibrated(tmp_path: Path) -> None:
     faces = Faces(str(write_faces(tmp_path / "faces", "expressions")))
     rows = faces.take(np.arange(140))
-    network = build(about(faces.info, TrainingSettings(widths=(8,))))
+    network = build(spec_for(faces.info, TrainingSettings(widths=(8,))))
     *_, kernel, bias = network.get_weights()
     spread = run_in_batches(network, rows.images).std()
     network.layers[-1].set_weights([kernel * 2 / spread, bias])
@@ -197,7 +197,7 @@ def test_a_network_too_unsure_of_itself_is_calibrated(tmp_path: Path) -> None:
 def test_probabilities_add_up(tmp_path: Path) -> None:
     path = write_faces(tmp_path / "faces", "expressions")
     settings = SETTINGS | {"epochs": 1}
-    fit_expression_network(str(path), settings, Origin(), outputs(tmp_path / "out"))
+    fit_expression_network(str(path), settings, TrainingContext(), outputs(tmp_path / "out"))
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
     shares = predict_expression(tmp_path / "out" / "model", images)
     assert shares.shape == (5, 7)
@@ -206,28 +206,32 @@ def test_probabilities_add_up(tmp_path: Path) -> None:
 
 def test_a_diverging_training_fails_and_leaves_no_model(tmp_path: Path) -> None:
     path = write_faces(tmp_path / "faces", "expressions", deviation=1e-38)
-    with pytest.raises(BadInput, match="diverged"):
-        fit_expression_network(str(path), SETTINGS, Origin(), outputs(tmp_path / "out"))
+    with pytest.raises(InputError, match="diverged"):
+        fit_expression_network(str(path), SETTINGS, TrainingContext(), outputs(tmp_path / "out"))
     assert not (tmp_path / "out" / "model" / "model.keras").exists()
 
 
 def test_faces_of_the_other_kind_are_refused(tmp_path: Path) -> None:
     path = write_faces(tmp_path / "faces", "expressions")
-    with pytest.raises(BadInput, match="expected keypoints"):
-        fit_keypoint_network(str(path), SETTINGS, Origin(), outputs(tmp_path / "out"))
+    with pytest.raises(InputError, match="expected keypoints"):
+        fit_keypoint_network(str(path), SETTINGS, TrainingContext(), outputs(tmp_path / "out"))
 
 
 def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
     path = write_faces(tmp_path / "faces", "expressions")
-    with pytest.raises(BadInput, match=r"training\.expression\.epoch is unknown"):
-        fit_expression_network(str(path), {"epoch": 3}, Origin(), outputs(tmp_path / "out"))
+    with pytest.raises(InputError, match=r"training\.expression\.epoch is unknown"):
+        fit_expression_network(
+            str(path), {"epoch": 3}, TrainingContext(), outputs(tmp_path / "out")
+        )
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
 def test_two_faces_in_one_have_no_keypoints(tmp_path: Path, name: str) -> None:
     path = write_faces(tmp_path / "faces", "keypoints")
-    with pytest.raises(BadInput, match=rf"training\.keypoints\.{name}"):
-        fit_keypoint_network(str(path), SETTINGS | {name: 0.4}, Origin(), outputs(tmp_path / "out"))
+    with pytest.raises(InputError, match=rf"training\.keypoints\.{name}"):
+        fit_keypoint_network(
+            str(path), SETTINGS | {name: 0.4}, TrainingContext(), outputs(tmp_path / "out")
+        )
 
 
 @pytest.mark.parametrize("mixing", [{"mixup": 0.4}, {"cutmix": 1.0}])
@@ -237,7 +241,9 @@ def test_targets_are_mixed_in_the_shares_of_the_pixels(mixing: dict[str, float])
     grays, weight_of = np.linspace(10, 250, 7), np.linspace(0.5, 2, 7)
     images = np.broadcast_to(grays[codes, None, None, None], (64, 48, 48, 1))
     settings = TrainingSettings(**mixing)
-    images, targets, weights = mixed((images, np.eye(7)[codes], weight_of[codes]), settings, rng)
+    images, targets, weights = mix_batch(
+        (images, np.eye(7)[codes], weight_of[codes]), settings, rng
+    )
     shares = targets * weights[:, None] / weight_of
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(shares @ grays, images.mean(axis=(1, 2, 3)), rtol=1e-4)

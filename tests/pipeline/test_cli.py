@@ -16,7 +16,7 @@ COMMANDS = (
     "sample-data",
     "serve",
     "predict",
-    "watch",
+    "monitor",
     "console",
     "rollout",
     "describe",

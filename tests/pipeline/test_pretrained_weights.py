@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.weights import About, pack, read_weights, release_path
+from emotion_ai.networks.weights import NetworkSpec, pack, read_weights, release_path
 from emotion_ai.registry.digest import file_digest
 from emotion_ai.registry.publishing import publish
 
@@ -30,7 +30,7 @@ def test_networks_and_card_come_without_the_addresses_of_their_training(tmp_path
         "seconds": 60,
     }
     for kind in KINDS:
-        described = About(
+        described = NetworkSpec(
             kind=kind,
             settings=TrainingSettings(),
             image_size=48,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.pipeline.settings import run_settings
 
 
@@ -48,11 +48,11 @@ def test_every_shipped_environment_and_preset_is_in_order(environment: str, pres
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, named: str) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(text)
-    with pytest.raises(BadInput) as failure:
+    with pytest.raises(InputError) as failure:
         run_settings(str(path))
     assert named in str(failure.value)
 
 
 def test_an_unknown_environment_names_those_there_are() -> None:
-    with pytest.raises(BadInput, match="expected one of cluster, local"):
+    with pytest.raises(InputError, match="expected one of cluster, local"):
         run_settings("moon")

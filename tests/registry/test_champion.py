@@ -6,7 +6,7 @@ import pytest
 from google.protobuf import text_format
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.registry.champion import (
     CONFIG_NAME,
     MODEL_NAME,
@@ -58,5 +58,5 @@ def test_a_file_that_names_no_single_version_is_refused(
 ) -> None:
     data = text if isinstance(text, bytes) else text.encode()
     storage.write_bytes(str(tmp_path / CONFIG_NAME), data)
-    with pytest.raises(BadInput, match=f"{CONFIG_NAME}: {says}"):
+    with pytest.raises(InputError, match=f"{CONFIG_NAME}: {says}"):
         read_champion(str(tmp_path))

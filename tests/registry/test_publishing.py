@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry import folder_writer
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.publishing import publish, retain
@@ -60,10 +60,10 @@ def test_an_altered_file_is_named(registry: str, publish_small: Publisher) -> No
     publish_small("a")
     uri = storage.join(release_uri(registry, 1), "variables/variables.index")
     storage.write_bytes(uri, b"altered")
-    with pytest.raises(BadInput, match=re.escape(uri)):
+    with pytest.raises(InputError, match=re.escape(uri)):
         verify_release(registry, 1)
     storage.remove(uri)
-    with pytest.raises(BadInput, match=r"variables\.index: no such"):
+    with pytest.raises(InputError, match=r"variables\.index: no such"):
         verify_release(registry, 1)
 
 
@@ -160,14 +160,14 @@ def test_a_number_taken_meanwhile_is_not_overwritten(
 def test_a_registry_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     files, draft = small_release(tmp_path / "export", "a")
-    with pytest.raises((BadInput, Unavailable), match=str(tmp_path / "file")):
+    with pytest.raises((InputError, Unavailable), match=str(tmp_path / "file")):
         publish(str(tmp_path / "file" / "registry"), files, draft)
 
 
 def test_a_release_without_its_graph_is_refused(registry: str, tmp_path: Path) -> None:
     files, draft = small_release(tmp_path / "export", "a")
     del files[GRAPH_PATH]
-    with pytest.raises(BadInput, match=r"saved_model\.pb"):
+    with pytest.raises(InputError, match=r"saved_model\.pb"):
         publish(registry, files, draft)
     assert storage.list_names(registry) == []
 
@@ -182,7 +182,7 @@ def test_retention_keeps_the_champion_and_its_parent(
     assert list_versions(registry) == [2, 3, 5]
     assert storage.list_names(release_uri(registry, 4)) == []
     assert retain(registry, 1) == []
-    with pytest.raises(BadInput, match="keep: 0"):
+    with pytest.raises(InputError, match="keep: 0"):
         retain(registry, 0)
 
 
@@ -193,6 +193,6 @@ def test_nothing_is_removed_where_the_champion_cannot_be_read(
         publish_small(digest)
     write_champion(registry, 2)
     storage.write_bytes(storage.join(release_uri(registry, 2), INFO_PATH), b"{}")
-    with pytest.raises(BadInput, match=r"release\.json"):
+    with pytest.raises(InputError, match=r"release\.json"):
         retain(registry, 1)
     assert list_versions(registry) == [1, 2, 3]

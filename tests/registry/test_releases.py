@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.registry.digest import ModelContent, content_digest, weights_sha256
 from emotion_ai.registry.releases import INFO_PATH, read_release
 
@@ -18,11 +18,11 @@ _CONTENT = ModelContent(
 def test_an_absent_release_is_answered_with_those_there(
     registry: str, publish_small: Publisher
 ) -> None:
-    with pytest.raises(BadInput, match="no release 1; there are: none"):
+    with pytest.raises(InputError, match="no release 1; there are: none"):
         read_release(registry, 1)
     publish_small("a")
     publish_small("b")
-    with pytest.raises(BadInput, match="no release 3; there are: 1, 2"):
+    with pytest.raises(InputError, match="no release 3; there are: 1, 2"):
         read_release(registry, 3)
 
 
@@ -40,7 +40,7 @@ def test_a_damaged_release_json_is_named(
 ) -> None:
     publish_small("a")
     storage.write_bytes(storage.join(registry, "1", INFO_PATH), text)
-    with pytest.raises(BadInput, match=rf"release\.json: {says}"):
+    with pytest.raises(InputError, match=rf"release\.json: {says}"):
         read_release(registry, 1)
 
 
@@ -49,7 +49,7 @@ def test_a_release_under_another_number_is_refused(registry: str, publish_small:
     publish_small("a")
     text = storage.read_bytes(storage.join(registry, "1", INFO_PATH), 1 << 20)
     storage.write_bytes(storage.join(registry, "5", INFO_PATH), text)
-    with pytest.raises(BadInput, match="says version 1; expected 5"):
+    with pytest.raises(InputError, match="says version 1; expected 5"):
         read_release(registry, 5)
 
 

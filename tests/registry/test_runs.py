@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.registry.runs import (
     list_reports,
     read_json,
@@ -40,7 +40,7 @@ def test_records_and_reports_are_read_again(registry: str, tmp_path: Path) -> No
 def test_a_name_stays_in_its_folder_or_is_refused(name: str) -> None:
     try:
         uri = run_uri("/registry", name)
-    except BadInput:
+    except InputError:
         return
     assert Path(uri).resolve() == Path("/registry/runs") / name
     assert len(Path(uri).name) <= 128
@@ -50,5 +50,5 @@ def test_damaged_records_are_named(tmp_path: Path) -> None:
     uri = str(tmp_path / "record.json")
     for text, says in ((b"{", "not JSON"), (b"[1]", "expected a JSON object"), (b"\xff", "JSON")):
         storage.write_bytes(uri, text)
-        with pytest.raises(BadInput, match=f"record.json: .*{says}"):
+        with pytest.raises(InputError, match=f"record.json: .*{says}"):
             read_json(uri)

@@ -7,7 +7,7 @@ import pytest
 
 from emotion_ai import storage
 from emotion_ai.client.client import Client
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.releases import INFO_PATH
 from emotion_ai.rollouts.description import describe
@@ -51,7 +51,7 @@ def test_one_release_in_full(registry: str, publish_small: Publisher) -> None:
     assert release["version"] == 2
     assert set(release["files"]) == {"saved_model.pb", "variables/variables.index"}
     assert release["packages"] == {"tensorflow": "2.20.0"}
-    with pytest.raises(BadInput, match="no release 9; there are: 1, 2"):
+    with pytest.raises(InputError, match="no release 9; there are: 1, 2"):
         describe(registry, 9, None)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emotion_ai.client.client import Client
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.rollouts.targets import roll_out
 from emotion_ai.server.process import running_server
@@ -103,13 +103,13 @@ def test_what_is_not_in_order_changes_nothing(house: House) -> None:
     altered = _release(house, 7.0)
     with (Path(house.registry) / str(altered) / "saved_model.pb").open("ab") as file:
         file.write(b"more")
-    with pytest.raises(BadInput, match=r"saved_model\.pb: was altered"):
+    with pytest.raises(InputError, match=r"saved_model\.pb: was altered"):
         roll_out(house.registry, altered, house.server)
-    with pytest.raises(BadInput, match="no release 99"):
+    with pytest.raises(InputError, match="no release 99"):
         roll_out(house.registry, 99, house.server)
-    with pytest.raises(BadInput, match="kubernetes is not built yet"):
+    with pytest.raises(InputError, match="kubernetes is not built yet"):
         roll_out(house.registry, champion, house.server, target="kubernetes")
-    with pytest.raises(BadInput, match="mainframe"):
+    with pytest.raises(InputError, match="mainframe"):
         roll_out(house.registry, champion, house.server, target="mainframe")
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1"):
         roll_out(house.registry, champion, "127.0.0.1:1")

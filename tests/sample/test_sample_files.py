@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.keypoints import COLUMNS
 from emotion_ai.sample.drawing import draw_faces
 from emotion_ai.sample.files import write_sample
@@ -120,13 +120,13 @@ def test_a_sample_that_cannot_be_written_leaves_nothing_behind(tmp_path):
 
 def test_a_file_in_the_folders_place_is_named(tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(BadInput, match="taken is not a folder"):
+    with pytest.raises(InputError, match="taken is not a folder"):
         write_sample(tmp_path / "taken", 20, 0)
 
 
 @pytest.mark.parametrize(("faces", "seed"), [(19, 0), (1_000_001, 0), (20, -1), (20, 2**32)])
 def test_bounds_are_checked_before_anything_is_written(tmp_path, faces, seed):
-    with pytest.raises(BadInput, match="expected"):
+    with pytest.raises(InputError, match="expected"):
         write_sample(tmp_path / "sample", faces, seed)
     assert not (tmp_path / "sample").exists()
 
@@ -150,5 +150,5 @@ def test_a_sample_address_is_read(uri, parsed):
      "sample://\u0665\u0660", "sample://50\n"],
 )  # fmt: skip
 def test_any_other_address_is_refused(uri):
-    with pytest.raises(BadInput, match="expected"):
+    with pytest.raises(InputError, match="expected"):
         parse_sample_uri(uri)

@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2
 from PIL import Image
 
 from emotion_ai.client.client import Client
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.faces.keypoints import NAMES
 
 from support.server_calls import Running, eventually, health_of, request_for
@@ -47,7 +47,7 @@ def test_the_encoded_signature_reads_pictures(running: Running) -> None:
         pictures.append(buffer.getvalue())
     answer = running.client.predict_encoded(pictures)
     assert list(answer.outputs["emotion"]) == [b"neutral", b"neutral"]
-    with pytest.raises(BadInput, match=running.address):
+    with pytest.raises(InputError, match=running.address):
         running.client.predict_encoded([b"no picture"])
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_ai.server.batching import Arrays, Batcher, BatchPolicy, Task
-from emotion_ai.server.errors import Refusal
+from emotion_ai.server.errors import StatusError
 
 from support.server_calls import eventually
 
@@ -101,7 +101,7 @@ def test_who_is_late_or_has_gone_costs_no_run() -> None:
         batcher.submit("kind", model, task)
     eventually(lambda: set(map(id, done)) == {id(late), id(wanted)})
     assert model.seen == [3]
-    assert isinstance(late.failure, Refusal)
+    assert isinstance(late.failure, StatusError)
     assert late.failure.code.name == "DEADLINE_EXCEEDED"
 
 
@@ -126,9 +126,9 @@ def test_a_queue_is_full_at_its_limit() -> None:
     eventually(lambda: model.seen == [1])
     for rows in (4, 3, 1):
         batcher.submit("kind", model, _task(rows))
-    with pytest.raises(Refusal, match="full; currently 2 batches enqueued"):
+    with pytest.raises(StatusError, match="full; currently 2 batches enqueued"):
         batcher.submit("kind", model, _task(1))
-    with pytest.raises(Refusal, match="Task size 5 is larger than maximum input batch size 4"):
+    with pytest.raises(StatusError, match="Task size 5 is larger than maximum input batch size 4"):
         batcher.submit("kind", model, _task(5))
     batcher.submit("another kind", model, _task(1))
     model.free.set()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.server.batching import policy_of
 from emotion_ai.server.flags import parse_flags
 from emotion_ai.server.parameter_files import read_parameters
@@ -62,7 +62,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("arguments", MISTAKES)
 def test_flags_that_cannot_be_are_named(arguments: str) -> None:
-    with pytest.raises(BadInput) as raised:
+    with pytest.raises(InputError) as raised:
         parse_flags(arguments.split(), "serve")
     for word in MISTAKES[arguments]:
         assert word in str(raised.value)
@@ -82,7 +82,7 @@ BATCHING = {
 def test_batching_parameters_that_cannot_be_are_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "batching.config"
     path.write_text(text)
-    with pytest.raises(BadInput, match=BATCHING[text]):
+    with pytest.raises(InputError, match=BATCHING[text]):
         policy_of(read_parameters("BatchingParameters", str(path)), cores=2)
 
 

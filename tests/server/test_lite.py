@@ -100,7 +100,7 @@ def _shift(served: Served, version: int, signature: str = "serving_default") -> 
         fill_tensor(request.inputs["image_bytes"], np.array([file.getvalue()], object))
     else:
         fill_tensor(request.inputs["images"], black)
-    answer = served.client.replay(request, version)
+    answer = served.client.send(request, version)
     return float(answer.outputs["keypoints"][0, 0, 0]) - 10
 
 

@@ -9,7 +9,7 @@ import pytest
 from emotion_ai.client.client import Client
 from emotion_ai.networks.architectures import build
 from emotion_ai.networks.inference import run_in_batches
-from emotion_ai.networks.weights import PRETRAINED, read_weights, start_uri
+from emotion_ai.networks.weights import PRETRAINED, read_weights, weights_uri
 from emotion_ai.sample.drawing import draw_faces
 from emotion_ai.server.process import server_process
 from emotion_ai.sources.checks import DataChecks
@@ -24,7 +24,7 @@ KINDS = ("keypoints", "expressions")
 
 
 def test_they_are_small() -> None:
-    files = [Path(start_uri(PRETRAINED, kind)) for kind in KINDS]
+    files = [Path(weights_uri(PRETRAINED, kind)) for kind in KINDS]
     assert sum(file.stat().st_size for file in files) <= 12_000_000
     for file in files:
         described, weights = read_weights(str(file))
@@ -50,7 +50,7 @@ def test_they_answer_on_a_machine_that_never_trained(tmp_path: Path, flags: list
 @pytest.mark.real_data
 @pytest.mark.skipif(not FER.exists(), reason="the real faces are not here")
 def test_the_card_says_how_good_they_are() -> None:
-    described, weights = read_weights(start_uri(PRETRAINED, "expressions"))
+    described, weights = read_weights(weights_uri(PRETRAINED, "expressions"))
     network = build(described)
     network.set_weights(weights)
     right = count = 0

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from emotion_ai.server.configuration import ModelPlan
-from emotion_ai.server.errors import Refusal
+from emotion_ai.server.errors import StatusError
 from emotion_ai.server.versions import RetryPolicy, State, VersionManager
 from emotion_ai.serving_api.messages import GetModelStatusRequest
 
@@ -56,11 +56,11 @@ def test_the_highest_answers_who_names_none_and_a_label_answers_its_own(
     with manager.use(_spec(version_label="stable")) as (number, _):
         assert number == 1
     with (
-        pytest.raises(Refusal, match=r"Specific\(m, 3\)"),
+        pytest.raises(StatusError, match=r"Specific\(m, 3\)"),
         manager.use(_spec(version_label="next")),
     ):
         pass
-    with pytest.raises(Refusal, match="label: old"), manager.use(_spec(version_label="old")):
+    with pytest.raises(StatusError, match="label: old"), manager.use(_spec(version_label="old")):
         pass
 
 
@@ -105,5 +105,5 @@ def test_a_model_that_is_planned_no_more_is_dropped(
     manager.apply([])
     assert not manager.answers()
     assert _states(manager) == {1: State.END}
-    with pytest.raises(Refusal, match="not found"), manager.use(_spec()):
+    with pytest.raises(StatusError, match="not found"), manager.use(_spec()):
         pass

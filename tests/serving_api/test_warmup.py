@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.serving_api import messages, warmup
 from emotion_ai.serving_api.tensors import fill_tensor
 from emotion_ai.serving_api.warmup import read_golden, write_golden
@@ -65,7 +65,7 @@ def test_no_flipped_bit_goes_unnoticed(
     data = bytearray(path.read_bytes())
     data[position % len(data)] ^= 1 << bit
     path.write_bytes(data)
-    with pytest.raises(BadInput, match="flipped: record 0: "):
+    with pytest.raises(InputError, match="flipped: record 0: "):
         read_golden(str(path))
 
 
@@ -77,23 +77,23 @@ def test_no_missing_end_goes_unnoticed(tmp_path_factory: pytest.TempPathFactory,
     write_golden(str(path), [log])
     data = path.read_bytes()
     path.write_bytes(data[: 1 + cut % (len(data) - 1)])
-    with pytest.raises(BadInput, match="cut short"):
+    with pytest.raises(InputError, match="cut short"):
         read_golden(str(path))
 
 
 def test_records_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tmp_path / "requests")
     write_golden(path, [messages.PredictionLog()] * (warmup.MAX_RECORDS + 1))
-    with pytest.raises(BadInput, match="record 1000: at most 1000"):
+    with pytest.raises(InputError, match="record 1000: at most 1000"):
         read_golden(path)
     write_golden(path, [_log(0)])
     monkeypatch.setattr(warmup, "_MAX_RECORD_BYTES", 1000)
-    with pytest.raises(BadInput, match="at most 1000 are read"):
+    with pytest.raises(InputError, match="at most 1000 are read"):
         read_golden(path)
 
 
 def test_a_record_that_is_no_prediction_log_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "requests"
     path.write_bytes(warmup._framed(b"\xff\xff\xff"))
-    with pytest.raises(BadInput, match="record 0: not a PredictionLog"):
+    with pytest.raises(InputError, match="record 0: not a PredictionLog"):
         read_golden(str(path))

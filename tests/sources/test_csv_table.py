@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import UNASSIGNED, Rows
 from emotion_ai.faces.keypoints import COLUMNS
 from emotion_ai.sources import csv_lines as records
@@ -194,7 +194,7 @@ def test_bad_rows_are_left_out_and_named(
 def test_something_else_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "faces.csv"
     path.write_bytes(content)
-    with pytest.raises(BadInput) as refusal:
+    with pytest.raises(InputError) as refusal:
         read_all(path)
     assert str(refusal.value).startswith(f"{path}: ")
     assert message in str(refusal.value)
@@ -202,10 +202,10 @@ def test_something_else_is_refused(tmp_path: Path, content: bytes, message: str)
 
 def test_a_file_of_the_other_kind_is_recognised(tmp_path: Path) -> None:
     keypoints = write_keypoints(tmp_path / "training.csv", keypoint_cells(1))
-    with pytest.raises(BadInput, match="looks like a file of keypoints, expected expressions"):
+    with pytest.raises(InputError, match="looks like a file of keypoints, expected expressions"):
         read_all(keypoints)
     expressions = write_expressions(tmp_path / "fer.csv", [0])
-    with pytest.raises(BadInput, match="looks like a file of expressions, expected keypoints"):
+    with pytest.raises(InputError, match="looks like a file of expressions, expected keypoints"):
         read_all(expressions, "keypoints")
 
 
@@ -218,18 +218,20 @@ def test_a_zip_without_one_csv_is_refused(tmp_path: Path, names: list[str]) -> N
             archive.writestr(name, "emotion,pixels\n")
     path = tmp_path / "faces.zip"
     path.write_bytes(buffer.getvalue())
-    with pytest.raises(BadInput, match=r"expected one CSV in the zip, found (none|a\.csv, b\.csv)"):
+    with pytest.raises(
+        InputError, match=r"expected one CSV in the zip, found (none|a\.csv, b\.csv)"
+    ):
         read_all(path)
 
 
 def test_no_more_rows_are_read_than_allowed(tmp_path: Path) -> None:
     path = write_expressions(tmp_path / "faces.csv", [0, 1, 2])
     table = open_table(str(path), "expressions")
-    with pytest.raises(BadInput, match="more than 2 rows; raise max_rows"):
+    with pytest.raises(InputError, match="more than 2 rows; raise max_rows"):
         list(read_blocks(table, 7, DataChecks(max_rows=2)))
 
 
 @pytest.mark.parametrize("path", ["nowhere.csv", "."])
 def test_what_is_not_there_cannot_be_read(tmp_path: Path, path: str) -> None:
-    with pytest.raises(BadInput, match=str(tmp_path)):
+    with pytest.raises(InputError, match=str(tmp_path)):
         read_all(tmp_path / path)

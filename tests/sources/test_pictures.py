@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import UNASSIGNED, Faces
 from emotion_ai.sources import pictures
 from emotion_ai.sources.uri import fingerprint
@@ -120,7 +120,7 @@ def test_folders_name_emotions_in_any_case_and_of_the_label_set(tmp_path: Path) 
     # Sorted by name: Anger, DISGUST, happy, sad, surprise.
     assert faces.column("row").tolist() == [0, 3]
     assert faces.column("targets").tolist() == [0, 1]
-    with pytest.raises(BadInput, match=r"posed: folder Anger is unknown; .* an emotion: angry, "):
+    with pytest.raises(InputError, match=r"posed: folder Anger is unknown; .* an emotion: angry, "):
         run_ingest(folder, tmp_path / "other")
 
 
@@ -181,7 +181,7 @@ def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
         (found,) = [each for each in statistics["findings"] if each["check"] == "malformed_row"]
         assert found["count"] == 6
         assert found["files"][:2] == ["README.txt", "test/angry/1.png"]
-        with pytest.raises(BadInput) as refusal:
+        with pytest.raises(InputError) as refusal:
             run_ingest(source, tmp_path / "out", checks={})
         assert "the first is file README.txt: in no emotion's folder" in str(refusal.value)
         assert not (tmp_path / "out" / "faces" / "faces.json").exists()
@@ -191,7 +191,7 @@ def test_copies_are_named_by_file(tmp_path: Path) -> None:
     folder = tmp_path / "fer"
     write_pictures(folder, each=3)
     (folder / "train/sad/2.png").write_bytes((folder / "test/sad/0.png").read_bytes())
-    with pytest.raises(BadInput, match=r"split_duplicates\); the first are test/sad/0\.png$"):
+    with pytest.raises(InputError, match=r"split_duplicates\); the first are test/sad/0\.png$"):
         run_ingest(folder, tmp_path / "out", checks={"split_duplicates": 0.01})
 
 
@@ -245,7 +245,7 @@ def test_folders_that_mean_nothing_are_named(
         source = str(zip_folder(folder, tmp_path / "fer.zip"))
     elif form == "gs":
         source = upload(folder, storage.join(cloud_storage, tmp_path.name))
-    with pytest.raises(BadInput) as refusal:
+    with pytest.raises(InputError) as refusal:
         run_ingest(source, tmp_path / "out")
     assert str(refusal.value).startswith(f"{source}: ")
     assert message in str(refusal.value)
@@ -260,7 +260,9 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path, file: str | None) 
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text("nothing")
     for read in (lambda: run_ingest(folder, tmp_path / "out"), lambda: fingerprint(str(folder))):
-        with pytest.raises(BadInput, match=r"fer: no picture in it; expected pictures in folders"):
+        with pytest.raises(
+            InputError, match=r"fer: no picture in it; expected pictures in folders"
+        ):
             read()
 
 
@@ -271,7 +273,7 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
         lambda: run_ingest(tmp_path / "fer", tmp_path / "out"),
         lambda: fingerprint(str(tmp_path / "fer")),
     ):
-        with pytest.raises(BadInput, match=r"'test/sad/.udcff\.png' is not UTF-8; rename it"):
+        with pytest.raises(InputError, match=r"'test/sad/.udcff\.png' is not UTF-8; rename it"):
             read()
 
 
@@ -297,11 +299,11 @@ def test_links_stay_within_the_folder(tmp_path: Path) -> None:
         link.unlink()
         link.symlink_to(target)
         for read in (lambda: run_ingest(folder, tmp_path / "o"), lambda: fingerprint(str(folder))):
-            with pytest.raises(BadInput, match=message):
+            with pytest.raises(InputError, match=message):
                 read()
     link.unlink()
     os.mkfifo(link)
-    with pytest.raises(BadInput, match=r"train/happy/1\.png is neither a file"):
+    with pytest.raises(InputError, match=r"train/happy/1\.png is neither a file"):
         run_ingest(folder, tmp_path / "o")
 
 
@@ -323,7 +325,7 @@ def test_one_changed_file_is_another_source(tmp_path: Path, cloud_storage: str, 
     storage.write_bytes(f"{source}.subjects.csv", b"row,subject\n0,1\n")
     seen.append(fingerprint(source))
     assert len(set(seen)) == 5
-    with pytest.raises(BadInput, match="changed while the run went on"):
+    with pytest.raises(InputError, match="changed while the run went on"):
         run_ingest(source, tmp_path / "out", fingerprint=seen[0], checks={"duplicates": 1})
 
 
@@ -345,18 +347,18 @@ def test_what_is_not_in_cloud_storage_is_named(
     tmp_path: Path, cloud_storage: str, where: str, said: str
 ) -> None:
     for read in (lambda: run_ingest(where, tmp_path / "out"), lambda: fingerprint(where)):
-        with pytest.raises(BadInput, match=f"^{said}"):
+        with pytest.raises(InputError, match=f"^{said}"):
             read()
 
 
 def test_pictures_are_no_keypoints(tmp_path: Path) -> None:
     write_pictures(tmp_path / "fer")
     for source in (tmp_path / "fer", zip_folder(tmp_path / "fer", tmp_path / "fer.zip")):
-        with pytest.raises(BadInput, match="pictures carry no keypoints; expected a CSV"):
+        with pytest.raises(InputError, match="pictures carry no keypoints; expected a CSV"):
             run_ingest(source, tmp_path / "out", kind="keypoints")
 
 
 def test_no_more_files_are_read_than_allowed(tmp_path: Path) -> None:
     write_pictures(tmp_path / "fer")
-    with pytest.raises(BadInput, match="fer: more than 13 files; raise max_rows"):
+    with pytest.raises(InputError, match="fer: more than 13 files; raise max_rows"):
         run_ingest(tmp_path / "fer", tmp_path / "out", checks={"max_rows": 13})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.sources.zip_archive import MAX_DIRECTORY_BYTES, MAX_MEMBERS, open_zip
 
 MEMBER = "train/happy/0.png"
@@ -65,7 +65,7 @@ def overlapping() -> bytes:
     ],
 )
 def test_a_zip_that_means_harm_is_refused(data: bytes, message: str) -> None:
-    with pytest.raises(BadInput) as refusal, open_zip("a.zip", io.BytesIO(data)):
+    with pytest.raises(InputError) as refusal, open_zip("a.zip", io.BytesIO(data)):
         pass
     assert str(refusal.value).startswith("a.zip: ")
     assert message in str(refusal.value)
@@ -97,7 +97,7 @@ def test_a_list_of_millions_of_members_is_not_held(tmp_path: Path, members: int)
     tracemalloc.start()
     try:
         with (
-            pytest.raises(BadInput, match=r"a\.zip: too many members.*500,000.*into a folder"),
+            pytest.raises(InputError, match=r"a\.zip: too many members.*500,000.*into a folder"),
             path.open("rb") as file,
             open_zip(str(path), file),
         ):

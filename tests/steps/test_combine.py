@@ -14,12 +14,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from emotion_ai.export.lite import LARGEST_LOSS, TOLERANCE, Golden, write_lite
+from emotion_ai.export.lite import MAX_LOSS, TOLERANCE, Golden, write_lite
 from emotion_ai.export.lite_model import LiteModel
 from emotion_ai.export.saved_model import export_pair
 from emotion_ai.faces.labels import LABEL_SETS
 from emotion_ai.networks.inference import predict_expression, predict_keypoints, predict_release
-from emotion_ai.networks.training import Origin
+from emotion_ai.networks.training import TrainingContext
 from emotion_ai.registry.digest import CONTENT_PATH
 from emotion_ai.registry.releases import LITE_PATH
 from emotion_ai.steps.train_expression.run import fit_expression_network
@@ -47,7 +47,7 @@ def pair(faces: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tup
         out = folder / kind
         out.mkdir()
         outputs = {name: str(out / name) for name in ("model", "history", "curves")}
-        fit(faces[kind], TINY, Origin(), outputs)
+        fit(faces[kind], TINY, TrainingContext(), outputs)
         models.append(outputs["model"])
     return models[0], models[1]
 
@@ -170,8 +170,8 @@ def test_what_eight_bits_cost_is_measured_on_faces_that_were_not_trained_on(expo
     assert told["expressions"]["rows"] == told["keypoints"]["rows"] == 28 + 14
     loss = told["expressions"]["accuracy_saved_model"] - told["expressions"]["accuracy"]
     more = told["keypoints"]["rmse_px"] - told["keypoints"]["rmse_px_saved_model"]
-    assert loss <= LARGEST_LOSS["accuracy"]
-    assert more <= LARGEST_LOSS["rmse_px"]
+    assert loss <= MAX_LOSS["accuracy"]
+    assert more <= MAX_LOSS["rmse_px"]
 
 
 def test_without_faces_to_measure_on_the_weights_stay_float32(

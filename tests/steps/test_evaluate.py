@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import TEST, TRAIN, VALIDATION, Faces, FacesInfo, FacesWriter, Rows
 from emotion_ai.networks.inference import MODEL_FILE
 from emotion_ai.steps.evaluate.run import Evaluation, evaluate
@@ -83,7 +83,7 @@ def save_linear(folder: Path, size: int, kernel: np.ndarray, bias: np.ndarray, s
 
 
 def keypoint_model(folder: Path, shift: float = 0.0) -> str:
-    """Answers (10 + brightness + shift, 20)."""
+    """SplitPredictions (10 + brightness + shift, 20)."""
     kernel = np.tile(np.float32([1, 0]), 15)
     bias = np.tile(np.float32([10 + shift, 20]), 15)
     return save_linear(folder / "keypoint_model", 96, kernel, bias, (15, 2))
@@ -201,7 +201,7 @@ def test_a_model_that_answers_nan_is_rejected_with_reasons(tmp_path: Path) -> No
     assert metrics["keypoints/test/finite_share"] == 0.0
     assert "keypoints/test/rmse_px" not in metrics
     assert "keypoint answer is a number on test is 0.0 %" in gate["reasons"][0]
-    assert "No face of test got a usable answer" in page
+    assert "No face of test got a finite_rows answer" in page
 
 
 def test_a_model_that_diverged_is_rejected(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_a_champion_in_cloud_storage_is_fetched(
 def test_a_champion_that_is_not_there_stops_the_run(
     tmp_path: Path, registry: Path, champion: str, message: str
 ) -> None:
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InputError, match=message):
         run(tmp_path, registry=str(registry), champion=champion)
     assert not (tmp_path / "gate.json").exists()
 
@@ -303,15 +303,15 @@ def test_an_altered_champion_stops_the_run(tmp_path: Path, registry: Path) -> No
     shutil.copytree(registry, copy)
     with open(copy / "1" / "saved_model.pb", "ab") as file:
         file.write(b"\0")
-    with pytest.raises(BadInput, match=r"saved_model\.pb: was altered"):
+    with pytest.raises(InputError, match=r"saved_model\.pb: was altered"):
         run(tmp_path, champion="1")
 
 
 def test_inputs_of_the_wrong_kind_are_named(tmp_path: Path) -> None:
     faces = keypoint_faces(tmp_path)
-    with pytest.raises(BadInput, match="holds keypoints; expected expressions"):
+    with pytest.raises(InputError, match="holds keypoints; expected expressions"):
         run(tmp_path, keypoint_faces=faces, expression_faces=faces)
-    with pytest.raises(BadInput, match=r"gate\.expression\.accuracy"):
+    with pytest.raises(InputError, match=r"gate\.expression\.accuracy"):
         run(
             tmp_path / "settings",
             keypoint_faces=faces,

@@ -7,10 +7,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.settings import checked
-from emotion_ai.steps.evaluate.gate import GateReport, GateSettings, PairScores, Question, decide
+from emotion_ai.steps.evaluate.gate import GateInputs, GateReport, GateSettings, PairScores, decide
 
 EMOTIONS = ("angry", "happy", "sad")
 GOOD = {
@@ -29,18 +29,18 @@ BASELINES = {"expression/accuracy": 0.25, "keypoints/rmse_px": 3.9}
 SPLITS = {"expression": "PrivateTest", "keypoints": "test"}
 
 
-def question(champion: dict[str, float] | None = None, **changed: float) -> Question:
+def question(champion: dict[str, float] | None = None, **changed: float) -> GateInputs:
     """A good candidate with some scores changed (a double underscore stands for "/")."""
     scores = GOOD | {name.replace("__", "/"): value for name, value in changed.items()}
     rival = None if champion is None else (3, PairScores(GOOD | champion, EMOTIONS))
-    return Question(PairScores(scores, EMOTIONS), BASELINES, SPLITS, rival)
+    return GateInputs(PairScores(scores, EMOTIONS), BASELINES, SPLITS, rival)
 
 
 def checked_gate(settings: dict) -> GateSettings:
     return checked(GateSettings, settings, "gate")
 
 
-def judge(settings: dict, asked: Question, force: str = "") -> GateReport:
+def judge(settings: dict, asked: GateInputs, force: str = "") -> GateReport:
     return decide(checked_gate(settings), asked, force)
 
 
@@ -232,7 +232,7 @@ def test_force_is_recorded_where_it_was_needed() -> None:
     ],
 )
 def test_settings_that_make_no_sense_are_named(settings: dict, place: str) -> None:
-    with pytest.raises(BadInput, match=place.replace(".", r"\.")):
+    with pytest.raises(InputError, match=place.replace(".", r"\.")):
         checked_gate(settings)
 
 
@@ -281,7 +281,7 @@ def test_better_scores_never_turn_an_acceptance_into_a_rejection(
 ) -> None:
     rival = None if champion is None else (3, PairScores(champion, EMOTIONS))
     baselines = {"expression/accuracy": data.draw(shares), "keypoints/rmse_px": data.draw(pixels)}
-    asked = Question(PairScores(candidate, EMOTIONS), baselines, SPLITS, rival)
+    asked = GateInputs(PairScores(candidate, EMOTIONS), baselines, SPLITS, rival)
     before = judge(settings, asked)
     better = {}
     for name, value in candidate.items():
@@ -301,7 +301,7 @@ def test_a_rejection_always_says_why_and_an_acceptance_hides_nothing(
     settings: dict, candidate: dict, champion: dict
 ) -> None:
     rival = (3, PairScores(champion, EMOTIONS))
-    report = judge(settings, Question(PairScores(candidate, EMOTIONS), BASELINES, SPLITS, rival))
+    report = judge(settings, GateInputs(PairScores(candidate, EMOTIONS), BASELINES, SPLITS, rival))
     failed = [check.sentence for check in report.checks if not check.passed]
     assert (report.outcome == "rejected") == bool(failed)
     assert set(failed) <= set(report.reasons)
@@ -310,7 +310,7 @@ def test_a_rejection_always_says_why_and_an_acceptance_hides_nothing(
 
 @given(scores(), gates)
 def test_an_equal_of_the_champion_is_never_held_back_by_it(candidate: dict, settings: dict) -> None:
-    asked = Question(PairScores(candidate, EMOTIONS), {}, SPLITS)
+    asked = GateInputs(PairScores(candidate, EMOTIONS), {}, SPLITS)
     assume(judge(settings, asked).outcome == "accepted")
     rival = (3, PairScores(candidate, EMOTIONS))
     assert judge(settings, dataclasses.replace(asked, champion=rival)).outcome == "accepted"

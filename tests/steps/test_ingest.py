@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import Faces
 from emotion_ai.sources.uri import fingerprint
 from emotion_ai.steps.ingest.run import ingest
@@ -126,7 +126,7 @@ def test_bad_rows_over_the_tolerance_refuse_the_source(tmp_path: Path, outputs: 
     emotions: list[object] = EVERY_CODE * 3
     emotions[8] = emotions[9] = 9
     path = write_expressions(tmp_path / "fer.csv", emotions)
-    with pytest.raises(BadInput) as refusal:
+    with pytest.raises(InputError) as refusal:
         outputs.ingest(path)
     assert str(refusal.value) == (
         f"{path}: unknown emotion code: rows 2, share 9.52%, expected at most 0.10% (data check "
@@ -140,14 +140,14 @@ def test_bad_rows_over_the_tolerance_refuse_the_source(tmp_path: Path, outputs: 
 
 def test_a_wholly_wrong_file_is_refused_with_a_report(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expressions(tmp_path / "fer.csv", EVERY_CODE, pixels=["1 2 3"] * 7)
-    with pytest.raises(BadInput, match="3 pixels, expected 2304"):
+    with pytest.raises(InputError, match="3 pixels, expected 2304"):
         outputs.ingest(path)
     assert "is refused" in outputs.report
 
 
 def test_a_course5_file_read_as_fer7_is_refused(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expressions(tmp_path / "data.csv", [0, 1, 2, 3, 4] * 4)
-    with pytest.raises(BadInput, match=r"codes 5 and 6.*read it with --label-set course5"):
+    with pytest.raises(InputError, match=r"codes 5 and 6.*read it with --label-set course5"):
         outputs.ingest(path)
     outputs.ingest(path, label_set="course5")
     assert outputs.faces.info.labels == ("anger", "disgust", "sad", "happy", "surprise")
@@ -155,7 +155,7 @@ def test_a_course5_file_read_as_fer7_is_refused(tmp_path: Path, outputs: Outputs
 
 def test_a_fer7_file_read_as_course5_is_refused(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
-    with pytest.raises(BadInput, match=r"data row 5 .*'5', expected an emotion code 0-4"):
+    with pytest.raises(InputError, match=r"data row 5 .*'5', expected an emotion code 0-4"):
         outputs.ingest(path, label_set="course5")
 
 
@@ -188,7 +188,7 @@ def test_constant_and_duplicate_images(tmp_path: Path, outputs: Outputs) -> None
     assert found["split_duplicates"]["value"] == pytest.approx(2 / 7)
     for check in shares:
         assert found[check]["verdict"] == "warning"
-        with pytest.raises(BadInput, match=rf"data check {check}\); the first are data rows"):
+        with pytest.raises(InputError, match=rf"data check {check}\); the first are data rows"):
             outputs.ingest(path, checks=dict.fromkeys(shares, 0.3) | {check: 0.05})
 
 
@@ -196,13 +196,13 @@ def test_unbalanced_emotions_are_refused(tmp_path: Path, outputs: Outputs) -> No
     path = write_expressions(tmp_path / "fer.csv", EVERY_CODE + [3] * 20)
     outputs.ingest(path)
     assert outputs.finding("class_balance")["verdict"] == "warning"
-    with pytest.raises(BadInput, match="class_balance"):
+    with pytest.raises(InputError, match="class_balance"):
         outputs.ingest(path, checks={"class_balance": 0.1})
 
 
 def test_a_missing_emotion_is_refused(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expressions(tmp_path / "fer.csv", [0, 1, 2, 3, 5, 6] * 3)
-    with pytest.raises(BadInput, match=r"class_balance.*0 sad"):
+    with pytest.raises(InputError, match=r"class_balance.*0 sad"):
         outputs.ingest(path)
 
 
@@ -233,7 +233,7 @@ def test_a_wrong_subjects_file_is_refused(
     path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
     subjects = tmp_path / "fer.subjects.csv"
     subjects.write_text(text)
-    with pytest.raises(BadInput) as refusal:
+    with pytest.raises(InputError) as refusal:
         outputs.ingest(path)
     assert str(refusal.value).startswith(f"{subjects}: ")
     assert message in str(refusal.value)
@@ -245,7 +245,7 @@ def test_a_source_that_has_changed_is_refused(tmp_path: Path, outputs: Outputs) 
     seen = fingerprint(str(path))
     outputs.ingest(path, fingerprint=seen)
     path.write_text(path.read_text().replace(" 17 ", " 18 ", 1))
-    with pytest.raises(BadInput, match="changed while the run went on"):
+    with pytest.raises(InputError, match="changed while the run went on"):
         Outputs(tmp_path / "again").ingest(path, fingerprint=seen)
 
 
@@ -260,7 +260,7 @@ def test_a_drawn_sample(outputs: Outputs, kind: str, size: int) -> None:
 def test_settings_come_with_floats_for_ints(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
     outputs.ingest(path, checks={"max_rows": 7.0, "min_keypoints": 3.0})
-    with pytest.raises(BadInput, match="more than 6 rows"):
+    with pytest.raises(InputError, match="more than 6 rows"):
         outputs.ingest(path, checks={"max_rows": 6.0})
 
 
@@ -279,7 +279,7 @@ def test_wrong_settings_are_named(
     tmp_path: Path, outputs: Outputs, settings: dict[str, Any], message: str
 ) -> None:
     path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
-    with pytest.raises(BadInput) as refusal:
+    with pytest.raises(InputError) as refusal:
         outputs.ingest(path, **settings)
     assert message in str(refusal.value)
 
@@ -287,7 +287,7 @@ def test_wrong_settings_are_named(
 def test_a_header_alone_is_refused(tmp_path: Path, outputs: Outputs) -> None:
     path = tmp_path / "fer.csv"
     path.write_text("emotion,pixels\n")
-    with pytest.raises(BadInput, match="no row of data below the header"):
+    with pytest.raises(InputError, match="no row of data below the header"):
         outputs.ingest(path)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import (
     ARRAYS,
     TEST,
@@ -169,7 +169,7 @@ def test_the_same_faces_give_the_same_artifact_and_page(tmp_path, drawn):
 def test_a_missing_emotion_is_named(tmp_path, drawn):
     split = thirds(210)
     split[(split == TEST) & (drawn[2][:210] == LABELS.index("disgust"))] = TRAIN
-    with pytest.raises(BadInput, match=r"faces\.csv: split PrivateTest .* emotion disgust;"):
+    with pytest.raises(InputError, match=r"faces\.csv: split PrivateTest .* emotion disgust;"):
         run(tmp_path, expression_rows(drawn, split))
     assert not (tmp_path / "prepared").exists()
 
@@ -177,21 +177,21 @@ def test_a_missing_emotion_is_named(tmp_path, drawn):
 def test_a_keypoint_that_nobody_has_is_named(tmp_path, drawn):
     rows = keypoint_rows(drawn, [-1] * 300)
     rows.targets[:, 10] = np.nan
-    with pytest.raises(BadInput, match=r"split train .* keypoint nose_tip"):
+    with pytest.raises(InputError, match=r"split train .* keypoint nose_tip"):
         run(tmp_path, rows)
 
 
 def test_an_empty_split_is_named(tmp_path, drawn):
     split = np.where(np.arange(70) % 2, VALIDATION, TEST)
-    with pytest.raises(BadInput, match=r"split Training ends empty \(train 0, validation 35"):
+    with pytest.raises(InputError, match=r"split Training ends empty \(train 0, validation 35"):
         run(tmp_path, expression_rows(drawn, split))
 
 
 def test_no_faces_at_all_is_said(tmp_path, drawn):
-    with pytest.raises(BadInput, match="no row is left"):
+    with pytest.raises(InputError, match="no row is left"):
         run(tmp_path, expression_rows(drawn, []))
 
 
 def test_a_wrong_setting_stops_before_anything_is_read(tmp_path):
-    with pytest.raises(BadInput, match=r"augmentation\.turn"):
+    with pytest.raises(InputError, match=r"augmentation\.turn"):
         prepare(str(tmp_path / "absent"), {"turn": 3}, str(tmp_path / "p"), str(tmp_path / "h"))

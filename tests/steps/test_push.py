@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import FacesInfo, FacesWriter, Rows
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.digest import CONTENT_PATH
@@ -188,7 +188,7 @@ def test_old_releases_go_but_never_the_champion_or_its_parent(
 def test_what_is_not_in_order_is_not_published(
     pusher: Pusher, tmp_path: Path, changes: dict[str, object], says: str
 ) -> None:
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(InputError, match=says):
         pusher(**changes)
     assert list_versions(str(tmp_path / "registry")) == []
     assert read_records(str(tmp_path / "registry"), "run-1") == {}

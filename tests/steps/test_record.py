@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.registry.reports import record_run
 from emotion_ai.registry.runs import list_reports, read_records
 
@@ -23,7 +23,7 @@ def test_pages_and_records_are_told_apart_by_content(tmp_path: Path) -> None:
 
 def test_anything_else_is_named(tmp_path: Path) -> None:
     (tmp_path / "picture").write_bytes(b"\x89PNG")
-    with pytest.raises(BadInput, match="picture: report data is neither"):
+    with pytest.raises(InputError, match="picture: report data is neither"):
         record_run({"data": str(tmp_path / "picture")}, str(tmp_path), "run-1")
-    with pytest.raises(BadInput, match="absent: no such file"):
+    with pytest.raises(InputError, match="absent: no such file"):
         record_run({"data": str(tmp_path / "absent")}, str(tmp_path), "run-1")

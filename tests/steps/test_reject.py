@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.registry.runs import read_records
 from emotion_ai.steps.reject.run import reject
 
@@ -22,6 +22,6 @@ def test_the_reasons_are_recorded(tmp_path: Path) -> None:
 
 def test_an_accepted_candidate_is_not_recorded_as_rejected(tmp_path: Path) -> None:
     (tmp_path / "gate").write_text('{"outcome": "accepted"}')
-    with pytest.raises(BadInput, match="gate: outcome is 'accepted'"):
+    with pytest.raises(InputError, match="gate: outcome is 'accepted'"):
         reject(str(tmp_path / "gate"), str(tmp_path / "registry"), "run-1")
     assert not (tmp_path / "registry").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.runs import read_records
@@ -51,7 +51,7 @@ def test_what_trainings_start_from(tmp_path: Path, sources: tuple[str, str]) -> 
     assert start("champion") == "", "before the first rollout there is none"
     write_champion(registry, 3)
     assert start("champion") == f"{registry}/3"
-    with pytest.raises(BadInput, match="'warm': expected one of scratch, pretrained, champion"):
+    with pytest.raises(InputError, match="'warm': expected one of scratch, pretrained, champion"):
         start("warm")
 
 
@@ -70,7 +70,9 @@ def test_what_expressions_learn_from(tmp_path: Path, sources: tuple[str, str]) -
     assert teachers("1, champion,pretrained") == [f"{registry}/1", f"{registry}/2", "pretrained"]
     assert teachers("champion,2") == [f"{registry}/2"]
     for unknown in ("7", "scratch"):
-        with pytest.raises(BadInput, match=f"'{unknown}': expected some of .*, 1, 2 of {registry}"):
+        with pytest.raises(
+            InputError, match=f"'{unknown}': expected some of .*, 1, 2 of {registry}"
+        ):
             teachers(f"1,{unknown}")
 
 
@@ -122,10 +124,10 @@ def test_cloud_storage_and_disk_agree(
 def test_a_source_that_cannot_be_read_is_named(
     tmp_path: Path, sources: tuple[str, str], source: str, message: str
 ) -> None:
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InputError, match=message):
         resolve_sources(sources[0], source, str(tmp_path / "registry"), "run-1", {})
 
 
 def test_a_folder_is_no_source(tmp_path: Path, sources: tuple[str, str]) -> None:
-    with pytest.raises(BadInput, match=f"{tmp_path}: "):
+    with pytest.raises(InputError, match=f"{tmp_path}: "):
         resolve_sources(str(tmp_path), sources[1], str(tmp_path / "registry"), "run-1", {})

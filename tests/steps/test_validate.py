@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.serving_api.tensors import read_tensor
 from emotion_ai.serving_api.warmup import read_golden
 from emotion_ai.steps.validate.run import validate
@@ -149,7 +149,7 @@ def test_a_model_without_the_encoded_signature_is_a_result(
     ],
 )
 def test_limits_are_checked_first(limits: dict[str, Any], says: str, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(InputError, match=says):
         validate(str(tmp_path), str(tmp_path / "golden"), limits, "", "", "")
 
 
@@ -162,8 +162,8 @@ def test_golden_answers_are_checked_first(
         ("emotion", np.array(["happy"], dtype=object), "not the golden answers"),
     ):
         np.savez(golden, **(golden_answers | {name: values}))
-        with pytest.raises(BadInput, match=says):
+        with pytest.raises(InputError, match=says):
             validate(str(tmp_path), str(golden), {}, "", "", "")
     golden.write_bytes(b"no archive")
-    with pytest.raises(BadInput, match=r"golden\.npz: not the golden answers"):
+    with pytest.raises(InputError, match=r"golden\.npz: not the golden answers"):
         validate(str(tmp_path), str(golden), {}, "", "", "")

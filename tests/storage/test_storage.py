@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.storage import gcs
 
 
@@ -59,14 +59,14 @@ def test_reading_is_bounded_and_says_how(folder: str) -> None:
     storage.write_bytes(uri, b"12345")
     assert storage.read_bytes(uri, 5) == b"12345"
     assert storage.read_bytes(uri, 500) == b"12345"
-    with pytest.raises(BadInput, match="long: larger than 4 bytes"):
+    with pytest.raises(InputError, match="long: larger than 4 bytes"):
         storage.read_bytes(uri, 4)
 
 
 def test_what_is_absent_is_named(folder: str) -> None:
     uri = storage.join(folder, "absent")
     for read in (storage.open_binary, storage.sha256, lambda uri: storage.read_bytes(uri, 1)):
-        with pytest.raises(storage.Missing, match="absent: no such"):
+        with pytest.raises(storage.NotFound, match="absent: no such"):
             read(uri)
 
 
@@ -91,7 +91,7 @@ def test_a_remote_file_replaced_while_it_is_read_is_never_mixed(cloud_storage: s
     storage.write_bytes(uri, b"old")
     with storage.open_binary(uri) as file:
         storage.write_bytes(uri, b"new")
-        with pytest.raises(storage.Missing, match="replaced"), storage.failures(uri):
+        with pytest.raises(storage.NotFound, match="replaced"), storage.failures(uri):
             file.read()
     assert storage.read_bytes(uri, 10) == b"new"
 
@@ -115,9 +115,9 @@ def test_a_large_file_streams_in_and_out_of_cloud_storage(
 
 
 def test_a_bucket_that_is_not_there_is_named(cloud_storage: str) -> None:
-    with pytest.raises(BadInput, match="gs://nobody: no such bucket"):
+    with pytest.raises(InputError, match="gs://nobody: no such bucket"):
         storage.read_bytes("gs://nobody/x", 1)
-    with pytest.raises(BadInput, match="names no bucket"):
+    with pytest.raises(InputError, match="names no bucket"):
         storage.read_bytes("gs:///x", 1)
 
 
@@ -135,12 +135,12 @@ def test_a_storage_that_is_down_is_unavailable(
 
 def test_unknown_schemes_are_refused_by_name() -> None:
     for uri in ("s3://bucket/x", "sample://2000?seed=1", "https://host/x"):
-        with pytest.raises(BadInput, match=uri.split(":")[0] + "://"):
+        with pytest.raises(InputError, match=uri.split(":")[0] + "://"):
             storage.read_bytes(uri, 1)
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=str(tmp_path)):
+    with pytest.raises(InputError, match=str(tmp_path)):
         storage.read_bytes(str(tmp_path), 1)
 
 
@@ -175,7 +175,7 @@ def test_any_content_survives(tmp_path_factory: pytest.TempPathFactory, data: by
     if len(data) <= limit:
         assert storage.read_bytes(uri, limit) == data
     else:
-        with pytest.raises(BadInput):
+        with pytest.raises(InputError):
             storage.read_bytes(uri, limit)
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from emotion_ai import storage
 from emotion_ai.client.images import read_image
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.pipeline.settings import Environment, RunSettings, environment, run_settings
 from emotion_ai.registry.champion import CONFIG_NAME, read_champion, write_champion
 from emotion_ai.registry.publishing import publish
@@ -55,7 +55,7 @@ class Target(NamedTuple):
 
 def is_sound(target: Target, case: bytes) -> None:
     """Read one case; raises what a user should never see."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(BadInput, Unavailable):
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(InputError, Unavailable):
         target.read(Path(folder), case)
 
 
@@ -148,7 +148,7 @@ def _read_picture(folder: Path, case: bytes) -> None:
 
 def _read_config(folder: Path, case: bytes) -> None:
     (folder / CONFIG_NAME).write_bytes(case)
-    with contextlib.suppress(BadInput):
+    with contextlib.suppress(InputError):
         assert (read_champion(str(folder)) or 1) >= 1
     read_plans(str(folder))
 
@@ -157,7 +157,7 @@ def _read_parameters(folder: Path, case: bytes) -> None:
     path = folder / "parameters"
     path.write_bytes(case)
     for kind in ("MonitoringConfig", "SSLConfig"):
-        with contextlib.suppress(BadInput):
+        with contextlib.suppress(InputError):
             read_parameters(kind, str(path))
     assert policy_of(read_parameters("BatchingParameters", str(path)), cores=2).threads > 0
 

@@ -42,7 +42,7 @@ def _watch(registry: str) -> None:
 
 
 def _look(registry: str) -> tuple[int, list[str]]:
-    from emotion_ai.errors import BadInput, Unavailable
+    from emotion_ai.errors import InputError, Unavailable
     from emotion_ai.registry.releases import is_complete, list_versions, verify_release
 
     verified, troubles = 0, []
@@ -51,11 +51,11 @@ def _look(registry: str) -> tuple[int, list[str]]:
             try:
                 verify_release(registry, version)
                 verified += 1
-            except BadInput as failure:
+            except InputError as failure:
                 # Retention may remove a release that is being read; it has to be gone then.
                 if is_complete(registry, version):
                     troubles.append(str(failure))
-    except (BadInput, Unavailable) as failure:
+    except (InputError, Unavailable) as failure:
         troubles.append(str(failure))
     return verified, troubles
 

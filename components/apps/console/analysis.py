@@ -7,7 +7,7 @@ from emotion_ai.client.client import Client
 from emotion_ai.client.detectors import Detector, open_detector
 from emotion_ai.client.images import read_image
 from emotion_ai.client.tracking import Tracker
-from emotion_ai.errors import BadInput, Unavailable, one_line
+from emotion_ai.errors import InputError, Unavailable, one_line
 
 # Somebody before a camera is near, and there are more pictures than time to look through them: half
 # of it for each, and faces from 55 pixels of 640.
@@ -19,14 +19,14 @@ def live_detector(faces: str) -> Detector:
     return open_detector(_LIVE.get(faces, faces))
 
 
-def look(
+def analyse_photo(
     data: bytes, client: Client, detector: Detector, tracker: Tracker, timeout: float
 ) -> dict[str, Any]:
     """The faces in a picture file's bytes, as JSON takes them, each with its number.
 
     The picture is as in `images.read_image`; `detector` frames faces as the client's does. Numbers
-    are the tracker's: in the next look of the same one a face keeps its own. Raises `BadInput` for
-    no picture, `Unavailable` for the server.
+    are the tracker's: in the next look of the same one a face keeps its own. Raises `InputError`
+    for no picture, `Unavailable` for the server.
     """
     start = time.monotonic()
     pixels = read_image(data)
@@ -44,6 +44,6 @@ def look(
     }
 
 
-def told(failure: BadInput | Unavailable) -> dict[str, Any]:
+def error_body(failure: InputError | Unavailable) -> dict[str, Any]:
     """A failure, as the page reads it: `again` says whether to ask once more is of use."""
     return {"error": one_line(failure), "again": isinstance(failure, Unavailable)}

@@ -15,14 +15,14 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from emotion_ai.apps.console.analysis import live_detector, look, told
+from emotion_ai.apps.console.analysis import analyse_photo, error_body, live_detector
 from emotion_ai.apps.console.example import example_photo
 from emotion_ai.apps.console.model_server import ModelServer
-from emotion_ai.apps.console.origin_guard import Guard
+from emotion_ai.apps.console.origin_guard import OriginGuardMiddleware
 from emotion_ai.client.detectors import open_detector
 from emotion_ai.client.images import MAX_FILE_BYTES
 from emotion_ai.client.tracking import Tracker
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 
 ASSETS = Path(__file__).parent / "assets"
 # The page sends frames of 640 pixels: some 60 KiB.
@@ -56,7 +56,9 @@ def application(model_server: ModelServer, faces: str, name: str) -> Starlette:
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Guard, name=name)])
+    return Starlette(
+        routes=routes, lifespan=lifespan, middleware=[Middleware(OriginGuardMiddleware, name=name)]
+    )
 
 
 class _Answers:
@@ -79,14 +81,14 @@ class _Answers:
         length = request.headers.get("content-length", "")
         # In chunks, the body is as long as it likes, whatever length is given besides.
         if not length.isdecimal() or "transfer-encoding" in request.headers:
-            return _failed(BadInput("a picture is sent with its Content-Length"), 411)
+            return _failed(InputError("a picture is sent with its Content-Length"), 411)
         if int(length) > MAX_FILE_BYTES:
-            return _failed(BadInput(f"more than {MAX_FILE_BYTES >> 20} MiB"), 413)
+            return _failed(InputError(f"more than {MAX_FILE_BYTES >> 20} MiB"), 413)
         async with self._photos:
             data = await request.body()
             try:
                 answer = await self._look(data, "photo", Tracker())
-            except BadInput as failure:
+            except InputError as failure:
                 return _failed(failure, 422)
             except Unavailable as failure:
                 return _failed(failure, 503)
@@ -108,16 +110,18 @@ class _Answers:
             raise WebSocketDisconnect
         try:
             return await self._look(message.get("bytes") or b"", "camera", tracker)
-        except (BadInput, Unavailable) as failure:
-            return told(failure)
+        except (InputError, Unavailable) as failure:
+            return error_body(failure)
 
     async def _look(self, data: bytes, kind: str, tracker: Tracker) -> dict[str, Any]:
         client, detector = self._model_server.client, self._detectors[kind]
-        return await asyncio.to_thread(look, data, client, detector, tracker, _TIMEOUTS_S[kind])
+        return await asyncio.to_thread(
+            analyse_photo, data, client, detector, tracker, _TIMEOUTS_S[kind]
+        )
 
 
 _example = functools.cache(example_photo)
 
 
-def _failed(failure: BadInput | Unavailable, status: int) -> Response:
-    return JSONResponse(told(failure), status)
+def _failed(failure: InputError | Unavailable, status: int) -> Response:
+    return JSONResponse(error_body(failure), status)

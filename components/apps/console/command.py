@@ -11,7 +11,7 @@ import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 
 from emotion_ai.client.detectors import open_detector
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 
 _CONSOLE = ("starlette", "uvicorn", "websockets")
 # What the pretrained networks are built and served with.
@@ -33,8 +33,8 @@ def run_console(
         faces: the name of a detector, as in `detectors.open_detector`.
 
     To be called in the main thread. Raises `KeyboardInterrupt` once all has ended after Ctrl-C,
-    `BadInput` for arguments that cannot be and packages that are missing, and `Unavailable` naming
-    an address that cannot be listened on.
+    `InputError` for arguments that cannot be and packages that are missing, and `Unavailable`
+    naming an address that cannot be listened on.
     """
     _check_packages(_CONSOLE, "the console", "console")
     open_detector(faces)
@@ -75,7 +75,7 @@ def _url(host: str, port: int) -> str:
 def _check_packages(modules: Sequence[str], what: str, extra: str) -> None:
     for module in modules:
         if importlib.util.find_spec(module) is None:
-            raise BadInput(
+            raise InputError(
                 f"{what} needs package {module}, which is not installed: "
                 f"pip install 'emotion-ai[{extra}]'"
             )

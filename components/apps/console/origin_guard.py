@@ -34,7 +34,7 @@ _HEADERS = {
 }
 
 
-class Guard:
+class OriginGuardMiddleware:
     """ASGI middleware that refuses what another site may have sent, and sets the page's headers.
 
     `name` is the host name that the console was told to listen under, which may be in Host.

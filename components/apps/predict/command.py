@@ -20,9 +20,9 @@ from emotion_ai.client.records import (
     write_text,
 )
 from emotion_ai.client.results import Prediction
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.storage import failures
-from emotion_ai.storage.atomic_files import flush, flush_folder, partial_file
+from emotion_ai.storage.atomic_files import atomic_write, flush, flush_folder
 
 # Is told of each picture once it is answered.
 Watcher = Callable[[PictureFile, Prediction], None]
@@ -44,8 +44,8 @@ def predict_paths(
     journal beside it holds what is done, and the same call goes on from there. `annotate` is a
     folder for copies of the pictures with what was seen drawn on them.
 
-    A bad picture has its reason in its record. Raises `BadInput` once all the others are done, and
-    where an argument cannot be; `Unavailable` naming the server.
+    A bad picture has its reason in its record. Raises `InputError` once all the others are done,
+    and where an argument cannot be; `Unavailable` naming the server.
     """
     seen = output is None and sys.stdout.isatty()
     chosen = format_of(format, output) or ("table" if seen else "jsonl")
@@ -66,7 +66,7 @@ def predict_paths(
             _write(files, client, timeout, chosen, output, watchers)
     if bad:
         others = f"; so could {len(bad) - 1} of the others not" if len(bad) > 1 else ""
-        raise BadInput(f"{bad[0].error}{others}")
+        raise InputError(f"{bad[0].error}{others}")
 
 
 def _records(
@@ -87,7 +87,9 @@ def _print(
     watchers: Sequence[Watcher],
 ) -> None:
     if format == "parquet":
-        raise BadInput("format parquet is no text for a screen; name a file: --output FILE.parquet")
+        raise InputError(
+            "format parquet is no text for a screen; name a file: --output FILE.parquet"
+        )
     records = _records(files, client, timeout, watchers)
     if format == "jsonl":
         for record in records:
@@ -120,7 +122,7 @@ def _write(
 
 
 def _write_whole(output: Path, format: str, records: Records) -> None:
-    with failures(str(output)), partial_file(output) as file:
+    with failures(str(output)), atomic_write(output) as file:
         if format == "parquet":
             write_parquet(records, file)
         else:

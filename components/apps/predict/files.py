@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 
 # Of the formats in images.FORMATS.
 SUFFIXES = (
@@ -26,7 +26,7 @@ def picture_files(paths: Sequence[Path], apart_from: Path | None = None) -> list
 
     In folders a picture is known by its suffix; hidden files and folders, links to folders and
     `apart_from` are passed over. A path that is not there is kept: reading it will say so. Raises
-    `BadInput` naming a folder without a picture.
+    `InputError` naming a folder without a picture.
     """
     files: list[PictureFile] = []
     for path in paths:
@@ -35,7 +35,7 @@ def picture_files(paths: Sequence[Path], apart_from: Path | None = None) -> list
             continue
         below = [PictureFile(file, file.relative_to(path)) for file in _walk(path, apart_from)]
         if not below:
-            raise BadInput(f"{path}: no picture in this folder; expected {' '.join(SUFFIXES)}")
+            raise InputError(f"{path}: no picture in this folder; expected {' '.join(SUFFIXES)}")
         files += below
     return files
 
@@ -44,7 +44,7 @@ def _walk(folder: Path, apart_from: Path | None) -> Iterator[Path]:
     avoided = apart_from.resolve() if apart_from else None
 
     def complain(error: OSError) -> None:
-        raise BadInput(f"{error.filename}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
     for root, folders, names in os.walk(folder, onerror=complain):
         folders[:] = sorted(

@@ -78,8 +78,8 @@ def _key(path: Path) -> str:
 def open_journal(output: Path, settings: dict[str, Any]) -> Iterator[Journal]:
     """The journal of `output`, empty where there is none of the same settings.
 
-    It is removed when the block ends well, and kept when it raises. Raises `BadInput` while another
-    process writes it, and `Unavailable` where it cannot be written.
+    It is removed when the block ends well, and kept when it raises. Raises `InputError` while
+    another process writes it, and `Unavailable` where it cannot be written.
     """
     check_place(output)
     path = output.with_name(f".{output.name}.journal")

@@ -9,37 +9,37 @@ from emotion_ai.apps.watch.frames import Frame
 from emotion_ai.client.client import Client
 from emotion_ai.client.results import Face
 from emotion_ai.client.tracking import Tracker
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 
 # One finds faces while the other waits for the server.
 _WORKERS = 2
-MOST_AHEAD = 16
+MAX_AHEAD = 16
 
 
-class Sighting(NamedTuple):
+class TrackedFace(NamedTuple):
     """A face, and the number of the track that it belongs to."""
 
     track: int
     face: Face
 
 
-class Look(NamedTuple):
+class FrameResult(NamedTuple):
     """A frame with its faces in order of track; `sightings` is None where it was passed by."""
 
     frame: Frame
-    sightings: tuple[Sighting, ...] | None
+    sightings: tuple[TrackedFace, ...] | None
 
 
 _Asked = tuple[Frame, Future[list[Face]] | None]
 
 
-def look_at(
+def analyse_frames(
     frames: Iterable[Frame], client: Client, every: int, timeout: float, ahead_bytes: int
-) -> Iterator[Look]:
-    """Look at the faces in each `every`-th of the frames, in order; the others are passed by.
+) -> Iterator[FrameResult]:
+    """Analyse the faces in each `every`-th of the frames, in order; skip the others.
 
     While the server answers, frames of at most `ahead_bytes` are read and held, and no more than
-    `MOST_AHEAD`. Raises what reading the frames does, after the looks at all frames before; and
+    `MAX_AHEAD`. Raises what reading the frames does, after the looks at all frames before; and
     what `Client.predict` raises.
     """
     tracker = Tracker()
@@ -53,12 +53,12 @@ def look_at(
     try:
         for frame, future in _held((ask(*pair) for pair in enumerate(frames)), ahead_bytes):
             if future is None:
-                yield Look(frame, None)
+                yield FrameResult(frame, None)
                 continue
             faces = future.result()
             tracks = tracker.update([face.box for face in faces], frame.time_s)
-            found = map(Sighting, tracks, faces)
-            yield Look(frame, tuple(sorted(found, key=lambda sighting: sighting.track)))
+            found = map(TrackedFace, tracks, faces)
+            yield FrameResult(frame, tuple(sorted(found, key=lambda sighting: sighting.track)))
     finally:
         # Nobody waits for answers that nobody wants; they end with the client's connection.
         workers.shutdown(wait=False, cancel_futures=True)
@@ -72,10 +72,10 @@ def _held(asked: Iterable[_Asked], most_bytes: int) -> Iterator[_Asked]:
         for one in asked:
             waiting.append(one)
             held += one[0].image.nbytes
-            while held > most_bytes or len(waiting) > MOST_AHEAD:
+            while held > most_bytes or len(waiting) > MAX_AHEAD:
                 held -= waiting[0][0].image.nbytes
                 yield waiting.popleft()
-    except (BadInput, Unavailable):
+    except (InputError, Unavailable):
         yield from waiting
         raise
     yield from waiting

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from emotion_ai.apps.watch.analysis import Look, Sighting
+from emotion_ai.apps.watch.analysis import FrameResult, TrackedFace
 from emotion_ai.apps.watch.opencv import opencv, silence
 from emotion_ai.apps.watch.outputs import appearing
 from emotion_ai.client.drawing import overlay
@@ -38,7 +38,7 @@ class Annotator:
         self._writer: Any = None
         self._drawing: Image.Image | None = None
 
-    def add(self, look: Look) -> None:
+    def add(self, look: FrameResult) -> None:
         """Write the look's frame as often as its time asks for."""
         if look.sightings is not None:
             self._drawing = _drawing(look.frame.image.shape, look.sightings)
@@ -98,7 +98,7 @@ def open_annotator(path: Path, fps: float) -> Iterator[Annotator]:
         annotator.end()
 
 
-def _drawing(shape: tuple[int, ...], seen: Sequence[Sighting]) -> Image.Image:
+def _drawing(shape: tuple[int, ...], seen: Sequence[TrackedFace]) -> Image.Image:
     """What was seen, drawn for frames of this shape, in their order of colours: BGR and alpha."""
     layer = overlay((shape[1], shape[0]), [face for _, face in seen])
     draw = ImageDraw.Draw(layer)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotion_ai.apps.watch.analysis import Look, look_at
+from emotion_ai.apps.watch.analysis import FrameResult, analyse_frames
 from emotion_ai.apps.watch.annotation import open_annotator
 from emotion_ai.apps.watch.emotion_bins import open_plot
 from emotion_ai.apps.watch.interruption import Interruption
-from emotion_ai.apps.watch.minute_summaries import Minutes, clock
+from emotion_ai.apps.watch.minute_summaries import MinuteSummaries, clock
 from emotion_ai.apps.watch.outputs import check_output
 from emotion_ai.apps.watch.screen import Screen
 from emotion_ai.apps.watch.sources import Source, open_source
@@ -22,7 +22,7 @@ from emotion_ai.apps.watch.timeline import one_label_set, open_timeline
 from emotion_ai.client.channel import DEFAULT_TIMEOUT_S
 from emotion_ai.client.client import Client
 from emotion_ai.client.records import check_packages
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 
 # Without a wish: so many looks at a recorded second; a live source is looked at as fast as it goes.
 _LOOKS_PER_S = 5
@@ -30,8 +30,8 @@ _LOOKS_PER_S = 5
 _AHEAD_BYTES = 64 * 1024 * 1024
 _PLOTS, _TIMELINES, _VIDEOS = (".png", ".svg", ".pdf"), (".csv", ".parquet"), (".mp4", ".webm")
 
-Sink = Callable[[Look], None]
-Failure = KeyboardInterrupt | SystemExit | BadInput | Unavailable
+Sink = Callable[[FrameResult], None]
+Failure = KeyboardInterrupt | SystemExit | InputError | Unavailable
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ class Outputs:
     video: Path | None = None
 
     def check(self, source: str) -> None:
-        """Raise `BadInput` where one cannot be, or needs a package that is not installed."""
+        """Raise `InputError` where one cannot be, or needs a package that is not installed."""
         named = ((self.timeline, _TIMELINES), (self.plot, _PLOTS), (self.video, _VIDEOS))
         for path, suffixes in named:
             if path:
                 check_output(path, suffixes)
                 if path.exists() and os.path.exists(source) and path.samefile(source):
-                    raise BadInput(f"{path}: this is what is watched; name another file")
+                    raise InputError(f"{path}: this is what is watched; name another file")
         if self.timeline and self.timeline.suffix.lower() == ".parquet":
             check_packages("parquet")
         if self.plot and importlib.util.find_spec("matplotlib") is None:
-            raise BadInput("a plot needs package matplotlib: pip install 'emotion-ai[video]'")
+            raise InputError("a plot needs package matplotlib: pip install 'emotion-ai[video]'")
 
     def __str__(self) -> str:
         return ", ".join(str(path) for path in (self.timeline, self.plot, self.video) if path)
@@ -71,7 +71,7 @@ class _Tally:
     looks: int = 0
     tracks: int = 0
 
-    def add(self, look: Look) -> None:
+    def add(self, look: FrameResult) -> None:
         """Count a look."""
         self.time_s, self.frames = look.frame.time_s, look.frame.number + 1
         if look.sightings is not None:
@@ -94,14 +94,14 @@ def watch(
     the source's time; `timeout` is what an answer may take.
 
     The outputs appear at the end, whole. When the source or the server fails, or at Ctrl-C, they
-    hold what was seen until then, and the failure is raised: `BadInput` for what is no video or is
-    cut short, `Unavailable` for the rest, `KeyboardInterrupt`, or `SystemExit` at SIGTERM.
+    hold what was seen until then, and the failure is raised: `InputError` for what is no video or
+    is cut short, `Unavailable` for the rest, `KeyboardInterrupt`, or `SystemExit` at SIGTERM.
     """
     outputs.check(source)
     tally = _Tally()
     with open_source(source) as opened, contextlib.ExitStack() as stack:
         screen = Screen(opened, duration)
-        minutes = Minutes(screen.tell)
+        minutes = MinuteSummaries(screen.tell)
         files = _open_files(outputs, opened, stack)
         sinks: list[Sink] = [*files, minutes.add, screen.add, tally.add]
         looks = _looks(opened, client, every, duration, timeout, outputs)
@@ -121,13 +121,13 @@ def _looks(
     duration: float | None,
     timeout: float,
     outputs: Outputs,
-) -> Iterator[Look]:
+) -> Iterator[FrameResult]:
     pace = every or (1 if source.live else max(1, round(source.fps / _LOOKS_PER_S)))
     # A video is drawn on whole, with the frames between the looks.
     step, pace = (1, pace) if outputs.video and not source.live else (pace, 1)
     limit = math.inf if duration is None else duration
     frames = itertools.takewhile(lambda frame: frame.time_s < limit, source.frames(step))
-    looks = look_at(frames, client, pace, timeout, 0 if source.live else _AHEAD_BYTES)
+    looks = analyse_frames(frames, client, pace, timeout, 0 if source.live else _AHEAD_BYTES)
     return one_label_set(looks) if outputs.timeline else looks
 
 
@@ -140,14 +140,14 @@ def _open_files(outputs: Outputs, source: Source, stack: contextlib.ExitStack) -
         yield stack.enter_context(open_annotator(outputs.video, source.fps)).add
 
 
-def _take(looks: Iterator[Look], sinks: Sequence[Sink]) -> Failure | None:
+def _take(looks: Iterator[FrameResult], sinks: Sequence[Sink]) -> Failure | None:
     """Give every look to every sink, until there is none, or something fails; then that."""
     with Interruption() as interruption:
         while True:
             try:
                 with interruption.waiting():
                     look = next(looks, None)
-            except (KeyboardInterrupt, SystemExit, BadInput, Unavailable) as failure:
+            except (KeyboardInterrupt, SystemExit, InputError, Unavailable) as failure:
                 return failure
             if look is None:
                 return None
@@ -156,7 +156,7 @@ def _take(looks: Iterator[Look], sinks: Sequence[Sink]) -> Failure | None:
 
 
 def _close(source: Source, tally: _Tally, outputs: Outputs, failure: Failure | None) -> None:
-    if isinstance(failure, BadInput | Unavailable):
+    if isinstance(failure, InputError | Unavailable):
         kept = f"; what was seen until {clock(tally.time_s)}: {outputs}" if f"{outputs}" else ""
         raise type(failure)(f"{failure}{kept}")
     facts = [

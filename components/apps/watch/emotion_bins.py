@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from emotion_ai.apps.watch.analysis import Look, Sighting
+from emotion_ai.apps.watch.analysis import FrameResult, TrackedFace
 from emotion_ai.apps.watch.frames import Frame
 from emotion_ai.apps.watch.outputs import appearing
 
@@ -25,7 +25,7 @@ _LABELS = 16
 _PORTRAIT = 72
 
 
-class Band(NamedTuple):
+class TrackBins(NamedTuple):
     """A track's sums of probabilities [BINS, 16] and of looks [BINS]; its face [72, 72, 3] RGB."""
 
     track: int
@@ -34,7 +34,7 @@ class Band(NamedTuple):
     portrait: NDArray[np.uint8]
 
 
-class Bands:
+class EmotionBins:
     """Sums up looks; `width_s` is that of a bin now, `labels` those met so far, in order."""
 
     def __init__(self) -> None:
@@ -43,10 +43,10 @@ class Bands:
         self.end_s = 0.0
         self._looks = 0
         self.others = 0
-        self._bands: dict[int, Band] = {}
+        self._bands: dict[int, TrackBins] = {}
         self._clarity: dict[int, float] = {}
 
-    def add(self, look: Look) -> None:
+    def add(self, look: FrameResult) -> None:
         """Take a look into the sums."""
         self.end_s = look.frame.time_s
         self._looks += look.sightings is not None
@@ -61,7 +61,7 @@ class Bands:
                     band.sums[place, column] += probability
             self._portray(band, look.frame, sighting)
 
-    def most_seen(self, count: int) -> list[Band]:
+    def most_seen(self, count: int) -> list[TrackBins]:
         """The `count` tracks that were looked at most, in order of their numbers."""
         ranked = sorted(self._bands.values(), key=lambda band: -band.looks.sum())
         return sorted(ranked[:count], key=lambda band: band.track)
@@ -75,7 +75,7 @@ class Bands:
         """How many tracks there were, those not kept too."""
         return len(self._bands) + self.others
 
-    def _band(self, track: int) -> Band:
+    def _band(self, track: int) -> TrackBins:
         if track not in self._bands:
             if len(self._bands) == _TRACKS:
                 least = min(self._bands.values(), key=lambda band: float(band.looks.sum()))
@@ -83,7 +83,7 @@ class Bands:
                 self.others += 1
             sums = np.zeros((BINS, _LABELS), np.float32)
             blank = np.zeros((_PORTRAIT, _PORTRAIT, 3), np.uint8)
-            self._bands[track] = Band(track, sums, np.zeros(BINS, np.float32), blank)
+            self._bands[track] = TrackBins(track, sums, np.zeros(BINS, np.float32), blank)
             self._clarity[track] = 0.0
         return self._bands[track]
 
@@ -99,7 +99,7 @@ class Bands:
                 half = sums[0::2] + sums[1::2]
                 sums[: BINS // 2], sums[BINS // 2 :] = half, 0
 
-    def _portray(self, band: Band, frame: Frame, sighting: Sighting) -> None:
+    def _portray(self, band: TrackBins, frame: Frame, sighting: TrackedFace) -> None:
         """Keep the largest view of a face, a quarter larger at a time."""
         box = sighting.face.box
         clarity = box.score * min(box.width, box.height)
@@ -117,10 +117,10 @@ class Bands:
 
 
 @contextlib.contextmanager
-def open_plot(path: Path, title: str) -> Iterator[Bands]:
+def open_plot(path: Path, title: str) -> Iterator[EmotionBins]:
     """Sums of which a plot is at `path` when the block has ended well."""
     with appearing(path) as partial:
-        bands = Bands()
+        bands = EmotionBins()
         yield bands
         from emotion_ai.apps.watch.plot import save_plot
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_ai.apps.watch.opencv import containers, opencv
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE
 
 # Where a file or a stream does not say how fast it is, or says what cannot be.
@@ -50,8 +50,8 @@ class Recording:
     def frames(self, every: int) -> Iterator[Frame]:
         """Each `every`-th frame, from the first on.
 
-        Raises `BadInput` at once where there is none, and after the last where the video is shorter
-        than it says.
+        Raises `InputError` at once where there is none, and after the last where the video is
+        shorter than it says.
         """
         position = opencv().CAP_PROP_POS_MSEC
         number, time_s = -1, -1 / self.fps
@@ -66,11 +66,11 @@ class Recording:
 
     def _check_end(self, frames: int, seconds: float) -> None:
         if not frames:
-            raise BadInput(f"{self.name}: no frame that can be read; {_EXPECTED}")
+            raise InputError(f"{self.name}: no frame that can be read; {_EXPECTED}")
         # Either number may be an estimate: of frames in WebM, of their pace where it varies.
         fewer = frames < (1 - _SHORTER) * self._count - _SHORTER_S * self.fps
         if fewer and seconds < (1 - _SHORTER) * self.duration_s - _SHORTER_S:
-            raise BadInput(
+            raise InputError(
                 f"{self.name}: damaged, or cut short: ends after {seconds:.1f} s of the "
                 f"{self.duration_s:.1f} s that it says it has"
             )
@@ -86,25 +86,25 @@ class Recording:
 
 
 def open_file(path: Path) -> Recording:
-    """A video file; raises `BadInput` where it is none that can be read."""
+    """A video file; raises `InputError` where it is none that can be read."""
     cv2 = opencv()
     _check_file(path)
     with containers(_CONTAINERS):
         # An absolute path is no address, whatever its name looks like.
         capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
     if not capture.isOpened():
-        raise BadInput(f"{path}: no video that can be read, or cut short; {_EXPECTED}")
+        raise InputError(f"{path}: no video that can be read, or cut short; {_EXPECTED}")
     check_size(capture, str(path))
     return Recording(capture, str(path))
 
 
 def check_size(capture: Any, name: str) -> None:
-    """Raise `BadInput` where the frames, as their header tells, are too large or too small."""
+    """Raise `InputError` where the frames, as their header tells, are too large or too small."""
     cv2 = opencv()
     width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
     height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     if width * height > MAX_PIXELS or min(width, height) < MIN_SIDE:
-        raise BadInput(
+        raise InputError(
             f"{name}: frames of {width}x{height} pixels; expected at least {MIN_SIDE} a side and "
             f"at most {MAX_PIXELS:,} in all"
         )
@@ -123,11 +123,11 @@ def frame_count(capture: Any) -> int:
 
 def _check_file(path: Path) -> None:
     if path.is_dir():
-        raise BadInput(f"{path}: this is a folder; {_EXPECTED}")
+        raise InputError(f"{path}: this is a folder; {_EXPECTED}")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}; {_EXPECTED}") from None
+        raise InputError(f"{path}: cannot be read: {error.strerror}; {_EXPECTED}") from None
     if empty:
-        raise BadInput(f"{path}: the file is empty; {_EXPECTED}")
+        raise InputError(f"{path}: the file is empty; {_EXPECTED}")

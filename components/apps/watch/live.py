@@ -15,7 +15,7 @@ from emotion_ai.apps.watch.frames import (
     frames_per_second,
 )
 from emotion_ai.apps.watch.opencv import opencv
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 
 # How long a source may take to answer, and to give a frame.
 _PATIENCE_MS = 10_000
@@ -106,14 +106,14 @@ class LiveSource:
 def open_camera(which: int | Path) -> LiveSource:
     """A camera of this machine, by its number or device.
 
-    Raises `BadInput` where there is none of that name, and `Unavailable` where it gives nothing.
+    Raises `InputError` where there is none of that name, and `Unavailable` where it gives nothing.
     """
     cv2 = opencv()
     name = f"camera {which}"
     device = Path(f"/dev/video{which}") if isinstance(which, int) else which
     if Path("/proc").exists() and not device.exists():
         there = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "none"
-        raise BadInput(f"{name}: there is no {device}; cameras here: {there}")
+        raise InputError(f"{name}: there is no {device}; cameras here: {there}")
     capture = cv2.VideoCapture(which if isinstance(which, int) else str(which))
     _check(capture, name, "cannot be opened; another program may use it")
     return LiveSource(capture, name)
@@ -122,7 +122,7 @@ def open_camera(which: int | Path) -> LiveSource:
 def open_address(address: str) -> LiveSource | Recording:
     """What an rtsp or http address gives: a stream, or a recording that has an end.
 
-    Raises `Unavailable` where no video answers, `BadInput` where its frames are out of bounds.
+    Raises `Unavailable` where no video answers, `InputError` where its frames are out of bounds.
     """
     cv2 = opencv()
     patience = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _PATIENCE_MS]

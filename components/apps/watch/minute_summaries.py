@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from emotion_ai.apps.watch.analysis import Look
+from emotion_ai.apps.watch.analysis import FrameResult
 
 _MINUTE_S = 60
 
 # Gets a record for each track of a minute that is over, in order of track.
-Teller = Callable[[list[dict[str, Any]]], None]
+OnSummary = Callable[[list[dict[str, Any]]], None]
 
 
-class _Stay:
+class TrackMinute:
     """A track within a minute."""
 
     def __init__(self, from_s: float) -> None:
@@ -36,7 +36,7 @@ class _Stay:
         }
 
 
-class Minutes:
+class MinuteSummaries:
     """Sums up looks and tells each minute's records to `tell`.
 
     A record has `minute` (from 0), `track`, `from_s` and `to_s` (when it was first and last seen in
@@ -44,19 +44,19 @@ class Minutes:
     which each emotion was the most probable), and the mean `probabilities`.
     """
 
-    def __init__(self, tell: Teller) -> None:
+    def __init__(self, tell: OnSummary) -> None:
         self._tell = tell
         self._minute = 0
-        self._stays: dict[int, _Stay] = {}
+        self._stays: dict[int, TrackMinute] = {}
 
-    def add(self, look: Look) -> None:
+    def add(self, look: FrameResult) -> None:
         """Take a look into the sums of its minute."""
         time_s = look.frame.time_s
         if (minute := int(time_s // _MINUTE_S)) != self._minute:
             self.end()
             self._minute = minute
         for track, face in look.sightings or ():
-            stay = self._stays.setdefault(track, _Stay(time_s))
+            stay = self._stays.setdefault(track, TrackMinute(time_s))
             stay.to_s = time_s
             stay.looks += 1
             stay.shown[face.emotion] += 1

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 
 # https://docs.opencv.org/5.x/d6/dea/tutorial_env_reference.html; FFmpeg's own quietest is -8.
 _FFMPEG_QUIET = ("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -15,7 +15,7 @@ _FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 @functools.cache
 def opencv() -> Any:
-    """The module `cv2`; raises `BadInput` where it is not installed.
+    """The module `cv2`; raises `InputError` where it is not installed.
 
     Package opencv-python-headless: Apache-2.0, and its wheels for Linux bring FFmpeg under the
     LGPL. PyAV's bring x264 and x265, so that whoever passes them on is bound by the GPL.
@@ -26,7 +26,7 @@ def opencv() -> Any:
     except ModuleNotFoundError as missing:
         if missing.name != "cv2":
             raise
-        raise BadInput(
+        raise InputError(
             "videos and cameras need package opencv-python-headless: pip install "
             "'emotion-ai[video]'"
         ) from None

@@ -5,15 +5,15 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.storage import failures
 from emotion_ai.storage.atomic_files import check_place, flush, flush_folder, lock_alone
 
 
 def check_output(path: Path, suffixes: Collection[str]) -> None:
-    """Raise `BadInput` where no file of this name can be, or where its suffix is none of these."""
+    """Raise `InputError` for a name that cannot be written or has none of these suffixes."""
     if path.suffix.lower() not in suffixes:
-        raise BadInput(f"{path}: expected a name that ends in {' or '.join(suffixes)}")
+        raise InputError(f"{path}: expected a name that ends in {' or '.join(suffixes)}")
     check_place(path)
 
 
@@ -21,7 +21,7 @@ def check_output(path: Path, suffixes: Collection[str]) -> None:
 def appearing(path: Path) -> Iterator[Path]:
     """An empty file beside `path`, of its suffix, that takes its name when the block ends well.
 
-    It is removed when the block raises. Raises `BadInput` while another process writes there, and
+    It is removed when the block raises. Raises `InputError` while another process writes there, and
     `Unavailable` where the file system does not do its part, in the block too.
     """
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")

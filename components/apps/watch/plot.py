@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from emotion_ai.apps.watch.emotion_bins import Band, Bands, spans
+from emotion_ai.apps.watch.emotion_bins import EmotionBins, TrackBins, spans
 from emotion_ai.apps.watch.minute_summaries import clock
 from emotion_ai.client.drawing import COLOURS
 
@@ -27,7 +27,7 @@ _GAP_S, _GAP_LOOKS = 1.5, 2.5
 _SMOOTHING = 5
 
 
-def save_plot(bands: Bands, title: str, path: Path) -> None:
+def save_plot(bands: EmotionBins, title: str, path: Path) -> None:
     """Write the plot of the tracks that were seen most, in the format of the name's suffix."""
     shown = bands.most_seen(_SHOWN)
     height = 0.95 + 0.72 * max(1, len(shown))
@@ -60,7 +60,7 @@ def _draw_lane(axes: Axes, lane: int, end_s: float) -> None:
     axes.barh(lane, end_s, _LANE_HEIGHT, color=_LANE, zorder=0)
 
 
-def _draw_band(axes: Axes, lane: int, band: Band, bands: Bands) -> None:
+def _draw_band(axes: Axes, lane: int, band: TrackBins, bands: EmotionBins) -> None:
     """Stack the mean probabilities of each bin, as shares of the lane's height."""
     missed_s = max(_GAP_S, _GAP_LOOKS * bands.look_interval_s)
     for span in spans(band.looks > 0, round(missed_s / bands.width_s)):
@@ -95,7 +95,7 @@ def _stack(
         bottom = top
 
 
-def _draw_name(axes: Axes, lane: int, band: Band) -> None:
+def _draw_name(axes: Axes, lane: int, band: TrackBins) -> None:
     picture = OffsetImage(band.portrait, zoom=0.42)
     axes.add_artist(
         AnnotationBbox(

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from emotion_ai.apps.watch.analysis import Look
+from emotion_ai.apps.watch.analysis import FrameResult
 from emotion_ai.apps.watch.minute_summaries import clock
 from emotion_ai.apps.watch.sources import Source
 from emotion_ai.client.drawing import COLOURS
@@ -34,7 +34,7 @@ class Screen:
         self._console.print(_table(records, named=not self._begun))
         self._begun = True
 
-    def add(self, look: Look) -> None:
+    def add(self, look: FrameResult) -> None:
         """Show how far it is."""
         if self._progress is not None:
             dropped = f"{self._source.dropped} dropped" if self._source.live else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emotion_ai.apps.watch.frames import Recording, open_file
 from emotion_ai.apps.watch.live import LiveSource, open_address, open_camera, without_secrets
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 
 Source = Recording | LiveSource
 
@@ -22,7 +22,7 @@ def open_source(name: str) -> Iterator[Source]:
     A number is a camera, as is a device such as /dev/video0; what begins with rtsp:// or http:// is
     an address, and nothing else makes this reach into the network; the rest are files.
 
-    Raises `BadInput` where it is no source, and `Unavailable` where an address does not answer.
+    Raises `InputError` where it is no source, and `Unavailable` where an address does not answer.
     """
     source = _opened(name)
     try:
@@ -37,7 +37,7 @@ def _opened(name: str) -> Source:
     if scheme := _ADDRESS.match(name):
         if scheme[1].lower() not in _SCHEMES:
             known = ", ".join(f"{known}://" for known in _SCHEMES)
-            raise BadInput(f"{without_secrets(name)}: expected {known}, a file or a camera")
+            raise InputError(f"{without_secrets(name)}: expected {known}, a file or a camera")
         return open_address(name)
     path = Path(name)
     return open_camera(path) if path.is_char_device() else open_file(path)

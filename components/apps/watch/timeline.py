@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from emotion_ai.apps.watch.analysis import Look
+from emotion_ai.apps.watch.analysis import FrameResult
 from emotion_ai.apps.watch.outputs import appearing
 from emotion_ai.client.records import BOX, face_columns, face_row
 from emotion_ai.errors import Unavailable
@@ -41,7 +41,7 @@ class Timeline:
         self._path = path
         self._sheet: _Sheet | None = None
 
-    def add(self, look: Look) -> None:
+    def add(self, look: FrameResult) -> None:
         """Write a row for each face of the look."""
         for track, face in look.sightings or ():
             sheet = self._sheet = self._sheet or self._begun(face.probabilities)
@@ -73,7 +73,7 @@ def open_timeline(path: Path) -> Iterator[Timeline]:
             raise
 
 
-def one_label_set(looks: Iterable[Look]) -> Iterator[Look]:
+def one_label_set(looks: Iterable[FrameResult]) -> Iterator[FrameResult]:
     """The looks again, as far as they have the same labels.
 
     Raises `Unavailable` where a release that was rolled out meanwhile tells others: a timeline has

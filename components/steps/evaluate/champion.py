@@ -9,7 +9,7 @@ from pathlib import Path
 from numpy.typing import NDArray
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import TEST, Faces
 from emotion_ai.registry.releases import ReleaseInfo, read_release, release_uri, verify_release
 from emotion_ai.steps.evaluate.results import predict_rows
@@ -33,13 +33,14 @@ def ask_champion(
 ) -> ChampionAnswers | None:
     """Run the release named `champion` over both test splits; None where there is no champion.
 
-    Raises `BadInput` where that release is absent, altered or not named by a number, `Unavailable`
-    where the registry does not answer: a candidate is never waved through for want of its rival.
+    Raises `InputError` where that release is absent, altered or not named by a number,
+    `Unavailable` where the registry does not answer: a candidate is never waved through for want of
+    its rival.
     """
     if not champion:
         return None
     if not champion.isdecimal():
-        raise BadInput(f"champion {champion!r}: expected the number of a release in {registry}")
+        raise InputError(f"champion {champion!r}: expected the number of a release in {registry}")
     version = int(champion)
     info = read_release(registry, version)
     verify_release(registry, version)
@@ -81,7 +82,7 @@ def _local_release(registry: str, version: int, info: ReleaseInfo) -> Iterator[P
         for name in info.files:
             target = Path(folder, name).resolve()
             if not target.is_relative_to(Path(folder).resolve()):
-                raise BadInput(f"{uri}: release.json names a file outside the release: {name!r}")
+                raise InputError(f"{uri}: release.json names a file outside the release: {name!r}")
             target.parent.mkdir(parents=True, exist_ok=True)
             storage.download(storage.join(uri, name), target)
         yield Path(folder)

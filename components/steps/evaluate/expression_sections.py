@@ -10,14 +10,14 @@ from emotion_ai.faces.arrays import TEST
 from emotion_ai.faces.file_names import pick_file_names
 from emotion_ai.html_page import Section, figure_html
 from emotion_ai.steps.evaluate import figures, metrics
-from emotion_ai.steps.evaluate.results import Half
+from emotion_ai.steps.evaluate.results import ModelEvaluation
 from emotion_ai.steps.evaluate.score_table import score_table
 
 WORST_FACES = 12
 _CAPTION_LETTERS = 24
 
 
-def expression_sections(half: Half) -> Iterator[Section]:
+def expression_sections(half: ModelEvaluation) -> Iterator[Section]:
     """Scores of every split; confusion, classes, calibration and the worst faces of test."""
     test, labels = half.test, half.faces.info.labels
     baseline = labels[int(half.baseline)]
@@ -29,10 +29,11 @@ def expression_sections(half: Half) -> Iterator[Section]:
         ("baseline_accuracy", f"always {baseline}"),
     )
     yield Section("Expressions on every split", score_table(half, columns))
-    fine = metrics.usable(test.predicted)
+    fine = metrics.finite_rows(test.predicted)
     if not fine.any():
         yield Section(
-            "Expressions", f"No face of {test.name} got a usable answer: there is nothing to draw."
+            "Expressions",
+            f"No face of {test.name} got a usable answer: there is nothing to draw.",
         )
         return
     matrix = metrics.confusion(test.predicted, test.truth, len(labels))
@@ -61,10 +62,10 @@ def expression_sections(half: Half) -> Iterator[Section]:
     yield Section(f"Wrong and sure of it ({test.name})", _worst(half))
 
 
-def _worst(half: Half) -> str:
+def _worst(half: ModelEvaluation) -> str:
     test, labels = half.test, half.faces.info.labels
     answer = test.predicted.argmax(axis=1)
-    wrong = np.flatnonzero((answer != test.truth) & metrics.usable(test.predicted))
+    wrong = np.flatnonzero((answer != test.truth) & metrics.finite_rows(test.predicted))
     if not len(wrong):
         return f"Every face of {test.name} got the right answer."
     confidence = test.predicted.max(axis=1)

@@ -58,7 +58,7 @@ class GateReport(Strict):
 
 
 @dataclass(frozen=True)
-class Question:
+class GateInputs:
     """What the gate is asked.
 
     `baselines` holds "expression/accuracy" and "keypoints/rmse_px" of the most frequent emotion and
@@ -72,7 +72,7 @@ class Question:
     champion: tuple[int, PairScores] | None = None
 
 
-def decide(settings: GateSettings, question: Question, force_accept: str = "") -> GateReport:
+def decide(settings: GateSettings, question: GateInputs, force_accept: str = "") -> GateReport:
     """Accept or reject the candidate; a pure function of its arguments.
 
     `force_accept` is the reason for accepting a candidate that the gate rejects ("" = do not); it
@@ -101,7 +101,7 @@ def decide(settings: GateSettings, question: Question, force_accept: str = "") -
     )
 
 
-def _checks(settings: GateSettings, question: Question) -> Iterator[Check]:
+def _checks(settings: GateSettings, question: GateInputs) -> Iterator[Check]:
     for half in ("expression", "keypoints"):
         finite = f"{half}/finite_share"
         yield _check(question, finite, "floor", 1.0)
@@ -136,7 +136,7 @@ def _limits(settings: GateSettings, emotions: tuple[str, ...]) -> Iterator[tuple
             yield score, limit
 
 
-def _check(question: Question, score: str, comparison: Comparison, limit: float) -> Check:
+def _check(question: GateInputs, score: str, comparison: Comparison, limit: float) -> Check:
     half, _, name = score.partition("/")
     split = question.splits[half]
     value = question.candidate.scores.get(score)
@@ -156,7 +156,7 @@ def _check(question: Question, score: str, comparison: Comparison, limit: float)
     )
 
 
-def _champion_checks(tolerances: Tolerances, question: Question, half: str) -> Iterator[Check]:
+def _champion_checks(tolerances: Tolerances, question: GateInputs, half: str) -> Iterator[Check]:
     if question.champion is None:
         return
     version, champion = question.champion
@@ -204,7 +204,7 @@ def _joint(checks: list[Check]) -> Iterator[str]:
         )
 
 
-def _notes(settings: GateSettings, question: Question) -> Iterator[str]:
+def _notes(settings: GateSettings, question: GateInputs) -> Iterator[str]:
     emotions = question.candidate.emotions
     for name in settings.expression.recall:
         if name not in emotions:

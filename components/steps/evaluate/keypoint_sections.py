@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from emotion_ai.faces.keypoints import FRAME, NAMES
 from emotion_ai.html_page import Section, figure_html
 from emotion_ai.steps.evaluate import figures, metrics
-from emotion_ai.steps.evaluate.results import Answers, Half
+from emotion_ai.steps.evaluate.results import ModelEvaluation, SplitPredictions
 from emotion_ai.steps.evaluate.score_table import score_table
 
 WORST_FACES = 12
@@ -25,14 +25,15 @@ _COLUMNS = (
 )
 
 
-def keypoint_sections(half: Half) -> Iterator[Section]:
+def keypoint_sections(half: ModelEvaluation) -> Iterator[Section]:
     """Scores of every split; errors by keypoint, their distribution and the worst faces of test."""
     test = half.test
     yield Section("Keypoints on every split", score_table(half, _COLUMNS))
-    fine = metrics.usable(test.predicted)
+    fine = metrics.finite_rows(test.predicted)
     if not fine.any():
         yield Section(
-            "Keypoints", f"No face of {test.name} got a usable answer: there is nothing to draw."
+            "Keypoints",
+            f"No face of {test.name} got a usable answer: there is nothing to draw.",
         )
         return
     scores = metrics.keypoint_scores(test.predicted[fine], test.truth[fine])
@@ -56,7 +57,7 @@ def keypoint_sections(half: Half) -> Iterator[Section]:
     yield Section(f"The worst faces ({test.name})", _worst(half))
 
 
-def _errors(half: Half) -> dict[str, NDArray[np.float64]]:
+def _errors(half: ModelEvaluation) -> dict[str, NDArray[np.float64]]:
     test = half.test
     curves = {"candidate": test.predicted}
     if half.champion is not None:
@@ -65,7 +66,7 @@ def _errors(half: Half) -> dict[str, NDArray[np.float64]]:
     return {name: metrics.normalised_errors(points, test.truth) for name, points in curves.items()}
 
 
-def _worst(half: Half) -> Markup:
+def _worst(half: ModelEvaluation) -> Markup:
     test = half.test
     errors = _face_errors(test)
     worst = np.argsort(-np.nan_to_num(errors, nan=-1.0), kind="stable")[:WORST_FACES]
@@ -80,14 +81,14 @@ def _worst(half: Half) -> Markup:
     ) + figure_html(figures.faces_figure(images, captions, marks), "; ".join(captions))
 
 
-def _face_errors(test: Answers) -> NDArray[np.float64]:
+def _face_errors(test: SplitPredictions) -> NDArray[np.float64]:
     """RMSE of each face in pixels; infinite where the answer is not finite."""
     squares = (test.predicted.astype(np.float64) - test.truth) ** 2
     known = np.isfinite(test.truth)
     total = np.where(known, squares, 0.0).sum(axis=(1, 2))
     errors = np.sqrt(total / np.maximum(known.sum(axis=(1, 2)), 1))
-    return np.where(metrics.usable(test.predicted), errors, np.inf)
+    return np.where(metrics.finite_rows(test.predicted), errors, np.inf)
 
 
 def _pixels(error: float) -> str:
-    return f"RMSE {error:.1f} px" if np.isfinite(error) else "no usable answer"
+    return f"RMSE {error:.1f} px" if np.isfinite(error) else "no finite_rows answer"

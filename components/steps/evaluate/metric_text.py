@@ -11,7 +11,7 @@ _LARGEST = 10_000.0
 
 
 @dataclass(frozen=True)
-class Measure:
+class MetricInfo:
     """How a score is spoken of."""
 
     title: str
@@ -20,33 +20,33 @@ class Measure:
 
 
 _MEASURES = {
-    "expression/finite_share": Measure(
+    "expression/finite_share": MetricInfo(
         "share of faces whose emotion answer is a number", False, True
     ),
-    "expression/accuracy": Measure("expression accuracy", False, True),
-    "expression/balanced_accuracy": Measure("expression balanced accuracy", False, True),
-    "expression/macro_f1": Measure("expression macro F1", False, True),
-    "expression/calibration_error": Measure("expression calibration error", False, False),
-    "keypoints/finite_share": Measure(
+    "expression/accuracy": MetricInfo("expression accuracy", False, True),
+    "expression/balanced_accuracy": MetricInfo("expression balanced accuracy", False, True),
+    "expression/macro_f1": MetricInfo("expression macro F1", False, True),
+    "expression/calibration_error": MetricInfo("expression calibration error", False, False),
+    "keypoints/finite_share": MetricInfo(
         "share of faces whose keypoint answer is a number", False, True
     ),
-    "keypoints/rmse_px": Measure("keypoint RMSE", True, False),
-    "keypoints/nme": Measure("keypoint error by eye distance", False, False),
-    "keypoints/share_under_5_percent_nme": Measure(
+    "keypoints/rmse_px": MetricInfo("keypoint RMSE", True, False),
+    "keypoints/nme": MetricInfo("keypoint error by eye distance", False, False),
+    "keypoints/share_under_5_percent_nme": MetricInfo(
         "share of faces under 5 % keypoint error", False, True
     ),
 }
 
 
-def measure(score: str) -> Measure:
+def measure(score: str) -> MetricInfo:
     """The measure of a score such as "expression/recall/happy" or "keypoints/rmse_px"."""
     if score in _MEASURES:
         return _MEASURES[score]
     _, kind, subject = score.split("/")
     readable = subject.replace("_", " ")
     if kind == "recall":
-        return Measure(f"recall of {readable}", False, True)
-    return Measure(f"RMSE of {readable}", True, False)
+        return MetricInfo(f"recall of {readable}", False, True)
+    return MetricInfo(f"RMSE of {readable}", True, False)
 
 
 def number(value: float, in_pixels: bool, digits: int = 1) -> str:
@@ -57,7 +57,7 @@ def number(value: float, in_pixels: bool, digits: int = 1) -> str:
     return f"{shown:.{digits + in_pixels}f} {unit}"
 
 
-def told_apart(value: float, limit: float, in_pixels: bool) -> tuple[str, str]:
+def format_distinct(value: float, limit: float, in_pixels: bool) -> tuple[str, str]:
     """Two numbers with as many digits as it takes to see that they differ."""
     for digits in range(1, 5):
         texts = number(value, in_pixels, digits), number(limit, in_pixels, digits)
@@ -74,7 +74,7 @@ def sentence(
     if value is None:
         wanted = number(limit, what.in_pixels)
         return f"{what.title} on {split} could not be measured; {wanted} was asked for"
-    mine, theirs = told_apart(value, limit, what.in_pixels)
+    mine, theirs = format_distinct(value, limit, what.in_pixels)
     if comparison == "baseline":
         ahead = value > limit if what.higher_is_better else value < limit
         verdict = "better than" if ahead else "no better than"
@@ -105,14 +105,14 @@ def champion_sentence(
             f"{what.title} on {split} could not be measured; champion {version} scores "
             f"{number(theirs, what.in_pixels)} on the same faces"
         )
-    mine, other = told_apart(value, theirs, what.in_pixels)
+    mine, other = format_distinct(value, theirs, what.in_pixels)
     text = f"{what.title} on {split} is {mine}, champion {version} scores {other} on the same faces"
     loss = theirs - value if what.higher_is_better else value - theirs
     if loss <= 0:
         return text
     lost, allowed = (
         difference.replace("%", "points")
-        for difference in told_apart(loss, tolerance, what.in_pixels)
+        for difference in format_distinct(loss, tolerance, what.in_pixels)
     )
     side = "within" if held else "more than"
     return f"{text}: a loss of {lost}, {side} the tolerance of {allowed}"

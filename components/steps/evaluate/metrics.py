@@ -39,7 +39,7 @@ class Reliability:
         return float(np.nansum(self.share * np.abs(self.accuracy - self.confidence)))
 
 
-def usable(predicted: NDArray) -> NDArray[np.bool_]:
+def finite_rows(predicted: NDArray) -> NDArray[np.bool_]:
     """Which rows got finite numbers alone, bool [n]."""
     return np.isfinite(predicted).all(axis=tuple(range(1, predicted.ndim)))
 
@@ -52,7 +52,7 @@ def keypoint_scores(predicted: NDArray, truth: NDArray) -> Scores:
     centres are annotated. Where a prediction is not finite only finite_share is returned.
     """
     scores = {"rows": float(len(truth))}
-    fine = usable(predicted)
+    fine = finite_rows(predicted)
     if not len(truth):
         return scores
     scores["finite_share"] = float(fine.mean())
@@ -76,7 +76,7 @@ def annotation_bias(predicted: NDArray, predicted_of_mirrored: NDArray, truth: N
     stand to the right does so of a mirror image too: half of what its answers then differ by is its
     own bias, and how far the annotations stand right of its answers comes on top.
     """
-    if not (usable(predicted).all() and usable(predicted_of_mirrored).all()):
+    if not (finite_rows(predicted).all() and finite_rows(predicted_of_mirrored).all()):
         return {}
     answers = predicted[..., 0].astype(np.float64)
     own = (answers + predicted_of_mirrored[:, MIRROR, 0] - (FRAME - 1)) / 2
@@ -109,7 +109,7 @@ def expression_scores(probabilities: NDArray, truth: NDArray, labels: tuple[str,
     from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
     scores = {"rows": float(len(truth))}
-    fine = usable(probabilities)
+    fine = finite_rows(probabilities)
     if not len(truth):
         return scores
     scores["finite_share"] = float(fine.mean())
@@ -136,7 +136,7 @@ def confusion(probabilities: NDArray, truth: NDArray, classes: int) -> NDArray[n
     """Counts [true code, answered code] over the rows with a usable answer."""
     from sklearn.metrics import confusion_matrix
 
-    fine = usable(probabilities)
+    fine = finite_rows(probabilities)
     if not fine.any():
         return np.zeros((classes, classes), np.int64)
     answers = probabilities[fine].argmax(axis=1)
@@ -159,7 +159,7 @@ def reliability(probabilities: NDArray, truth: NDArray) -> Reliability:
 
 def keypoint_intervals(predicted: NDArray, truth: NDArray, subject: NDArray) -> Scores:
     """The 95 % confidence interval of rmse_px, as rmse_px_low and rmse_px_high."""
-    if not len(truth) or not usable(predicted).all():
+    if not len(truth) or not finite_rows(predicted).all():
         return {}
     squares = (predicted.astype(np.float64) - truth) ** 2
     low, high = _interval(np.nansum(squares, (1, 2)), np.isfinite(squares).sum((1, 2)), subject)
@@ -168,7 +168,7 @@ def keypoint_intervals(predicted: NDArray, truth: NDArray, subject: NDArray) -> 
 
 def expression_intervals(probabilities: NDArray, truth: NDArray, subject: NDArray) -> Scores:
     """The 95 % confidence interval of accuracy, as accuracy_low and accuracy_high."""
-    if not len(truth) or not usable(probabilities).all():
+    if not len(truth) or not finite_rows(probabilities).all():
         return {}
     right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
     low, high = _interval(right, np.ones(len(right)), subject)

@@ -10,13 +10,15 @@ from emotion_ai.steps.evaluate.expression_sections import expression_sections
 from emotion_ai.steps.evaluate.gate import Check, GateReport
 from emotion_ai.steps.evaluate.keypoint_sections import keypoint_sections
 from emotion_ai.steps.evaluate.metric_text import measure, number
-from emotion_ai.steps.evaluate.results import Half
+from emotion_ai.steps.evaluate.results import ModelEvaluation
 from emotion_ai.steps.evaluate.score_table import pixels, share
 
 _AGAINST = {"floor": "limit", "baseline": "baseline", "champion": "champion, with tolerance"}
 
 
-def write_report(path: str, decision: GateReport, keypoints: Half, expression: Half) -> None:
+def write_report(
+    path: str, decision: GateReport, keypoints: ModelEvaluation, expression: ModelEvaluation
+) -> None:
     """Write the HTML report of an evaluation."""
     points, emotions = keypoints.scores[TEST], expression.scores[TEST]
     write_page(

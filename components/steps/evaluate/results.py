@@ -17,7 +17,7 @@ Predict = Callable[[NDArray[np.uint8]], NDArray]
 
 
 @dataclass(frozen=True)
-class Answers:
+class SplitPredictions:
     """Predictions for rows of one split, arrays agreeing in their first dimension.
 
     predicted float32 [n, 15, 2] or [n, k]; truth float32 [n, 15, 2] or uint8 [n]; position, row
@@ -41,7 +41,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Half:
+class ModelEvaluation:
     """All that is known about one of the two models: train, validation and test in this order.
 
     `baseline` is what the baseline answers to any face of test, [15, 2] or a code; `champion` what
@@ -49,19 +49,21 @@ class Half:
     """
 
     faces: Faces
-    splits: tuple[Answers, Answers, Answers]
+    splits: tuple[SplitPredictions, SplitPredictions, SplitPredictions]
     scores: tuple[Scores, Scores, Scores]
     baseline: NDArray | int
     champion: NDArray | None
     champion_scores: Scores
 
     @property
-    def test(self) -> Answers:
+    def test(self) -> SplitPredictions:
         """The split that is judged."""
         return self.splits[TEST]
 
 
-def predict_splits(faces: Faces, predict: Predict) -> tuple[Answers, Answers, Answers]:
+def predict_splits(
+    faces: Faces, predict: Predict
+) -> tuple[SplitPredictions, SplitPredictions, SplitPredictions]:
     """Ask a model about every split; of train at most 2,000 rows, drawn by a fixed seed."""
     positions = [faces.positions(split) for split in (TRAIN, VALIDATION, TEST)]
     sizes = [len(some) for some in positions]
@@ -78,7 +80,7 @@ def predict_splits(faces: Faces, predict: Predict) -> tuple[Answers, Answers, An
         here = slice(start, start + len(some))
         start += len(some)
         answers.append(
-            Answers(
+            SplitPredictions(
                 name=faces.info.split_names[split],
                 rows_in_split=sizes[split],
                 position=some,

@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import TEST, TRAIN, Faces
 from emotion_ai.settings import checked
 from emotion_ai.steps.evaluate import metrics
 from emotion_ai.steps.evaluate.champion import ChampionAnswers, ask_champion
-from emotion_ai.steps.evaluate.gate import PairScores, Question, decide
+from emotion_ai.steps.evaluate.gate import GateInputs, PairScores, decide
 from emotion_ai.steps.evaluate.report import write_report
-from emotion_ai.steps.evaluate.results import Half
+from emotion_ai.steps.evaluate.results import ModelEvaluation
 from emotion_ai.steps.evaluate.scoring import flat_metrics, score_expressions, score_keypoints
 from emotion_ai.steps.evaluate.settings import GateSettings
-from emotion_ai.storage.atomic_files import withdrawn_on_failure
+from emotion_ai.storage.atomic_files import remove_on_failure
 
 
 class Evaluation(NamedTuple):
@@ -51,7 +51,7 @@ def evaluate(
     `gate` is `GateSettings` as data; `force_accept` is the reason for accepting a candidate that
     the gate rejects ("" = do not). Metrics are named <half>/<split's own name>/<score>.
 
-    Raises `BadInput` and `Unavailable` as the module says.
+    Raises `InputError` and `Unavailable` as the module says.
     """
     from emotion_ai.networks.inference import predict_expression, predict_keypoints
 
@@ -71,7 +71,7 @@ def evaluate(
     test = expression_half.test
     matrix = metrics.confusion(test.predicted, test.truth, len(labels))
     result = Evaluation(decision.outcome == "accepted", list(labels), matrix.tolist())
-    with withdrawn_on_failure(report_path, metrics_path, confusion_path, gate_report_path):
+    with remove_on_failure(report_path, metrics_path, confusion_path, gate_report_path):
         write_report(report_path, decision, keypoint_half, expression_half)
         _write_json(metrics_path, decision.metrics)
         # Without a file at its path the step would never be taken from the local cache.
@@ -83,15 +83,17 @@ def evaluate(
 def _open(path: str, kind: str) -> Faces:
     faces = Faces(path)
     if faces.info.kind != kind:
-        raise BadInput(f"{path}: holds {faces.info.kind}; expected {kind}")
+        raise InputError(f"{path}: holds {faces.info.kind}; expected {kind}")
     for split in (TRAIN, TEST):
         if not len(faces.positions(split)):
             name = faces.info.split_names[split]
-            raise BadInput(f"{path}: no face is in {name}; prepare must split the faces first")
+            raise InputError(f"{path}: no face is in {name}; prepare must split the faces first")
     return faces
 
 
-def _question(keypoints: Half, expression: Half, rival: ChampionAnswers | None) -> Question:
+def _question(
+    keypoints: ModelEvaluation, expression: ModelEvaluation, rival: ChampionAnswers | None
+) -> GateInputs:
     emotions = expression.faces.info.labels
     scores = _prefixed(keypoints.scores[TEST], expression.scores[TEST])
     baselines = {
@@ -102,7 +104,7 @@ def _question(keypoints: Half, expression: Half, rival: ChampionAnswers | None) 
     if rival:
         theirs = _prefixed(keypoints.champion_scores, expression.champion_scores)
         champion = rival.version, PairScores(theirs, rival.emotions)
-    return Question(
+    return GateInputs(
         candidate=PairScores(scores, emotions),
         baselines={score: value for score, value in baselines.items() if value is not None},
         splits={"keypoints": keypoints.test.name, "expression": expression.test.name},

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from emotion_ai.html_page import table_html
 from emotion_ai.steps.evaluate.metric_text import number
 from emotion_ai.steps.evaluate.metrics import Scores
-from emotion_ai.steps.evaluate.results import Half
+from emotion_ai.steps.evaluate.results import ModelEvaluation
 
 UNKNOWN = "-"
 
@@ -22,7 +22,7 @@ def pixels(value: float | None) -> str:
     return UNKNOWN if value is None else number(value, in_pixels=True)
 
 
-def score_table(half: Half, columns: Sequence[tuple[str, str]]) -> Markup:
+def score_table(half: ModelEvaluation, columns: Sequence[tuple[str, str]]) -> Markup:
     """The scores in `columns` (name, heading) of the candidate on every split.
 
     Scores in pixels are those named so; one with an interval is followed by it.

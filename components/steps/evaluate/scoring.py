@@ -9,15 +9,23 @@ from emotion_ai.faces.arrays import TEST, TRAIN, Faces
 from emotion_ai.steps.evaluate import metrics
 from emotion_ai.steps.evaluate.champion import ChampionAnswers
 from emotion_ai.steps.evaluate.metrics import Scores
-from emotion_ai.steps.evaluate.results import Answers, Half, Predict, predict_rows, predict_splits
+from emotion_ai.steps.evaluate.results import (
+    ModelEvaluation,
+    Predict,
+    SplitPredictions,
+    predict_rows,
+    predict_splits,
+)
 
 
-def score_keypoints(faces: Faces, predict: Predict, champion: ChampionAnswers | None) -> Half:
+def score_keypoints(
+    faces: Faces, predict: Predict, champion: ChampionAnswers | None
+) -> ModelEvaluation:
     """Score a keypoint model; the baseline answers the mean face of train to every face."""
     splits = predict_splits(faces, predict)
     baseline = metrics.mean_face(faces.column("targets")[faces.positions(TRAIN)])
 
-    def scores(split: Answers) -> Scores:
+    def scores(split: SplitPredictions) -> Scores:
         constant = np.broadcast_to(baseline, split.truth.shape)
         return {
             **metrics.keypoint_scores(split.predicted, split.truth),
@@ -29,7 +37,7 @@ def score_keypoints(faces: Faces, predict: Predict, champion: ChampionAnswers | 
     test = splits[TEST]
     mirrored = predict_rows(faces, test.position, lambda images: predict(images[:, :, ::-1]))
     bias = metrics.annotation_bias(test.predicted, mirrored, test.truth)
-    return Half(
+    return ModelEvaluation(
         faces=faces,
         splits=splits,
         scores=(scores(splits[0]), scores(splits[1]), scores(test) | bias),
@@ -39,13 +47,15 @@ def score_keypoints(faces: Faces, predict: Predict, champion: ChampionAnswers | 
     )
 
 
-def score_expressions(faces: Faces, predict: Predict, champion: ChampionAnswers | None) -> Half:
+def score_expressions(
+    faces: Faces, predict: Predict, champion: ChampionAnswers | None
+) -> ModelEvaluation:
     """Score an expression model; the baseline answers train's most frequent emotion to all."""
     labels = faces.info.labels
     splits = predict_splits(faces, predict)
     baseline = metrics.majority_class(faces.column("targets")[faces.positions(TRAIN)])
 
-    def scores(split: Answers) -> Scores:
+    def scores(split: SplitPredictions) -> Scores:
         constant = np.eye(len(labels))[np.full(len(split.truth), baseline)]
         return {
             **metrics.expression_scores(split.predicted, split.truth, labels),
@@ -55,7 +65,7 @@ def score_expressions(faces: Faces, predict: Predict, champion: ChampionAnswers 
         }
 
     theirs = champion.probabilities if champion else None
-    return Half(
+    return ModelEvaluation(
         faces=faces,
         splits=splits,
         scores=(scores(splits[0]), scores(splits[1]), scores(splits[2])),
@@ -67,12 +77,12 @@ def score_expressions(faces: Faces, predict: Predict, champion: ChampionAnswers 
     )
 
 
-def flat_metrics(keypoints: Half, expression: Half) -> Scores:
+def flat_metrics(keypoints: ModelEvaluation, expression: ModelEvaluation) -> Scores:
     """Every score of the candidate under <half>/<split's own name>/<score>."""
     return dict(_named("keypoints", keypoints)) | dict(_named("expression", expression))
 
 
-def _named(name: str, half: Half) -> Iterator[tuple[str, float]]:
+def _named(name: str, half: ModelEvaluation) -> Iterator[tuple[str, float]]:
     for split, scores in zip(half.splits, half.scores, strict=True):
         for score, value in scores.items():
             yield f"{name}/{split.name}/{score}", value

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emotion_ai.faces.arrays import TEST, TRAIN, VALIDATION, Rows
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import Kind
-from emotion_ai.steps.ingest.counts import Tally
+from emotion_ai.steps.ingest.counts import IngestCounts
 
 _ROW_CHECKS = {
     "malformed_row": "no picture, wrong number of fields, unknown usage or subject",
@@ -35,7 +35,7 @@ _UNBALANCED = 0.2
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One check's result; `value` is a share (or ratio) that stands against `limit`."""
 
     check: str
@@ -52,7 +52,7 @@ class Finding:
     files: list[str] = field(default_factory=list)
 
 
-def ledger_lines(rows: Rows) -> pd.DataFrame:
+def index_rows(rows: Rows) -> pd.DataFrame:
     """What the set checks need of each face: row, split, target, digest, brightness, constant.
 
     `digest` (and `target`, for keypoints) are 64 bits of BLAKE2b: among a million faces two
@@ -72,7 +72,7 @@ def ledger_lines(rows: Rows) -> pd.DataFrame:
     )
 
 
-def row_findings(kind: Kind, tally: Tally, checks: DataChecks) -> list[Finding]:
+def row_findings(kind: Kind, tally: IngestCounts, checks: DataChecks) -> list[CheckResult]:
     """The row checks: rows left out, as a share of the rows read."""
     return [
         _at_most(
@@ -88,15 +88,15 @@ def row_findings(kind: Kind, tally: Tally, checks: DataChecks) -> list[Finding]:
     ]
 
 
-def set_findings(ledger: pd.DataFrame, checks: DataChecks) -> list[Finding]:
+def set_findings(row_index: pd.DataFrame, checks: DataChecks) -> list[CheckResult]:
     """Constant images and exact duplicates among the faces that were kept."""
-    total = len(ledger)
-    constant = ledger["row"][ledger["constant"]]
-    copies = ledger["row"][ledger.duplicated("digest")]
-    targets = ledger.groupby("digest")["target"].transform("nunique")
-    contradicting = ledger[targets > 1]
-    held_out = ledger[ledger["split"].isin([VALIDATION, TEST])]
-    in_train = ledger["digest"][ledger["split"] == TRAIN]
+    total = len(row_index)
+    constant = row_index["row"][row_index["constant"]]
+    copies = row_index["row"][row_index.duplicated("digest")]
+    targets = row_index.groupby("digest")["target"].transform("nunique")
+    contradicting = row_index[targets > 1]
+    held_out = row_index[row_index["split"].isin([VALIDATION, TEST])]
+    in_train = row_index["digest"][row_index["split"] == TRAIN]
     straddling = held_out["row"][held_out["digest"].isin(in_train)]
     return [
         _at_most("constant_images", "images of one shade", len(constant), total, checks, constant),
@@ -122,12 +122,12 @@ def set_findings(ledger: pd.DataFrame, checks: DataChecks) -> list[Finding]:
     ]
 
 
-def course5_finding(codes: NDArray[np.int64], checks: DataChecks) -> Finding:
+def course5_finding(codes: NDArray[np.int64], checks: DataChecks) -> CheckResult:
     """Whether the rows by code look like those of a course5 source given as fer7."""
     upper = int(codes[5:].sum())
     share = upper / max(1, int(codes.sum()))
     low = share < checks.course5_as_fer7
-    return Finding(
+    return CheckResult(
         "course5_as_fer7",
         "rows with the codes 5 and 6, which a course5 source lacks",
         upper,
@@ -139,7 +139,7 @@ def course5_finding(codes: NDArray[np.int64], checks: DataChecks) -> Finding:
     )
 
 
-def balance_finding(faces: dict[str, int], checks: DataChecks) -> Finding:
+def balance_finding(faces: dict[str, int], checks: DataChecks) -> CheckResult:
     """The rarest emotion against the commonest, by faces kept."""
     rarest = min(faces, key=lambda label: faces[label])
     commonest = max(faces, key=lambda label: faces[label])
@@ -147,7 +147,7 @@ def balance_finding(faces: dict[str, int], checks: DataChecks) -> Finding:
     verdict: Verdict = "ok" if ratio >= _UNBALANCED else "warning"
     if ratio < checks.class_balance or not faces[rarest]:
         verdict = "stop"
-    return Finding(
+    return CheckResult(
         "class_balance",
         "rarest emotion to commonest",
         faces[rarest],
@@ -167,7 +167,7 @@ def _at_most(
     checks: DataChecks,
     rows: Sequence[int] | pd.Series,
     note: str = "",
-) -> Finding:
+) -> CheckResult:
     share = count / total if total else 0.0
     limit = getattr(checks, check)
     verdict: Verdict = "ok"
@@ -175,7 +175,7 @@ def _at_most(
         verdict = "stop" if share > limit else "warning"
     first = [int(row) for row in rows[:_ROWS_SHOWN]]
     shown = note if count else ""
-    return Finding(check, title, count, share, limit, "at most", verdict, shown, first)
+    return CheckResult(check, title, count, share, limit, "at most", verdict, shown, first)
 
 
 def _digests(values: NDArray) -> NDArray[np.uint64]:

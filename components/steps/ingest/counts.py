@@ -15,8 +15,8 @@ _BAD_ROWS_KEPT = 200
 
 
 @dataclass
-class Tally:
-    """Grows by some thirty bytes a face kept; `ledger` holds `findings.ledger_lines`."""
+class IngestCounts:
+    """Grows by some thirty bytes a face kept; `row_index` holds `check_results.index_rows`."""
 
     read: int = 0
     left_out: int = 0
@@ -25,7 +25,7 @@ class Tally:
     codes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     bad_counts: Counter[str] = field(default_factory=Counter)
     bad: dict[str, list[BadRow]] = field(default_factory=lambda: defaultdict(list))
-    ledger: list[pd.DataFrame] = field(default_factory=list)
+    row_index: list[pd.DataFrame] = field(default_factory=list)
 
     def add_bad(self, rows: list[BadRow]) -> None:
         """Count a block's bad rows, each once a check, and keep the first of them."""
@@ -52,5 +52,5 @@ class Tally:
         return dict(zip(labels, counts.tolist(), strict=True))
 
     def faces(self) -> pd.DataFrame:
-        """The ledger of all faces kept."""
-        return pd.concat(self.ledger, ignore_index=True)
+        """The index of all faces kept."""
+        return pd.concat(self.row_index, ignore_index=True)

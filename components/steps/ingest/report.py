@@ -19,8 +19,8 @@ from emotion_ai.html_page import (
     table_html,
     write_page,
 )
-from emotion_ai.steps.ingest.check_results import Finding
-from emotion_ai.steps.ingest.counts import Tally
+from emotion_ai.steps.ingest.check_results import CheckResult
+from emotion_ai.steps.ingest.counts import IngestCounts
 
 _FACES_PER_EMOTION = 16
 _KEYPOINT_FACES = 24
@@ -33,8 +33,8 @@ _VERDICT_CLASS = {"ok": "good", "warning": "", "stop": "bad"}
 def write_report(
     path: str,
     faces: Faces,
-    tally: Tally,
-    found: Sequence[Finding],
+    tally: IngestCounts,
+    found: Sequence[CheckResult],
     statistics: dict[str, Any],
 ) -> None:
     """Write the page; `statistics` are those of `summarise`."""
@@ -66,7 +66,7 @@ def write_report(
     write_page(path, f"Data report: {kind}", _lead(faces, found), tiles, sections)
 
 
-def _lead(faces: Faces, found: Sequence[Finding]) -> str:
+def _lead(faces: Faces, found: Sequence[CheckResult]) -> str:
     stopping = [finding.check for finding in found if finding.verdict == "stop"]
     if stopping:
         return f"{faces.info.source} is refused: {', '.join(stopping)}."
@@ -76,7 +76,7 @@ def _lead(faces: Faces, found: Sequence[Finding]) -> str:
     return f"{faces.info.source} is accepted; {warnings} checks warn."
 
 
-def _findings(found: Sequence[Finding]) -> Markup:
+def _findings(found: Sequence[CheckResult]) -> Markup:
     columns = ("check", "what", "rows", "share", "limit", "verdict", "first rows")
     return table_html(
         columns,
@@ -97,43 +97,43 @@ def _findings(found: Sequence[Finding]) -> Markup:
     )
 
 
-def _emotion_sections(faces: Faces, ledger: pd.DataFrame) -> list[Section]:
+def _emotion_sections(faces: Faces, row_index: pd.DataFrame) -> list[Section]:
     strips = []
     for code, label in enumerate(faces.info.labels):
-        of_label = ledger[ledger["target"] == code]
+        of_label = row_index[row_index["target"] == code]
         rows = _sample(faces, of_label, _FACES_PER_EMOTION)
         if len(rows):
             picture = image_html(np.hstack(list(rows.images)), f"{len(rows)} faces: {label}")
             strips.append((label, f"{len(of_label):,}", picture))
     return [
         Section("Faces of each emotion", table_html(("emotion", "faces", "some"), strips)),
-        Section("Class balance and brightness", _emotion_histograms(faces, ledger)),
+        Section("Class balance and brightness", _emotion_histograms(faces, row_index)),
     ]
 
 
-def _emotion_histograms(faces: Faces, ledger: pd.DataFrame) -> Markup:
+def _emotion_histograms(faces: Faces, row_index: pd.DataFrame) -> Markup:
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     balance, brightness = figure.subplots(1, 2, width_ratios=(3, 2))
     labels = faces.info.labels
     left = np.zeros(len(labels))
-    for colour, (split, group) in zip(COLOURS, ledger.groupby("split"), strict=False):
+    for colour, (split, group) in zip(COLOURS, row_index.groupby("split"), strict=False):
         counts = np.bincount(group["target"], minlength=len(labels))
         balance.barh(labels, counts, left=left, color=colour, label=_split_name(faces, int(split)))
         left += counts
     balance.invert_yaxis()
     balance.set_xlabel("faces")
     balance.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
-    _draw_brightness(brightness, ledger)
+    _draw_brightness(brightness, row_index)
     return figure_html(figure, "faces of each emotion by split; histogram of image brightness")
 
 
 def _keypoint_sections(
-    faces: Faces, ledger: pd.DataFrame, keypoints: dict[str, dict[str, Any]]
+    faces: Faces, row_index: pd.DataFrame, keypoints: dict[str, dict[str, Any]]
 ) -> list[Section]:
-    rows = _sample(faces, ledger, _KEYPOINT_FACES)
+    rows = _sample(faces, row_index, _KEYPOINT_FACES)
     return [
         Section("Faces with their keypoints", _keypoint_sheet(rows)),
-        Section("Where the keypoints lie, and brightness", _keypoint_scatter(faces, ledger)),
+        Section("Where the keypoints lie, and brightness", _keypoint_scatter(faces, row_index)),
         Section("Keypoints annotated", _annotated(faces, keypoints)),
     ]
 
@@ -152,8 +152,8 @@ def _keypoint_sheet(rows: Rows) -> Markup:
     return figure_html(figure, f"{len(rows)} faces with their keypoints")
 
 
-def _keypoint_scatter(faces: Faces, ledger: pd.DataFrame) -> Markup:
-    points = _sample(faces, ledger, _SCATTER_FACES).targets
+def _keypoint_scatter(faces: Faces, row_index: pd.DataFrame) -> Markup:
+    points = _sample(faces, row_index, _SCATTER_FACES).targets
     figure = Figure(figsize=(9, 4), layout="constrained")
     scatter, brightness = figure.subplots(1, 2)
     for k, name in enumerate(NAMES):
@@ -161,7 +161,7 @@ def _keypoint_scatter(faces: Faces, ledger: pd.DataFrame) -> Markup:
         scatter.plot(*points[:, k].T, ".", color=colour, markersize=1.5, label=name)
     scatter.set(xlim=(0, FRAME), ylim=(FRAME, 0), aspect="equal", xlabel="x [px]", ylabel="y [px]")
     scatter.set_title(f"keypoints of {len(points)} faces", fontsize=10)
-    _draw_brightness(brightness, ledger)
+    _draw_brightness(brightness, row_index)
     return figure_html(figure, "scatter of the keypoints; histogram of image brightness")
 
 
@@ -177,12 +177,12 @@ def _annotated(faces: Faces, keypoints: dict[str, dict[str, Any]]) -> Markup:
     return table_html(("keypoints given", "faces"), by_number) + table_html(columns, by_name)
 
 
-def _draw_brightness(ax: Any, ledger: pd.DataFrame) -> None:
-    ax.hist(ledger["brightness"], bins=np.arange(0, 257, 8), color=COLOURS[0])
+def _draw_brightness(ax: Any, row_index: pd.DataFrame) -> None:
+    ax.hist(row_index["brightness"], bins=np.arange(0, 257, 8), color=COLOURS[0])
     ax.set(xlabel="mean brightness of an image", ylabel="faces", xlim=(0, 256))
 
 
-def _bad_rows(tally: Tally) -> Markup:
+def _bad_rows(tally: IngestCounts) -> Markup:
     bad = sorted((row for rows in tally.bad.values() for row in rows), key=lambda each: each.row)
     if not bad:
         return Markup("<p>None.</p>")
@@ -214,9 +214,9 @@ def _source(faces: Faces, statistics: dict[str, Any]) -> Markup:
     )
 
 
-def _sample(faces: Faces, ledger: pd.DataFrame, count: int) -> Rows:
-    """Some faces of a ledger: the smallest digests are a fair sample, and the same every time."""
-    distinct = ledger.drop_duplicates("digest")
+def _sample(faces: Faces, row_index: pd.DataFrame, count: int) -> Rows:
+    """Some faces of an index: the smallest digests are a fair sample, and the same every time."""
+    distinct = row_index.drop_duplicates("digest")
     return faces.take(distinct.nsmallest(count, "digest").index.sort_values().to_numpy())
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import INFO_FILE, Faces, FacesInfo, FacesWriter, Rows
 from emotion_ai.faces.file_names import FILE_NAMES, write_file_names
 from emotion_ai.faces.labels import label_set_names, select_emotions
@@ -27,10 +27,10 @@ from emotion_ai.sources.subjects import look_up, read_subjects
 from emotion_ai.sources.uri import fingerprint as fingerprint_of
 from emotion_ai.sources.uri import subjects_uri
 from emotion_ai.steps.ingest import check_results as findings
-from emotion_ai.steps.ingest.check_results import Finding
-from emotion_ai.steps.ingest.counts import Tally
+from emotion_ai.steps.ingest.check_results import CheckResult
+from emotion_ai.steps.ingest.counts import IngestCounts
 from emotion_ai.steps.ingest.statistics import summarise
-from emotion_ai.storage.atomic_files import withdrawn_on_failure
+from emotion_ai.storage.atomic_files import remove_on_failure
 
 _OTHER_EMOTION = 255
 
@@ -53,12 +53,12 @@ def ingest(
     to expressions alone: rows of other emotions are left out, and codes follow `select_emotions`.
     `checks` are the fields of `DataChecks`.
 
-    Raises `BadInput` for a source that breaks its schema beyond the tolerated share or has changed
-    since it was fingerprinted, `Unavailable` where the storage fails.
+    Raises `InputError` for a source that breaks its schema beyond the tolerated share or has
+    changed since it was fingerprinted, `Unavailable` where the storage fails.
     """
     limits = checked(DataChecks, checks, "checks")
     info = _describe(source, fingerprint, kind, label_set, emotions)
-    with withdrawn_on_failure(Path(faces_path, INFO_FILE), Path(faces_path, FILE_NAMES)):
+    with remove_on_failure(Path(faces_path, INFO_FILE), Path(faces_path, FILE_NAMES)):
         opened, tally = _write_faces(info, limits, faces_path)
         found = _findings(tally, info, limits, opened.files)
         faces = Faces(faces_path)
@@ -70,10 +70,12 @@ def ingest(
         write_report(report_path, faces, tally, found, statistics)
         stopping = [finding for finding in found if finding.verdict == "stop"]
         if stopping:
-            raise BadInput(_refusal(source, stopping, tally))
+            raise InputError(_refusal(source, stopping, tally))
 
 
-def _write_faces(info: FacesInfo, limits: DataChecks, faces_path: str) -> tuple[Source, Tally]:
+def _write_faces(
+    info: FacesInfo, limits: DataChecks, faces_path: str
+) -> tuple[Source, IngestCounts]:
     with open_source(info, limits) as opened, FacesWriter(faces_path, info) as writer:
         tally = _copy_faces(opened, info, limits, writer)
         if opened.files:
@@ -81,7 +83,7 @@ def _write_faces(info: FacesInfo, limits: DataChecks, faces_path: str) -> tuple[
         # Taken after the last row, so that it stands for the content that was read.
         now = fingerprint_of(info.source)
         if info.fingerprint not in ("", now):
-            raise BadInput(
+            raise InputError(
                 f"{info.source}: changed while the run went on; run again to read it anew"
             )
         info = info.model_copy(update={"fingerprint": now, "split_names": opened.split_names})
@@ -106,11 +108,13 @@ def _describe(source: str, fingerprint: str, kind: str, label_set: str, emotions
             source=source,
             fingerprint=fingerprint,
         )
-    raise BadInput(f"kind {kind!r} is unknown; expected keypoints or expressions")
+    raise InputError(f"kind {kind!r} is unknown; expected keypoints or expressions")
 
 
-def _copy_faces(source: Source, info: FacesInfo, limits: DataChecks, writer: FacesWriter) -> Tally:
-    tally = Tally()
+def _copy_faces(
+    source: Source, info: FacesInfo, limits: DataChecks, writer: FacesWriter
+) -> IngestCounts:
+    tally = IngestCounts()
     names = label_set_names(info.label_set) if info.labels else ()
     subjects = read_subjects(source.address, limits.max_rows)
     for block in source.blocks:
@@ -120,18 +124,20 @@ def _copy_faces(source: Source, info: FacesInfo, limits: DataChecks, writer: Fac
         if subjects is not None:
             rows = replace(rows, subject=look_up(subjects, rows.row))
         writer.append(rows)
-        tally.ledger.append(findings.ledger_lines(rows))
+        tally.row_index.append(findings.index_rows(rows))
     if not tally.read:
-        raise BadInput(f"{source.address}: no row of data below the header")
+        raise InputError(f"{source.address}: no row of data below the header")
     if subjects is not None and len(subjects) > tally.read:
-        raise BadInput(
+        raise InputError(
             f"{subjects_uri(source.address)}: column row: {len(subjects) - 1} is beyond the last "
             f"data row of {source.address}, {tally.read - 1} (counted from 0)"
         )
     return tally
 
 
-def _select(rows: Rows, names: tuple[str, ...], labels: tuple[str, ...], tally: Tally) -> Rows:
+def _select(
+    rows: Rows, names: tuple[str, ...], labels: tuple[str, ...], tally: IngestCounts
+) -> Rows:
     """The rows of the emotions to learn, their codes made those of `labels`; counts all codes."""
     tally.codes += np.bincount(rows.targets, minlength=len(tally.codes))
     positions = [labels.index(name) if name in labels else _OTHER_EMOTION for name in names]
@@ -142,8 +148,8 @@ def _select(rows: Rows, names: tuple[str, ...], labels: tuple[str, ...], tally: 
 
 
 def _findings(
-    tally: Tally, info: FacesInfo, limits: DataChecks, files: Sequence[str]
-) -> list[Finding]:
+    tally: IngestCounts, info: FacesInfo, limits: DataChecks, files: Sequence[str]
+) -> list[CheckResult]:
     found = findings.row_findings(info.kind, tally, limits)
     found += findings.set_findings(tally.faces(), limits)
     # Folders name the emotions, so no code can be taken for another label set's.
@@ -156,7 +162,7 @@ def _findings(
     return found
 
 
-def _refusal(source: str, stopping: list[Finding], tally: Tally) -> str:
+def _refusal(source: str, stopping: list[CheckResult], tally: IngestCounts) -> str:
     """The sentence that says why a source is refused, with its first bad cell."""
     finding = stopping[0]
     message = (

@@ -8,14 +8,14 @@ import numpy as np
 
 from emotion_ai.faces.arrays import Faces
 from emotion_ai.faces.keypoints import NAMES
-from emotion_ai.steps.ingest.check_results import Finding
-from emotion_ai.steps.ingest.counts import Tally
+from emotion_ai.steps.ingest.check_results import CheckResult
+from emotion_ai.steps.ingest.counts import IngestCounts
 
 _BRIGHTNESS_QUANTILES = (0.05, 0.5, 0.95)
 
 
 def summarise(
-    faces: Faces, tally: Tally, found: Sequence[Finding], ignored_columns: Sequence[str]
+    faces: Faces, tally: IngestCounts, found: Sequence[CheckResult], ignored_columns: Sequence[str]
 ) -> dict[str, Any]:
     """What stands in the statistics JSON: counts, brightness, keypoints and findings.
 
@@ -41,7 +41,7 @@ def summarise(
     return statistics
 
 
-def _brightness(tally: Tally) -> dict[str, float]:
+def _brightness(tally: IngestCounts) -> dict[str, float]:
     brightness = tally.faces()["brightness"]
     if brightness.empty:
         return {}

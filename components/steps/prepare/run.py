@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import (
     INFO_FILE,
     TRAIN,
@@ -28,7 +28,7 @@ from emotion_ai.steps.prepare.splitting import (
     assign_splits,
     content_hashes,
 )
-from emotion_ai.storage.atomic_files import withdrawn_on_failure
+from emotion_ai.storage.atomic_files import remove_on_failure
 
 # Rows of pixels held in memory at once.
 _BATCH = 1024
@@ -67,13 +67,13 @@ def prepare(
         preview_path: HTML page to write.
 
     Raises:
-        BadInput: an augmentation setting is wrong, a split is empty, or an emotion (a keypoint)
+        InputError: an augmentation setting is wrong, a split is empty, or an emotion (a keypoint)
             is missing from a split.
     """
     policy = checked(AugmentationPolicy, augmentation, "augmentation")
     faces = Faces(faces_path)
     if not len(faces):
-        raise BadInput(f"{faces.info.source}: no row is left to prepare; see the data report")
+        raise InputError(f"{faces.info.source}: no row is left to prepare; see the data report")
     pixels = _read_pixels(faces)
     assignment = assign_splits(
         faces.column("split"), faces.column("subject"), pixels.hashes, pixels.constant
@@ -89,7 +89,7 @@ def prepare(
         "augmentation": policy.model_dump(),
         "counts": counts,
     }
-    with withdrawn_on_failure(Path(prepared_path, INFO_FILE), Path(prepared_path, FILE_NAMES)):
+    with remove_on_failure(Path(prepared_path, INFO_FILE), Path(prepared_path, FILE_NAMES)):
         with FacesWriter(prepared_path, faces.info.model_copy(update=update)) as writer:
             copy_file_names(faces.path, prepared_path)
             _write(faces, assignment.split, writer)
@@ -146,13 +146,13 @@ def _check(info: FacesInfo, names: tuple[str, ...], counts: dict[str, int]) -> N
     what = "emotion" if info.kind == "expressions" else "keypoint"
     for key, name in zip(SPLIT_KEYS, names, strict=True):
         if not counts[key]:
-            raise BadInput(
+            raise InputError(
                 f"{info.source}: split {name} ends empty (train {counts['train']}, validation "
                 f"{counts['validation']}, test {counts['test']} rows); give it more rows"
             )
         missing = [target for target in target_names(info) if not counts[f"{key}/{target}"]]
         if missing:
-            raise BadInput(
+            raise InputError(
                 f"{info.source}: split {name} of {counts[key]} rows has none with {what} "
                 f"{', '.join(missing)}; give it such rows"
                 + (" or leave the emotion out" if what == "emotion" else "")

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from emotion_ai import storage
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import FacesInfo
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.digest import CONTENT_PATH, ModelContent, content_digest, file_digest
@@ -30,7 +30,7 @@ from emotion_ai.registry.runs import read_json, write_record
 from emotion_ai.steps.push.model_card import model_card
 
 KEEP = 10
-_LIMIT_BYTES = 8 << 20
+_MAX_BYTES = 8 << 20
 
 
 def push(
@@ -46,7 +46,7 @@ def push(
 ) -> str:
     """Publish a release and return its version; the same content again is the release it was.
 
-    Of older releases the newest `keep` stay, and the champion and its parent. Raises `BadInput`
+    Of older releases the newest `keep` stay, and the champion and its parent. Raises `InputError`
     for artifacts that are not in order and `Unavailable` where the registry cannot be written.
     """
     content = _read_content(saved_model)
@@ -90,9 +90,9 @@ def push(
 def _read_content(saved_model: str) -> ModelContent:
     path = storage.join(saved_model, CONTENT_PATH)
     try:
-        return ModelContent.model_validate_json(storage.read_bytes(path, _LIMIT_BYTES))
+        return ModelContent.model_validate_json(storage.read_bytes(path, _MAX_BYTES))
     except ValidationError as error:
-        raise BadInput(f"{path}: not the content that combine writes: {error}") from None
+        raise InputError(f"{path}: not the content that combine writes: {error}") from None
 
 
 def _release_files(saved_model: Path, warmup: Path) -> dict[str, Path]:
@@ -109,9 +109,9 @@ def _release_files(saved_model: Path, warmup: Path) -> dict[str, Path]:
 def _read_data(faces: str) -> DataInfo:
     path = storage.join(faces, "faces.json")
     try:
-        info = FacesInfo.model_validate_json(storage.read_bytes(path, _LIMIT_BYTES))
+        info = FacesInfo.model_validate_json(storage.read_bytes(path, _MAX_BYTES))
     except ValidationError as error:
-        raise BadInput(f"{path}: not a faces artifact: {error}") from None
+        raise InputError(f"{path}: not a faces artifact: {error}") from None
     return DataInfo(
         source=info.source, fingerprint=info.fingerprint, rows=info.rows, counts=info.counts
     )
@@ -123,13 +123,13 @@ def _decision(path: str, gate: dict[str, Any]) -> GateDecision:
             {name: gate[name] for name in GateDecision.model_fields if name in gate}
         )
     except ValidationError as error:
-        raise BadInput(f"{path}: not an accepting gate report: {error}") from None
+        raise InputError(f"{path}: not an accepting gate report: {error}") from None
 
 
 def _retain(registry: str, keep: int) -> list[int]:
     try:
         return retain(registry, keep)
-    except BadInput as failure:
+    except InputError as failure:
         # The release is out; a damaged champion is no reason to hold back its successor.
         print(f"no old release was removed: {failure}")
         return []

@@ -9,7 +9,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.networks.weights import PRETRAINED
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import list_versions, release_uri
@@ -43,7 +43,7 @@ def resolve_sources(
     """Fingerprint both sources, look up the champion and record what the run started from.
 
     `settings` are those in force and recorded as they are; "init" and "teachers" among them say
-    what trainings start and learn from. Raises `BadInput` for a source, a start or a teacher that
+    what trainings start and learn from. Raises `InputError` for a source, a start or a teacher that
     is not there, `Unavailable` where a storage fails.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -72,7 +72,7 @@ def resolve_sources(
 def _start(init: str, registry: str, champion: int | None) -> str:
     starts = {"scratch": ""} | _trained(registry, champion)
     if init not in starts:
-        raise BadInput(f"init {init!r}: expected one of {', '.join(starts)}")
+        raise InputError(f"init {init!r}: expected one of {', '.join(starts)}")
     return starts[init]
 
 
@@ -84,7 +84,9 @@ def _teachers(asked: str, registry: str, champion: int | None) -> list[str]:
     known |= {str(version): release_uri(registry, version) for version in list_versions(registry)}
     for name in names:
         if name not in known:
-            raise BadInput(f"teachers {name!r}: expected some of {', '.join(known)} of {registry}")
+            raise InputError(
+                f"teachers {name!r}: expected some of {', '.join(known)} of {registry}"
+            )
     # The champion may be asked for by its number too; nobody is a teacher twice.
     return list(dict.fromkeys(known[name] for name in names if known[name]))
 

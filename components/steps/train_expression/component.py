@@ -19,11 +19,11 @@ def train_expression(
     import json
 
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.networks.training import Origin
+    from emotion_ai.networks.training import TrainingContext
     from emotion_ai.settings import from_json
     from emotion_ai.steps.train_expression.run import fit_expression_network
 
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
-    origin = Origin(int(seed), start, checkpoints, tuple(json.loads(teachers)))
+    origin = TrainingContext(int(seed), start, checkpoints, tuple(json.loads(teachers)))
     with exit_on_failure():
         fit_expression_network(faces.path, from_json(settings, "training"), origin, outputs)

@@ -13,12 +13,12 @@ from emotion_ai.faces.arrays import TRAIN
 from emotion_ai.networks.artifacts import open_faces, train_to_artifacts
 from emotion_ai.networks.objectives import expression_objective
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.training import Origin
+from emotion_ai.networks.training import TrainingContext
 from emotion_ai.settings import checked
 
 
 def fit_expression_network(
-    faces: str, settings: Mapping[str, Any], origin: Origin, outputs: dict[str, str]
+    faces: str, settings: Mapping[str, Any], origin: TrainingContext, outputs: dict[str, str]
 ) -> None:
     """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
     trained = checked(TrainingSettings, settings, "training.expression")

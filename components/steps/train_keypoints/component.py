@@ -16,11 +16,11 @@ def train_keypoints(
     curves: Output[HTML],
 ):
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.networks.training import Origin
+    from emotion_ai.networks.training import TrainingContext
     from emotion_ai.settings import from_json
     from emotion_ai.steps.train_keypoints.run import fit_keypoint_network
 
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
-    origin = Origin(int(seed), start, checkpoints)
+    origin = TrainingContext(int(seed), start, checkpoints)
     with exit_on_failure():
         fit_keypoint_network(faces.path, from_json(settings, "training"), origin, outputs)

@@ -7,21 +7,21 @@ resumes from its checkpoint after a kill. Fails when the loss is not finite.
 from collections.abc import Mapping
 from typing import Any
 
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.networks.artifacts import open_faces, train_to_artifacts
 from emotion_ai.networks.objectives import keypoint_objective
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.training import Origin
+from emotion_ai.networks.training import TrainingContext
 from emotion_ai.settings import checked
 
 
 def fit_keypoint_network(
-    faces: str, settings: Mapping[str, Any], origin: Origin, outputs: dict[str, str]
+    faces: str, settings: Mapping[str, Any], origin: TrainingContext, outputs: dict[str, str]
 ) -> None:
     """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
     trained = checked(TrainingSettings, settings, "training.keypoints")
     for name in ("mixup", "cutmix"):
         if getattr(trained, name):
-            raise BadInput(f"training.keypoints.{name}: two faces in one are no face; expected 0")
+            raise InputError(f"training.keypoints.{name}: two faces in one are no face; expected 0")
     data = open_faces(faces, "keypoints")
     train_to_artifacts(keypoint_objective(), data, trained, origin, outputs)

@@ -12,7 +12,7 @@ from typing import Any
 
 from emotion_ai import storage
 from emotion_ai.client.client import Client
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.server.process import running_server
 from emotion_ai.serving_api.golden import Golden, ask_golden, read_golden_answers
@@ -27,7 +27,7 @@ from emotion_ai.steps.validate.checks import (
 )
 from emotion_ai.steps.validate.limits import ValidationLimits
 from emotion_ai.steps.validate.report import write_report
-from emotion_ai.storage.atomic_files import withdrawn_on_failure
+from emotion_ai.storage.atomic_files import remove_on_failure
 
 # The temporary registry has one release.
 _VERSION = 1
@@ -46,7 +46,7 @@ def validate(
 
     `golden` is the .npz that combine writes: images uint8 [n, 96, 96, 1], keypoints float32
     [n, 15, 2], emotion_probabilities float32 [n, k], emotion [n] and emotion_labels [n, k]. The
-    warm-up file is empty where the verdict is False. Raises `BadInput` for golden answers or
+    warm-up file is empty where the verdict is False. Raises `InputError` for golden answers or
     limits that are not in order, `Unavailable` where no server could be started at all.
     """
     bounds = checked(ValidationLimits, limits, "validation")
@@ -62,7 +62,7 @@ def validate(
             checks, logs = _examine(client, expected, bounds)
         log_tail = _tail(log)
     accepted = all(check.passed for check in checks if check.blocking)
-    with withdrawn_on_failure(warmup_path, verdict_path, report_path):
+    with remove_on_failure(warmup_path, verdict_path, report_path):
         write_golden(warmup_path, logs if accepted else [])
         storage.write_bytes(verdict_path, json.dumps(_verdict(accepted, checks), indent=1).encode())
         write_report(report_path, accepted, checks, expected, log_tail)
@@ -83,7 +83,7 @@ def _examine(
             for check in parity_checks(signature, golden, answer.outputs, limits.tolerance)
         ]
         latency = latency_checks(client, golden.images[:1], limits)
-    except (BadInput, Unavailable) as failure:
+    except (InputError, Unavailable) as failure:
         return [loaded, answers_check(str(failure))], []
     return [loaded, *parity, *latency], [answer.log for answer in answers.values()]
 

@@ -15,7 +15,7 @@ from emotion_ai.apps.predict.files import PictureFile, copy_names, picture_files
 from emotion_ai.client.drawing import annotated
 from emotion_ai.client.records import format_of, write_parquet, write_text
 from emotion_ai.client.results import Box, Face, Prediction
-from emotion_ai.errors import BadInput
+from emotion_ai.errors import InputError
 from emotion_ai.faces.keypoints import COLUMNS
 
 BOX = Box(1, 2, 30, 40, 0.9)
@@ -89,7 +89,7 @@ def test_the_format_is_that_of_the_name_or_the_suffix() -> None:
         "jsonl",
         "jsonl",
     ]
-    with pytest.raises(BadInput, match=r"'xml'.*jsonl, csv, parquet, table"):
+    with pytest.raises(InputError, match=r"'xml'.*jsonl, csv, parquet, table"):
         format_of("xml", None)
 
 

@@ -23,7 +23,7 @@ from emotion_ai.apps.watch.frames import open_file
 from emotion_ai.apps.watch.opencv import opencv
 from emotion_ai.client.client import Client
 from emotion_ai.client.drawing import COLOURS
-from emotion_ai.errors import BadInput, Unavailable
+from emotion_ai.errors import InputError, Unavailable
 
 from support.command_line import emotion_ai, refused
 from support.fake_prediction_server import answering
@@ -205,7 +205,7 @@ def test_a_video_that_is_cut_short_is_watched_as_far_as_it_goes(tmp_path: Path) 
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     with answering() as server, Client(server.address) as client:
         words = r"cut\.avi: damaged, or cut short: ends after [23]\.\d s of the 6\.0 s"
-        with pytest.raises(BadInput, match=words):
+        with pytest.raises(InputError, match=words):
             watch(str(cut), client, Outputs(tmp_path / "faces.parquet"), every=1)
     frames = {row["frame"] for row in rows_of(tmp_path / "faces.parquet")}
     assert frames == set(range(max(frames) + 1))
@@ -230,7 +230,7 @@ def test_damaged_videos_are_read_or_refused(tmp_path: Path, suffix: str) -> None
                 assert frame.image.ndim == 3
                 read += 1
             file.close()
-        except BadInput as failure:
+        except InputError as failure:
             refusals.append(str(failure))
     assert read > 50
     assert refusals
@@ -261,7 +261,7 @@ def not_videos(folder: Path) -> Iterator[tuple[str, int, str]]:
 def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     for name, code, words in not_videos(tmp_path):
         source = name if "/" in name or name.isdecimal() else str(tmp_path / name)
-        with Client("127.0.0.1:9") as client, pytest.raises((BadInput, Unavailable)) as failure:
+        with Client("127.0.0.1:9") as client, pytest.raises((InputError, Unavailable)) as failure:
             watch(source, client, Outputs(tmp_path / "faces.csv"))
         assert words in str(failure.value)
         assert failure.value.exit_code == code
@@ -291,7 +291,7 @@ def test_without_its_package_a_video_is_refused(
 ) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     opencv.cache_clear()
-    with Client("127.0.0.1:9") as client, pytest.raises(BadInput, match=r"emotion-ai\[video\]"):
+    with Client("127.0.0.1:9") as client, pytest.raises(InputError, match=r"emotion-ai\[video\]"):
         watch(str(video), client)
 
 
@@ -301,7 +301,7 @@ def test_a_file_that_another_process_writes_is_left_to_it(video: Path, tmp_path:
     path = tmp_path / "faces.csv"
     with Client("127.0.0.1:9") as client, appearing(path) as partial:
         partial.write_text("theirs")
-        with pytest.raises(BadInput, match="another process is writing it"):
+        with pytest.raises(InputError, match="another process is writing it"):
             watch(str(video), client, Outputs(path))
     assert path.read_text() == "theirs"
 
