@@ -28,7 +28,7 @@ sample-data/keypoints.csv: | $(READY)
 	$(BIN)/emotion-ai sample-data sample-data --faces 2000 --seed 1
 
 run: $(READY) sample-data/keypoints.csv ## draw sample faces, train, gate, release, serve, ask: the whole pipeline
-	$(BIN)/emotion-ai run --keypoints sample-data/keypoints.csv --expressions sample-data/expressions.csv
+	$(BIN)/emotion-ai run --keypoints sample-data/keypoints.csv --expression sample-data/expression.csv
 
 test: $(READY) ## run the tests, with the coverage floor
 	rm -f .coverage .coverage.*

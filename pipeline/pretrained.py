@@ -2,7 +2,7 @@
 
     python -m emotion_ai.pipeline.pretrained REGISTRY VERSION "emotion-ai run ..."
 
-Writes `components/networks/pretrained/{keypoints,expressions}.npz` and `MODEL_CARD.md`, both from
+Writes `components/networks/pretrained/{keypoints,expression}.npz` and `MODEL_CARD.md`, both from
 what the release holds: no number is typed in.
 """
 
@@ -14,6 +14,7 @@ import typer
 import emotion_ai
 from emotion_ai import storage
 from emotion_ai.errors import exit_on_failure
+from emotion_ai.faces.kinds import KINDS
 from emotion_ai.networks.weights import (
     PRETRAINED,
     pack,
@@ -34,7 +35,7 @@ def ship(
     with exit_on_failure():
         verify_release(registry, version)
         info = read_release(registry, version)
-        for kind in ("keypoints", "expressions"):
+        for kind in KINDS:
             source = storage.join(release_uri(registry, version), release_path(kind))
             described, weights = read_weights(source)
             described = described.model_copy(update={"training": _shared(described.training)})

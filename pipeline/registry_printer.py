@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from emotion_ai.faces.kinds import KINDS
+
 # The numbers shown of every release, for each split.
 _HEADLINES = (("accuracy", "accuracy", "{:.1%}"), ("rmse_px", "RMSE", "{:.2f} px"))
 
@@ -68,8 +70,9 @@ def _lite_lines(lite: dict[str, Any]) -> Iterator[str]:
         yield "none: every server answers from saved_model.pb"
         return
     yield f"weights of {lite['weights']}; answers a server with --prefer_tflite_model"
-    for kind, name in (("expressions", "accuracy"), ("keypoints", "rmse_px")):
-        if scores := lite.get(kind):
+    for kind in KINDS.values():
+        name = kind.metric
+        if scores := lite.get(kind.name):
             yield (
                 f"{name} {scores[name]:.4f}; saved_model.pb {scores[f'{name}_saved_model']:.4f} "
                 f"({scores['rows']:.0f} faces)"

@@ -70,7 +70,7 @@ class RunSettings(Strict):
     """What a run is told; every field is a parameter of the pipeline or part of one."""
 
     keypoints: str = "sample://2000?seed=1"
-    expressions: str = "sample://2000?seed=1"
+    expression: str = "sample://2000?seed=1"
     label_set: str = "fer7"
     emotions: str = ""
     registry: str = "./registry"

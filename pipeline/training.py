@@ -48,7 +48,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
     )
     def emotion_ai_training(
         keypoints: str = run["keypoints"],
-        expressions: str = run["expressions"],
+        expression: str = run["expression"],
         label_set: str = run["label_set"],
         emotions: str = run["emotions"],
         registry: str = run["registry"],
@@ -76,7 +76,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
             resolved = place(
                 resolve(
                     keypoints=keypoints,
-                    expressions=expressions,
+                    expression=expression,
                     registry=registry,
                     run_name=run_name,
                     job_id=JOB_ID,
@@ -104,9 +104,9 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
             )
             moods = faces_of(
                 place,
-                "expressions",
-                source=expressions,
-                fingerprint=facts["expressions_fingerprint"],
+                "expression",
+                source=expression,
+                fingerprint=facts["expression_fingerprint"],
                 labels=(label_set, emotions),
                 checks=checks,
                 augmentation=expression_augmentation,

@@ -19,6 +19,7 @@ from emotion_ai.errors import Unavailable
 from emotion_ai.export.lite_model import LiteModel
 from emotion_ai.faces.arrays import TRAIN, Faces
 from emotion_ai.faces.keypoints import FRAME
+from emotion_ai.faces.kinds import KINDS, FaceKind
 from emotion_ai.registry.releases import LITE_PATH
 
 # Of float32: other orders of operations round otherwise.
@@ -114,8 +115,8 @@ def _compared(kind: str, faces: Faces, ask: Ask, model: LiteModel) -> dict[str, 
     if len(positions) > _ROWS:
         drawn = np.random.default_rng(0).choice(positions, _ROWS, replace=False)
         positions = np.sort(drawn)
-    score = _accuracy if kind == "expressions" else _rmse
-    name = "accuracy" if kind == "expressions" else "rmse_px"
+    name = KINDS[kind].metric
+    score = _SCORES[name]
     theirs, ours, truth = [], [], []
     for start in range(0, len(positions), _ROWS_AT_ONCE):
         rows = faces.take(positions[start : start + _ROWS_AT_ONCE])
@@ -147,9 +148,13 @@ def _rmse(answers: Sequence[Answers], truth: NDArray) -> float:
     return float(np.sqrt(np.nanmean(np.square(points - truth))))
 
 
+_SCORES = {"accuracy": _accuracy, "rmse_px": _rmse}
+
+
 def _is_small_loss(told: Mapping[str, Any]) -> bool:
-    scores = told["expressions"]
-    points = told["keypoints"]
-    accuracy = scores["accuracy_saved_model"] - scores["accuracy"]
-    rmse = points["rmse_px"] - points["rmse_px_saved_model"]
-    return accuracy <= MAX_LOSS["accuracy"] and rmse <= MAX_LOSS["rmse_px"]
+    return all(_loss(kind, told[kind.name]) <= MAX_LOSS[kind.metric] for kind in KINDS.values())
+
+
+def _loss(kind: FaceKind, scores: Mapping[str, float]) -> float:
+    gain = scores[kind.metric] - scores[f"{kind.metric}_saved_model"]
+    return -gain if kind.higher_is_better else gain

@@ -51,7 +51,7 @@ def export_pair(
 ) -> None:
     """Write the SavedModel of both networks, and what it answers about eight drawn faces.
 
-    `faces` are prepared faces by kind, "keypoints" and "expressions": `model.tflite` is measured
+    `faces` are prepared faces by kind, "keypoints" and "expression": `model.tflite` is measured
     on what was not trained on. The golden faces are drawn, because they travel with every release
     and nobody's picture should.
     `golden` is an .npz of images uint8 [8, 96, 96, 1] and the four outputs by their names.

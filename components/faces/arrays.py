@@ -28,6 +28,8 @@ from pydantic import BaseModel, ConfigDict
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
+from emotion_ai.faces.keypoints import NAMES
+from emotion_ai.faces.kinds import KindName
 
 SHARD_ROWS = 65_536
 TRAIN, VALIDATION, TEST, UNASSIGNED = 0, 1, 2, 255
@@ -44,7 +46,7 @@ class FacesInfo(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
-    kind: Literal["keypoints", "expressions"]
+    kind: KindName
     label_set: str = ""
     labels: tuple[str, ...] = ()
     image_size: int
@@ -60,6 +62,11 @@ class FacesInfo(BaseModel):
     rows: int = 0
     shards: int = 0
     sha256: dict[str, str] = {}
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """What a row can carry: the emotions to learn, or the keypoints."""
+        return self.labels or NAMES
 
 
 @dataclass(frozen=True)

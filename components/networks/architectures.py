@@ -12,9 +12,9 @@ from emotion_ai.networks.weights import NetworkSpec
 def build(described: NetworkSpec) -> keras.Model:
     """The untrained network of a description."""
     pixels = (described.settings, described.image_size, described.mean, described.deviation)
-    if described.kind == "keypoints":
-        return keypoint_network(*pixels)
-    return expression_network(*pixels, len(described.labels))
+    if described.labels:
+        return expression_network(*pixels, len(described.labels))
+    return keypoint_network(*pixels)
 
 
 def keypoint_network(

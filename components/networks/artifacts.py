@@ -50,7 +50,7 @@ def train_to_artifacts(
     network, progress = train(objective, faces, settings, origin, uri)
     record = _record(network, progress, objective, settings, origin)
     validation = validation_rows(faces)
-    if faces.info.kind == "expressions":
+    if faces.info.labels:
         record["temperature"] = calibrate(network, validation)
     record |= _round(network, objective, validation)
     packed = pack(spec_for(faces.info, settings, _summary(record)), network.get_weights())

@@ -32,7 +32,7 @@ def epoch_batches(
     def make(step: int) -> Batch:
         rows = faces.take(order[step * batch_size : (step + 1) * batch_size])
         rng = np.random.default_rng([seed, epoch, step])
-        keypoints = rows.targets if faces.info.kind == "keypoints" else None
+        keypoints = None if faces.info.labels else rows.targets
         images, moved = augment(rows.images, keypoints, policy, rng)
         batch = images[..., None], *objective.encode(rows.targets if moved is None else moved)
         return mix_batch(batch, settings, rng)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import FacesInfo
+from emotion_ai.faces.kinds import KindName, former_names
 from emotion_ai.networks.settings import TrainingSettings
 
 WEIGHTS_FILE = "weights.npz"
@@ -30,7 +31,7 @@ class NetworkSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: str
+    kind: KindName
     settings: TrainingSettings
     image_size: int
     mean: float
@@ -82,7 +83,10 @@ def weights_uri(start: str, kind: str) -> str:
     """Where the weights lie: of the shipped network ("pretrained") or of the release at `start`."""
     if start == PRETRAINED:
         return str(_SHIPPED / f"{kind}.npz")
-    return storage.join(start, release_path(kind))
+    # Releases of earlier versions have the file under the kind's former name.
+    names = [kind, *former_names(kind)]
+    uris = [storage.join(start, release_path(name)) for name in names]
+    return next((uri for uri in uris if storage.exists(uri)), uris[0])
 
 
 def release_path(kind: str) -> str:

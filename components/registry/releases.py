@@ -4,10 +4,11 @@ import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
+from emotion_ai.faces.kinds import KindName, with_current_names
 from emotion_ai.registry.digest import FileDigest
 
 INFO_PATH = "assets.extra/release.json"
@@ -62,7 +63,7 @@ class ReleaseInfo(BaseModel):
     files: dict[Annotated[str, AfterValidator(_inside)], FileDigest]
     # The champion when this release was published; None before the first rollout.
     parent: int | None
-    data: dict[Literal["keypoints", "expressions"], DataInfo]
+    data: dict[KindName, DataInfo]
     metrics: dict[str, Any]
     gate: GateDecision
     revision: str
@@ -73,9 +74,9 @@ class ReleaseInfo(BaseModel):
     labels: tuple[str, ...]
     signatures: dict[str, Any]
     packages: dict[str, str]
-    training: dict[str, dict[str, Any]] = {}
+    training: dict[KindName, dict[str, Any]] = {}
     # What model.tflite is, and what its weights cost in accuracy; {} where there is none.
-    lite: dict[str, Any] = {}
+    lite: Annotated[dict[str, Any], BeforeValidator(with_current_names)] = {}
 
     def text(self, version: int) -> bytes:
         """What to write as release.json of this version."""

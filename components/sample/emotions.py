@@ -33,7 +33,7 @@ MOVEMENTS: dict[str, tuple[float, float]] = {
 }
 
 # What full strength of an emotion adds.
-EXPRESSIONS: dict[str, dict[str, float]] = {
+EXPRESSION: dict[str, dict[str, float]] = {
     "angry": {
         "brow_inner": -0.3, "brow_outer": 0.04, "brow_together": 0.14, "brow_arch": -0.06,
         "upper_lid": -0.03, "lower_lid": -0.04, "corner_up": -0.1, "corner_out": -0.04,
@@ -80,7 +80,7 @@ def movements(
     names = label_set_names("fer7")
     amounts = {}
     for name, (rest, spread) in MOVEMENTS.items():
-        full = np.array([EXPRESSIONS[one].get(name, 0.0) for one in names])[emotion]
+        full = np.array([EXPRESSION[one].get(name, 0.0) for one in names])[emotion]
         differs = spread * (2 * rng.random(count) - 1)
         strength_here = strength * (0.6 + 0.8 * rng.random(count))
         amount = rest + differs + full * strength_here

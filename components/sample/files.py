@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.faces.keypoints import COLUMNS, FOUR_POINTS, NAMES
+from emotion_ai.faces.kinds import EXPRESSION, KEYPOINTS, KINDS
 from emotion_ai.faces.labels import label_set_names
 from emotion_ai.sample.drawing import DrawnFaces, draw_faces, halve
 from emotion_ai.sample.uri import check_bounds
 
-KEYPOINTS_FILE, EXPRESSIONS_FILE = "keypoints.csv", "expressions.csv"
+FILE_NAMES = {kind: f"{kind}.csv" for kind in KINDS}
 
 # As in Kaggle's training.csv, the later rows carry four keypoints only.
 _COMPLETE_SHARE = 0.8
@@ -30,7 +31,7 @@ _PIXEL_TEXT = np.array([f"{value} ".encode() for value in range(256)], dtype="S4
 
 
 def write_sample(directory: str | Path, faces: int, seed: int) -> None:
-    """Write `faces` drawn faces to keypoints.csv (96x96) and expressions.csv (48x48) in a folder.
+    """Write `faces` drawn faces to keypoints.csv (96x96) and expression.csv (48x48) in a folder.
 
     A row's number is the same face in both. The same seed gives the same bytes on every machine;
     each file appears whole or not at all. Memory does not grow with the number of faces.
@@ -44,24 +45,24 @@ def write_sample(directory: str | Path, faces: int, seed: int) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (
-            _appearing_whole(folder / KEYPOINTS_FILE) as keypoints,
-            _appearing_whole(folder / EXPRESSIONS_FILE) as expressions,
+            _appearing_whole(folder / FILE_NAMES[KEYPOINTS.name]) as keypoints,
+            _appearing_whole(folder / FILE_NAMES[EXPRESSION.name]) as expression,
         ):
-            _write_rows(keypoints, expressions, faces, seed)
+            _write_rows(keypoints, expression, faces, seed)
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"{folder} is not a folder; name one to write the sample into") from None
     except OSError as error:
         raise Unavailable(f"{folder}: the sample cannot be written: {error.strerror}") from None
 
 
-def _write_rows(keypoints: BinaryIO, expressions: BinaryIO, faces: int, seed: int) -> None:
+def _write_rows(keypoints: BinaryIO, expression: BinaryIO, faces: int, seed: int) -> None:
     keypoints.write((",".join([*COLUMNS, "Image"]) + "\n").encode())
-    expressions.write(b"emotion,pixels,Usage\n")
+    expression.write(b"emotion,pixels,Usage\n")
     first = 0
     complete = int(faces * _COMPLETE_SHARE)
     for drawn in draw_faces(faces, seed):
         keypoints.writelines(_keypoint_rows(drawn, complete - first))
-        expressions.writelines(_expression_rows(drawn, first))
+        expression.writelines(_expression_rows(drawn, first))
         first += len(drawn.images)
 
 

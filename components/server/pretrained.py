@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emotion_ai.errors import InputError
+from emotion_ai.faces.kinds import KINDS
 
 
 @contextlib.contextmanager
@@ -27,7 +28,7 @@ def pretrained_registry() -> Iterator[str]:
     from emotion_ai.registry.champion import write_champion
 
     networks, descriptions = [], []
-    for kind in ("keypoints", "expressions"):
+    for kind in KINDS:
         described, weights = read_weights(weights_uri(PRETRAINED, kind))
         network = build(described)
         network.set_weights(weights)

@@ -6,7 +6,7 @@ not, `Usage` and `subject` optional, other columns ignored.
 
 import itertools
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,18 +14,14 @@ from numpy.typing import NDArray
 
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import UNASSIGNED, Rows
-from emotion_ai.faces.keypoints import COLUMNS
+from emotion_ai.faces.kinds import KEYPOINTS, KINDS, FaceKind, KindName, kind_of
 from emotion_ai.sources import schema
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_lines import Record, read_records
 from emotion_ai.sources.pixels import parse_pixels
 
-Kind = Literal["keypoints", "expressions"]
-IMAGE_SIZES: dict[str, int] = {"keypoints": 96, "expressions": 48}
 BLOCK_ROWS = 1024
 
-_IMAGE_COLUMNS = {"keypoints": "image", "expressions": "pixels"}
-_TARGET_COLUMNS: dict[str, tuple[str, ...]] = {"keypoints": COLUMNS, "expressions": ("emotion",)}
 _OPTIONAL_COLUMNS = ("usage", "subject")
 
 
@@ -70,19 +66,20 @@ class Table(NamedTuple):
     """A CSV whose header has been read and found to be of the expected kind."""
 
     source: str
-    kind: Kind
+    kind: FaceKind
     columns: Columns
     records: Iterator[Record]
 
 
-def open_table(source: str, kind: Kind) -> Table:
+def open_table(source: str, kind_name: KindName) -> Table:
     """Open a CSV and read its header. Raises `InputError` for a missing or repeated column."""
+    kind = kind_of(kind_name)
     records = read_records(source)
     header = next(records, None)
     if header is None:
         raise InputError(f"{source}: empty; expected a CSV with a header")
     names = [_text(name).removeprefix("\ufeff").strip().lower() for name in header.fields]
-    needed = (*_TARGET_COLUMNS[kind], _IMAGE_COLUMNS[kind])
+    needed = (*kind.target_columns, kind.image_column)
     known = (*needed, *_OPTIONAL_COLUMNS)
     for name in known:
         if names.count(name) > 1:
@@ -129,10 +126,10 @@ def _read_block(
         for k in np.flatnonzero(~whole)
     ]
     kept = np.flatnonzero(whole)
-    image_column = _IMAGE_COLUMNS[table.kind]
+    image_column = table.kind.image_column
     position = columns.position[image_column]
     images, bad_images = parse_pixels(
-        [records[k].fields[position] for k in kept], IMAGE_SIZES[table.kind]
+        [records[k].fields[position] for k in kept], table.kind.image_size
     )
     bad_cells = [
         schema.BadCell(cell.position, image_column, cell.check, cell.message) for cell in bad_images
@@ -145,10 +142,10 @@ def _read_block(
         },
         dtype=str,
     )
-    if table.kind == "keypoints":
+    if table.kind is KEYPOINTS:
         values, bad_targets = schema.check_keypoints(text, checks.min_keypoints)
     else:
-        values, bad_targets = schema.check_expressions(text, codes)
+        values, bad_targets = schema.check_expression(text, codes)
     bad_cells += bad_targets
     good = np.ones(len(kept), dtype=bool)
     good[[cell.position for cell in bad_cells]] = False
@@ -167,8 +164,8 @@ def _read_block(
     return Block(rows, bad, len(records))
 
 
-def _targets(kind: Kind, values: pd.DataFrame) -> NDArray:
-    if kind == "keypoints":
+def _targets(kind: FaceKind, values: pd.DataFrame) -> NDArray:
+    if kind is KEYPOINTS:
         return schema.keypoint_array(values)
     return values["emotion"].to_numpy(np.uint8)
 
@@ -189,11 +186,11 @@ def _text(field: bytes) -> str:
     return field.decode("utf-8", "replace").strip()
 
 
-def _missing_columns(source: str, kind: Kind, names: list[str], missing: list[str]) -> str:
+def _missing_columns(source: str, kind: FaceKind, names: list[str], missing: list[str]) -> str:
     shown = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
     have = ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
     message = f"{source}: column {shown} is missing; the header (line 1) has {have[:200]}"
-    for other, needed in _TARGET_COLUMNS.items():
-        if other != kind and set(needed) <= set(names):
-            message += f"; this looks like a file of {other}, expected {kind}"
+    for other in KINDS.values():
+        if other is not kind and set(other.target_columns) <= set(names):
+            message += f"; this looks like a file of {other.name}, expected {kind.name}"
     return message

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from emotion_ai.faces.arrays import FacesInfo
+from emotion_ai.faces.kinds import KindName
 from emotion_ai.faces.labels import label_set_names
 from emotion_ai.sources.checks import DataChecks
-from emotion_ai.sources.csv_table import Block, Kind, open_table, read_blocks
+from emotion_ai.sources.csv_table import Block, open_table, read_blocks
 from emotion_ai.sources.folders import name_splits
 from emotion_ai.sources.pictures import open_pictures, read_pictures
 from emotion_ai.sources.schema import SPLITS
@@ -35,7 +36,7 @@ def open_source(info: FacesInfo, checks: DataChecks) -> Iterator[Source]:
     Raises `InputError` for a source of another form or kind, also while its blocks are read, and
     `Unavailable` where the storage fails.
     """
-    names = label_set_names(info.label_set) if info.kind == "expressions" else ()
+    names = label_set_names(info.label_set) if info.label_set else ()
     with (
         _readable(info.source, info.kind) as address,
         open_pictures(address, info.kind, info.label_set) as pictures,
@@ -57,14 +58,13 @@ def open_source(info: FacesInfo, checks: DataChecks) -> Iterator[Source]:
 
 
 @contextlib.contextmanager
-def _readable(source: str, kind: Kind) -> Iterator[str]:
+def _readable(source: str, kind: KindName) -> Iterator[str]:
     if not is_sample(source):
         yield source
         return
-    from emotion_ai.sample.files import EXPRESSIONS_FILE, KEYPOINTS_FILE, write_sample
+    from emotion_ai.sample.files import FILE_NAMES, write_sample
     from emotion_ai.sample.uri import parse_sample_uri
 
-    name = KEYPOINTS_FILE if kind == "keypoints" else EXPRESSIONS_FILE
     with tempfile.TemporaryDirectory() as folder:
         write_sample(folder, *parse_sample_uri(source))
-        yield str(Path(folder, name))
+        yield str(Path(folder, FILE_NAMES[kind]))

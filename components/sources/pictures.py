@@ -19,10 +19,11 @@ import numpy as np
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import Rows
+from emotion_ai.faces.kinds import EXPRESSION, KindName
 from emotion_ai.faces.labels import label_set_names
 from emotion_ai.faces.picture_files import NoPicture, formats, read_picture
 from emotion_ai.sources.checks import DataChecks
-from emotion_ai.sources.csv_table import BLOCK_ROWS, IMAGE_SIZES, BadRow, Block, Kind
+from emotion_ai.sources.csv_table import BLOCK_ROWS, BadRow, Block
 from emotion_ai.sources.folders import (
     ALL_EMOTIONS,
     SPLIT_FOLDERS,
@@ -48,7 +49,7 @@ class Pictures(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_pictures(source: str, kind: Kind, label_set: str) -> Iterator[Pictures | None]:
+def open_pictures(source: str, kind: KindName, label_set: str) -> Iterator[Pictures | None]:
     """The pictures of a folder or a zip of one; None where the source is a file of another kind.
 
     Raises `InputError` for pictures where keypoints are wanted and as `order_pictures` does.
@@ -109,7 +110,7 @@ def _read_ahead(pictures: Pictures) -> Iterator[Callable[[], bytes]]:
 def _read_block(pictures: Pictures, start: int, contents: Iterator[Callable[[], bytes]]) -> Block:
     labels = label_set_names(pictures.label_set)
     names = pictures.names[start : start + BLOCK_ROWS]
-    size = IMAGE_SIZES["expressions"]
+    size = EXPRESSION.image_size
     images = np.zeros((len(names), size, size), dtype=np.uint8)
     codes = np.zeros(len(names), dtype=np.uint8)
     splits = np.zeros(len(names), dtype=np.uint8)
@@ -131,8 +132,8 @@ def _read_block(pictures: Pictures, start: int, contents: Iterator[Callable[[], 
     return Block(rows, list(bad.values()), len(names))
 
 
-def _check_kind(source: str, kind: Kind) -> None:
-    if kind != "expressions":
+def _check_kind(source: str, kind: KindName) -> None:
+    if kind != EXPRESSION.name:
         raise InputError(f"{source}: pictures carry no {kind}; expected a CSV")
 
 

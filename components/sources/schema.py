@@ -59,7 +59,7 @@ def expression_schema(codes: int) -> pa.DataFrameSchema:
     return pa.DataFrameSchema({"emotion": emotion, **_OPTIONAL})
 
 
-def check_expressions(text: pd.DataFrame, codes: int) -> tuple[pd.DataFrame, list[BadCell]]:
+def check_expression(text: pd.DataFrame, codes: int) -> tuple[pd.DataFrame, list[BadCell]]:
     """The columns emotion[, usage][, subject] as numbers (usage as text), and the bad cells."""
     values = text.copy()
     for name in {"emotion", "subject"} & set(text):

@@ -45,7 +45,7 @@ class Runner(StrEnum):
 @app.command()
 def run(
     keypoints: Annotated[str, typer.Option(help="Source of marked faces: a CSV, sample://N.")] = "",
-    expressions: Annotated[str, typer.Option(help="Source of named expressions.")] = "",
+    expression: Annotated[str, typer.Option(help="Source of named expressions.")] = "",
     label_set: Annotated[str, typer.Option(help="fer7 or course5.")] = "",
     emotions: Annotated[str, typer.Option(help="A subset of the label set: a,b,c.")] = "",
     preset: Annotated[str, typer.Option(help="sample, quick, standard, or a YAML file.")] = "",
@@ -76,7 +76,7 @@ def run(
 
     given = {
         "keypoints": keypoints,
-        "expressions": expressions,
+        "expression": expression,
         "label_set": label_set,
         "emotions": emotions,
         "init": init,
@@ -104,7 +104,7 @@ def run(
 
 @app.command("sample-data")
 def sample_data(
-    directory: Annotated[Path, typer.Argument(help="Gets keypoints.csv and expressions.csv.")],
+    directory: Annotated[Path, typer.Argument(help="Gets keypoints.csv and expression.csv.")],
     faces: Annotated[int, typer.Option(help="How many faces to draw.")] = 2000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
 ) -> None:
@@ -112,7 +112,7 @@ def sample_data(
     from emotion_ai.sample.files import write_sample
 
     write_sample(directory, faces, seed)
-    typer.echo(f"{faces} faces: {directory}/keypoints.csv and {directory}/expressions.csv")
+    typer.echo(f"{faces} faces: {directory}/keypoints.csv and {directory}/expression.csv")
 
 
 @app.command(

@@ -124,7 +124,7 @@ def _provide(client: docker.DockerClient, image: str) -> None:
 
 def _run_arguments(client: docker.DockerClient, settings: RunSettings) -> dict[str, Any]:
     """What docker-run(1) is told about every step."""
-    sources = (settings.keypoints, settings.expressions)
+    sources = (settings.keypoints, settings.expression)
     places = (settings.registry, settings.checkpoints)
     everything_here = not any(map(storage.is_remote, [*places, *_read(sources)]))
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emotion_ai.faces.keypoints import FRAME
+from emotion_ai.faces.kinds import EXPRESSION
 from emotion_ai.faces.labels import label_set_names
 from emotion_ai.sources.checks import DataChecks
 
@@ -40,9 +41,9 @@ def _first_faces(source: str, label_set: str) -> tuple[NDArray[np.uint8], NDArra
     from emotion_ai.sources.csv_table import open_table, read_blocks
     from emotion_ai.sources.pictures import first_of_each_emotion, open_pictures, read_pictures
 
-    with open_pictures(source, "expressions", label_set) as pictures:
+    with open_pictures(source, EXPRESSION.name, label_set) as pictures:
         if pictures is None:
-            table = open_table(source, "expressions")
+            table = open_table(source, EXPRESSION.name)
             block = next(read_blocks(table, len(label_set_names(label_set)), DataChecks()))
         else:
             block = next(read_pictures(first_of_each_emotion(pictures), DataChecks()))

@@ -71,7 +71,7 @@ def run_locally(
     ):
         monitor = _run_dag(settings, environment_name, run_id, address, on_change, runner)
         record = _record(settings, run_id, monitor)
-        faces = save_faces(settings.expressions, settings.label_set, WORKSPACE / "faces")
+        faces = save_faces(settings.expression, settings.label_set, WORKSPACE / "faces")
         answers = _answers(faces, address) if record["champion"] else []
     return LocalRun(
         run_id=run_id,
@@ -112,7 +112,7 @@ def _on_this_machine(settings: RunSettings) -> RunSettings:
             f"setting run.serving.target = {settings.serving.target!r}: a run on this machine "
             "rolls out on the local target; submit the compiled pipeline for any other"
         )
-    places = {name: getattr(settings, name) for name in ("keypoints", "expressions", "registry")}
+    places = {name: getattr(settings, name) for name in ("keypoints", "expression", "registry")}
     places["checkpoints"] = settings.checkpoints or str(WORKSPACE / "checkpoints")
     # Absolute, so that the cache knows a file again from whichever folder it is named.
     absolute = {
@@ -123,7 +123,7 @@ def _on_this_machine(settings: RunSettings) -> RunSettings:
 
 def _check_places(settings: RunSettings) -> None:
     """What the first steps would say of the sources and the registry, before a server is up."""
-    for source in (settings.keypoints, settings.expressions):
+    for source in (settings.keypoints, settings.expression):
         check_there(source)
     # Not there yet is fine; a file, or a bucket that is not there, is not.
     storage.list_names(settings.registry)

@@ -1,6 +1,6 @@
 """Compare face detectors: faces found, false alarms, processor time; `make bench-detectors`.
 
-    python tests/benchmarks/bench_detectors.py [--groups 12] [--expressions FILE] [--keypoints FILE]
+    python tests/benchmarks/bench_detectors.py [--groups 12] [--expression FILE] [--keypoints FILE]
 
 On photographs that packages ship (Matplotlib's portrait, scikit-image's astronaut where that is
 installed, and landscapes for false alarms) and on groups of 12 drawn or real faces pasted into
@@ -72,7 +72,7 @@ def face_sets(options: argparse.Namespace, count: int) -> dict[str, list[NDArray
     from emotion_ai.sample.drawing import draw_faces
 
     sets = {"drawn": list(next(draw_faces(count, 1)).images)}
-    for kind in ("expressions", "keypoints"):
+    for kind in ("expression", "keypoints"):
         source = getattr(options, kind)
         if source.exists():
             sets[source.name] = list(itertools.islice(real_faces(source, kind), count))
@@ -111,7 +111,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--groups", type=int, default=12, help="of 12 faces each")
-    parser.add_argument("--expressions", type=Path, default=DATA / "fer2013.csv.gz")
+    parser.add_argument("--expression", type=Path, default=DATA / "fer2013.csv.gz")
     parser.add_argument("--keypoints", type=Path, default=DATA / "keypoints.csv.gz")
     options = parser.parse_args()
     console = Console(width=130)

@@ -1,6 +1,6 @@
 """Which framing of a found face a release reads best: `make bench-framing SERVER=HOST:PORT`.
 
-    python tests/benchmarks/bench_framing.py HOST:PORT [--faces 1000] [--expressions FILE]
+    python tests/benchmarks/bench_framing.py HOST:PORT [--faces 1000] [--expression FILE]
         [--keypoints FILE]
 
 Faces of both sources are pasted into landscapes, found, cut out with squares of several sizes and
@@ -55,7 +55,7 @@ def read(source: Path, kind: str, count: int) -> tuple[NDArray, NDArray]:
     images, targets = [], []
     for block in read_blocks(open_table(str(source), kind), 7, DataChecks()):
         rows = block.rows
-        held = rows.split != 0 if kind == "expressions" else ~np.isnan(rows.targets).any((1, 2))
+        held = rows.split != 0 if kind == "expression" else ~np.isnan(rows.targets).any((1, 2))
         images.append(rows.images[held])
         targets.append(rows.targets[held])
     together, answers = np.concatenate(images), np.concatenate(targets)
@@ -106,7 +106,7 @@ def table_of(client: Client, name: str, sets: dict[str, tuple[NDArray, NDArray]]
             cut = [crop_faces(place.image, [place.box], framing) for place in places]
             codes, points = outputs(client, np.concatenate([crops for crops, _ in cut]))
             truth = sets[kind][1][[place.number for place in places]]
-            if kind == "expressions":
+            if kind == "expression":
                 told[kind] = f"{np.mean(codes == truth):.1%}"
                 continue
             photo = to_image_coordinates(points, np.concatenate([frames for _, frames in cut]))
@@ -121,7 +121,7 @@ def table_of(client: Client, name: str, sets: dict[str, tuple[NDArray, NDArray]]
     for kind, (faces, truth) in sets.items():
         numbers = [place.number for place in seen[kind]]
         codes, points = outputs(client, as_they_stand(faces[numbers]))
-        if kind == "expressions":
+        if kind == "expression":
             whole.append(f"{np.mean(codes == truth[numbers]):.1%}")
         else:
             whole.append(f"{rmse(points, truth[numbers]):.2f} px")
@@ -134,11 +134,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("server", help="HOST:PORT of a server with a release of fer7")
     parser.add_argument("--faces", type=int, default=1000, help="of each source")
-    parser.add_argument("--expressions", type=Path, default=DATA / "fer2013.csv.gz")
+    parser.add_argument("--expression", type=Path, default=DATA / "fer2013.csv.gz")
     parser.add_argument("--keypoints", type=Path, default=DATA / "keypoints.csv.gz")
     options = parser.parse_args()
     console = Console(width=150)
-    kinds = ("expressions", "keypoints")
+    kinds = ("expression", "keypoints")
     sets = {kind: read(getattr(options, kind), kind, options.faces) for kind in kinds}
     with Client(options.server) as client:
         for name in ("yunet", "dlib"):

@@ -20,7 +20,7 @@ def read_with_ours(path: str) -> int:
     from emotion_ai.sources.checks import DataChecks
     from emotion_ai.sources.csv_table import open_table, read_blocks
 
-    table = open_table(path, "expressions")
+    table = open_table(path, "expression")
     return sum(len(block.rows) for block in read_blocks(table, 7, DataChecks()))
 
 
@@ -44,7 +44,7 @@ def ingest_all(path: str) -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         faces, report, statistics = (str(Path(folder, name)) for name in ("f", "r", "s"))
-        ingest(path, "", "expressions", "fer7", "", {}, faces, report, statistics)
+        ingest(path, "", "expression", "fer7", "", {}, faces, report, statistics)
         return len(Faces(faces))
 
 

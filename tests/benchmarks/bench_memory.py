@@ -21,7 +21,7 @@ MAX_BYTES = 2_000_000_000
 TIMES = 10
 THIN = {"widths": [4, 4], "batch_size": 128}
 PRESET = Path(__file__).parents[2] / "pipeline/presets/standard.yaml"
-SIZES = {"keypoints": 96, "expressions": 48}
+SIZES = {"keypoints": 96, "expression": 48}
 
 
 def write_noise(folder: Path, kind: str, rows: int) -> None:
@@ -98,7 +98,7 @@ def peak(kind: str, network: str, rows: int) -> int:
 def main(rows: int) -> int:
     """Print the peaks of both kinds; 0 if ten times the rows stay within the bound."""
     within = True
-    for kind, count in (("keypoints", rows // 9), ("expressions", rows)):
+    for kind, count in (("keypoints", rows // 9), ("expression", rows)):
         whole = peak(kind, "standard", count)
         more = peak(kind, "thin", count * TIMES) - peak(kind, "thin", count)
         most = whole + max(0, more)

@@ -82,7 +82,7 @@ def run_ingest(folder: Path, source: str) -> None:
     from emotion_ai.steps.ingest.run import ingest
 
     paths = (str(folder / name) for name in ("faces", "report.html", "statistics.json"))
-    ingest(source, "", "expressions", "fer7", "", {"duplicates": 1.0}, *paths)
+    ingest(source, "", "expression", "fer7", "", {"duplicates": 1.0}, *paths)
 
 
 def run_prepare(folder: Path, source: str) -> None:

@@ -31,7 +31,7 @@ def noise(folder: str, count: int) -> Faces:
     """Prepared 48x48 faces of seven emotions, all of them to train on."""
     rng = np.random.default_rng(0)
     info = FacesInfo(
-        kind="expressions",
+        kind="expression",
         label_set="fer7",
         labels=LABEL_SETS["fer7"],
         image_size=48,

@@ -39,7 +39,7 @@ main()
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """`emotion-ai run` on the folder's sources; in containers it is `CALLER` who calls."""
-    sources = ("--keypoints", "keypoints.csv", "--expressions", "expressions.csv")
+    sources = ("--keypoints", "keypoints.csv", "--expression", "expression.csv")
     # The shell of a step that is a process would not have it that the user is two at once.
     program = ("-c", AS_CALLER) if "docker" in arguments else ("-m", "emotion_ai.pipeline.cli")
     command = [sys.executable, *program, "run", *sources, "--preset", str(TINY), *arguments]
@@ -247,14 +247,14 @@ def test_a_step_that_exits_and_one_that_only_says_it_is_done_fail_the_run(
 def test_a_step_that_is_killed_fails_the_run_by_name(
     images: dict[str, str], folder: Path, tmp_path: Path, client: docker.DockerClient
 ) -> None:
-    act = 'time.sleep(600 if kind == "expressions" else 0)'
+    act = 'time.sleep(600 if kind == "expression" else 0)'
     with broken_environment(images, tmp_path, act) as environment:
         run = started(folder, "--runner", "docker", "--environment", environment)
-        eventually(lambda: bool(steps_of(client, '"kind": "expressions"')), 120)
-        (step,) = steps_of(client, '"kind": "expressions"')
+        eventually(lambda: bool(steps_of(client, '"kind": "expression"')), 120)
+        (step,) = steps_of(client, '"kind": "expression"')
         eventually(lambda: b"half way" in step.logs())
         step.kill()
-        refused(ended(run), 1, "step ingest expressions", "half way", "the container was killed")
+        refused(ended(run), 1, "step ingest expression", "half way", "the container was killed")
 
 
 def steps_of(client: docker.DockerClient, words: str) -> list[Any]:

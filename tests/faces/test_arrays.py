@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import ARRAYS, SHARD_ROWS, Faces, FacesInfo, FacesWriter, Rows
 
-INFO = FacesInfo(kind="expressions", image_size=4, source="faces.csv", fingerprint="f00")
+INFO = FacesInfo(kind="expression", image_size=4, source="faces.csv", fingerprint="f00")
 
 
 @st.composite

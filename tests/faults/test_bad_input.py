@@ -21,7 +21,7 @@ from support.face_csv import (
     keypoint_cells,
     pixel_text,
     random_images,
-    write_expressions,
+    write_expression,
     write_keypoints,
 )
 from support.minimal_release import small_release
@@ -42,7 +42,7 @@ class Source(NamedTuple):
 def with_pixels(change: Callable[[str], str]) -> Callable[[Path], object]:
     """Seven good expressions, but for the pixels of data row 2."""
     pixels = [*PIXELS[:2], change(PIXELS[2]), *PIXELS[3:]]
-    return lambda path: write_expressions(path, EVERY_CODE, pixels=pixels)
+    return lambda path: write_expression(path, EVERY_CODE, pixels=pixels)
 
 
 def with_keypoints(cells: list[str]) -> Callable[[Path], object]:
@@ -64,7 +64,7 @@ def with_picture(make: Callable[[Path], object]) -> Callable[[Path], object]:
 
 
 def packed(path: Path) -> bytes:
-    return gzip.compress(write_expressions(path, EVERY_CODE).read_bytes())
+    return gzip.compress(write_expression(path, EVERY_CODE).read_bytes())
 
 
 def write_zip_bomb(path: Path) -> None:
@@ -106,11 +106,11 @@ SOURCES = {
         with_pixels(lambda text: " ".join(["nan"] * 2304)), (*FIRST_ROW, "pixel 0 is 'nan'")
     ),
     "label 7": Source(
-        lambda path: write_expressions(path, [0, 7, 2, 3, 4, 5, 6]),
+        lambda path: write_expression(path, [0, 7, 2, 3, 4, 5, 6]),
         ("data row 1", "line 3", "column emotion", "'7', expected an emotion code 0-6"),
     ),
     "five classes as fer7": Source(
-        lambda path: write_expressions(path, [0, 1, 2, 3, 4] * 4), ("--label-set course5",)
+        lambda path: write_expression(path, [0, 1, 2, 3, 4] * 4), ("--label-set course5",)
     ),
     "keypoint at 140": Source(
         with_keypoints(["140"]),
@@ -156,17 +156,17 @@ SOURCES = {
         ("test/sad/0.png is a link that leads out of the folder",),
     ),
     "unknown check": Source(
-        lambda path: write_expressions(path, EVERY_CODE),
+        lambda path: write_expression(path, EVERY_CODE),
         ("checks.pixel_cuont is unknown", "pixel_count"),
         {"checks": {"pixel_cuont": 0.1}},
     ),
     "threshold of 1.5": Source(
-        lambda path: write_expressions(path, EVERY_CODE),
+        lambda path: write_expression(path, EVERY_CODE),
         ("checks.duplicates = 1.5", "less than or equal to 1"),
         {"checks": {"duplicates": 1.5}},
     ),
     "threshold of nan": Source(
-        lambda path: write_expressions(path, EVERY_CODE),
+        lambda path: write_expression(path, EVERY_CODE),
         ("checks.duplicates = nan",),
         {"checks": {"duplicates": float("nan")}},
     ),
@@ -174,7 +174,7 @@ SOURCES = {
 
 
 def run_ingest(folder: Path, source: str, settings: dict[str, Any]) -> None:
-    values = {"kind": "expressions", "label_set": "fer7", "emotions": "", "checks": {}, **settings}
+    values = {"kind": "expression", "label_set": "fer7", "emotions": "", "checks": {}, **settings}
     outputs = {
         f"{name}_path": str(folder / "outputs" / name) for name in ("faces", "report", "statistics")
     }

@@ -22,7 +22,7 @@ from support.command_line import emotion_ai, refused
 def test_a_run_looks_for_its_sources_before_it_starts_anything(
     tmp_path: Path, cloud_storage: str, source: str, words: tuple[str, ...]
 ) -> None:
-    sources = ("--keypoints", "sample://20", "--expressions", source)
+    sources = ("--keypoints", "sample://20", "--expression", source)
     refused(emotion_ai("run", *sources, cwd=tmp_path), 2, *words)
     # Neither a server's log nor a run's record.
     assert list(tmp_path.iterdir()) == []
@@ -33,7 +33,7 @@ def test_a_run_looks_for_its_registry_before_it_starts_anything(
     tmp_path: Path, cloud_storage: str, registry: str
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    sources = ("--keypoints", "sample://20", "--expressions", "sample://20")
+    sources = ("--keypoints", "sample://20", "--expression", "sample://20")
     words = registry.removesuffix("/registry")
     refused(emotion_ai("run", *sources, "--registry", registry, cwd=tmp_path), 2, words)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

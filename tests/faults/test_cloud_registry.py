@@ -46,13 +46,13 @@ def _artifacts(folder: Path, shift: float, golden_shift: float) -> list[str]:
     rows = np.arange(3)
     for kind, targets in (
         ("keypoints", np.zeros((3, 15, 2), np.float32)),
-        ("expressions", np.zeros(3, np.uint8)),
+        ("expression", np.zeros(3, np.uint8)),
     ):
         info = FacesInfo(kind=kind, image_size=8, source=f"{kind}.csv", fingerprint="f" * 64)
         with FacesWriter(folder / kind, info) as writer:
             images = np.zeros((3, 8, 8), np.uint8)
             writer.append(Rows(images, targets, rows.astype(np.uint8), rows, rows))
-    names = ("saved_model", "warmup", "gate", "keypoints", "expressions")
+    names = ("saved_model", "warmup", "gate", "keypoints", "expression")
     return [str(folder / name) for name in names]
 
 

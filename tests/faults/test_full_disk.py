@@ -82,11 +82,11 @@ def _no_faces(folder: Path) -> None:
 
 def test_ingesting_and_preparing(disk: Path, tmp_path: Path) -> None:
     write_sample(tmp_path, 120, 1)
-    source = str(tmp_path / "expressions.csv")
+    source = str(tmp_path / "expression.csv")
 
     def ingest_to(folder: Path) -> None:
         paths = [str(folder / name) for name in ("faces", "report", "statistics")]
-        ingest(source, "", "expressions", "fer7", "", {}, *paths)
+        ingest(source, "", "expression", "fer7", "", {}, *paths)
 
     def no_result() -> None:
         with pytest.raises(InputError, match="not a faces artifact"):
@@ -113,7 +113,7 @@ def test_what_was_written_of_faces_goes(disk: Path, tmp_path: Path) -> None:
 
     _until_it_fits(
         disk,
-        lambda: write_faces(disk / "faces", "expressions"),
+        lambda: write_faces(disk / "faces", "expression"),
         lambda: _no_faces(disk / "faces"),
         step=30,
     )

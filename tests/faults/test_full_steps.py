@@ -190,7 +190,7 @@ def test_copying_a_zip_from_cloud_storage(
     leave(disk, 0)
     outputs = [str(tmp_path / name) for name in ("out", "report", "statistics")]
     with pytest.raises(Unavailable, match=f"^{disk}.*{FULL}$"):
-        ingest(source, "", "expressions", "fer7", "", {}, *outputs)
+        ingest(source, "", "expression", "fer7", "", {}, *outputs)
     assert os.listdir(disk) == ["filler"]
 
 
@@ -199,7 +199,7 @@ def test_copying_a_zip_from_cloud_storage(
     [
         "sample-data sample --faces 100",
         "compile -o pipeline.yaml",
-        "run --keypoints sample://20 --expressions sample://20",
+        "run --keypoints sample://20 --expression sample://20",
     ],
 )
 def test_a_command_says_it_with_1(disk: Path, command: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 TINY = Path(__file__).parents[1] / "pipeline" / "tiny.yaml"
-SOURCES = ("--keypoints", "sample://420?seed=3", "--expressions", "sample://420?seed=3")
+SOURCES = ("--keypoints", "sample://420?seed=3", "--expression", "sample://420?seed=3")
 INTERRUPTED = "emotion-ai: interrupted\n"
 
 

@@ -21,7 +21,7 @@ from emotion_ai.steps.resolve.run import resolve_sources
 
 drawn = "sample://21"
 resolved = resolve_sources(drawn, drawn, "registry", "run-1", {"seed": 1})
-for kind in ("keypoints", "expressions"):
+for kind in ("keypoints", "expression"):
     fingerprint = getattr(resolved, f"{kind}_fingerprint")
     outputs = [f"{kind}/{name}" for name in ("faces", "report.html", "statistics.json")]
     ingest("sample://21", fingerprint, kind, "fer7", "", {}, *outputs)
@@ -111,7 +111,7 @@ def test_credentials_that_are_refused_are_not_repeated(
 
 @pytest.mark.slow
 def test_a_whole_run_tells_no_secret(folder: Path, secretive: dict[str, str]) -> None:
-    sources = ("--keypoints", "sample://420?seed=3", "--expressions", "sample://420?seed=3")
+    sources = ("--keypoints", "sample://420?seed=3", "--expression", "sample://420?seed=3")
     options = ("--preset", str(TINY), "--force-accept", "run for the test", "--json")
     result = told(folder, secretive, "-m", "emotion_ai.pipeline.cli", "run", *sources, *options)
     assert result.returncode == 0, result.stderr

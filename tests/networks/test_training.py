@@ -64,7 +64,7 @@ def training_process(faces: Path, folder: Path, checkpoints: Path | str) -> subp
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with faces and the model of a training on them that nobody killed."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    faces = write_faces(folder / "faces", "expressions")
+    faces = write_faces(folder / "faces", "expression")
     process = training_process(faces, folder, folder / "checkpoints")
     process.communicate()
     assert process.returncode == 0
@@ -133,14 +133,14 @@ def teacher(registry: Path, faces: Faces, emotion: str) -> str:
     network = build(described)
     *others, kernel, bias = network.get_weights()
     bias[faces.info.labels.index(emotion)] = 6
-    path = registry / "1" / release_path("expressions")
+    path = registry / "1" / release_path("expression")
     path.parent.mkdir(parents=True)
     path.write_bytes(pack(described, [*others, 0 * kernel, bias]))
     return str(registry / "1")
 
 
-def test_expressions_learn_from_their_teachers_as_much_as_from_the_labels(tmp_path: Path) -> None:
-    path = write_faces(tmp_path / "faces", "expressions")
+def test_expression_learn_from_their_teachers_as_much_as_from_the_labels(tmp_path: Path) -> None:
+    path = write_faces(tmp_path / "faces", "expression")
     faces = Faces(path)
     origin = TrainingContext(teachers=(teacher(tmp_path / "registry", faces, "sad"),))
     shares = []
@@ -157,19 +157,19 @@ def test_expressions_learn_from_their_teachers_as_much_as_from_the_labels(tmp_pa
 
 
 def test_a_teacher_of_other_emotions_is_refused(tmp_path: Path) -> None:
-    faces = Faces(str(write_faces(tmp_path / "faces", "expressions")))
-    of_five = tmp_path / "five" / release_path("expressions")
+    faces = Faces(str(write_faces(tmp_path / "faces", "expression")))
+    of_five = tmp_path / "five" / release_path("expression")
     of_five.parent.mkdir(parents=True)
     described = spec_for(faces.info, TrainingSettings(widths=(8,)))
     described = described.model_copy(update={"labels": ("happy", "sad")})
     of_five.write_bytes(pack(described, build(described).get_weights()))
     origin = TrainingContext(teachers=(str(tmp_path / "five"),))
-    with pytest.raises(InputError, match=r"expressions\.npz: answers for happy, sad .* 48 pixels"):
+    with pytest.raises(InputError, match=r"expression\.npz: answers for happy, sad .* 48 pixels"):
         fit_expression_network(str(tmp_path / "faces"), SETTINGS, origin, outputs(tmp_path / "out"))
 
 
 def test_the_network_is_to_the_last_bit_what_is_shipped_of_it(tmp_path: Path) -> None:
-    path = write_faces(tmp_path / "faces", "expressions")
+    path = write_faces(tmp_path / "faces", "expression")
     settings = SETTINGS | {"epochs": 1}
     fit_expression_network(str(path), settings, TrainingContext(), outputs(tmp_path / "out"))
     _, shipped = read_weights(str(tmp_path / "out" / "model" / "weights.npz"))
@@ -179,7 +179,7 @@ def test_the_network_is_to_the_last_bit_what_is_shipped_of_it(tmp_path: Path) ->
 
 
 def test_a_network_too_unsure_of_itself_is_calibrated(tmp_path: Path) -> None:
-    faces = Faces(str(write_faces(tmp_path / "faces", "expressions")))
+    faces = Faces(str(write_faces(tmp_path / "faces", "expression")))
     rows = faces.take(np.arange(140))
     network = build(spec_for(faces.info, TrainingSettings(widths=(8,))))
     *_, kernel, bias = network.get_weights()
@@ -195,7 +195,7 @@ def test_a_network_too_unsure_of_itself_is_calibrated(tmp_path: Path) -> None:
 
 
 def test_probabilities_add_up(tmp_path: Path) -> None:
-    path = write_faces(tmp_path / "faces", "expressions")
+    path = write_faces(tmp_path / "faces", "expression")
     settings = SETTINGS | {"epochs": 1}
     fit_expression_network(str(path), settings, TrainingContext(), outputs(tmp_path / "out"))
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
@@ -205,20 +205,20 @@ def test_probabilities_add_up(tmp_path: Path) -> None:
 
 
 def test_a_diverging_training_fails_and_leaves_no_model(tmp_path: Path) -> None:
-    path = write_faces(tmp_path / "faces", "expressions", deviation=1e-38)
+    path = write_faces(tmp_path / "faces", "expression", deviation=1e-38)
     with pytest.raises(InputError, match="diverged"):
         fit_expression_network(str(path), SETTINGS, TrainingContext(), outputs(tmp_path / "out"))
     assert not (tmp_path / "out" / "model" / "model.keras").exists()
 
 
 def test_faces_of_the_other_kind_are_refused(tmp_path: Path) -> None:
-    path = write_faces(tmp_path / "faces", "expressions")
+    path = write_faces(tmp_path / "faces", "expression")
     with pytest.raises(InputError, match="expected keypoints"):
         fit_keypoint_network(str(path), SETTINGS, TrainingContext(), outputs(tmp_path / "out"))
 
 
 def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
-    path = write_faces(tmp_path / "faces", "expressions")
+    path = write_faces(tmp_path / "faces", "expression")
     with pytest.raises(InputError, match=r"training\.expression\.epoch is unknown"):
         fit_expression_network(
             str(path), {"epoch": 3}, TrainingContext(), outputs(tmp_path / "out")

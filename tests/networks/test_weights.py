@@ -18,7 +18,7 @@ FER7 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 def described(labels: tuple[str, ...] = FER7, settings: TrainingSettings = SETTINGS) -> NetworkSpec:
     return NetworkSpec(
-        kind="expressions",
+        kind="expression",
         settings=settings,
         image_size=48,
         mean=120.0,

@@ -16,7 +16,7 @@ COMMANDS = (
     "sample-data",
     "serve",
     "predict",
-    "monitor",
+    "watch",
     "console",
     "rollout",
     "describe",
@@ -48,7 +48,7 @@ def test_sample_data_writes_both_files(tmp_path: Path) -> None:
     result = emotion_ai("sample-data", str(tmp_path / "faces"), "--faces", "30", "--seed", "4")
     assert result.returncode == 0
     assert sorted(p.name for p in (tmp_path / "faces").iterdir()) == [
-        "expressions.csv",
+        "expression.csv",
         "keypoints.csv",
     ]
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from emotion_ai.pipeline.local.example_faces import save_faces
 
-from support.face_csv import random_images, write_expressions
+from support.face_csv import random_images, write_expression
 from support.picture_folders import EMOTIONS, write_pictures, zip_folder
 
 
@@ -16,7 +16,7 @@ from support.picture_folders import EMOTIONS, write_pictures, zip_folder
 def test_one_face_of_each_emotion_is_saved(tmp_path: Path, form: str) -> None:
     images = random_images(14, 48)
     if form == "csv":
-        source = write_expressions(tmp_path / "fer.csv", list(range(7)) * 2)
+        source = write_expression(tmp_path / "fer.csv", list(range(7)) * 2)
         expected = dict(zip(EMOTIONS, images, strict=False))
     else:
         source = tmp_path / "fer"

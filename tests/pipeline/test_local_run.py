@@ -19,9 +19,9 @@ TINY = Path(__file__).with_name("tiny.yaml")
 HELD_BACK = "run for the test"
 CACHED = {
     "ingest keypoints",
-    "ingest expressions",
+    "ingest expression",
     "prepare keypoints",
-    "prepare expressions",
+    "prepare expression",
     "train keypoints",
     "train expression",
     "combine",
@@ -35,7 +35,7 @@ def emotion_ai(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 def run(folder: Path, *arguments: str) -> dict[str, Any]:
-    sources = ("--keypoints", "keypoints.csv", "--expressions", "expressions.csv")
+    sources = ("--keypoints", "keypoints.csv", "--expression", "expression.csv")
     result = emotion_ai(folder, "run", *sources, "--json", "--preset", str(TINY), *arguments)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
@@ -68,7 +68,7 @@ def test_the_first_run_ends_with_a_release_that_answers(
     assert first["settings"]["training"]["expression"]["epochs"] == 2
     release = read_release(str(folder / "registry"), 1)
     assert release.gate.forced in (HELD_BACK, "")
-    assert release.data["expressions"].source.endswith("expressions.csv")
+    assert release.data["expression"].source.endswith("expression.csv")
     assert release.parent is None
     page = Path(first["report"])
     assert page.is_file()
@@ -107,10 +107,10 @@ def test_a_crashed_step_fails_the_run_and_leaves_the_registry_alone(
     folder: Path, first: dict[str, Any]
 ) -> None:
     broken = folder / "broken.csv"
-    header, *rows = (folder / "expressions.csv").read_text().splitlines()
+    header, *rows = (folder / "expression.csv").read_text().splitlines()
     broken.write_text("\n".join([header, *(row.replace(" ", " x", 1) for row in rows)]))
     before = sorted(p.name for p in (folder / "registry").iterdir())
-    arguments = ("--keypoints", "keypoints.csv", "--expressions", "broken.csv")
+    arguments = ("--keypoints", "keypoints.csv", "--expression", "broken.csv")
     result = emotion_ai(folder, "run", *arguments, "--preset", str(TINY))
     assert result.returncode == 2
     assert "broken.csv" in result.stderr
@@ -126,7 +126,7 @@ def test_a_crashed_step_fails_the_run_and_leaves_the_registry_alone(
 def test_one_changed_pixel_is_trained_on_and_the_champion_is_scored_again(
     folder: Path, first: dict[str, Any]
 ) -> None:
-    source = folder / "expressions.csv"
+    source = folder / "expression.csv"
     header, row, *rest = source.read_text().splitlines(keepends=True)
     emotion, pixels, usage = row.split(",")
     values = pixels.split(" ")

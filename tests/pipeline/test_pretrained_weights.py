@@ -15,7 +15,7 @@ from emotion_ai.registry.publishing import publish
 from support.minimal_release import small_release
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("keypoints", "expressions")
+KINDS = ("keypoints", "expression")
 
 
 def test_networks_and_card_come_without_the_addresses_of_their_training(tmp_path: Path) -> None:

@@ -38,6 +38,6 @@ def test_kfp_takes_the_line(
         assert taken["package_file"] == "emotion-ai.yaml"
         return
     pairs = dict(argument.split("=", 1) for argument in taken["args"])
-    assert set(pairs) == {"keypoints", "expressions"}
+    assert set(pairs) == {"keypoints", "expression"}
     if group == "recurring-run":
         assert len(taken["cron_expression"].split()) == 6

@@ -35,7 +35,7 @@ def test_every_release_says_where_it_comes_from_and_why_it_was_accepted(
     assert [(r["version"], r["is_champion"]) for r in told["releases"]] == [(1, True), (2, False)]
     second = told["releases"][1]
     assert second["parent"] == 1
-    assert second["data"]["expressions"]["source"] == "fer2013.csv"
+    assert second["data"]["expression"]["source"] == "fer2013.csv"
     assert second["data"]["keypoints"]["rows"] == 20
     assert second["created"].startswith("2026-01-02T")
     assert second["revision"] == "abc123"

@@ -30,12 +30,12 @@ def keypoints(folder):
 
 
 @pytest.fixture(scope="module")
-def expressions(folder):
-    return pd.read_csv(folder / "expressions.csv")
+def expression(folder):
+    return pd.read_csv(folder / "expression.csv")
 
 
 def _digests(folder):
-    names = ("keypoints.csv", "expressions.csv")
+    names = ("keypoints.csv", "expression.csv")
     return [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names]
 
 
@@ -49,10 +49,10 @@ def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
 def test_the_bytes_are_those_of_every_machine(tmp_path):
     # Recorded once. They change with the drawing, but not with the machine.
     write_sample(tmp_path, 20, 0)
-    assert [digest[:16] for digest in _digests(tmp_path)] == [KEYPOINTS_DIGEST, EXPRESSIONS_DIGEST]
+    assert [digest[:16] for digest in _digests(tmp_path)] == [KEYPOINTS_DIGEST, EXPRESSION_DIGEST]
 
 
-KEYPOINTS_DIGEST, EXPRESSIONS_DIGEST = "013d55cda9747370", "17a2e9828ef873bf"
+KEYPOINTS_DIGEST, EXPRESSION_DIGEST = "013d55cda9747370", "17a2e9828ef873bf"
 
 
 def test_keypoints_come_as_kaggles_training_file(keypoints):
@@ -68,26 +68,26 @@ def test_keypoints_come_as_kaggles_training_file(keypoints):
     assert keypoints[["nose_tip_x", "mouth_center_bottom_lip_y"]].notna().all(axis=None)
 
 
-def test_expressions_come_as_fer_2013(expressions):
-    assert list(expressions.columns) == ["emotion", "pixels", "Usage"]
-    assert {len(text.split()) for text in expressions["pixels"]} == {48 * 48}
-    share = expressions["Usage"].value_counts(normalize=True)
+def test_expression_come_as_fer_2013(expression):
+    assert list(expression.columns) == ["emotion", "pixels", "Usage"]
+    assert {len(text.split()) for text in expression["pixels"]} == {48 * 48}
+    share = expression["Usage"].value_counts(normalize=True)
     assert share.to_dict() == pytest.approx(
         {"Training": 0.8, "PublicTest": 0.1, "PrivateTest": 0.1}
     )
-    assert (expressions.groupby("Usage")["emotion"].nunique() == 7).all()
+    assert (expression.groupby("Usage")["emotion"].nunique() == 7).all()
 
 
 def test_three_rounds_of_emotions_already_fill_every_split(tmp_path):
     write_sample(tmp_path, 21, 0)
-    usage = pd.read_csv(tmp_path / "expressions.csv").groupby("Usage")["emotion"].nunique()
+    usage = pd.read_csv(tmp_path / "expression.csv").groupby("Usage")["emotion"].nunique()
     assert usage.to_dict() == {"Training": 7, "PublicTest": 7, "PrivateTest": 7}
 
 
-def test_a_row_shows_the_same_face_in_both_files(folder, keypoints, expressions):
+def test_a_row_shows_the_same_face_in_both_files(folder, keypoints, expression):
     large, small = (
         np.array(text.split(), dtype=float).reshape(side, side)
-        for text, side in ((keypoints["Image"][5], 96), (expressions["pixels"][5], 48))
+        for text, side in ((keypoints["Image"][5], 96), (expression["pixels"][5], 48))
     )
     means = large.reshape(48, 2, 48, 2).mean(axis=(1, 3))
     assert np.abs(means - small).max() <= 0.5

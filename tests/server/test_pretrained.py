@@ -20,7 +20,7 @@ from support.server_calls import eventually
 PROJECT = Path(__file__).parents[2]
 FER = PROJECT.parent / "shared/data/fer2013.csv.gz"
 PUBLIC_TEST = 1
-KINDS = ("keypoints", "expressions")
+KINDS = ("keypoints", "expression")
 
 
 def test_they_are_small() -> None:
@@ -50,11 +50,11 @@ def test_they_answer_on_a_machine_that_never_trained(tmp_path: Path, flags: list
 @pytest.mark.real_data
 @pytest.mark.skipif(not FER.exists(), reason="the real faces are not here")
 def test_the_card_says_how_good_they_are() -> None:
-    described, weights = read_weights(weights_uri(PRETRAINED, "expressions"))
+    described, weights = read_weights(weights_uri(PRETRAINED, "expression"))
     network = build(described)
     network.set_weights(weights)
     right = count = 0
-    blocks = read_blocks(open_table(str(FER), "expressions"), len(described.labels), DataChecks())
+    blocks = read_blocks(open_table(str(FER), "expression"), len(described.labels), DataChecks())
     for block in blocks:
         chosen = block.rows.split == PUBLIC_TEST
         if chosen.any():

@@ -11,15 +11,16 @@ import pytest
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import UNASSIGNED, Rows
 from emotion_ai.faces.keypoints import COLUMNS
+from emotion_ai.faces.kinds import KindName
 from emotion_ai.sources import csv_lines as records
 from emotion_ai.sources.checks import DataChecks
-from emotion_ai.sources.csv_table import BadRow, Kind, open_table, read_blocks
+from emotion_ai.sources.csv_table import BadRow, open_table, read_blocks
 
 from support.face_csv import (
     keypoint_cells,
     pixel_text,
     random_images,
-    write_expressions,
+    write_expression,
     write_keypoints,
 )
 
@@ -27,7 +28,7 @@ IMAGES = random_images(3, 48)
 PIXELS = [pixel_text(image) for image in IMAGES]
 
 
-def read_all(path: Path | str, kind: Kind = "expressions") -> tuple[Rows, list[BadRow]]:
+def read_all(path: Path | str, kind: KindName = "expression") -> tuple[Rows, list[BadRow]]:
     blocks = list(read_blocks(open_table(str(path), kind), 7, DataChecks()))
     names = ("images", "targets", "split", "row", "subject")
     rows = Rows(*(np.concatenate([getattr(b.rows, n) for b in blocks]) for n in names))
@@ -49,7 +50,7 @@ def read_all(path: Path | str, kind: Kind = "expressions") -> tuple[Rows, list[B
     ],
     ids=["original", "blanks", "Kaggle full", "other order", "quoted", "BOM", "extra columns"],
 )
-def test_expressions_in_every_form(tmp_path: Path, text: str) -> None:
+def test_expression_in_every_form(tmp_path: Path, text: str) -> None:
     path = tmp_path / "faces.csv"
     path.write_bytes(text.format(*PIXELS).encode())
     rows, bad = read_all(path)
@@ -79,7 +80,7 @@ def test_a_subject_column_says_who_is_shown(tmp_path: Path) -> None:
 
 
 def test_gzip_and_zip_are_told_by_their_content(tmp_path: Path) -> None:
-    plain = write_expressions(tmp_path / "plain.csv", [0, 1, 2], pixels=PIXELS)
+    plain = write_expression(tmp_path / "plain.csv", [0, 1, 2], pixels=PIXELS)
     packed = tmp_path / "faces.csv.gz"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
     zipped = tmp_path / "faces.csv.zip"
@@ -97,7 +98,7 @@ def test_gzip_and_zip_are_told_by_their_content(tmp_path: Path) -> None:
 def test_cloud_storage(tmp_path: Path, cloud_storage: str) -> None:
     from emotion_ai import storage
 
-    plain = write_expressions(tmp_path / "plain.csv", [0, 1, 2], pixels=PIXELS)
+    plain = write_expression(tmp_path / "plain.csv", [0, 1, 2], pixels=PIXELS)
     uri = storage.join(cloud_storage, tmp_path.name, "faces.csv.gz")
     storage.write_bytes(uri, gzip.compress(plain.read_bytes()))
     rows, _ = read_all(uri)
@@ -202,11 +203,11 @@ def test_something_else_is_refused(tmp_path: Path, content: bytes, message: str)
 
 def test_a_file_of_the_other_kind_is_recognised(tmp_path: Path) -> None:
     keypoints = write_keypoints(tmp_path / "training.csv", keypoint_cells(1))
-    with pytest.raises(InputError, match="looks like a file of keypoints, expected expressions"):
+    with pytest.raises(InputError, match="looks like a file of keypoints, expected expression"):
         read_all(keypoints)
-    expressions = write_expressions(tmp_path / "fer.csv", [0])
-    with pytest.raises(InputError, match="looks like a file of expressions, expected keypoints"):
-        read_all(expressions, "keypoints")
+    expression = write_expression(tmp_path / "fer.csv", [0])
+    with pytest.raises(InputError, match="looks like a file of expression, expected keypoints"):
+        read_all(expression, "keypoints")
 
 
 @pytest.mark.parametrize("names", [[], ["a.csv", "b.csv"]])
@@ -225,8 +226,8 @@ def test_a_zip_without_one_csv_is_refused(tmp_path: Path, names: list[str]) -> N
 
 
 def test_no_more_rows_are_read_than_allowed(tmp_path: Path) -> None:
-    path = write_expressions(tmp_path / "faces.csv", [0, 1, 2])
-    table = open_table(str(path), "expressions")
+    path = write_expression(tmp_path / "faces.csv", [0, 1, 2])
+    table = open_table(str(path), "expression")
     with pytest.raises(InputError, match="more than 2 rows; raise max_rows"):
         list(read_blocks(table, 7, DataChecks(max_rows=2)))
 

@@ -24,7 +24,7 @@ from support.picture_folders import EMOTIONS, write_pictures, zip_folder
 
 
 def run_ingest(source: Path | str, out: Path, **settings: Any) -> Faces:
-    values = {"fingerprint": "", "kind": "expressions", "label_set": "fer7", "emotions": ""}
+    values = {"fingerprint": "", "kind": "expression", "label_set": "fer7", "emotions": ""}
     checks = {"checks": {"malformed_row": 0.2}}
     paths = (str(out / "faces"), str(out / "report.html"), str(out / "statistics.json"))
     ingest(

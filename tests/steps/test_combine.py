@@ -33,7 +33,7 @@ TINY = {"epochs": 1, "batch_size": 32, "widths": [8, 8]}
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("faces")
-    return {kind: str(write_faces(folder / kind, kind)) for kind in ("keypoints", "expressions")}
+    return {kind: str(write_faces(folder / kind, kind)) for kind in ("keypoints", "expression")}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def pair(faces: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tup
     models = []
     for kind, fit in (
         ("keypoints", fit_keypoint_network),
-        ("expressions", fit_expression_network),
+        ("expression", fit_expression_network),
     ):
         out = folder / kind
         out.mkdir()
@@ -167,8 +167,8 @@ def test_what_is_released_for_litert_answers_as_the_savedmodel_does(
 def test_what_eight_bits_cost_is_measured_on_faces_that_were_not_trained_on(exported: Path) -> None:
     told = json.loads((exported / "saved_model" / CONTENT_PATH).read_text())["lite"]
     assert told["weights"] in ("int8", "float32")
-    assert told["expressions"]["rows"] == told["keypoints"]["rows"] == 28 + 14
-    loss = told["expressions"]["accuracy_saved_model"] - told["expressions"]["accuracy"]
+    assert told["expression"]["rows"] == told["keypoints"]["rows"] == 28 + 14
+    loss = told["expression"]["accuracy_saved_model"] - told["expression"]["accuracy"]
     more = told["keypoints"]["rmse_px"] - told["keypoints"]["rmse_px_saved_model"]
     assert loss <= MAX_LOSS["accuracy"]
     assert more <= MAX_LOSS["rmse_px"]

@@ -59,7 +59,7 @@ def expression_faces(folder: Path, labels: tuple[str, ...] = LABELS) -> str:
     images, _ = gray_faces(48)
     codes = np.array([labels.index(LABELS[k % 7]) for k in range(COUNT)], np.uint8)
     info = FacesInfo(
-        kind="expressions",
+        kind="expression",
         label_set="fer7",
         labels=labels,
         image_size=48,
@@ -183,7 +183,7 @@ def test_the_worst_faces_of_a_folder_are_shown_by_their_files(tmp_path: Path) ->
     folder, faces, prepared = (tmp_path / name for name in ("fer", "faces", "prepared"))
     names = write_pictures(folder, ("train", "validation", "test"), each=2)
     outputs = [str(tmp_path / name) for name in ("data.html", "statistics")]
-    ingest(str(folder), "", "expressions", "fer7", "", {}, str(faces), *outputs)
+    ingest(str(folder), "", "expression", "fer7", "", {}, str(faces), *outputs)
     prepare(str(faces), {}, str(prepared), str(tmp_path / "preview.html"))
     _, _, _, page = run(tmp_path, expression_faces=str(prepared))
     (files,) = re.findall(r"<p>Files in \S+/fer, line by line: (.*)\.</p>", page)
@@ -201,7 +201,7 @@ def test_a_model_that_answers_nan_is_rejected_with_reasons(tmp_path: Path) -> No
     assert metrics["keypoints/test/finite_share"] == 0.0
     assert "keypoints/test/rmse_px" not in metrics
     assert "keypoint answer is a number on test is 0.0 %" in gate["reasons"][0]
-    assert "No face of test got a finite_rows answer" in page
+    assert "No face of test got a usable answer" in page
 
 
 def test_a_model_that_diverged_is_rejected(tmp_path: Path) -> None:
@@ -211,12 +211,12 @@ def test_a_model_that_diverged_is_rejected(tmp_path: Path) -> None:
 
 
 def test_the_champion_is_scored_anew_on_the_same_faces(tmp_path: Path, registry: Path) -> None:
-    keypoints, expressions = keypoint_faces(tmp_path), expression_faces(tmp_path)
+    keypoints, expression = keypoint_faces(tmp_path), expression_faces(tmp_path)
     network = expression_model(tmp_path)
     common = {
         "registry": str(registry),
         "keypoint_faces": keypoints,
-        "expression_faces": expressions,
+        "expression_faces": expression,
         "expression_model": network,
     }
     slightly_off = keypoint_model(tmp_path, shift=0.15)
@@ -309,7 +309,7 @@ def test_an_altered_champion_stops_the_run(tmp_path: Path, registry: Path) -> No
 
 def test_inputs_of_the_wrong_kind_are_named(tmp_path: Path) -> None:
     faces = keypoint_faces(tmp_path)
-    with pytest.raises(InputError, match="holds keypoints; expected expressions"):
+    with pytest.raises(InputError, match="holds keypoints; expected expression"):
         run(tmp_path, keypoint_faces=faces, expression_faces=faces)
     with pytest.raises(InputError, match=r"gate\.expression\.accuracy"):
         run(

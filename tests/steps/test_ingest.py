@@ -17,7 +17,7 @@ from support.face_csv import (
     keypoint_cells,
     pixel_text,
     random_images,
-    write_expressions,
+    write_expression,
     write_keypoints,
 )
 
@@ -34,7 +34,7 @@ class Outputs:
     def ingest(self, source: Path | str, **settings: Any) -> None:
         values = {
             "fingerprint": "",
-            "kind": "expressions",
+            "kind": "expression",
             "label_set": "fer7",
             "emotions": "",
             "checks": {},
@@ -71,9 +71,9 @@ def outputs(tmp_path: Path) -> Outputs:
     return Outputs(tmp_path / "outputs")
 
 
-def test_expressions_become_faces(tmp_path: Path, outputs: Outputs) -> None:
+def test_expression_become_faces(tmp_path: Path, outputs: Outputs) -> None:
     usage = ["Training", "PublicTest", "PrivateTest", *["Training"] * 4]
-    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE, usage)
+    path = write_expression(tmp_path / "fer.csv", EVERY_CODE, usage)
     outputs.ingest(path)
     faces = outputs.faces
     rows = faces.take(np.arange(7))
@@ -113,7 +113,7 @@ def test_bad_rows_within_tolerance_are_left_out_and_listed(
     emotions[8] = 9
     pixels[4] = pixels[4] + " 12"
     pixels[5] = pixels[5].replace(" ", " x", 1)
-    outputs.ingest(write_expressions(tmp_path / "fer.csv", emotions, pixels=pixels), checks=LENIENT)
+    outputs.ingest(write_expression(tmp_path / "fer.csv", emotions, pixels=pixels), checks=LENIENT)
     assert outputs.faces.column("row").tolist() == [k for k in range(21) if k not in (4, 5, 8)]
     assert outputs.statistics["rows_left_out"] == 3
     assert outputs.finding("pixel_count")["rows"] == [4]
@@ -125,7 +125,7 @@ def test_bad_rows_within_tolerance_are_left_out_and_listed(
 def test_bad_rows_over_the_tolerance_refuse_the_source(tmp_path: Path, outputs: Outputs) -> None:
     emotions: list[object] = EVERY_CODE * 3
     emotions[8] = emotions[9] = 9
-    path = write_expressions(tmp_path / "fer.csv", emotions)
+    path = write_expression(tmp_path / "fer.csv", emotions)
     with pytest.raises(InputError) as refusal:
         outputs.ingest(path)
     assert str(refusal.value) == (
@@ -139,14 +139,14 @@ def test_bad_rows_over_the_tolerance_refuse_the_source(tmp_path: Path, outputs: 
 
 
 def test_a_wholly_wrong_file_is_refused_with_a_report(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE, pixels=["1 2 3"] * 7)
+    path = write_expression(tmp_path / "fer.csv", EVERY_CODE, pixels=["1 2 3"] * 7)
     with pytest.raises(InputError, match="3 pixels, expected 2304"):
         outputs.ingest(path)
     assert "is refused" in outputs.report
 
 
 def test_a_course5_file_read_as_fer7_is_refused(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expressions(tmp_path / "data.csv", [0, 1, 2, 3, 4] * 4)
+    path = write_expression(tmp_path / "data.csv", [0, 1, 2, 3, 4] * 4)
     with pytest.raises(InputError, match=r"codes 5 and 6.*read it with --label-set course5"):
         outputs.ingest(path)
     outputs.ingest(path, label_set="course5")
@@ -154,13 +154,13 @@ def test_a_course5_file_read_as_fer7_is_refused(tmp_path: Path, outputs: Outputs
 
 
 def test_a_fer7_file_read_as_course5_is_refused(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
     with pytest.raises(InputError, match=r"data row 5 .*'5', expected an emotion code 0-4"):
         outputs.ingest(path, label_set="course5")
 
 
 def test_a_subset_of_emotions(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE * 2)
+    path = write_expression(tmp_path / "fer.csv", EVERY_CODE * 2)
     outputs.ingest(path, emotions="neutral, happy,angry")
     assert outputs.faces.info.labels == ("angry", "happy", "neutral")
     assert outputs.faces.column("targets").tolist() == [0, 1, 2, 0, 1, 2]
@@ -176,7 +176,7 @@ def test_constant_and_duplicate_images(tmp_path: Path, outputs: Outputs) -> None
     pixels[13] = pixels[0]
     emotions = [*EVERY_CODE, 0, 1, 3, 2, 4, 5, 6]
     usage = ["Training"] * 7 + ["PublicTest"] * 7
-    path = write_expressions(tmp_path / "fer.csv", emotions, usage, pixels)
+    path = write_expression(tmp_path / "fer.csv", emotions, usage, pixels)
     shares = ("constant_images", "duplicates", "contradicting_duplicates", "split_duplicates")
     outputs.ingest(path, checks=dict.fromkeys(shares, 0.3))
     assert len(outputs.faces) == 14
@@ -193,7 +193,7 @@ def test_constant_and_duplicate_images(tmp_path: Path, outputs: Outputs) -> None
 
 
 def test_unbalanced_emotions_are_refused(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE + [3] * 20)
+    path = write_expression(tmp_path / "fer.csv", EVERY_CODE + [3] * 20)
     outputs.ingest(path)
     assert outputs.finding("class_balance")["verdict"] == "warning"
     with pytest.raises(InputError, match="class_balance"):
@@ -201,13 +201,13 @@ def test_unbalanced_emotions_are_refused(tmp_path: Path, outputs: Outputs) -> No
 
 
 def test_a_missing_emotion_is_refused(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expressions(tmp_path / "fer.csv", [0, 1, 2, 3, 5, 6] * 3)
+    path = write_expression(tmp_path / "fer.csv", [0, 1, 2, 3, 5, 6] * 3)
     with pytest.raises(InputError, match=r"class_balance.*0 sad"):
         outputs.ingest(path)
 
 
 def test_people_come_from_the_subjects_file(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
     subjects = tmp_path / "fer.subjects.csv"
     subjects.write_text("row,subject\n0,4\n6,4\n2,9\n")
     outputs.ingest(path)
@@ -230,7 +230,7 @@ def test_people_come_from_the_subjects_file(tmp_path: Path, outputs: Outputs) ->
 def test_a_wrong_subjects_file_is_refused(
     tmp_path: Path, outputs: Outputs, text: str, message: str
 ) -> None:
-    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
     subjects = tmp_path / "fer.subjects.csv"
     subjects.write_text(text)
     with pytest.raises(InputError) as refusal:
@@ -241,7 +241,7 @@ def test_a_wrong_subjects_file_is_refused(
 
 
 def test_a_source_that_has_changed_is_refused(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
     seen = fingerprint(str(path))
     outputs.ingest(path, fingerprint=seen)
     path.write_text(path.read_text().replace(" 17 ", " 18 ", 1))
@@ -249,7 +249,7 @@ def test_a_source_that_has_changed_is_refused(tmp_path: Path, outputs: Outputs) 
         Outputs(tmp_path / "again").ingest(path, fingerprint=seen)
 
 
-@pytest.mark.parametrize(("kind", "size"), [("keypoints", 96), ("expressions", 48)])
+@pytest.mark.parametrize(("kind", "size"), [("keypoints", 96), ("expression", 48)])
 def test_a_drawn_sample(outputs: Outputs, kind: str, size: int) -> None:
     source = "sample://21?seed=5"
     outputs.ingest(source, kind=kind, fingerprint=fingerprint(source))
@@ -258,7 +258,7 @@ def test_a_drawn_sample(outputs: Outputs, kind: str, size: int) -> None:
 
 
 def test_settings_come_with_floats_for_ints(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
     outputs.ingest(path, checks={"max_rows": 7.0, "min_keypoints": 3.0})
     with pytest.raises(InputError, match="more than 6 rows"):
         outputs.ingest(path, checks={"max_rows": 6.0})
@@ -278,7 +278,7 @@ def test_settings_come_with_floats_for_ints(tmp_path: Path, outputs: Outputs) ->
 def test_wrong_settings_are_named(
     tmp_path: Path, outputs: Outputs, settings: dict[str, Any], message: str
 ) -> None:
-    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
     with pytest.raises(InputError) as refusal:
         outputs.ingest(path, **settings)
     assert message in str(refusal.value)
@@ -293,13 +293,13 @@ def test_a_header_alone_is_refused(tmp_path: Path, outputs: Outputs) -> None:
 
 def test_nothing_of_the_source_is_taken_for_html(tmp_path: Path, outputs: Outputs) -> None:
     emotions: list[object] = [*EVERY_CODE, "<script>alert(1)</script>"]
-    outputs.ingest(write_expressions(tmp_path / "fer.csv", emotions), checks=LENIENT)
+    outputs.ingest(write_expression(tmp_path / "fer.csv", emotions), checks=LENIENT)
     assert "<script>" not in outputs.report
     assert "&lt;script&gt;" in outputs.report
 
 
 def test_ignored_columns_are_noted(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expressions(tmp_path / "fer.csv", EVERY_CODE)
+    path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
     lines = path.read_text().splitlines()
     path.write_text("\n".join([f"{lines[0]},photographer", *(f"{line},me" for line in lines[1:])]))
     outputs.ingest(path)

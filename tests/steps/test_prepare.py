@@ -56,7 +56,7 @@ def run(tmp_path, rows, augmentation=None, **info):
     keypoints = rows.targets.ndim == 3
     usage = ("Training", "PublicTest", "PrivateTest")
     described = {
-        "kind": "keypoints" if keypoints else "expressions",
+        "kind": "keypoints" if keypoints else "expression",
         "labels": () if keypoints else LABELS,
         "label_set": "" if keypoints else "fer7",
         "image_size": rows.images.shape[1],

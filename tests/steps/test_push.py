@@ -35,7 +35,7 @@ _CONTENT = {
     "signatures": {"serving_default": {"images": "uint8 [n, 96, 96, 1]"}},
     "weights_sha256": "0" * 64,
     "packages": {"tensorflow": "2.20.0", "keras": "3.10.0"},
-    "training": {"expressions": _TRAINING},
+    "training": {"expression": _TRAINING},
 }
 _GATE = {
     "outcome": "accepted",
@@ -64,7 +64,7 @@ def pusher(tmp_path: Path) -> Pusher:
     """Push a SavedModel of these weights; `content` and `gate` replace parts of what stands in."""
     work = tmp_path / "work"
     _write_faces(work / "keypoints", "keypoints", "training.csv")
-    _write_faces(work / "expressions", "expressions", "fer2013.csv")
+    _write_faces(work / "expression", "expression", "fer2013.csv")
     (work / "warmup").write_bytes(b"golden requests")
 
     def run(weights: str = "0" * 64, **changes: object) -> str:
@@ -77,7 +77,7 @@ def pusher(tmp_path: Path) -> Pusher:
         (model / CONTENT_PATH).write_text(json.dumps(content))
         (work / "gate").write_text(json.dumps(_GATE | changes.pop("gate", {})))
         paths = [str(work / name) for name in ("saved_model", "warmup", "gate")]
-        paths += [str(work / name) for name in ("keypoints", "expressions")]
+        paths += [str(work / name) for name in ("keypoints", "expression")]
         return push(*paths, str(tmp_path / "registry"), "run-1", "r1", **changes)
 
     return run
@@ -102,7 +102,7 @@ def test_a_release_holds_the_model_and_says_where_it_comes_from(
     assert info.parent == 7
     assert info.revision == "r1"
     assert info.run_id == "run-1"
-    assert info.data["expressions"].model_dump() == {
+    assert info.data["expression"].model_dump() == {
         "source": "fer2013.csv",
         "fingerprint": "e" * 64,
         "rows": 3,
@@ -115,9 +115,9 @@ def test_a_release_holds_the_model_and_says_where_it_comes_from(
     card = (folder / "assets.extra" / "model_card.md").read_text()
     assert "| PublicTest | not measured | 0.612 (not measured - not measured) |" in card
     assert "nan" not in card
-    assert "| expressions | `fer2013.csv` | 3 | 3 | 2 | 1 | `eeeeeeeeeeeeeeee` |" in card
-    assert "- expressions: 4 rows, train copy" in card
-    assert '- expressions, seed 5: `{"epochs": 40, "widths": [24, 48]}`' in card
+    assert "| expression | `fer2013.csv` | 3 | 3 | 2 | 1 | `eeeeeeeeeeeeeeee` |" in card
+    assert "- expression: 4 rows, train copy" in card
+    assert '- expression, seed 5: `{"epochs": 40, "widths": [24, 48]}`' in card
     assert "| 1,234,567 | 30 (28) | 10 | random weights | the labels alone | tensorflow |" in card
     assert "- every floor is kept" in card
     assert "- code revision `r1`" in card
@@ -134,7 +134,7 @@ def test_what_litert_answers_is_released_and_its_cost_is_told(
         "weights": "int8",
         "largest_difference": 0.05,
         "keypoints": {"rows": 600.0, "rmse_px": 1.9229, "rmse_px_saved_model": 1.9217},
-        "expressions": {"rows": 4000.0, "accuracy": 0.65625, "accuracy_saved_model": 0.65725},
+        "expression": {"rows": 4000.0, "accuracy": 0.65625, "accuracy_saved_model": 0.65725},
     }
     pusher(content={"lite": lite})
     info = read_release(str(tmp_path / "registry"), 1)
@@ -142,7 +142,7 @@ def test_what_litert_answers_is_released_and_its_cost_is_told(
     assert info.files["model.tflite"].size == len(b"eight bits")
     card = (tmp_path / "registry" / "1" / "assets.extra" / "model_card.md").read_text()
     assert "with weights of int8" in card
-    assert "\n| expressions, 4000 faces | accuracy | 0.6573 | 0.6562 |\n" in card
+    assert "\n| expression, 4000 faces | accuracy | 0.6573 | 0.6562 |\n" in card
     assert "\n| keypoints, 600 faces | rmse_px | 1.922 | 1.923 |\n" in card
     # The same weights: what their conversion cost makes no other content.
     assert pusher() == "1"

@@ -13,13 +13,13 @@ from emotion_ai.faces.arrays import Faces
 from emotion_ai.steps.ingest.run import ingest
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-EXPRESSIONS, KEYPOINTS = DATA / "fer2013.csv.gz", DATA / "keypoints.csv.gz"
+EXPRESSION, KEYPOINTS = DATA / "fer2013.csv.gz", DATA / "keypoints.csv.gz"
 MAX_MEMORY_MB = 600
 
 pytestmark = [
     pytest.mark.real_data,
     pytest.mark.skipif(
-        not (EXPRESSIONS.exists() and KEYPOINTS.exists()), reason="no real faces here"
+        not (EXPRESSION.exists() and KEYPOINTS.exists()), reason="no real faces here"
     ),
 ]
 
@@ -31,7 +31,7 @@ def ingest_real(source: Path, kind: str, folder: Path) -> tuple[Faces, dict[str,
 
 
 def test_fer2013(tmp_path: Path) -> None:
-    faces, statistics = ingest_real(EXPRESSIONS, "expressions", tmp_path)
+    faces, statistics = ingest_real(EXPRESSION, "expression", tmp_path)
     assert faces.info.counts["split/Training"] == 28_709
     assert faces.info.counts["split/PublicTest"] == 3_589
     assert np.bincount(faces.column("targets")).min() == 492
@@ -54,7 +54,7 @@ def test_memory_does_not_grow_with_the_file() -> None:
     program = (
         "from emotion_ai.sources.checks import DataChecks\n"
         "from emotion_ai.sources.csv_table import open_table, read_blocks\n"
-        f"table = open_table({str(EXPRESSIONS)!r}, 'expressions')\n"
+        f"table = open_table({str(EXPRESSION)!r}, 'expression')\n"
         "print(sum(block.read for block in read_blocks(table, 7, DataChecks())))\n"
         # Not getrusage: its peak counts the process that this one was forked from.
         "status = open('/proc/self/status').read()\n"

@@ -12,25 +12,25 @@ from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.runs import read_records
 from emotion_ai.steps.resolve.run import fingerprint, resolve_sources
 
-from support.face_csv import keypoint_cells, write_expressions, write_keypoints
+from support.face_csv import keypoint_cells, write_expression, write_keypoints
 from support.minimal_release import small_release
 
 
 @pytest.fixture
 def sources(tmp_path: Path) -> tuple[str, str]:
     keypoints = write_keypoints(tmp_path / "training.csv", keypoint_cells(2))
-    return str(keypoints), str(write_expressions(tmp_path / "fer.csv", [0, 1]))
+    return str(keypoints), str(write_expression(tmp_path / "fer.csv", [0, 1]))
 
 
 def test_the_run_records_what_it_started_from(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
     resolved = resolve_sources(*sources, registry, "run-1", {"preset": "quick"})
     assert resolved.keypoints_fingerprint == fingerprint(sources[0])
-    assert resolved.expressions_fingerprint == fingerprint(sources[1])
+    assert resolved.expression_fingerprint == fingerprint(sources[1])
     assert resolved.champion == ""
     record = read_records(registry, "run-1")["resolve"]
     assert record["keypoints"] == sources[0]
-    assert record["expressions_fingerprint"] == resolved.expressions_fingerprint
+    assert record["expression_fingerprint"] == resolved.expression_fingerprint
     assert record["settings"] == {"preset": "quick"}
     assert record["started"].endswith("+00:00")
 
@@ -55,7 +55,7 @@ def test_what_trainings_start_from(tmp_path: Path, sources: tuple[str, str]) -> 
         start("warm")
 
 
-def test_what_expressions_learn_from(tmp_path: Path, sources: tuple[str, str]) -> None:
+def test_what_expression_learn_from(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
     for version in (2, 3):
         files, draft = small_release(tmp_path / f"files-{version}", str(version) * 64)
@@ -77,7 +77,7 @@ def test_what_expressions_learn_from(tmp_path: Path, sources: tuple[str, str]) -
 
 
 def test_a_fingerprint_is_of_the_content_not_of_the_name(tmp_path: Path) -> None:
-    path = write_expressions(tmp_path / "fer.csv", [0, 1])
+    path = write_expression(tmp_path / "fer.csv", [0, 1])
     copy = tmp_path / "copy.csv"
     copy.write_bytes(path.read_bytes())
     assert fingerprint(str(copy)) == fingerprint(str(path))

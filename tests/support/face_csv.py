@@ -19,7 +19,7 @@ def pixel_text(image: NDArray[np.uint8]) -> str:
     return " ".join(str(value) for value in image.ravel())
 
 
-def write_expressions(
+def write_expression(
     path: Path,
     emotions: Sequence[object],
     usage: Sequence[str] | None = None,

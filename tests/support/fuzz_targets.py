@@ -20,6 +20,7 @@ from PIL import Image
 from emotion_ai import storage
 from emotion_ai.client.images import read_image
 from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.faces.kinds import KindName
 from emotion_ai.pipeline.settings import Environment, RunSettings, environment, run_settings
 from emotion_ai.registry.champion import CONFIG_NAME, read_champion, write_champion
 from emotion_ai.registry.publishing import publish
@@ -29,10 +30,10 @@ from emotion_ai.server.configuration import read_plans
 from emotion_ai.server.parameter_files import read_parameters
 from emotion_ai.settings import checked, from_json
 from emotion_ai.sources.checks import DataChecks
-from emotion_ai.sources.csv_table import Kind, open_table, read_blocks
+from emotion_ai.sources.csv_table import open_table, read_blocks
 from emotion_ai.sources.subjects import read_subjects
 
-from support.face_csv import keypoint_cells, write_expressions, write_keypoints
+from support.face_csv import keypoint_cells, write_expression, write_keypoints
 from support.minimal_release import small_release
 
 _WORDS = [b"\0", b"\n", b",", b'"', b" ", b"nan", b"-1", b"1e309", b"9" * 30, b"\xff\xff\xff\xff"]
@@ -105,9 +106,9 @@ def _tables() -> tuple[list[bytes], list[bytes]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "faces.csv")
         usage = ["Training", "PublicTest"]
-        expressions = write_expressions(path, [0, 6], usage).read_bytes()
+        expression = write_expression(path, [0, 6], usage).read_bytes()
         keypoints = write_keypoints(path, keypoint_cells(2)).read_bytes()
-    return _packed(expressions), _packed(keypoints)
+    return _packed(expression), _packed(keypoints)
 
 
 def _registry_texts() -> tuple[bytes, bytes]:
@@ -122,7 +123,7 @@ def _registry_texts() -> tuple[bytes, bytes]:
         )
 
 
-def _read_table(kind: Kind) -> Callable[[Path, bytes], None]:
+def _read_table(kind: KindName) -> Callable[[Path, bytes], None]:
     def read(folder: Path, case: bytes) -> None:
         path = folder / "faces.csv"
         path.write_bytes(case)
@@ -185,7 +186,7 @@ def _read_environment(folder: Path, case: bytes) -> None:
 
 def targets() -> dict[str, Target]:
     """The readers by name."""
-    expressions, keypoints = _tables()
+    expression, keypoints = _tables()
     config, release = _registry_texts()
     settings = RunSettings().model_dump_json().encode()
     environments = [
@@ -195,7 +196,7 @@ def targets() -> dict[str, Target]:
         b"  registry: !!str gs://models\n  checks: {duplicates: 0.1, max_rows: 0x10}\n",
     ]
     return {
-        "expressions": Target(damaged(expressions), _read_table("expressions")),
+        "expression": Target(damaged(expression), _read_table("expression")),
         "keypoints": Target(damaged(keypoints), _read_table("keypoints")),
         "subjects": Target(damaged([b"row,subject\n0,1\n5,2\n"]), _read_subjects),
         "picture": Target(damaged(_pictures()), _read_picture),

@@ -21,7 +21,7 @@ def small_release(folder: Path, digest: str) -> tuple[dict[str, Path], ReleaseIn
         parent=None,
         data={
             "keypoints": DataInfo(source="sample://20?seed=1", fingerprint="k" * 64, rows=20),
-            "expressions": DataInfo(source="fer2013.csv", fingerprint="e" * 64, rows=70),
+            "expression": DataInfo(source="fer2013.csv", fingerprint="e" * 64, rows=70),
         },
         metrics={"expression/PublicTest/accuracy": 0.61},
         gate=GateDecision(outcome="accepted", reasons=("this is the first release",)),

@@ -22,7 +22,7 @@ def write_faces(folder: Path, kind: str, deviation: float = 60.0) -> Path:
     points[::5, 3:9] = np.nan
     keypoints = kind == "keypoints"
     info = FacesInfo(
-        kind="keypoints" if keypoints else "expressions",
+        kind="keypoints" if keypoints else "expression",
         label_set="" if keypoints else "fer7",
         labels=() if keypoints else LABEL_SETS["fer7"],
         image_size=96 if keypoints else 48,

@@ -24,7 +24,7 @@ def combine(
         export_pair(
             keypoint_model.path,
             expression_model.path,
-            {"keypoints": keypoint_faces.path, "expressions": expression_faces.path},
+            {"keypoints": keypoint_faces.path, "expression": expression_faces.path},
             saved_model.path,
             golden.path,
         )

@@ -19,7 +19,7 @@ from emotion_ai.steps.evaluate.champion import ChampionAnswers, ask_champion
 from emotion_ai.steps.evaluate.gate import GateInputs, PairScores, decide
 from emotion_ai.steps.evaluate.report import write_report
 from emotion_ai.steps.evaluate.results import ModelEvaluation
-from emotion_ai.steps.evaluate.scoring import flat_metrics, score_expressions, score_keypoints
+from emotion_ai.steps.evaluate.scoring import flat_metrics, score_expression, score_keypoints
 from emotion_ai.steps.evaluate.settings import GateSettings
 from emotion_ai.storage.atomic_files import remove_on_failure
 
@@ -57,17 +57,17 @@ def evaluate(
 
     settings = checked(GateSettings, gate, "gate")
     keypoints = _open(keypoint_faces, "keypoints")
-    expressions = _open(expression_faces, "expressions")
-    rival = ask_champion(registry, champion, keypoints, expressions)
+    expression = _open(expression_faces, "expression")
+    rival = ask_champion(registry, champion, keypoints, expression)
     keypoint_half = score_keypoints(
         keypoints, lambda images: predict_keypoints(keypoint_model, images), rival
     )
-    expression_half = score_expressions(
-        expressions, lambda images: predict_expression(expression_model, images), rival
+    expression_half = score_expression(
+        expression, lambda images: predict_expression(expression_model, images), rival
     )
     decision = decide(settings, _question(keypoint_half, expression_half, rival), force_accept)
     decision = decision.model_copy(update={"metrics": flat_metrics(keypoint_half, expression_half)})
-    labels = expressions.info.labels
+    labels = expression.info.labels
     test = expression_half.test
     matrix = metrics.confusion(test.predicted, test.truth, len(labels))
     result = Evaluation(decision.outcome == "accepted", list(labels), matrix.tolist())

@@ -47,7 +47,7 @@ def score_keypoints(
     )
 
 
-def score_expressions(
+def score_expression(
     faces: Faces, predict: Predict, champion: ChampionAnswers | None
 ) -> ModelEvaluation:
     """Score an expression model; the baseline answers train's most frequent emotion to all."""

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emotion_ai.faces.arrays import TEST, TRAIN, VALIDATION, Rows
+from emotion_ai.faces.kinds import KindName
 from emotion_ai.sources.checks import DataChecks
-from emotion_ai.sources.csv_table import Kind
 from emotion_ai.steps.ingest.counts import IngestCounts
 
 _ROW_CHECKS = {
@@ -25,7 +25,7 @@ _ROW_CHECKS = {
 }
 _OTHER_KIND = {
     "keypoints": ("unknown_label",),
-    "expressions": ("keypoint_value", "keypoint_outside", "too_few_keypoints"),
+    "expression": ("keypoint_value", "keypoint_outside", "too_few_keypoints"),
 }
 Verdict = Literal["ok", "warning", "stop"]
 
@@ -72,7 +72,7 @@ def index_rows(rows: Rows) -> pd.DataFrame:
     )
 
 
-def row_findings(kind: Kind, tally: IngestCounts, checks: DataChecks) -> list[CheckResult]:
+def row_findings(kind: KindName, tally: IngestCounts, checks: DataChecks) -> list[CheckResult]:
     """The row checks: rows left out, as a share of the rows read."""
     return [
         _at_most(

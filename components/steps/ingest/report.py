@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from emotion_ai.faces.arrays import Faces, Rows
 from emotion_ai.faces.keypoints import FRAME, NAMES
+from emotion_ai.faces.kinds import KEYPOINTS
 from emotion_ai.html_page import (
     COLOURS,
     Section,
@@ -55,7 +56,7 @@ def write_report(
         tiles.append(("people", f"{statistics['subjects']:,}"))
     sections = [Section("Checks", _findings(found))]
     if len(faces):
-        if kind == "keypoints":
+        if kind == KEYPOINTS.name:
             sections += _keypoint_sections(faces, tally.faces(), statistics["keypoints"])
         else:
             sections += _emotion_sections(faces, tally.faces())

@@ -18,10 +18,10 @@ from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import INFO_FILE, Faces, FacesInfo, FacesWriter, Rows
 from emotion_ai.faces.file_names import FILE_NAMES, write_file_names
+from emotion_ai.faces.kinds import EXPRESSION, kind_of
 from emotion_ai.faces.labels import label_set_names, select_emotions
 from emotion_ai.settings import checked
 from emotion_ai.sources.checks import DataChecks
-from emotion_ai.sources.csv_table import IMAGE_SIZES
 from emotion_ai.sources.open import Source, open_source
 from emotion_ai.sources.subjects import look_up, read_subjects
 from emotion_ai.sources.uri import fingerprint as fingerprint_of
@@ -48,7 +48,7 @@ def ingest(
 ) -> None:
     """Turn a source into a faces artifact with a data report.
 
-    `kind` is "keypoints" (96x96 images) or "expressions" (48x48). `fingerprint` is what resolve
+    `kind` is "keypoints" (96x96 images) or "expression" (48x48). `fingerprint` is what resolve
     saw ("" is not compared). `label_set` and `emotions` (names, comma-separated, "" for all) matter
     to expressions alone: rows of other emotions are left out, and codes follow `select_emotions`.
     `checks` are the fields of `DataChecks`.
@@ -92,23 +92,16 @@ def _write_faces(
 
 
 def _describe(source: str, fingerprint: str, kind: str, label_set: str, emotions: str) -> FacesInfo:
-    if kind == "keypoints":
-        return FacesInfo(
-            kind="keypoints",
-            image_size=IMAGE_SIZES["keypoints"],
-            source=source,
-            fingerprint=fingerprint,
-        )
-    if kind == "expressions":
-        return FacesInfo(
-            kind="expressions",
-            label_set=label_set,
-            labels=select_emotions(label_set, emotions),
-            image_size=IMAGE_SIZES["expressions"],
-            source=source,
-            fingerprint=fingerprint,
-        )
-    raise InputError(f"kind {kind!r} is unknown; expected keypoints or expressions")
+    face_kind = kind_of(kind)
+    with_emotions = face_kind is EXPRESSION
+    return FacesInfo(
+        kind=face_kind.name,
+        label_set=label_set if with_emotions else "",
+        labels=select_emotions(label_set, emotions) if with_emotions else (),
+        image_size=face_kind.image_size,
+        source=source,
+        fingerprint=fingerprint,
+    )
 
 
 def _copy_faces(

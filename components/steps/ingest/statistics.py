@@ -8,6 +8,7 @@ import numpy as np
 
 from emotion_ai.faces.arrays import Faces
 from emotion_ai.faces.keypoints import NAMES
+from emotion_ai.faces.kinds import KEYPOINTS
 from emotion_ai.steps.ingest.check_results import CheckResult
 from emotion_ai.steps.ingest.counts import IngestCounts
 
@@ -36,7 +37,7 @@ def summarise(
         "brightness": _brightness(tally),
         "findings": [asdict(finding) for finding in found],
     }
-    if faces.info.kind == "keypoints":
+    if faces.info.kind == KEYPOINTS.name:
         statistics["keypoints"] = _keypoints(faces)
     return statistics
 

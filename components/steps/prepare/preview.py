@@ -57,7 +57,7 @@ def write_preview(faces: Faces, policy: AugmentationPolicy, path: str) -> None:
 
 def _sheet(faces: Faces, policy: AugmentationPolicy) -> Markup:
     rng = np.random.default_rng(0)
-    if faces.info.kind == "expressions":
+    if faces.info.labels:
         head, explained = "emotion", Markup("")
     else:
         head = "row"
@@ -77,7 +77,7 @@ def _sheet(faces: Faces, policy: AugmentationPolicy) -> Markup:
 def _examples(faces: Faces) -> Iterator[tuple[str, Rows]]:
     """A name and one train face: of each emotion, or from all over the keypoint faces."""
     train = faces.positions(TRAIN)
-    if faces.info.kind == "expressions":
+    if faces.info.labels:
         emotion = faces.column("targets")[train]
         for code, label in enumerate(faces.info.labels):
             with_label = train[emotion == code]
@@ -137,12 +137,12 @@ def _splits(faces: Faces) -> Markup:
 
 
 def _balance_title(faces: Faces) -> str:
-    return "Emotions" if faces.info.kind == "expressions" else "Annotated keypoints"
+    return "Emotions" if faces.info.labels else "Annotated keypoints"
 
 
 def _balance(faces: Faces) -> Markup:
     info = faces.info
-    targets = info.labels if info.kind == "expressions" else NAMES
+    targets = info.target_names
     figure = Figure(figsize=(9, 0.5 + 0.42 * len(targets)))
     axes = figure.subplots()
     place = np.arange(len(targets))

@@ -18,7 +18,7 @@ from emotion_ai.faces.arrays import (
 )
 from emotion_ai.faces.augmentation import AugmentationPolicy
 from emotion_ai.faces.file_names import FILE_NAMES, copy_file_names
-from emotion_ai.faces.keypoints import NAMES
+from emotion_ai.faces.kinds import KINDS
 from emotion_ai.settings import checked
 from emotion_ai.steps.prepare.preview import write_preview
 from emotion_ai.steps.prepare.splitting import (
@@ -96,11 +96,6 @@ def prepare(
         write_preview(Faces(prepared_path), policy, preview_path)
 
 
-def target_names(info: FacesInfo) -> tuple[str, ...]:
-    """What a row can carry: the emotions of expressions, the keypoints of keypoints."""
-    return info.labels if info.kind == "expressions" else NAMES
-
-
 def _read_pixels(faces: Faces) -> _Pixels:
     parts = []
     for start in range(0, len(faces), _BATCH):
@@ -133,24 +128,24 @@ def _counts(faces: Faces, assignment: Assignment) -> dict[str, int]:
         here = assignment.split == split
         counts[f"carved_{key}"] = int(split in assignment.carved)
         counts[key] = int(here.sum())
-        if faces.info.kind == "expressions":
+        if faces.info.labels:
             rows = np.bincount(targets[here], minlength=len(faces.info.labels))
         else:
             rows = (~np.isnan(targets[here]).any(axis=2)).sum(axis=0)
-        for name, number in zip(target_names(faces.info), rows, strict=True):
+        for name, number in zip(faces.info.target_names, rows, strict=True):
             counts[f"{key}/{name}"] = int(number)
     return counts | assignment.dropped
 
 
 def _check(info: FacesInfo, names: tuple[str, ...], counts: dict[str, int]) -> None:
-    what = "emotion" if info.kind == "expressions" else "keypoint"
+    what = KINDS[info.kind].target
     for key, name in zip(SPLIT_KEYS, names, strict=True):
         if not counts[key]:
             raise InputError(
                 f"{info.source}: split {name} ends empty (train {counts['train']}, validation "
                 f"{counts['validation']}, test {counts['test']} rows); give it more rows"
             )
-        missing = [target for target in target_names(info) if not counts[f"{key}/{target}"]]
+        missing = [target for target in info.target_names if not counts[f"{key}/{target}"]]
         if missing:
             raise InputError(
                 f"{info.source}: split {name} of {counts[key]} rows has none with {what} "

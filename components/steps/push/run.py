@@ -56,7 +56,7 @@ def push(
         content_digest=content_digest(content, revision),
         files={},
         parent=read_champion(registry),
-        data={"keypoints": _read_data(keypoint_faces), "expressions": _read_data(expression_faces)},
+        data={"keypoints": _read_data(keypoint_faces), "expression": _read_data(expression_faces)},
         revision=revision,
         run_id=run_id,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -8,7 +8,7 @@ from kfp import dsl
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
 def resolve(
     keypoints: str,
-    expressions: str,
+    expression: str,
     registry: str,
     run_name: str,
     job_id: str,
@@ -23,7 +23,7 @@ def resolve(
     [
         ("run_id", str),
         ("keypoints_fingerprint", str),
-        ("expressions_fingerprint", str),
+        ("expression_fingerprint", str),
         ("champion", str),
         ("start", str),
         ("teachers", str),
@@ -42,5 +42,5 @@ def resolve(
         "teachers": teachers,
     }
     with exit_on_failure():
-        resolved = resolve_sources(keypoints, expressions, registry, run_id, settings)
+        resolved = resolve_sources(keypoints, expression, registry, run_id, settings)
     return (run_id, *resolved)

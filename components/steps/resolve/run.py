@@ -27,7 +27,7 @@ class Resolved(NamedTuple):
     """
 
     keypoints_fingerprint: str
-    expressions_fingerprint: str
+    expression_fingerprint: str
     champion: str
     start: str
     teachers: str
@@ -35,7 +35,7 @@ class Resolved(NamedTuple):
 
 def resolve_sources(
     keypoints: str,
-    expressions: str,
+    expression: str,
     registry: str,
     run_id: str,
     settings: dict[str, Any],
@@ -48,12 +48,12 @@ def resolve_sources(
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     keypoints_fingerprint = fingerprint(keypoints)
-    same = expressions == keypoints
-    expressions_fingerprint = keypoints_fingerprint if same else fingerprint(expressions)
+    same = expression == keypoints
+    expression_fingerprint = keypoints_fingerprint if same else fingerprint(expression)
     version = read_champion(registry)
     resolved = Resolved(
         keypoints_fingerprint,
-        expressions_fingerprint,
+        expression_fingerprint,
         "" if version is None else str(version),
         _start(settings.get("init", "scratch"), registry, version),
         json.dumps(_teachers(settings.get("teachers", ""), registry, version)),
@@ -61,7 +61,7 @@ def resolve_sources(
     record = {
         "started": started,
         "keypoints": keypoints,
-        "expressions": expressions,
+        "expression": expression,
         **resolved._asdict(),
         "settings": settings,
     }

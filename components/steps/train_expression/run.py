@@ -1,6 +1,6 @@
 """Train the expression network.
 
-Reads prepared faces of kind `expressions`; writes a Keras model, its history and learning curves;
+Reads prepared faces of kind `expression`; writes a Keras model, its history and learning curves;
 resumes from its checkpoint after a kill. Fails when the loss is not finite.
 """
 
@@ -22,7 +22,7 @@ def fit_expression_network(
 ) -> None:
     """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
     trained = checked(TrainingSettings, settings, "training.expression")
-    data = open_faces(faces, "expressions")
+    data = open_faces(faces, "expression")
     codes = data.column("targets")[data.positions(TRAIN)]
     counts = np.bincount(codes, minlength=len(data.info.labels))
     objective = expression_objective(counts, trained.label_smoothing)
