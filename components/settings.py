@@ -1,22 +1,40 @@
-"""Settings that reach a step as JSON, checked against a pydantic model in one way.
+"""The base of every pydantic model, and how settings that reach a step as JSON are validated.
 
-As JSON text and not as KFP's dicts: those turn every int into a float, and a pipeline with a dict
-among its defaults compiles to other bytes each time.
+Settings travel as JSON text and not as KFP's dicts: those turn every int into a float, and a
+pipeline with a dict among its defaults compiles to other bytes each time.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emotion_ai.errors import InputError
+
+
+class StrictModel(BaseModel):
+    """A pydantic model that rejects unknown keys and cannot be changed once it is validated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def from_json(text: str, name: str) -> dict[str, Any]:
-    """The settings in a JSON object; `name` is where they stand. Raises `InputError`."""
+def parse_json_object(text: str, name: str) -> dict[str, Any]:
+    """Parse settings from a JSON object; the empty text is an empty object.
+
+    Args:
+        text: The JSON text.
+        name: What messages call these settings, such as "gate".
+
+    Returns:
+        The settings by key, not yet validated.
+
+    Raises:
+        InputError: The text is not JSON, or not an object.
+    """
     try:
         values = json.loads(text or "{}")
     except (ValueError, RecursionError) as error:
@@ -26,10 +44,25 @@ def from_json(text: str, name: str) -> dict[str, Any]:
     return values
 
 
-def checked(model: type[Model], values: Mapping[str, Any], name: str) -> Model:
-    """The settings `values` as a `model`; `name` is where they stand, such as "gate".
+def validate_settings(model: type[Model], values: Mapping[str, Any], name: str) -> Model:
+    """Validate settings against a pydantic model.
 
-    Raises `InputError` naming the setting that cannot be, its value and what was expected.
+    Args:
+        model: The model's class.
+        values: The settings by key.
+        name: What messages call these settings, such as "gate".
+
+    Returns:
+        The settings as an instance of `model`.
+
+    Raises:
+        InputError: A setting is unknown or invalid; names the setting, its value and what was
+            expected.
+
+    Example:
+        >>> validate_settings(DataChecks, {"max_rows": 0}, "checks")
+        Traceback (most recent call last):
+        InputError: setting checks.max_rows = 0: Input should be greater than or equal to 1
     """
     try:
         return model.model_validate(dict(values))

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.augmentation import AugmentationPolicy
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.settings import checked
+from emotion_ai.settings import StrictModel, validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.steps.evaluate.settings import GateSettings
 from emotion_ai.steps.validate.limits import ValidationLimits
@@ -25,20 +25,14 @@ _HERE = Path(__file__).parent
 _MAX_BYTES = 64 << 10
 
 
-class Strict(BaseModel):
-    """No unknown key, no change after the check."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Resources(Strict):
+class Resources(StrictModel):
     """What a step asks of a node and is held to; in Kubernetes' notation."""
 
     cpu: str
     memory: str
 
 
-class CompileSettings(Strict):
+class CompileSettings(StrictModel):
     """What is fixed when the DAG is compiled."""
 
     # Images are IMAGE/base:REVISION, IMAGE/train:REVISION.
@@ -48,17 +42,17 @@ class CompileSettings(Strict):
     resources: dict[str, Resources] = {}
 
 
-class PairOfTrainings(Strict):
+class PairOfTrainings(StrictModel):
     keypoints: TrainingSettings = TrainingSettings()
     expression: TrainingSettings = TrainingSettings()
 
 
-class PairOfPolicies(Strict):
+class PairOfPolicies(StrictModel):
     keypoints: AugmentationPolicy = AugmentationPolicy()
     expression: AugmentationPolicy = AugmentationPolicy()
 
 
-class ServingSettings(Strict):
+class ServingSettings(StrictModel):
     """Where a release is rolled out, and how many releases the registry keeps."""
 
     target: str = "local"
@@ -66,7 +60,7 @@ class ServingSettings(Strict):
     keep: Annotated[int, Field(ge=2)] = 10
 
 
-class RunSettings(Strict):
+class RunSettings(StrictModel):
     """What a run is told; every field is a parameter of the pipeline or part of one."""
 
     keypoints: str = "sample://2000?seed=1"
@@ -90,7 +84,7 @@ class RunSettings(Strict):
     serving: ServingSettings = ServingSettings()
 
 
-class Environment(Strict):
+class Environment(StrictModel):
     """The file of an environment. `preset` names the preset its runs take unless told otherwise."""
 
     compile: CompileSettings = CompileSettings()
@@ -101,7 +95,7 @@ class Environment(Strict):
 @cache
 def environment(name: str) -> Environment:
     """The environment of a name, or of a path to a YAML file. Raises `InputError`."""
-    return checked(Environment, _read("environments", name), f"environment {name}")
+    return validate_settings(Environment, _read("environments", name), f"environment {name}")
 
 
 def run_settings(
@@ -114,10 +108,10 @@ def run_settings(
     chosen = environment(environment_name)
     preset_run = _read("presets", preset or chosen.preset)
     # Each by itself too: a mistake is one even where something above it wins.
-    checked(RunSettings, chosen.run, "run")
-    checked(RunSettings, preset_run, f"preset {preset or chosen.preset}")
+    validate_settings(RunSettings, chosen.run, "run")
+    validate_settings(RunSettings, preset_run, f"preset {preset or chosen.preset}")
     merged = _merged(chosen.run, preset_run)
-    return checked(RunSettings, _merged(merged, flags or {}), "run")
+    return validate_settings(RunSettings, _merged(merged, flags or {}), "run")
 
 
 def _read(folder: str, name: str) -> dict[str, Any]:

@@ -24,12 +24,12 @@ from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.faces.kinds import KindName
+from emotion_ai.settings import StrictModel
 
 SHARD_ROWS = 65_536
 TRAIN, VALIDATION, TEST, UNASSIGNED = 0, 1, 2, 255
@@ -40,10 +40,8 @@ ARRAYS = ("images", "targets", "split", "row", "subject")
 _HEADER_BYTES = 128
 
 
-class FacesInfo(BaseModel):
+class FacesInfo(StrictModel):
     """What stands in faces.json; `rows`, `sha256` and `shards` are filled in by the writer."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
     kind: KindName

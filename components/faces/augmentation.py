@@ -8,14 +8,15 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emotion_ai.faces.geometry import affine_matrices, move_keypoints, swap_sides, warp
+from emotion_ai.settings import StrictModel
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class AugmentationPolicy(BaseModel):
+class AugmentationPolicy(StrictModel):
     """How far a training face may be changed; 0 leaves a thing alone.
 
     Every amount is drawn evenly from both sides of "unchanged".
@@ -23,8 +24,6 @@ class AugmentationPolicy(BaseModel):
     Example:
         policy = AugmentationPolicy(**faces.info.augmentation)
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     mirror: Share = Field(0.5, description="probability of a flip left to right")
     keypoint_bias: Annotated[float, Field(ge=-8, le=8)] = Field(

@@ -2,15 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from emotion_ai.settings import StrictModel
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class TrainingSettings(BaseModel):
+class TrainingSettings(StrictModel):
     """Settings of one training; integers may arrive as floats, as KFP sends them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: int = Field(20, ge=1, le=10_000)
     # Epochs without a better validation score after which training stops.

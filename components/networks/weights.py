@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import FacesInfo
 from emotion_ai.faces.kinds import KindName, former_names
 from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.settings import StrictModel
 
 WEIGHTS_FILE = "weights.npz"
 PRETRAINED = "pretrained"
@@ -26,10 +27,8 @@ _SHIPPED = Path(__file__).parent / "pretrained"
 _MAX_BYTES = 64 << 20
 
 
-class NetworkSpec(BaseModel):
+class NetworkSpec(StrictModel):
     """What a network is built from; it normalises pixels with `mean` and `deviation`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: KindName
     settings: TrainingSettings

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from emotion_ai.settings import StrictModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 CONTENT_PATH = "assets.extra/content.json"
 
 
-class ModelContent(BaseModel):
+class ModelContent(StrictModel):
     """What combine says about the SavedModel it wrote; push needs no TensorFlow to read it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     label_set: str
     labels: tuple[str, ...]
@@ -31,10 +29,8 @@ class ModelContent(BaseModel):
     lite: dict[str, Any] = {}
 
 
-class FileDigest(BaseModel):
+class FileDigest(StrictModel):
     """A file's content: hexadecimal SHA-256 and size in bytes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sha256: str
     size: int

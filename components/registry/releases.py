@@ -4,12 +4,13 @@ import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ValidationError
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.kinds import KindName, with_current_names
 from emotion_ai.registry.digest import FileDigest
+from emotion_ai.settings import StrictModel
 
 INFO_PATH = "assets.extra/release.json"
 WARMUP_PATH = "assets.extra/tf_serving_warmup_requests"
@@ -30,10 +31,8 @@ def _inside(name: str) -> str:
     return name
 
 
-class DataInfo(BaseModel):
+class DataInfo(StrictModel):
     """The faces that a network was trained on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str
     fingerprint: str
@@ -42,20 +41,16 @@ class DataInfo(BaseModel):
     counts: dict[str, int] = {}
 
 
-class GateDecision(BaseModel):
+class GateDecision(StrictModel):
     """Why the release was accepted; `forced` holds the reason given by whoever forced it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     outcome: Literal["accepted"]
     forced: str = ""
     reasons: tuple[str, ...] = ()
 
 
-class ReleaseInfo(BaseModel):
+class ReleaseInfo(StrictModel):
     """What stands in release.json; `files` names every file of the release but itself."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
     version: int = 0

@@ -11,12 +11,12 @@ import shlex
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.serving_api.messages import MODEL_NAME
-from emotion_ai.settings import checked
+from emotion_ai.settings import StrictModel, validate_settings
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -40,10 +40,8 @@ _WITHOUT_EFFECT = (
 _ARGUMENT = re.compile(r"([^=,]+)=([^=,]*)")
 
 
-class ServerFlags(BaseModel):
+class ServerFlags(StrictModel):
     """The flags, checked. Seconds, bytes and ports are numbers; "" is a flag that is not given."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     registry: str = Field("", description="local folder or gs:// URI whose models.config is served")
     pretrained: bool = Field(False, description="serve the networks that come with this package")
@@ -99,7 +97,7 @@ def parse_flags(arguments: Sequence[str], program: str) -> ServerFlags:
         given["model_config_file_poll_wait_seconds"] = poll_seconds
         given["file_system_poll_wait_seconds"] = poll_seconds
     values = {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT}
-    flags = checked(ServerFlags, values, "flags")
+    flags = validate_settings(ServerFlags, values, "flags")
     _check_together(flags)
     sources = (flags.registry, flags.pretrained, flags.model_config_file, flags.model_base_path)
     if not any(sources):

@@ -5,19 +5,19 @@ The defaults pass FER-2013 and Kaggle's keypoint files as they are.
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from emotion_ai.settings import StrictModel
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class DataChecks(BaseModel):
+class DataChecks(StrictModel):
     """Shares of rows from 0 to 1; over the share the source is refused.
 
     The rows that fail one of the first group are left out. The second group looks at the whole set
     and leaves every row in.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     malformed_row: Share = 0.001
     pixel_count: Share = 0.001

@@ -9,7 +9,7 @@ from emotion_ai.errors import InputError
 from emotion_ai.faces.augmentation import AugmentationPolicy, augment
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.sample.drawing import draw_faces
-from emotion_ai.settings import checked
+from emotion_ai.settings import validate_settings
 
 NOTHING = {
     "mirror": 0, "rotation": 0, "scale": 0, "shift": 0,
@@ -23,7 +23,7 @@ def drawn():
 
 
 def checked_policy(settings: dict) -> AugmentationPolicy:
-    return checked(AugmentationPolicy, settings, "augmentation")
+    return validate_settings(AugmentationPolicy, settings, "augmentation")
 
 
 def only(**amounts: float) -> AugmentationPolicy:

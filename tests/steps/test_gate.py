@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from emotion_ai.errors import InputError
 from emotion_ai.faces.keypoints import NAMES
-from emotion_ai.settings import checked
+from emotion_ai.settings import validate_settings
 from emotion_ai.steps.evaluate.gate import GateInputs, GateReport, GateSettings, PairScores, decide
 
 EMOTIONS = ("angry", "happy", "sad")
@@ -37,7 +37,7 @@ def question(champion: dict[str, float] | None = None, **changed: float) -> Gate
 
 
 def checked_gate(settings: dict) -> GateSettings:
-    return checked(GateSettings, settings, "gate")
+    return validate_settings(GateSettings, settings, "gate")
 
 
 def judge(settings: dict, asked: GateInputs, force: str = "") -> GateReport:

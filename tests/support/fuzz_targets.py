@@ -28,7 +28,7 @@ from emotion_ai.registry.releases import INFO_PATH, list_versions, verify_releas
 from emotion_ai.server.batching import policy_of
 from emotion_ai.server.configuration import read_plans
 from emotion_ai.server.parameter_files import read_parameters
-from emotion_ai.settings import checked, from_json
+from emotion_ai.settings import parse_json_object, validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import open_table, read_blocks
 from emotion_ai.sources.subjects import read_subjects
@@ -172,7 +172,7 @@ def _read_release(folder: Path, case: bytes) -> None:
 
 
 def _read_json(folder: Path, case: bytes) -> None:
-    checked(RunSettings, from_json(case.decode(errors="replace"), "run"), "run")
+    validate_settings(RunSettings, parse_json_object(case.decode(errors="replace"), "run"), "run")
 
 
 def _read_environment(folder: Path, case: bytes) -> None:

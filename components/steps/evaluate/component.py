@@ -1,4 +1,4 @@
-"""KFP signature of the step `evaluate`; `emotion_ai.steps.evaluate.run` does the work."""
+"""KFP signature of the step `evaluate`; `run.py` beside it does the work."""
 
 from kfp import dsl
 from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
@@ -19,24 +19,40 @@ def evaluate(
     gate_report: Output[Artifact],
     report: Output[HTML],
 ) -> bool:
+    """Score both models on every split and decide whether the pair is accepted.
+
+    Args:
+        keypoint_faces: prepared faces with keypoints.
+        expression_faces: prepared faces with emotions.
+        keypoint_model: the trained keypoint network.
+        expression_model: the trained expression network.
+        registry: folder or gs:// URI of the releases.
+        champion: the release that serves now, scored again on these faces; "" for none.
+        gate: settings of the gate, JSON.
+        force_accept: why to accept a pair that the gate rejects; "" to leave it rejected.
+        metrics: every score, JSON.
+        confusion: confusion matrix of the emotions on the test split.
+        gate_report: the decision with every check, JSON.
+        report: the evaluation as a page.
+    """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.settings import from_json
-    from emotion_ai.steps.evaluate import run as evaluation
+    from emotion_ai.steps.evaluate.run import run
 
     with exit_on_failure():
-        result = evaluation.evaluate(
-            keypoint_faces.path,
-            expression_faces.path,
-            keypoint_model.path,
-            expression_model.path,
-            registry,
-            champion,
-            from_json(gate, "gate"),
-            force_accept,
-            metrics.path,
-            confusion.path,
-            gate_report.path,
-            report.path,
+        result = run(
+            keypoint_faces=keypoint_faces.path,
+            expression_faces=expression_faces.path,
+            keypoint_model=keypoint_model.path,
+            expression_model=expression_model.path,
+            registry=registry,
+            champion=champion,
+            gate=from_json(gate, "gate"),
+            force_accept=force_accept,
+            metrics_path=metrics.path,
+            confusion_path=confusion.path,
+            gate_report_path=gate_report.path,
+            report_path=report.path,
         )
     confusion.log_confusion_matrix(result.labels, result.confusion)
     return result.accepted

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from emotion_ai.faces.keypoints import NAMES
+from emotion_ai.settings import StrictModel
 from emotion_ai.steps.evaluate.metric_text import Comparison, champion_sentence, measure, sentence
-from emotion_ai.steps.evaluate.settings import GateSettings, Strict, Tolerances
+from emotion_ai.steps.evaluate.settings import GateSettings, Tolerances
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class PairScores:
     emotions: tuple[str, ...]
 
 
-class Check(Strict):
+class Check(StrictModel):
     """One comparison: `name` is <half>/<split>/<score>."""
 
     name: str
@@ -46,7 +47,7 @@ class Check(Strict):
     sentence: str
 
 
-class GateReport(Strict):
+class GateReport(StrictModel):
     """The decision and everything it rests on; `metrics` are filled in by the evaluation."""
 
     outcome: Literal["accepted", "rejected"]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import TEST, TRAIN, Faces
-from emotion_ai.settings import checked
+from emotion_ai.settings import validate_settings
 from emotion_ai.steps.evaluate import metrics
 from emotion_ai.steps.evaluate.champion import ChampionAnswers, ask_champion
 from emotion_ai.steps.evaluate.gate import GateInputs, PairScores, decide
@@ -32,7 +32,7 @@ class Evaluation(NamedTuple):
     confusion: list[list[int]]
 
 
-def evaluate(
+def run(
     keypoint_faces: str,
     expression_faces: str,
     keypoint_model: str,
@@ -55,7 +55,7 @@ def evaluate(
     """
     from emotion_ai.networks.inference import predict_expression, predict_keypoints
 
-    settings = checked(GateSettings, gate, "gate")
+    settings = validate_settings(GateSettings, gate, "gate")
     keypoints = _open(keypoint_faces, "keypoints")
     expression = _open(expression_faces, "expression")
     rival = ask_champion(registry, champion, keypoints, expression)

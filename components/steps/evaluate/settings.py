@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.faces.labels import LABEL_SETS
+from emotion_ai.settings import StrictModel
 
 _EMOTIONS = tuple(dict.fromkeys(name for names in LABEL_SETS.values() for name in names))
 
@@ -29,13 +30,7 @@ Emotion = Annotated[str, AfterValidator(_emotion)]
 Keypoint = Annotated[str, AfterValidator(_keypoint)]
 
 
-class Strict(BaseModel):
-    """No unknown key, no change after the check."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ExpressionFloors(Strict):
+class ExpressionFloors(StrictModel):
     """What the expression model must reach, as shares of 0 to 1; None is not asked for."""
 
     accuracy: Share | None = None
@@ -48,7 +43,7 @@ class ExpressionFloors(Strict):
     calibration_error: Share | None = None
 
 
-class KeypointLimits(Strict):
+class KeypointLimits(StrictModel):
     """What the keypoint model must reach; pixels are those of the 96x96 frame and are ceilings."""
 
     rmse_px: Pixels | None = None
@@ -59,7 +54,7 @@ class KeypointLimits(Strict):
     share_under_5_percent_nme: Share | None = None
 
 
-class Tolerances(Strict):
+class Tolerances(StrictModel):
     """How far a candidate may fall behind the champion; None is not compared."""
 
     accuracy: Share | None = 0.01
@@ -69,7 +64,7 @@ class Tolerances(Strict):
     keypoint_rmse_px: PixelTolerance | None = None
 
 
-class GateSettings(Strict):
+class GateSettings(StrictModel):
     """The whole gate as data."""
 
     expression: ExpressionFloors = ExpressionFloors()

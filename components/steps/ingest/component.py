@@ -1,4 +1,4 @@
-"""KFP signature of the step `ingest`; `emotion_ai.steps.ingest.run` does the work."""
+"""KFP signature of the step `ingest`; `run.py` beside it does the work."""
 
 from kfp import dsl
 from kfp.dsl import HTML, Dataset, Metrics, Output
@@ -16,19 +16,32 @@ def ingest(
     report: Output[HTML],
     statistics: Output[Metrics],
 ):
+    """Read a source of faces, check it, and write it as arrays.
+
+    Args:
+        source: path, gs:// or sample:// URI of the faces.
+        fingerprint: what resolve found in the source; a source that changed since is refused.
+        kind: keypoints or expression.
+        label_set: fer7 or course5; "" for keypoints.
+        emotions: names to learn, separated by commas; "" for all.
+        checks: tolerated shares of bad rows, JSON.
+        faces: the faces as arrays.
+        report: the data report as a page.
+        statistics: the data report in numbers, JSON.
+    """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.settings import from_json
-    from emotion_ai.steps.ingest import run as ingestion
+    from emotion_ai.steps.ingest.run import run
 
     with exit_on_failure():
-        ingestion.ingest(
-            source,
-            fingerprint,
-            kind,
-            label_set,
-            emotions,
-            from_json(checks, "checks"),
-            faces.path,
-            report.path,
-            statistics.path,
+        run(
+            source=source,
+            fingerprint=fingerprint,
+            kind=kind,
+            label_set=label_set,
+            emotions=emotions,
+            checks=from_json(checks, "checks"),
+            faces_path=faces.path,
+            report_path=report.path,
+            statistics_path=statistics.path,
         )

@@ -20,7 +20,7 @@ from emotion_ai.faces.arrays import INFO_FILE, Faces, FacesInfo, FacesWriter, Ro
 from emotion_ai.faces.file_names import FILE_NAMES, write_file_names
 from emotion_ai.faces.kinds import EXPRESSION, kind_of
 from emotion_ai.faces.labels import label_set_names, select_emotions
-from emotion_ai.settings import checked
+from emotion_ai.settings import validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.open import Source, open_source
 from emotion_ai.sources.subjects import look_up, read_subjects
@@ -35,7 +35,7 @@ from emotion_ai.storage.atomic_files import remove_on_failure
 _OTHER_EMOTION = 255
 
 
-def ingest(
+def run(
     source: str,
     fingerprint: str,
     kind: str,
@@ -56,7 +56,7 @@ def ingest(
     Raises `InputError` for a source that breaks its schema beyond the tolerated share or has
     changed since it was fingerprinted, `Unavailable` where the storage fails.
     """
-    limits = checked(DataChecks, checks, "checks")
+    limits = validate_settings(DataChecks, checks, "checks")
     info = _describe(source, fingerprint, kind, label_set, emotions)
     with remove_on_failure(Path(faces_path, INFO_FILE), Path(faces_path, FILE_NAMES)):
         opened, tally = _write_faces(info, limits, faces_path)

@@ -1,4 +1,4 @@
-"""KFP signature of the step `prepare`; `emotion_ai.steps.prepare.run` does the work."""
+"""KFP signature of the step `prepare`; `run.py` beside it does the work."""
 
 from kfp import dsl
 from kfp.dsl import HTML, Dataset, Input, Output
@@ -11,10 +11,22 @@ def prepare(
     prepared: Output[Dataset],
     preview: Output[HTML],
 ):
+    """Split the faces, measure the train split and record how training augments it.
+
+    Args:
+        faces: the ingested faces.
+        augmentation: the augmentation policy, JSON.
+        prepared: the faces with their splits.
+        preview: augmented examples and the splits as a page.
+    """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.settings import from_json
-    from emotion_ai.steps.prepare import run as preparation
+    from emotion_ai.steps.prepare.run import run
 
     with exit_on_failure():
-        policy = from_json(augmentation, "augmentation")
-        preparation.prepare(faces.path, policy, prepared.path, preview.path)
+        run(
+            faces_path=faces.path,
+            augmentation=from_json(augmentation, "augmentation"),
+            prepared_path=prepared.path,
+            preview_path=preview.path,
+        )

@@ -19,7 +19,7 @@ from emotion_ai.faces.arrays import (
 from emotion_ai.faces.augmentation import AugmentationPolicy
 from emotion_ai.faces.file_names import FILE_NAMES, copy_file_names
 from emotion_ai.faces.kinds import KINDS
-from emotion_ai.settings import checked
+from emotion_ai.settings import validate_settings
 from emotion_ai.steps.prepare.preview import write_preview
 from emotion_ai.steps.prepare.splitting import (
     SPLIT_KEYS,
@@ -43,7 +43,7 @@ class _Pixels(NamedTuple):
     total_of_squares: NDArray[np.int64]
 
 
-def prepare(
+def run(
     faces_path: str, augmentation: dict[str, Any], prepared_path: str, preview_path: str
 ) -> None:
     """Write faces with honest splits, the train split's statistics and the augmentation policy.
@@ -70,7 +70,7 @@ def prepare(
         InputError: an augmentation setting is wrong, a split is empty, or an emotion (a keypoint)
             is missing from a split.
     """
-    policy = checked(AugmentationPolicy, augmentation, "augmentation")
+    policy = validate_settings(AugmentationPolicy, augmentation, "augmentation")
     faces = Faces(faces_path)
     if not len(faces):
         raise InputError(f"{faces.info.source}: no row is left to prepare; see the data report")

@@ -14,14 +14,14 @@ from emotion_ai.networks.artifacts import open_faces, train_to_artifacts
 from emotion_ai.networks.objectives import expression_objective
 from emotion_ai.networks.settings import TrainingSettings
 from emotion_ai.networks.training import TrainingContext
-from emotion_ai.settings import checked
+from emotion_ai.settings import validate_settings
 
 
-def fit_expression_network(
+def run(
     faces: str, settings: Mapping[str, Any], origin: TrainingContext, outputs: dict[str, str]
 ) -> None:
     """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
-    trained = checked(TrainingSettings, settings, "training.expression")
+    trained = validate_settings(TrainingSettings, settings, "training.expression")
     data = open_faces(faces, "expression")
     codes = data.column("targets")[data.positions(TRAIN)]
     counts = np.bincount(codes, minlength=len(data.info.labels))

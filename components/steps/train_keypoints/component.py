@@ -1,4 +1,4 @@
-"""KFP signature of the step `train-keypoints`; `fitting` beside it does the work."""
+"""KFP signature of the step `train-keypoints`; `run.py` beside it does the work."""
 
 from kfp import dsl
 from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
@@ -15,12 +15,29 @@ def train_keypoints(
     history: Output[Metrics],
     curves: Output[HTML],
 ):
+    """Train the keypoint network; a training that was killed resumes from its checkpoint.
+
+    Args:
+        faces: prepared faces.
+        settings: shape of the network, schedule and regularisation, JSON.
+        seed: of weights, order and augmentation.
+        start: where the initial weights are; "" for random ones.
+        checkpoints: folder or gs:// URI of checkpoints; "" keeps them beside the model.
+        model: the Keras network and its weights.
+        history: loss and score of every epoch, JSON.
+        curves: learning curves as a page.
+    """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.networks.training import TrainingContext
     from emotion_ai.settings import from_json
-    from emotion_ai.steps.train_keypoints.run import fit_keypoint_network
+    from emotion_ai.steps.train_keypoints.run import run
 
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
-    origin = TrainingContext(int(seed), start, checkpoints)
+    context = TrainingContext(int(seed), start, checkpoints)
     with exit_on_failure():
-        fit_keypoint_network(faces.path, from_json(settings, "training"), origin, outputs)
+        run(
+            faces=faces.path,
+            settings=from_json(settings, "training"),
+            context=context,
+            outputs=outputs,
+        )

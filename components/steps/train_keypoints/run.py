@@ -12,14 +12,14 @@ from emotion_ai.networks.artifacts import open_faces, train_to_artifacts
 from emotion_ai.networks.objectives import keypoint_objective
 from emotion_ai.networks.settings import TrainingSettings
 from emotion_ai.networks.training import TrainingContext
-from emotion_ai.settings import checked
+from emotion_ai.settings import validate_settings
 
 
-def fit_keypoint_network(
+def run(
     faces: str, settings: Mapping[str, Any], origin: TrainingContext, outputs: dict[str, str]
 ) -> None:
     """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
-    trained = checked(TrainingSettings, settings, "training.keypoints")
+    trained = validate_settings(TrainingSettings, settings, "training.keypoints")
     for name in ("mixup", "cutmix"):
         if getattr(trained, name):
             raise InputError(f"training.keypoints.{name}: two faces in one are no face; expected 0")

@@ -1,4 +1,4 @@
-"""KFP signature of the step `validate`; `emotion_ai.steps.validate.run` does the work."""
+"""KFP signature of the step `validate`; `run.py` beside it does the work."""
 
 from kfp import dsl
 from kfp.dsl import HTML, Artifact, Input, Model, Output
@@ -13,16 +13,29 @@ def validate(
     verdict: Output[Artifact],
     report: Output[HTML],
 ) -> bool:
+    """Serve the SavedModel and compare what it answers with the golden answers.
+
+    Args:
+        saved_model: what combine wrote.
+        golden: drawn faces and the SavedModel's answers to them, .npz.
+        limits: tolerance and time budgets, JSON.
+        warmup: golden requests with responses; empty for a model that is rejected.
+        verdict: outcome, reasons and checks, JSON.
+        report: the validation as a page.
+
+    Returns:
+        Whether the SavedModel may be released.
+    """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.settings import from_json
-    from emotion_ai.steps.validate import run as validation
+    from emotion_ai.steps.validate.run import run
 
     with exit_on_failure():
-        return validation.validate(
-            saved_model.path,
-            golden.path,
-            from_json(limits, "validation"),
-            warmup.path,
-            verdict.path,
-            report.path,
+        return run(
+            saved_model=saved_model.path,
+            golden=golden.path,
+            limits=from_json(limits, "validation"),
+            warmup_path=warmup.path,
+            verdict_path=verdict.path,
+            report_path=report.path,
         )

@@ -1,12 +1,12 @@
 """What a SavedModel has to keep to in the server before it may become a release."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from emotion_ai.settings import StrictModel
 
 
-class ValidationLimits(BaseModel):
+class ValidationLimits(StrictModel):
     """Parity is always demanded; latency over budget warns, and rejects only where asked to."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     # Largest difference of a probability, or of a keypoint in pixels of the 96x96 frame.
     tolerance: float = Field(default=1e-3, gt=0)
