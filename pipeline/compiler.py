@@ -19,6 +19,6 @@ def compile_pipeline(settings: CompileSettings, defaults: RunSettings, path: str
 
     from emotion_ai.pipeline.training import training_pipeline
 
-    with storage.failures(str(path)):
+    with storage.translate_errors(str(path)):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         compiler.Compiler().compile(training_pipeline(settings, defaults), str(path))

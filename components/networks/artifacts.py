@@ -55,7 +55,7 @@ def train_to_artifacts(
     record |= _round(network, objective, validation)
     packed = pack(spec_for(faces.info, settings, _summary(record)), network.get_weights())
     with remove_on_failure(model, outputs["history"], outputs["curves"]):
-        with storage.failures(str(model)):
+        with storage.translate_errors(str(model)):
             model.mkdir(parents=True, exist_ok=True)
             network.save(model / MODEL_FILE)
         storage.write_bytes(str(model / WEIGHTS_FILE), packed)

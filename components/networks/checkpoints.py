@@ -42,7 +42,7 @@ def checkpoint_uri(
 def save(uri: str, progress: Progress, network: keras.Model, best: bool) -> None:
     """Write the state after an epoch; `best` says that its weights are the best so far."""
     progress.files["latest"] = f"latest-{progress.epoch:05d}.keras"
-    with tempfile.TemporaryDirectory() as folder, storage.failures(folder):
+    with tempfile.TemporaryDirectory() as folder, storage.translate_errors(folder):
         file = Path(folder, progress.files["latest"])
         network.save(file)
         storage.write_bytes(storage.join(uri, file.name), file.read_bytes())

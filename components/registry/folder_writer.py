@@ -13,7 +13,7 @@ from emotion_ai import storage
 from emotion_ai.errors import Unavailable
 from emotion_ai.registry.lock_wait import LockWait
 from emotion_ai.registry.releases import INFO_PATH, ReleaseInfo, taken_versions
-from emotion_ai.storage.atomic_files import flush_folder, remove_abandoned
+from emotion_ai.storage.atomic_files import flush_folder, remove_abandoned_files
 
 # TensorFlow Serving and `list_versions` pass over names that are not numbers.
 _STAGING = ".staging-"
@@ -52,7 +52,7 @@ class FolderWriter:
     def remove(self, version: int) -> None:
         """Remove a release; a reader sees all of it or nothing."""
         path = self._root / str(version)
-        with storage.failures(str(path)):
+        with storage.translate_errors(str(path)):
             path = path.rename(path.with_name(f"{_REMOVED}{version}-{uuid.uuid4().hex}"))
             shutil.rmtree(path, ignore_errors=True)
 
@@ -63,13 +63,13 @@ class FolderWriter:
 @contextlib.contextmanager
 def locked(root: Path) -> Iterator[FolderWriter]:
     """Hold the folder's lock for the length of the block, with what the dead left cleared away."""
-    with storage.failures(str(root)):
+    with storage.translate_errors(str(root)):
         root.mkdir(parents=True, exist_ok=True)
         # The kernel lets go of the lock when its holder dies, so a killed writer blocks nobody.
         lock = open(root / LOCK_NAME, "ab")  # noqa: SIM115 - held past this block
     with lock:
         _acquire(lock.fileno(), root / LOCK_NAME)
-        with storage.failures(str(root)):
+        with storage.translate_errors(str(root)):
             _remove_leftovers(root)
         yield FolderWriter(root)
 
@@ -77,7 +77,7 @@ def locked(root: Path) -> Iterator[FolderWriter]:
 def _acquire(lock: int, path: Path) -> None:
     waiting = LockWait(str(path))
     while True:
-        with storage.failures(str(path)), contextlib.suppress(BlockingIOError):
+        with storage.translate_errors(str(path)), contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         waiting.go_on("another writer")
@@ -103,5 +103,5 @@ def _remove_leftovers(root: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
     # Records of runs are written without the lock.
     for folder in [root, *(root / "runs").rglob("*/")]:
-        with storage.failures(str(folder)):
-            remove_abandoned(folder)
+        with storage.translate_errors(str(folder)):
+            remove_abandoned_files(folder)

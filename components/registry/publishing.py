@@ -25,7 +25,7 @@ def publish(registry: str, files: Mapping[str, Path], draft: ReleaseInfo) -> tup
     """
     if GRAPH_PATH not in files:
         raise InputError(f"{registry}: a release needs {GRAPH_PATH}; combine writes it")
-    with exclusive_writer(registry) as writer, storage.failures(registry):
+    with exclusive_writer(registry) as writer, storage.translate_errors(registry):
         same = _newest_same(registry, draft)
         return (same, False) if same else (writer.add(files, draft), True)
 

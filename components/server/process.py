@@ -37,7 +37,7 @@ def server_process(
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """As `running_server`, with any flags; gives the process besides."""
     command = [sys.executable, "-m", "emotion_ai.server", *flags]
-    with storage.failures(str(log_path)), Path(log_path).open("wb") as log:
+    with storage.translate_errors(str(log_path)), Path(log_path).open("wb") as log:
         # On a full disk it fails here, and not as a server that ends without a word.
         log.write(f"{shlex.join(command)}\n".encode())
         log.flush()

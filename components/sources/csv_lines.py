@@ -104,7 +104,7 @@ def _decompressed(source: str, file: BinaryIO) -> Iterator[_Lines]:
 
 @contextlib.contextmanager
 def _failures(source: str, place: str) -> Iterator[None]:
-    with storage.failures(source):
+    with storage.translate_errors(source):
         try:
             yield
         except _DAMAGE as error:

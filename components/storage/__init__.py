@@ -1,7 +1,13 @@
-"""Files by URI: a path, `file://` or `gs://`, read within bounds, written whole or not at all.
+"""Read and write files by URI: a path, `file://` or `gs://`.
 
-`storage.local` and `storage.gcs` hold the same functions for a disk and for Cloud Storage; the
-latter is imported only where a URI needs it.
+Reads are bounded, and writes are atomic. `storage.local` and `storage.gcs` implement the same
+functions for a disk and for Cloud Storage; `storage.gcs` is imported only when a URI needs it.
+
+Example:
+    >>> from emotion_ai import storage
+    >>> storage.write_bytes("notes/hello.txt", b"hello")
+    >>> storage.read_bytes("notes/hello.txt", limit=100)
+    b'hello'
 """
 
 import contextlib
@@ -22,7 +28,6 @@ __all__ = [
     "copy_file",
     "download",
     "exists",
-    "failures",
     "is_folder",
     "is_remote",
     "join",
@@ -33,6 +38,7 @@ __all__ = [
     "read_bytes",
     "remove",
     "sha256",
+    "translate_errors",
     "walk",
     "write_bytes",
 ]
@@ -47,10 +53,19 @@ def _backend(uri: str) -> ModuleType:
 
 
 def read_bytes(uri: str, limit: int) -> bytes:
-    """The content of a file of at most `limit` bytes.
+    """Read a whole file of at most `limit` bytes.
 
-    Raises `NotFound` where there is none, `InputError` where it is longer, `Unavailable` where the
-    storage fails.
+    Args:
+        uri: A path, `file://` or `gs://` URI.
+        limit: The largest size in bytes that is accepted.
+
+    Returns:
+        The content.
+
+    Raises:
+        NotFound: There is no such file.
+        InputError: The file is longer than `limit`, or the URI is no file's.
+        Unavailable: The storage failed.
     """
     data = cast(bytes, _backend(uri).read_start(uri, limit + 1))
     if len(data) > limit:
@@ -61,70 +76,97 @@ def read_bytes(uri: str, limit: int) -> bytes:
 
 
 def write_bytes(uri: str, data: bytes) -> None:
-    """Replace the file by `data`; a reader sees the old content or the new, nothing between."""
+    """Write a file atomically: a reader sees either the old content or the new.
+
+    Args:
+        uri: A path, `file://` or `gs://` URI; missing folders are created.
+        data: The new content.
+
+    Raises:
+        InputError: The URI cannot name a file.
+        Unavailable: The storage failed; the old content is unchanged.
+    """
     _backend(uri).write(uri, data)
 
 
 def exists(uri: str) -> bool:
-    """Whether there is a file or a folder at this address."""
+    """Return whether there is a file or a folder at this URI."""
     return bool(_backend(uri).exists(uri))
 
 
 def list_names(uri: str) -> list[str]:
-    """Names of the files and folders directly below, sorted; none if there is no such folder."""
+    """List the files and folders directly in a folder, sorted; none if it does not exist."""
     return cast(list[str], _backend(uri).list_names(uri))
 
 
 def is_folder(uri: str) -> bool:
-    """Whether there is a folder at this address: in Cloud Storage, a prefix that is no object."""
+    """Return whether the URI is a folder's: in Cloud Storage, a prefix that is no object."""
     return bool(_backend(uri).is_folder(uri))
 
 
 def walk(uri: str) -> Iterator[Entry]:
-    """Every file below a folder, in no order; hidden ones (`.name`) are left out.
+    """Yield every file in a folder and its subfolders, unsorted; skip hidden ones (`.name`).
 
-    Raises `InputError` for what is no file: a link that leads out of the folder, to a folder or
-    nowhere, a pipe, a device.
+    Args:
+        uri: The folder.
+
+    Yields:
+        The files, named relative to the folder.
+
+    Raises:
+        InputError: An entry is not a file: a pipe, a device, or a link that is broken, leads to a
+            folder or leads out of the folder.
+        Unavailable: The storage failed.
     """
     yield from _backend(uri).walk(uri)
 
 
 def open_binary(uri: str) -> BinaryIO:
-    """The file opened for reading, seekable; a remote one is streamed in chunks.
+    """Open a file for reading; it is seekable, and a remote one is streamed in chunks.
 
-    Raises `NotFound`, `InputError` and `Unavailable` as `read_bytes` does.
+    Args:
+        uri: A path, `file://` or `gs://` URI.
+
+    Returns:
+        The open file. Reads from it raise the storage's own errors: wrap them in
+        `translate_errors`.
+
+    Raises:
+        NotFound: There is no such file.
+        InputError: The URI is no file's.
+        Unavailable: The storage failed.
     """
     return cast(BinaryIO, _backend(uri).open_binary(uri))
 
 
 def sha256(uri: str) -> str:
-    """The hexadecimal SHA-256 of a file's content, read in chunks."""
+    """Compute the hexadecimal SHA-256 of a file, read in chunks."""
     return _digest(uri, "sha256")
 
 
 def md5(uri: str) -> str:
-    """The hexadecimal MD5 of a file's content, by which Cloud Storage too knows its objects."""
+    """Compute the hexadecimal MD5 of a file, which Cloud Storage keeps for its objects."""
     return _digest(uri, "md5")
 
 
 def _digest(uri: str, algorithm: str) -> str:
     digest = hashlib.new(algorithm, usedforsecurity=False)
-    with open_binary(uri) as file, failures(uri):
+    with open_binary(uri) as file, translate_errors(uri):
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
 
 
 def remove(uri: str) -> None:
-    """Remove a file; nothing happens where there is none."""
+    """Remove a file, if it exists."""
     _backend(uri).remove(uri)
 
 
 def download(uri: str, target: Path) -> None:
-    """Copy a file from anywhere to a local one, in chunks."""
-    with open_binary(uri) as source, failures(str(target)), open(target, "wb") as copy:
+    """Copy a file of any storage to a local path, in chunks."""
+    with open_binary(uri) as source, translate_errors(str(target)), target.open("wb") as copy:
         while True:
-            with failures(uri):
+            with translate_errors(uri):
                 chunk = source.read(1 << 20)
             if not chunk:
                 return
@@ -132,10 +174,18 @@ def download(uri: str, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def failures(uri: str) -> Iterator[None]:
-    """Turn what a storage raises within the block into `NotFound`, `InputError` or `Unavailable`.
+def translate_errors(uri: str) -> Iterator[None]:
+    """Translate the storage's own errors in the block to `InputError` and `Unavailable`.
 
-    For callers that read from a file that `open_binary` gave; the functions here do it themselves.
+    For callers that read from a file opened by `open_binary`; the functions here do it themselves.
+
+    Args:
+        uri: What a message names if the error itself names no file.
+
+    Raises:
+        NotFound: There is no such file.
+        InputError: The URI is no file's.
+        Unavailable: The storage failed.
     """
-    with _backend(uri).failures(uri):
+    with _backend(uri).translate_errors(uri):
         yield

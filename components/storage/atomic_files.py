@@ -1,4 +1,4 @@
-"""Local files that appear whole or not at all, whatever becomes of their writer."""
+"""Local files that appear complete or not at all, even if their writer is killed."""
 
 import contextlib
 import fcntl
@@ -15,13 +15,29 @@ _PARTIAL = ".partial"
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """An empty file beside `path`, locked while its writer lives; removed if the block raises."""
+    """Open a temporary file beside `path`, to be renamed to it at the end of the block.
+
+    The caller flushes and renames the file. The file is locked while its writer lives, and removed
+    if the block raises.
+
+    Args:
+        path: The file to replace; its folder exists.
+
+    Yields:
+        The empty temporary file, opened for writing.
+
+    Example:
+        with atomic_write(path) as file:
+            file.write(data)
+            flush(file)
+            Path(file.name).replace(path)
+    """
     partial = path.with_name(f".{path.name}{_PARTIAL}")
     while True:
-        with open(partial, "ab") as file:
+        with partial.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if not _is_at(file, partial):
-                # Another writer finished with it, or it was removed as abandoned.
+            if not _is_same_file(file, partial):
+                # Another writer renamed it meanwhile, or it was removed as abandoned.
                 continue
             try:
                 file.truncate(0)
@@ -34,52 +50,54 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def remove_on_failure(*paths: str | Path) -> Iterator[None]:
-    """Remove these files and folders if the block raises: what a step leaves is whole or absent.
+    """Remove files and folders if the block raises: outputs are complete or absent.
 
-    A folder that was there before is somebody's, and stays.
+    Args:
+        paths: The outputs. A folder that exists before the block is kept.
     """
     targets = [Path(path) for path in paths]
-    folders = [target for target in targets if target.is_dir()]
+    existing_folders = [target for target in targets if target.is_dir()]
     try:
         yield
     except BaseException:
         for target in targets:
             if not target.is_dir():
                 target.unlink(missing_ok=True)
-            elif target not in folders:
+            elif target not in existing_folders:
                 shutil.rmtree(target, ignore_errors=True)
         raise
 
 
-def _is_at(file: BinaryIO, path: Path) -> bool:
+def _is_same_file(file: BinaryIO, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Remove what writers to this local folder left when they were killed; the living keep theirs.
+def remove_abandoned_files(folder: Path) -> None:
+    """Remove the temporary files that killed writers left in a local folder.
 
-    `atomic_write` holds a lock on its temporary file, which the kernel opens when it dies.
+    `atomic_write` locks its temporary file, and the kernel releases the lock when the process
+    dies. So the files of live writers are kept.
     """
     for partial in folder.glob(f".*{_PARTIAL}"):
-        with contextlib.suppress(BlockingIOError, FileNotFoundError), open(partial, "rb") as file:
+        with contextlib.suppress(BlockingIOError, FileNotFoundError), partial.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(file, partial):
+            if _is_same_file(file, partial):
                 partial.unlink()
 
 
-def check_place(output: Path) -> None:
-    """Raise `InputError` where no file of this name can be."""
+def check_writable_name(output: Path) -> None:
+    """Raise `InputError` if the name is a folder's or its parent folder does not exist."""
     if output.is_dir():
         raise InputError(f"{output}: this is a folder; name a file for the output")
     if not output.parent.is_dir():
         raise InputError(f"{output}: there is no folder {output.parent}; make it first")
 
 
-def lock_alone(file: BinaryIO, output: Path) -> None:
-    """Lock the file that becomes `output`; raises `InputError` while another process holds it."""
+def lock_exclusively(file: BinaryIO, output: Path) -> None:
+    """Lock the temporary file of `output`; raise `InputError` if another process has."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -89,13 +107,13 @@ def lock_alone(file: BinaryIO, output: Path) -> None:
 
 
 def flush(file: BinaryIO) -> None:
-    """Put what was written to a local file on the disk."""
+    """Flush a local file to the disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def flush_folder(path: Path) -> None:
-    """Put a folder's entries on the disk, so that a rename survives a power cut."""
+    """Flush a folder's entries to the disk, so that a rename survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""Objects in Google Cloud Storage, for `emotion_ai.storage` and the registry.
+"""Objects in Google Cloud Storage: the remote implementation of `emotion_ai.storage`.
 
-Credentials are the environment's own (Application Default Credentials); where
-STORAGE_EMULATOR_HOST is set, the client library talks to that address without any.
+Credentials are the environment's (Application Default Credentials). If STORAGE_EMULATOR_HOST is
+set, the client library sends its requests there, without credentials.
 """
 
 import base64
@@ -12,7 +12,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.storage import local
@@ -22,38 +22,37 @@ if TYPE_CHECKING:
     from google.api_core.retry import Retry
     from google.cloud.storage import Blob, Bucket, Client
 
-# How long a request is repeated before the storage counts as down, and how long each may take.
+# How long a request is retried before the storage counts as down, and how long each try may take.
 _RETRY_SECONDS = 60.0
 _TIMEOUT_SECONDS = 30.0
 _CHUNK_BYTES = 8 << 20
 
-
-# Metadata by which an upload is known again.
-_UPLOAD = "upload"
+# The metadata key of an upload's random id.
+_UPLOAD_KEY = "upload"
 
 
 class AlreadyExists(Exception):
-    """The object is not of the generation that it was to replace."""
+    """The object has another generation than the one to be replaced."""
 
 
 def read_start(uri: str, size: int) -> bytes:
-    """The first `size` bytes of an object or all of it, in one request."""
+    """Read the first `size` bytes of an object, or all of it, in one request."""
     from google.api_core.exceptions import RequestRangeNotSatisfiable
 
-    with failures(uri):
+    with translate_errors(uri):
         try:
-            # A part has no checksum that it could be compared with.
+            # Cloud Storage keeps no checksum of a part.
             return _blob(uri).download_as_bytes(
                 end=size - 1, checksum=None, timeout=_TIMEOUT_SECONDS, retry=_retry()
             )
         except RequestRangeNotSatisfiable:
-            # The object is empty.
+            # An empty object has no first byte.
             return b""
 
 
 def write(uri: str, data: bytes) -> None:
-    """Replace an object by `data` in one upload."""
-    with failures(uri):
+    """Write an object in one upload."""
+    with translate_errors(uri):
         _blob(uri).upload_from_string(
             data,
             content_type="application/octet-stream",
@@ -63,22 +62,31 @@ def write(uri: str, data: bytes) -> None:
 
 
 def put(uri: str, source: Path | bytes, generation: int) -> int:
-    """Replace the object of this generation, 0 for none yet, and return the new generation.
+    """Write an object if its current generation is `generation`.
 
-    Raises `AlreadyExists` where the object is of another generation, which means that someone else
-    wrote.
+    Args:
+        uri: A `gs://` URI.
+        source: A local file, or the content itself.
+        generation: The generation to replace; 0 if the object must not exist yet.
+
+    Returns:
+        The new generation.
+
+    Raises:
+        AlreadyExists: The object has another generation: another writer wrote it.
+        Unavailable: The storage failed.
     """
     from google.api_core.exceptions import PreconditionFailed
 
-    with _opened(source) as file, failures(uri):
+    with _open_source(source) as file, translate_errors(uri):
         blob = _blob(uri)
-        blob.metadata = {_UPLOAD: uuid.uuid4().hex}
-        # Else 100 MB of a large file would be in memory.
+        blob.metadata = {_UPLOAD_KEY: uuid.uuid4().hex}
+        # The default chunk would hold 100 MB of a large file in memory.
         blob.chunk_size = _CHUNK_BYTES
         try:
             blob.upload_from_file(
                 file,
-                # Known beforehand, it makes a small upload one request.
+                # With a known size, a small upload is a single request.
                 size=file.seek(0, io.SEEK_END),
                 rewind=True,
                 content_type="application/octet-stream",
@@ -87,91 +95,96 @@ def put(uri: str, source: Path | bytes, generation: int) -> int:
                 retry=_retry(),
             )
         except PreconditionFailed:
-            # An upload whose answer was lost is repeated, and then meets itself.
-            found = blob.bucket.get_blob(blob.name, timeout=_TIMEOUT_SECONDS, retry=_retry())
-            if found is None or (found.metadata or {}).get(_UPLOAD) != blob.metadata[_UPLOAD]:
+            # An upload is retried if its response is lost, and then finds its own first attempt.
+            current = blob.bucket.get_blob(blob.name, timeout=_TIMEOUT_SECONDS, retry=_retry())
+            if (
+                current is None
+                or (current.metadata or {}).get(_UPLOAD_KEY) != blob.metadata[_UPLOAD_KEY]
+            ):
                 raise AlreadyExists(uri) from None
-            return int(found.generation)
+            return int(current.generation)
         return int(blob.generation)
 
 
 def read_generation(uri: str) -> tuple[bytes, int]:
-    """The content of a small object and the generation that it belongs to."""
-    with failures(uri):
-        blob = _current(uri)
+    """Read a small object: its content and the generation of that content."""
+    with translate_errors(uri):
+        blob = _current_blob(uri)
         data = blob.download_as_bytes(timeout=_TIMEOUT_SECONDS, retry=_retry())
         return data, int(blob.generation)
 
 
 def exists(uri: str) -> bool:
-    """Whether there is an object of this name, or one below it."""
-    with failures(uri):
+    """Return whether there is an object of this name, or one in a folder of this name."""
+    with translate_errors(uri):
         bucket, name = _split(uri)
         if name and bucket.blob(name).exists(timeout=_TIMEOUT_SECONDS, retry=_retry()):
             return True
-        return any(True for _ in _blobs(bucket, _folder(name), max_results=1))
+        return any(True for _ in _blobs(bucket, _folder_prefix(name), max_results=1))
 
 
 def list_names(uri: str) -> list[str]:
-    """Names of the objects and folders directly below, sorted."""
-    with failures(uri):
+    """List the objects and folders directly in a folder, sorted."""
+    with translate_errors(uri):
         bucket, name = _split(uri)
-        prefix = _folder(name)
+        prefix = _folder_prefix(name)
         listing = _blobs(bucket, prefix, delimiter="/")
         names = {blob.name for blob in listing} | set(listing.prefixes)
         return sorted({name[len(prefix) :].rstrip("/") for name in names} - {""})
 
 
 def is_folder(uri: str) -> bool:
-    """Whether there are objects below this name and none of this name."""
-    with failures(uri):
+    """Return whether there are objects in a folder of this name, and none of this name."""
+    with translate_errors(uri):
         bucket, name = _split(uri)
         if name and bucket.blob(name).exists(timeout=_TIMEOUT_SECONDS, retry=_retry()):
             return False
-        return any(True for _ in _blobs(bucket, _folder(name), max_results=1))
+        return any(True for _ in _blobs(bucket, _folder_prefix(name), max_results=1))
 
 
 def walk(uri: str) -> Iterator[Entry]:
-    """Every object below a name, with the MD5 that Cloud Storage keeps (composed ones have none).
+    """Yield every object in a folder with its MD5, which composed objects lack.
 
-    Hidden ones (`.name`) and the empty objects that stand for folders are left out.
+    Hidden ones (`.name`) and the empty objects that represent folders are skipped.
     """
-    with failures(uri):
+    with translate_errors(uri):
         bucket, name = _split(uri)
-        prefix = _folder(name)
+        prefix = _folder_prefix(name)
         for blob in _blobs(bucket, prefix):
-            below = blob.name[len(prefix) :]
-            if below and not below.endswith("/") and not f"/{below}".count("/."):
-                yield Entry(below, base64.b64decode(blob.md5_hash or "").hex())
+            relative = blob.name[len(prefix) :]
+            if relative and not relative.endswith("/") and "/." not in f"/{relative}":
+                yield Entry(relative, base64.b64decode(blob.md5_hash or "").hex())
 
 
 def open_binary(uri: str) -> BinaryIO:
-    """The object as it is now, opened for reading; once it is replaced, reads raise `NotFound`."""
-    with failures(uri):
-        return cast(BinaryIO, _current(uri).open("rb", chunk_size=_CHUNK_BYTES, retry=_retry()))
+    """Open an object's current generation; reads raise `NotFound` once it is replaced."""
+    with translate_errors(uri):
+        return cast(
+            BinaryIO, _current_blob(uri).open("rb", chunk_size=_CHUNK_BYTES, retry=_retry())
+        )
 
 
 def remove(uri: str, generation: int | None = None) -> None:
-    """Remove an object, or its one generation; nothing happens where that is not there."""
+    """Remove an object, or only if it has this generation; do nothing if it does not exist."""
     from google.api_core.exceptions import NotFound as ObjectNotFound
     from google.api_core.exceptions import PreconditionFailed
 
-    with failures(uri), contextlib.suppress(ObjectNotFound, PreconditionFailed):
+    with translate_errors(uri), contextlib.suppress(ObjectNotFound, PreconditionFailed):
         _blob(uri).delete(if_generation_match=generation, timeout=_TIMEOUT_SECONDS, retry=_retry())
 
 
 def remove_folder(uri: str) -> None:
-    """Remove every object below a name, as it is when it is listed."""
-    with failures(uri):
+    """Remove every object in a folder, in the generation that is listed."""
+    with translate_errors(uri):
         bucket, name = _split(uri)
-        for blob in list(_blobs(bucket, _folder(name))):
+        for blob in list(_blobs(bucket, _folder_prefix(name))):
             remove(f"gs://{bucket.name}/{blob.name}", blob.generation)
 
 
 @functools.cache
 def _client(emulator: str | None) -> "Client":
-    # Kept for the life of the process: a client owns a connection pool. The library itself reads
-    # the emulator's address; it is an argument so that another address makes another client.
+    # A client owns a connection pool, so it is kept for the life of the process. The library reads
+    # the emulator's address itself; it is an argument here only to be part of the cache key.
     from google.cloud.storage import Client
 
     return Client()
@@ -191,29 +204,29 @@ def _blob(uri: str) -> "Blob":
     return bucket.blob(name)
 
 
-def _opened(source: Path | bytes) -> BinaryIO:
+def _open_source(source: Path | bytes) -> BinaryIO:
     return local.open_binary(str(source)) if isinstance(source, Path) else io.BytesIO(source)
 
 
-def _current(uri: str) -> "Blob":
+def _current_blob(uri: str) -> "Blob":
     bucket, name = _split(uri)
-    found = bucket.get_blob(name, timeout=_TIMEOUT_SECONDS, retry=_retry()) if name else None
-    if found is None:
+    current = bucket.get_blob(name, timeout=_TIMEOUT_SECONDS, retry=_retry()) if name else None
+    if current is None:
         _check_bucket(bucket)
         raise NotFound(f"{uri}: no such object")
-    # Chunks are separate requests: the generation keeps them from mixing two contents.
-    return bucket.blob(name, generation=found.generation)
+    # Chunks are separate requests; with a fixed generation they are all of the same content.
+    return bucket.blob(name, generation=current.generation)
 
 
 def _check_bucket(bucket: "Bucket") -> None:
-    """Raise `InputError` where there is no such bucket; an absent object alone does not tell."""
+    """Raise `InputError` if there is no such bucket; a missing object raises the same error."""
     from google.api_core.exceptions import Forbidden
     from google.api_core.exceptions import NotFound as ObjectNotFound
 
     try:
         next(iter(_blobs(bucket, "", max_results=1)), None)
     except Forbidden:
-        # Whoever may read objects need not be allowed to list them.
+        # An account may be allowed to read objects but not to list them.
         return
     except ObjectNotFound:
         raise InputError(
@@ -221,11 +234,11 @@ def _check_bucket(bucket: "Bucket") -> None:
         ) from None
 
 
-def _folder(name: str) -> str:
+def _folder_prefix(name: str) -> str:
     return f"{name}/" if name else ""
 
 
-def _blobs(bucket: "Bucket", prefix: str, **options: object):  # type: ignore[no-untyped-def]
+def _blobs(bucket: "Bucket", prefix: str, **options: object) -> Any:
     return bucket.client.list_blobs(
         bucket, prefix=prefix, timeout=_TIMEOUT_SECONDS, retry=_retry(), **options
     )
@@ -238,10 +251,10 @@ def _retry() -> "Retry":
 
 
 @contextlib.contextmanager
-def failures(uri: str) -> Iterator[None]:
-    """Turn what the client library raises within the block into the project's own failures.
+def translate_errors(uri: str) -> Iterator[None]:
+    """Translate the client library's errors in the block to the project's own.
 
-    `NotFound` for an object, `InputError` for a bucket that is not there, else `Unavailable`.
+    A missing object is `NotFound`, a missing bucket `InputError`, anything else `Unavailable`.
     """
     from google.api_core.exceptions import Forbidden, GoogleAPIError, Unauthorized
     from google.api_core.exceptions import NotFound as ObjectNotFound
@@ -250,17 +263,17 @@ def failures(uri: str) -> Iterator[None]:
     try:
         yield
     except ObjectNotFound:
-        with failures(uri):
+        with translate_errors(uri):
             _check_bucket(_split(uri)[0])
         raise NotFound(f"{uri}: no such object") from None
     except (Forbidden, Unauthorized, GoogleAuthError) as error:
         raise Unavailable(
-            f"{uri}: Cloud Storage gives no access: {_reason(error)}; grant this account a role "
+            f"{uri}: Cloud Storage gives no access: {_summarize(error)}; grant this account a role "
             "on the bucket, or name other credentials in GOOGLE_APPLICATION_CREDENTIALS"
         ) from None
     except (GoogleAPIError, OSError) as error:
-        raise Unavailable(f"{uri}: Cloud Storage did not answer: {_reason(error)}") from None
+        raise Unavailable(f"{uri}: Cloud Storage did not answer: {_summarize(error)}") from None
 
 
-def _reason(error: Exception) -> str:
+def _summarize(error: Exception) -> str:
     return " ".join(str(error).split())[:300]

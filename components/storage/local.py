@@ -1,6 +1,6 @@
-"""Files on a disk, for `emotion_ai.storage`.
+"""Files on a disk: the local implementation of `emotion_ai.storage`.
 
-A write goes to a temporary file beside its target, is flushed to disk and renamed.
+A write goes to a temporary file beside its target, which is flushed to the disk and renamed.
 """
 
 import contextlib
@@ -18,47 +18,47 @@ from emotion_ai.storage.uri import Entry, NotFound, local_path
 
 
 def read_start(uri: str, size: int) -> bytes:
-    """The first `size` bytes of a file or all of it."""
-    with open_binary(uri) as file, failures(uri):
+    """Read the first `size` bytes of a file, or all of it."""
+    with open_binary(uri) as file, translate_errors(uri):
         return file.read(size)
 
 
 def write(uri: str, data: bytes) -> None:
-    """Replace a file by `data`, whole or not at all."""
+    """Write a file atomically."""
     path = local_path(uri)
-    with failures(uri):
+    with translate_errors(uri):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             file.write(data)
             flush(file)
-            os.replace(file.name, path)
+            Path(file.name).replace(path)
         flush_folder(path.parent)
 
 
 def exists(uri: str) -> bool:
-    """Whether there is a file or a folder."""
-    with failures(uri):
+    """Return whether there is a file or a folder."""
+    with translate_errors(uri):
         return local_path(uri).exists()
 
 
 def list_names(uri: str) -> list[str]:
-    """Names of the files and folders directly below, sorted; none if there is no such folder."""
+    """List the files and folders directly in a folder, sorted; none if it does not exist."""
     try:
-        with failures(uri):
-            return sorted(os.listdir(local_path(uri)))
+        with translate_errors(uri):
+            return sorted(path.name for path in local_path(uri).iterdir())
     except NotFound:
         return []
 
 
 def is_folder(uri: str) -> bool:
-    """Whether there is a folder."""
-    with failures(uri):
+    """Return whether there is a folder."""
+    with translate_errors(uri):
         return local_path(uri).is_dir()
 
 
 def walk(uri: str) -> Iterator[Entry]:
-    """Every visible file below a folder; see `storage.walk`."""
-    with failures(uri):
+    """Yield every visible file in a folder and its subfolders; see `storage.walk`."""
+    with translate_errors(uri):
         root = os.path.realpath(local_path(uri))
         folders = [""]
         while folders:
@@ -83,33 +83,33 @@ def walk(uri: str) -> Iterator[Entry]:
 
 
 def open_binary(uri: str) -> BinaryIO:
-    """A regular file opened for reading."""
+    """Open a regular file for reading."""
     path = local_path(uri)
-    with failures(uri):
-        # A pipe would be waited for, and a device read for ever.
+    with translate_errors(uri):
+        # Opening a pipe would block, and a device may never end.
         if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
             raise InputError(f"{uri}: not a regular file")
-        return open(path, "rb")
+        return path.open("rb")
 
 
 def remove(uri: str) -> None:
-    """Remove a file; nothing happens where there is none."""
-    with failures(uri):
+    """Remove a file, if it exists."""
+    with translate_errors(uri):
         local_path(uri).unlink(missing_ok=True)
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file's content to a new local file and flush it to disk."""
-    with failures(str(target)):
+    """Copy a local file to a new one, and flush that to the disk."""
+    with translate_errors(str(target)):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with open(source, "rb") as reader, open(target, "xb") as writer:
+        with source.open("rb") as reader, target.open("xb") as writer:
             shutil.copyfileobj(reader, writer, 1 << 20)
             flush(writer)
 
 
 @contextlib.contextmanager
-def failures(uri: str) -> Iterator[None]:
-    """Turn the operating system's errors within the block into the project's own."""
+def translate_errors(uri: str) -> Iterator[None]:
+    """Translate the operating system's errors in the block to the project's own."""
     try:
         yield
     except FileNotFoundError as error:
@@ -117,8 +117,8 @@ def failures(uri: str) -> Iterator[None]:
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
         raise InputError(f"{error.filename or uri}: {error.strerror}") from None
     except OSError as error:
-        mistaken = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
-        failure = InputError if mistaken else Unavailable
-        # Libraries put paragraphs into their errors; the number says it in a few words.
+        bad_name = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
+        error_class = InputError if bad_name else Unavailable
+        # Some libraries put whole paragraphs into an OSError; its number has a short text.
         reason = os.strerror(error.errno) if error.errno else error
-        raise failure(f"{error.filename or uri}: {reason}") from None
+        raise error_class(f"{error.filename or uri}: {reason}") from None

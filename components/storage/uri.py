@@ -1,4 +1,4 @@
-"""Addresses of files: a path, `file://` or `gs://`."""
+"""URIs of files: a path, `file://` or `gs://`."""
 
 import re
 from pathlib import Path
@@ -11,18 +11,23 @@ _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 class NotFound(InputError):
-    """There is nothing at this address."""
+    """There is no file or folder at this URI."""
 
 
 class Entry(NamedTuple):
-    """A file below a folder: its name from there, and its MD5 (hexadecimal), "" if not known."""
+    """A file in a folder.
+
+    Attributes:
+        name: The path relative to the folder, with slashes.
+        md5: The hexadecimal MD5 of its content, "" if unknown.
+    """
 
     name: str
     md5: str
 
 
 def is_remote(uri: str) -> bool:
-    """Whether the URI is in Cloud Storage. Raises `InputError` for a scheme nobody here reads."""
+    """Return whether the URI is in Cloud Storage; raise `InputError` for an unsupported scheme."""
     scheme = _SCHEME.match(uri)
     if scheme is None or scheme[1] == "file":
         return False
@@ -34,7 +39,7 @@ def is_remote(uri: str) -> bool:
 
 
 def local_path(uri: str) -> Path:
-    """The path of a local URI. Raises `InputError` for any other."""
+    """Return the path of a local URI; raise `InputError` for a remote one."""
     if is_remote(uri):
         raise InputError(f"{uri}: a local folder is needed here")
     if "\0" in uri:
@@ -43,7 +48,12 @@ def local_path(uri: str) -> Path:
 
 
 def join(uri: str, *names: str) -> str:
-    """The URI of a name below another one."""
+    """Join names to a URI with slashes.
+
+    Example:
+        >>> join("gs://bucket/models", "7", "saved_model.pb")
+        'gs://bucket/models/7/saved_model.pb'
+    """
     if uri.startswith("file://"):
         names = tuple(quote(name) for name in names)
     return "/".join([uri.rstrip("/"), *names])

@@ -155,7 +155,7 @@ def _mounts(written: Iterable[str], readable: Iterable[str]) -> Iterator[Mount]:
     folders = {storage.local_path(uri).absolute() for uri in written if not storage.is_remote(uri)}
     for folder in sorted(folders):
         # The engine would make it, and it would be root's.
-        with storage.failures(str(folder)):
+        with storage.translate_errors(str(folder)):
             folder.mkdir(parents=True, exist_ok=True)
         yield Mount(str(folder), str(folder), type="bind")
     paths = {storage.local_path(uri).absolute() for uri in readable if not storage.is_remote(uri)}

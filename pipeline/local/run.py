@@ -61,7 +61,7 @@ def run_locally(
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
     started = time.monotonic()
     logs = WORKSPACE / "logs"
-    with storage.failures(str(logs)):
+    with storage.translate_errors(str(logs)):
         logs.mkdir(parents=True, exist_ok=True)
     server_log = logs / f"{run_id}.server.log"
     with (

@@ -91,7 +91,7 @@ def test_a_remote_file_replaced_while_it_is_read_is_never_mixed(cloud_storage: s
     storage.write_bytes(uri, b"old")
     with storage.open_binary(uri) as file:
         storage.write_bytes(uri, b"new")
-        with pytest.raises(storage.NotFound, match="replaced"), storage.failures(uri):
+        with pytest.raises(storage.NotFound, match="replaced"), storage.translate_errors(uri):
             file.read()
     assert storage.read_bytes(uri, 10) == b"new"
 

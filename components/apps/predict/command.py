@@ -21,7 +21,7 @@ from emotion_ai.client.records import (
 )
 from emotion_ai.client.results import Prediction
 from emotion_ai.errors import InputError
-from emotion_ai.storage import failures
+from emotion_ai.storage import translate_errors
 from emotion_ai.storage.atomic_files import atomic_write, flush, flush_folder
 
 # Is told of each picture once it is answered.
@@ -122,7 +122,7 @@ def _write(
 
 
 def _write_whole(output: Path, format: str, records: Records) -> None:
-    with failures(str(output)), atomic_write(output) as file:
+    with translate_errors(str(output)), atomic_write(output) as file:
         if format == "parquet":
             write_parquet(records, file)
         else:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from emotion_ai.client.records import Record
-from emotion_ai.storage import failures
-from emotion_ai.storage.atomic_files import check_place, lock_alone
+from emotion_ai.storage import translate_errors
+from emotion_ai.storage.atomic_files import check_writable_name, lock_exclusively
 
 _MAX_LINE_BYTES = 16 * 1024 * 1024
 
@@ -81,9 +81,9 @@ def open_journal(output: Path, settings: dict[str, Any]) -> Iterator[Journal]:
     It is removed when the block ends well, and kept when it raises. Raises `InputError` while
     another process writes it, and `Unavailable` where it cannot be written.
     """
-    check_place(output)
+    check_writable_name(output)
     path = output.with_name(f".{output.name}.journal")
-    with failures(str(path)), path.open("a+b") as file:
-        lock_alone(file, output)
+    with translate_errors(str(path)), path.open("a+b") as file:
+        lock_exclusively(file, output)
         yield Journal(file, settings)
         path.unlink(missing_ok=True)

@@ -6,15 +6,20 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from emotion_ai.errors import InputError
-from emotion_ai.storage import failures
-from emotion_ai.storage.atomic_files import check_place, flush, flush_folder, lock_alone
+from emotion_ai.storage import translate_errors
+from emotion_ai.storage.atomic_files import (
+    check_writable_name,
+    flush,
+    flush_folder,
+    lock_exclusively,
+)
 
 
 def check_output(path: Path, suffixes: Collection[str]) -> None:
     """Raise `InputError` for a name that cannot be written or has none of these suffixes."""
     if path.suffix.lower() not in suffixes:
         raise InputError(f"{path}: expected a name that ends in {' or '.join(suffixes)}")
-    check_place(path)
+    check_writable_name(path)
 
 
 @contextlib.contextmanager
@@ -25,8 +30,8 @@ def appearing(path: Path) -> Iterator[Path]:
     `Unavailable` where the file system does not do its part, in the block too.
     """
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    with failures(str(path)), partial.open("ab") as file:
-        lock_alone(file, path)
+    with translate_errors(str(path)), partial.open("ab") as file:
+        lock_exclusively(file, path)
         try:
             file.truncate(0)
             yield partial
