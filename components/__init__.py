@@ -1,0 +1,78 @@
+"""Emotion-AI: train, gate, release and serve models of facial keypoints and expressions.
+
+The client needs no TensorFlow and is imported from here:
+
+    from emotion_ai import Client
+
+    with Client("127.0.0.1:8500") as client:
+        for face in client.predict("party.jpg"):
+            print(face.emotion, face.box)
+
+Every exception that the package raises on purpose is in one tree:
+
+    EmotionAIError
+    ├── InputError           invalid data, settings or arguments; exit code 2
+    │   └── storage.NotFound     no file at this address
+    ├── Unavailable          a server, file system or bucket failed; exit code 1
+    └── VerificationError    a digest, parity or golden answer differs; exit code 1
+"""
+
+from typing import TYPE_CHECKING
+
+__all__ = [
+    "AsyncClient",
+    "Box",
+    "Client",
+    "Detector",
+    "EmotionAIError",
+    "Face",
+    "InputError",
+    "ModelResponse",
+    "Prediction",
+    "Tls",
+    "Tracker",
+    "Unavailable",
+    "VerificationError",
+    "VersionStatus",
+    "open_detector",
+]
+
+if TYPE_CHECKING:
+    from emotion_ai.client.async_client import AsyncClient
+    from emotion_ai.client.channel import Tls
+    from emotion_ai.client.client import Client
+    from emotion_ai.client.detectors import Detector, open_detector
+    from emotion_ai.client.results import Box, Face, ModelResponse, Prediction, VersionStatus
+    from emotion_ai.client.tracking import Tracker
+    from emotion_ai.errors import EmotionAIError, InputError, Unavailable, VerificationError
+else:
+    # Every module of the package imports this one, so names are imported when they are first used.
+    _MODULES = {
+        "AsyncClient": "client.async_client",
+        "Box": "client.results",
+        "Client": "client.client",
+        "Detector": "client.detectors",
+        "EmotionAIError": "errors",
+        "Face": "client.results",
+        "InputError": "errors",
+        "ModelResponse": "client.results",
+        "Prediction": "client.results",
+        "Tls": "client.channel",
+        "Tracker": "client.tracking",
+        "Unavailable": "errors",
+        "VerificationError": "errors",
+        "VersionStatus": "client.results",
+        "open_detector": "client.detectors",
+    }
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

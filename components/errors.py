@@ -1,7 +1,7 @@
-"""How a command or a step fails: one sentence and an exit code, never a traceback.
+"""The package's exceptions: each is one sentence and an exit code.
 
-`InputError` is the user's mistake (exit code 2); `Unavailable` is the world's (exit code 1).
-Any other exception is a defect of ours and keeps its traceback.
+`EmotionAIError` is the base of all of them. Any other exception is a defect of this package and
+keeps its traceback. The tree is in the docstring of `emotion_ai`.
 """
 
 import contextlib
@@ -13,29 +13,41 @@ from collections.abc import Iterator
 ERROR_LINE = "emotion-ai: error (exit code {code}): {message}"
 
 
-class InputError(Exception):
-    """Data, settings or usage that cannot be worked with; names the place and what was expected."""
+class EmotionAIError(Exception):
+    """Base class of this package's exceptions; its message is one sentence for the user.
 
-    exit_code = 2
-
-
-class Unavailable(Exception):
-    """A file system, bucket or server that did not do its part; names the address."""
+    Attributes:
+        exit_code: What a command or a step that ends with this error exits with.
+    """
 
     exit_code = 1
 
 
-def one_line(failure: Exception) -> str:
-    """The failure's message on one line, whatever a library or a file put into it."""
+class InputError(EmotionAIError):
+    """Data, settings or arguments are invalid; the message names the place and what is expected."""
+
+    exit_code = 2
+
+
+class Unavailable(EmotionAIError):
+    """A file system, bucket or server failed; the message names its address."""
+
+
+class VerificationError(EmotionAIError):
+    """An artifact failed a check: its digest, parity with another model, or golden answers."""
+
+
+def one_line(failure: BaseException) -> str:
+    """Join the lines of a failure's message, which a library or a file may have put into it."""
     return re.sub(r"\s*[\r\n]\s*", " ", str(failure)).strip()
 
 
 @contextlib.contextmanager
 def exit_on_failure() -> Iterator[None]:
-    """Turn the two failures into one line on stderr and `SystemExit` with their exit code."""
+    """Turn an `EmotionAIError` into one line on stderr and `SystemExit` with its exit code."""
     try:
         yield
-    except (InputError, Unavailable) as failure:
+    except EmotionAIError as failure:
         line = ERROR_LINE.format(code=failure.exit_code, message=one_line(failure))
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()

@@ -1,0 +1,1 @@
+"""What people run: predict for pictures, watch for videos, and the console."""

@@ -1,0 +1,1 @@
+"""The client: detects faces in pictures, asks the model server and decodes its responses."""

@@ -1,4 +1,4 @@
-"""The client for asyncio: the same answers, with a coroutine for each question."""
+"""The client for asyncio: the results of `Client`, with coroutines."""
 
 import asyncio
 import time
@@ -7,64 +7,47 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
-import grpc
+import grpc.aio
 
-from emotion_ai.client.channel import (
-    DEFAULT_TIMEOUT_S,
-    OPTIONS,
-    Tls,
-    check_address,
-    failure,
-)
-from emotion_ai.client.client import IN_FLIGHT
-from emotion_ai.client.detectors import Detector, open_detector
+from emotion_ai.client.base_client import BaseClient
+from emotion_ai.client.channel import DEFAULT_TIMEOUT_S, map_grpc_errors
 from emotion_ai.client.images import Channels, ImageLike
 from emotion_ai.client.requests import (
+    MAX_BATCHES_IN_FLIGHT,
     DetectedFaces,
-    TimedAnswer,
-    Version,
+    PictureBatch,
+    TimedResponse,
+    decode_batch,
+    decode_faces,
     decode_response,
-    faces_of,
-    grouped,
-    locate,
-    predictions,
-    requests_for,
-    with_model_spec,
+    detect_faces,
+    encode_pictures,
+    read_batches,
 )
 from emotion_ai.client.results import Box, Face, Prediction
-from emotion_ai.serving_api import messages
 
 
-class AsyncClient:
-    """`client.Client` for asyncio, to be used within a running loop; see there for all it takes.
+class AsyncClient(BaseClient):
+    """A connection to the model server for asyncio, created within a running event loop.
 
-    Pictures are read, and faces found, in a thread; requests are the loop's own.
+    Pictures are read, and faces detected, in a thread, so that the loop stays responsive.
+
+    Args:
+        address: HOST:PORT of the server.
+        faces: How faces are detected; see `Client`.
+        version: The release to ask; see `Client`.
+        tls: The files of an encrypted connection; None for plain text.
+
+    Raises:
+        InputError: An argument is invalid.
 
     Example:
         async with AsyncClient("127.0.0.1:8500") as client:
-            faces = await client.predict("party.jpg")
+            for face in await client.predict("party.jpg"):
+                print(face.emotion, face.box)
     """
 
-    def __init__(
-        self,
-        address: str,
-        faces: str | Detector = "yunet",
-        version: Version = None,
-        tls: Tls | None = None,
-    ) -> None:
-        self.address = check_address(address)
-        self.detector = open_detector(faces) if isinstance(faces, str) else faces
-        self.version = version
-        if tls is None:
-            self._channel = grpc.aio.insecure_channel(address, options=OPTIONS)
-        else:
-            options = [*OPTIONS, *tls.options()]
-            self._channel = grpc.aio.secure_channel(address, tls.credentials(), options=options)
-        self._predict = self._channel.unary_unary(
-            f"/{messages.PREDICTION_SERVICE}/Predict",
-            request_serializer=lambda request: request.SerializeToString(),
-            response_deserializer=messages.PredictResponse.FromString,
-        )
+    _grpc = grpc.aio
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -78,7 +61,12 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection; calls under way are cancelled."""
+        """Close the connection; calls in flight are cancelled.
+
+        Example:
+            client = AsyncClient("127.0.0.1:8500")
+            await client.close()
+        """
         await self._channel.close()
 
     async def predict(
@@ -88,10 +76,30 @@ class AsyncClient:
         boxes: Sequence[Box] | None = None,
         timeout: float = DEFAULT_TIMEOUT_S,
     ) -> list[Face]:
-        """As `Client.predict`."""
-        located = [await asyncio.to_thread(locate, image, self.detector, channels, boxes)]
-        answers = await self._answers(located, timeout)
-        return list(faces_of(located, answers, self.address)[0])
+        """Predict the faces in one picture.
+
+        Args:
+            image: A path, a file's bytes, a PIL image or an array; see `Client.predict`.
+            channels: The order of an array's colours.
+            boxes: Faces to predict instead of those that the detector finds.
+            timeout: Seconds until a request fails.
+
+        Returns:
+            The faces, the surest detection first; with `boxes`, in their order.
+
+        Raises:
+            InputError: The picture cannot be read, or the server refused the request.
+            Unavailable: The server is down or did not answer in time.
+
+        Example:
+            async with AsyncClient("127.0.0.1:8500") as client:
+                faces, others = await asyncio.gather(
+                    client.predict("party.jpg"), client.predict("other.jpg")
+                )
+        """
+        pictures = [await asyncio.to_thread(detect_faces, image, self.detector, channels, boxes)]
+        responses = await self._send_all(pictures, timeout)
+        return decode_faces(pictures, responses, self.address)[0]
 
     async def predict_many(
         self,
@@ -99,34 +107,53 @@ class AsyncClient:
         channels: Channels = "rgb",
         timeout: float = DEFAULT_TIMEOUT_S,
     ) -> AsyncIterator[Prediction]:
-        """As `Client.predict_many`; `images` is drawn from in a thread, one picture at a time."""
-        waiting: deque[tuple[int, list[DetectedFaces], asyncio.Task[list[TimedAnswer]]]] = deque()
-        groups = grouped(images, self.detector, channels)
+        """Predict the faces in each of many pictures, in the order given.
+
+        Memory does not grow with their number: pictures are read in batches, a few ahead.
+
+        Args:
+            images: The pictures; an iterator is advanced in a thread.
+            channels: The order of an array's colours.
+            timeout: Seconds until a request fails.
+
+        Yields:
+            A prediction for each picture; one that cannot be read has an `error` and no faces.
+
+        Raises:
+            InputError: `images` is a single picture, or the server refused a request.
+            Unavailable: The server is down or did not answer in time.
+
+        Example:
+            async with AsyncClient("127.0.0.1:8500") as client:
+                async for prediction in client.predict_many(["party.jpg", "missing.jpg"]):
+                    print(prediction.source, prediction.error or len(prediction.faces))
+        """
+        in_flight: deque[tuple[PictureBatch, asyncio.Task[list[TimedResponse]]]] = deque()
+        batches = read_batches(images, self.detector, channels)
         try:
-            while (following := await asyncio.to_thread(next, groups, None)) is not None:
-                first, group = following
-                task = asyncio.create_task(self._answers(group, timeout))
-                waiting.append((first, group, task))
-                if len(waiting) > IN_FLIGHT:
-                    first, group, task = waiting.popleft()
-                    for prediction in predictions(first, group, await task, self.address):
+            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+                task = asyncio.create_task(self._send_all(batch.pictures, timeout))
+                in_flight.append((batch, task))
+                if len(in_flight) > MAX_BATCHES_IN_FLIGHT:
+                    batch, task = in_flight.popleft()
+                    for prediction in decode_batch(batch, await task, self.address):
                         yield prediction
-            while waiting:
-                first, group, task = waiting.popleft()
-                for prediction in predictions(first, group, await task, self.address):
+            while in_flight:
+                batch, task = in_flight.popleft()
+                for prediction in decode_batch(batch, await task, self.address):
                     yield prediction
         finally:
-            for _, _, task in waiting:
+            for _, task in in_flight:
                 task.cancel()
 
-    async def _answers(self, located: Sequence[DetectedFaces], timeout: float) -> list[TimedAnswer]:
-        calls = [self._ask(request, timeout) for request in requests_for(located)]
-        return list(await asyncio.gather(*calls))
+    async def _send_all(
+        self, pictures: Sequence[DetectedFaces], timeout: float
+    ) -> list[TimedResponse]:
+        requests = encode_pictures(pictures, self.version)
+        return await asyncio.gather(*(self._send(request, timeout) for request in requests))
 
-    async def _ask(self, request: Any, timeout: float) -> TimedAnswer:
+    async def _send(self, request: Any, timeout: float) -> TimedResponse:
         start = time.perf_counter()
-        try:
-            response = await self._predict(with_model_spec(request, self.version), timeout=timeout)
-        except grpc.RpcError as error:
-            raise failure(self.address, error, timeout) from None
-        return decode_response(response, self.address), time.perf_counter() - start
+        with map_grpc_errors(self.address, timeout):
+            response = await self._predict(request, timeout=timeout)
+        return TimedResponse(decode_response(response, self.address), time.perf_counter() - start)

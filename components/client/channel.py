@@ -1,9 +1,12 @@
-"""How a client reaches the model server: address, TLS, keep-alive, retries, and failures."""
+"""The gRPC channel to the model server: address, TLS, keep-alive, retries, and errors."""
 
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import grpc
@@ -16,9 +19,9 @@ _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 _MAX_PEM_BYTES = 1024 * 1024
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 
-# https://github.com/grpc/grpc/blob/master/doc/service_config.md. A name with several addresses, as
-# a headless service has, gets its requests in turns. Only UNAVAILABLE is tried again: the request
-# was not worked on, or the server has gone; anything else would be the same once more.
+# https://github.com/grpc/grpc/blob/master/doc/service_config.md. Requests to a name with several
+# addresses, such as a headless service, take turns among them. Only UNAVAILABLE is retried: the
+# server did not process the request; any other error would come again.
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
@@ -37,16 +40,16 @@ _SERVICE_CONFIG = {
 OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-    # A model server stands beside its caller; a proxy for the web does not know it.
+    # The model server is usually on the caller's network, which a web proxy cannot reach.
     ("grpc.enable_http_proxy", 0),
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-    # By default a request of more than 256 KiB, 28 faces, is not kept for another try.
+    # By default a request of more than 256 KiB, 28 faces, is not kept for a retry.
     ("grpc.per_rpc_retry_buffer_size", _MAX_MESSAGE_BYTES),
-    # Or a retry finds the connection still waiting for its own second try, one second later.
+    # By default a lost connection is retried after one second: later than the first call retries.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),
-    # A host that vanished without a word is found out while a call waits. Servers close a
-    # connection that pings more than twice in five minutes without a message.
+    # Pings during a call detect a host that vanished. Servers close a connection that pings more
+    # than twice in five minutes without a message.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 2),
@@ -55,13 +58,17 @@ OPTIONS: list[tuple[str, Any]] = [
 
 @dataclass(frozen=True)
 class Tls:
-    """PEM files of an encrypted connection.
+    """PEM files for an encrypted connection.
 
     Args:
-        authority: certificates of whom to trust; None trusts those that come with gRPC.
-        certificate: the client's own, where the server asks for one; then `key` is needed too.
-        key: of `certificate`.
-        name: the server's name in its certificate, where the address has another.
+        authority: Certificates to trust; None trusts those that come with gRPC.
+        certificate: The client's certificate, for a server that requires one; needs `key`.
+        key: The private key of `certificate`.
+        name: The server's name in its certificate, where the address has another.
+
+    Example:
+        tls = Tls(authority=Path("ca.pem"))
+        client = Client("models.example:8500", tls=tls)
     """
 
     authority: Path | None = None
@@ -70,19 +77,28 @@ class Tls:
     name: str | None = None
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """What gRPC takes; raises `InputError` naming a file that cannot be read."""
+        """Read the files.
+
+        Returns:
+            The credentials of a gRPC channel.
+
+        Raises:
+            InputError: A file cannot be read or is no PEM file, or a certificate has no key.
+        """
         if (self.certificate is None) != (self.key is None):
             raise InputError("TLS: a client's certificate and its key go together; one is missing")
         return grpc.ssl_channel_credentials(
-            _pem(self.authority), _pem(self.key), _pem(self.certificate)
+            root_certificates=_read_pem(self.authority),
+            private_key=_read_pem(self.key),
+            certificate_chain=_read_pem(self.certificate),
         )
 
     def options(self) -> list[tuple[str, Any]]:
-        """Options of the channel, besides `OPTIONS`."""
+        """Return the gRPC channel options that this adds to `OPTIONS`."""
         return [("grpc.ssl_target_name_override", self.name)] if self.name else []
 
 
-def _pem(path: Path | None) -> bytes | None:
+def _read_pem(path: Path | None) -> bytes | None:
     if path is None:
         return None
     try:
@@ -91,20 +107,50 @@ def _pem(path: Path | None) -> bytes | None:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; expected a PEM file") from None
     if b"-----BEGIN " not in data or len(data) > _MAX_PEM_BYTES:
-        raise InputError(f"{path}: no PEM file; expected -----BEGIN CERTIFICATE----- or a key's")
+        raise InputError(f"{path}: not a PEM file; expected a certificate or a key")
     return data
 
 
 def check_address(address: str) -> str:
-    """The address again, where it is HOST:PORT; raises `InputError`."""
+    """Return the address; raise `InputError` where it is not HOST:PORT."""
     match = _ADDRESS.fullmatch(address)
     if match is None or not 0 < int(match[2]) < 65536:
         raise InputError(f"server address {address!r}: expected HOST:PORT, as 127.0.0.1:8500")
     return address
 
 
-def failure(address: str, error: grpc.RpcError, timeout: float) -> InputError | Unavailable:
-    """What a failed call means to the user."""
+def open_channel(library: ModuleType, address: str, tls: Tls | None) -> Any:
+    """Open a channel of `library`, which is `grpc` or `grpc.aio`, with the options above."""
+    if tls is None:
+        return library.insecure_channel(address, options=OPTIONS)
+    options = [*OPTIONS, *tls.options()]
+    return library.secure_channel(address, tls.credentials(), options=options)
+
+
+def unary_method(channel: Any, service: str, method: str, response: Any) -> Any:
+    """Return the callable for a method of a service whose responses are messages `response`."""
+    return channel.unary_unary(
+        f"/{service}/{method}",
+        request_serializer=lambda request: request.SerializeToString(),
+        response_deserializer=response.FromString,
+    )
+
+
+@contextlib.contextmanager
+def map_grpc_errors(address: str, timeout: float) -> Iterator[None]:
+    """Turn gRPC's errors within the block into this package's.
+
+    Raises:
+        InputError: The server refused the request.
+        Unavailable: Any other error; the message names the address.
+    """
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise _to_exception(address, error, timeout) from None
+
+
+def _to_exception(address: str, error: Any, timeout: float) -> InputError | Unavailable:
     code, details = error.code(), error.details()
     where = f"server {address}"
     if code == grpc.StatusCode.UNAVAILABLE:
@@ -112,7 +158,7 @@ def failure(address: str, error: grpc.RpcError, timeout: float) -> InputError | 
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return Unavailable(f"{where}: no answer within {timeout:g} s")
     if code == grpc.StatusCode.NOT_FOUND:
-        return Unavailable(f"{where}: does not serve what was asked for: {details}")
+        return Unavailable(f"{where}: has no such model or version: {details}")
     if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION):
         return InputError(f"{where}: refused the request: {details}")
     return Unavailable(f"{where}: {code.name}: {details}")

@@ -1,4 +1,4 @@
-"""Ask a model server over gRPC: the embedded one or TensorFlow Serving, without TensorFlow."""
+"""A gRPC client for the embedded model server and TensorFlow Serving, without TensorFlow."""
 
 import time
 from collections import deque
@@ -6,107 +6,60 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 
-import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_ai.client.channel import (
-    DEFAULT_TIMEOUT_S,
-    OPTIONS,
-    Tls,
-    check_address,
-    failure,
-)
-from emotion_ai.client.detectors import Detector, open_detector
+from emotion_ai.client.channel import DEFAULT_TIMEOUT_S, map_grpc_errors
 from emotion_ai.client.images import Channels, ImageLike
+from emotion_ai.client.model_service import ModelServiceClient
 from emotion_ai.client.requests import (
-    Answer,
+    MAX_BATCHES_IN_FLIGHT,
     DetectedFaces,
-    TimedAnswer,
+    PictureBatch,
+    TimedResponse,
     Version,
+    decode_batch,
+    decode_faces,
     decode_response,
-    faces_of,
-    grouped,
-    locate,
-    predictions,
-    request_for,
-    requests_for,
+    detect_faces,
+    encode_pictures,
+    encode_request,
+    read_batches,
     with_model_spec,
 )
-from emotion_ai.client.results import Box, Face, Prediction
-from emotion_ai.serving_api import messages
-from emotion_ai.serving_api.messages import MODEL_NAME
-
-_STATES = messages.ModelVersionStatus.DESCRIPTOR.enum_types_by_name["State"].values_by_number
-# Groups of pictures that the server may be working on while the next ones are read.
-IN_FLIGHT = 4
-
-
-class VersionStatus(NamedTuple):
-    """A version's state (START, LOADING, AVAILABLE, UNLOADING, END) and why it failed, or ""."""
-
-    version: int
-    state: str
-    error: str
+from emotion_ai.client.results import Box, Face, ModelResponse, Prediction
 
 
 class _Call(NamedTuple):
-    """A request under way; when it was sent and, once it is so, when it ended."""
+    """A request in flight: when it was sent, and when it ended, once it has."""
 
     future: Any
     start: float
     ends: list[float]
 
 
-class Client:
-    """A connection to the model server at `address`, HOST:PORT.
+class Client(ModelServiceClient):
+    """A connection to the model server.
 
-    Nothing is sent before the first call. Every call has a deadline in seconds, and is tried again
-    while the server is UNAVAILABLE; a host name with several addresses is asked in turns. All raise
-    `Unavailable` naming the address when the server is down or silent, and `InputError` for what
-    the server refuses.
+    Nothing is sent before the first call. Every call has a deadline and is retried while the
+    server is UNAVAILABLE. Requests to a host name with several addresses take turns among them.
 
     Args:
-        address: HOST:PORT.
-        faces: how faces are found in pictures: a name of `detectors.DETECTORS`, of which "whole"
-            takes each picture for one face, or a detector.
-        version: the release to ask, by number or by the server's label; None for its newest.
-        tls: the files of an encrypted connection; None for one in plain text.
+        address: HOST:PORT of the server.
+        faces: How faces are detected in pictures: "yunet", "dlib", or "whole" for pictures of one
+            face each; "NAME:SIDE" sets the pixels of the longer side; or a `Detector`.
+        version: The release to ask, by its number or by the server's label for it; None for the
+            server's default.
+        tls: The files of an encrypted connection; None for plain text.
+
+    Raises:
+        InputError: An argument is invalid.
 
     Example:
         with Client("127.0.0.1:8500") as client:
             for face in client.predict("party.jpg"):
                 print(face.emotion, face.box)
     """
-
-    def __init__(
-        self,
-        address: str,
-        faces: str | Detector = "yunet",
-        version: Version = None,
-        tls: Tls | None = None,
-    ) -> None:
-        self.address = check_address(address)
-        self.detector = open_detector(faces) if isinstance(faces, str) else faces
-        self.version = version
-        if tls is None:
-            self._channel = grpc.insecure_channel(address, options=OPTIONS)
-        else:
-            options = [*OPTIONS, *tls.options()]
-            self._channel = grpc.secure_channel(address, tls.credentials(), options=options)
-        service = messages.PREDICTION_SERVICE
-        self._predict = self._method(f"/{service}/Predict", messages.PredictResponse)
-        service = messages.MODEL_SERVICE
-        self._status = self._method(f"/{service}/GetModelStatus", messages.GetModelStatusResponse)
-        path = f"/{service}/HandleReloadConfigRequest"
-        self._reload = self._method(path, messages.ReloadConfigResponse)
-
-    def _method(self, path: str, response: Any) -> Any:
-        return self._channel.unary_unary(
-            path,
-            request_serializer=lambda request: request.SerializeToString(),
-            response_deserializer=response.FromString,
-        )
 
     def __enter__(self) -> "Client":
         return self
@@ -120,7 +73,12 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; calls under way are cancelled."""
+        """Close the connection; calls in flight are cancelled.
+
+        Example:
+            client = Client("127.0.0.1:8500")
+            client.close()
+        """
         self._channel.close()
 
     def predict(
@@ -130,14 +88,31 @@ class Client:
         boxes: Sequence[Box] | None = None,
         timeout: float = DEFAULT_TIMEOUT_S,
     ) -> list[Face]:
-        """The faces in one picture, the surest first; none where none is found.
+        """Predict the faces in one picture.
 
-        `image` and `channels` are as in `images.read_image`, and refused as there. With `boxes`
-        these are asked about, in their order, and nothing is detected.
+        Args:
+            image: A path; the bytes of a picture file; a PIL image; or an array, uint8, uint16 or
+                floats from 0 to 1, [H, W] gray, [H, W, 3] in colour or [H, W, 4] with alpha.
+            channels: The order of an array's colours: "bgr" for OpenCV's frames.
+            boxes: Faces to predict instead of those that the detector finds.
+            timeout: Seconds until a request fails.
+
+        Returns:
+            The faces, the surest detection first; with `boxes`, in their order. Empty where no
+            face is found.
+
+        Raises:
+            InputError: The picture cannot be read, or the server refused the request.
+            Unavailable: The server is down or did not answer in time.
+
+        Example:
+            with Client("127.0.0.1:8500") as client:
+                for face in client.predict("party.jpg"):
+                    print(face.emotion, face.probabilities, face.keypoints)
         """
-        located = [locate(image, self.detector, channels, boxes)]
-        calls = [self._begin(request, timeout) for request in requests_for(located)]
-        return list(faces_of(located, self._answers(calls, timeout), self.address)[0])
+        pictures = [detect_faces(image, self.detector, channels, boxes)]
+        responses = self._wait(self._start(pictures, timeout), timeout)
+        return decode_faces(pictures, responses, self.address)[0]
 
     def predict_many(
         self,
@@ -145,109 +120,147 @@ class Client:
         channels: Channels = "rgb",
         timeout: float = DEFAULT_TIMEOUT_S,
     ) -> Iterator[Prediction]:
-        """The faces of each picture, in the order given; a bad picture has an `error` instead.
+        """Predict the faces in each of many pictures, in the order given.
 
-        Pictures are read, and faces sent, a group at a time, while the server works on at most
-        `IN_FLIGHT` groups: memory does not grow with their number. Each request has the deadline.
+        Memory does not grow with their number: pictures are read in batches, a few ahead.
+
+        Args:
+            images: The pictures, each as in `predict`.
+            channels: The order of an array's colours.
+            timeout: Seconds until a request fails.
+
+        Yields:
+            A prediction for each picture; one that cannot be read has an `error` and no faces.
+
+        Raises:
+            InputError: `images` is a single picture, or the server refused a request.
+            Unavailable: The server is down or did not answer in time.
+
+        Example:
+            with Client("127.0.0.1:8500") as client:
+                for prediction in client.predict_many(["party.jpg", "missing.jpg"]):
+                    print(prediction.source, prediction.error or len(prediction.faces))
         """
-        waiting: deque[tuple[int, list[DetectedFaces], list[_Call]]] = deque()
+        in_flight: deque[tuple[PictureBatch, list[_Call]]] = deque()
         try:
-            for first, group in grouped(images, self.detector, channels):
-                calls = [self._begin(request, timeout) for request in requests_for(group)]
-                waiting.append((first, group, calls))
-                if len(waiting) > IN_FLIGHT:
-                    yield from self._ended(*waiting.popleft(), timeout)
-            while waiting:
-                yield from self._ended(*waiting.popleft(), timeout)
+            for batch in read_batches(images, self.detector, channels):
+                in_flight.append((batch, self._start(batch.pictures, timeout)))
+                if len(in_flight) > MAX_BATCHES_IN_FLIGHT:
+                    yield from self._finish(*in_flight.popleft(), timeout)
+            while in_flight:
+                yield from self._finish(*in_flight.popleft(), timeout)
         finally:
-            for _, _, calls in waiting:
+            for _, calls in in_flight:
                 for call in calls:
                     call.future.cancel()
 
-    def _begin(self, request: Any, timeout: float) -> _Call:
+    def _start(self, pictures: Sequence[DetectedFaces], timeout: float) -> list[_Call]:
+        requests = encode_pictures(pictures, self.version)
+        return [self._start_call(request, timeout) for request in requests]
+
+    def _start_call(self, request: Any, timeout: float) -> _Call:
         start = time.perf_counter()
-        future = self._predict.future(with_model_spec(request, self.version), timeout=timeout)
+        future = self._predict.future(request, timeout=timeout)
         ends: list[float] = []
         future.add_done_callback(lambda _: ends.append(time.perf_counter()))
         return _Call(future, start, ends)
 
-    def _ended(
-        self, first: int, group: list[DetectedFaces], calls: list[_Call], timeout: float
+    def _finish(
+        self, batch: PictureBatch, calls: Sequence[_Call], timeout: float
     ) -> list[Prediction]:
-        return predictions(first, group, self._answers(calls, timeout), self.address)
+        return decode_batch(batch, self._wait(calls, timeout), self.address)
 
-    def _answers(self, calls: list[_Call], timeout: float) -> list[TimedAnswer]:
-        answers = []
+    def _wait(self, calls: Sequence[_Call], timeout: float) -> list[TimedResponse]:
+        responses = []
         for call in calls:
-            try:
-                answer = decode_response(call.future.result(), self.address)
-            except grpc.RpcError as error:
-                raise failure(self.address, error, timeout) from None
+            with map_grpc_errors(self.address, timeout):
+                response = call.future.result()
             # The result may be there a moment before the callback has run.
             end = call.ends[0] if call.ends else time.perf_counter()
-            answers.append((answer, end - call.start))
-        return answers
+            decoded = decode_response(response, self.address)
+            responses.append(TimedResponse(decoded, end - call.start))
+        return responses
 
     def predict_arrays(
         self,
         images: NDArray[np.uint8],
         version: Version = None,
         timeout: float = DEFAULT_TIMEOUT_S,
-    ) -> Answer:
-        """Predict from pixels: `images` uint8 [n, 96, 96, 1]; without a version, the client's."""
-        return self.send(request_for("serving_default", "images", images), version, timeout)
+    ) -> ModelResponse:
+        """Predict from the pixels of faces, in one request.
+
+        Args:
+            images: uint8 [n, 96, 96, 1], gray.
+            version: The release to ask; None for the client's.
+            timeout: Seconds until the request fails.
+
+        Returns:
+            The outputs of the model; its keypoints are in pixels of the 96x96 frame.
+
+        Raises:
+            InputError: The server refused the request.
+            Unavailable: The server is down or did not answer in time.
+
+        Example:
+            with Client("127.0.0.1:8500") as client:
+                response = client.predict_arrays(np.zeros((2, 96, 96, 1), np.uint8))
+            print(response.version, response.outputs["emotion"])
+        """
+        request = encode_request("serving_default", "images", images)
+        return self.send(request, version, timeout)
 
     def predict_encoded(
         self,
         pictures: Sequence[bytes],
         version: Version = None,
         timeout: float = DEFAULT_TIMEOUT_S,
-    ) -> Answer:
-        """Predict from JPEG or PNG files of faces, which the model itself decodes."""
+    ) -> ModelResponse:
+        """Predict from picture files of faces, which the model itself decodes, in one request.
+
+        Args:
+            pictures: The bytes of JPEG or PNG files, each one face, at most 4,096 pixels a side.
+            version: The release to ask; None for the client's.
+            timeout: Seconds until the request fails.
+
+        Returns:
+            The outputs of the model; its keypoints are in pixels of the 96x96 frame.
+
+        Raises:
+            InputError: The server refused the request.
+            Unavailable: The server is down or did not answer in time.
+
+        Example:
+            with Client("127.0.0.1:8500") as client:
+                response = client.predict_encoded([Path("face.png").read_bytes()])
+            print(response.outputs["emotion"])
+        """
         array = np.array(list(pictures), dtype=object)
-        return self.send(request_for("encoded", "image_bytes", array), version, timeout)
+        return self.send(encode_request("encoded", "image_bytes", array), version, timeout)
 
     def send(
         self, request: Any, version: Version = None, timeout: float = DEFAULT_TIMEOUT_S
-    ) -> Answer:
-        """Send a `messages.PredictRequest` as it is, but to this model and the given version."""
+    ) -> ModelResponse:
+        """Send a Predict request as it is, except for its model name and version.
+
+        Args:
+            request: A `serving_api.messages.PredictRequest`.
+            version: The release to ask; None for the client's.
+            timeout: Seconds until the request fails.
+
+        Returns:
+            The outputs of the model.
+
+        Raises:
+            InputError: The server refused the request.
+            Unavailable: The server is down or did not answer in time.
+
+        Example:
+            request = PredictRequest(output_filter=["emotion"])
+            fill_tensor(request.inputs["images"], np.zeros((1, 96, 96, 1), np.uint8))
+            with Client("127.0.0.1:8500") as client:
+                print(client.send(request).outputs["emotion"])
+        """
         request = with_model_spec(request, self.version if version is None else version)
-        try:
+        with map_grpc_errors(self.address, timeout):
             response = self._predict(request, timeout=timeout)
-        except grpc.RpcError as error:
-            raise failure(self.address, error, timeout) from None
         return decode_response(response, self.address)
-
-    def model_status(
-        self, version: int | None = None, timeout: float = DEFAULT_TIMEOUT_S
-    ) -> dict[int, str]:
-        """State of each version the server knows; {} where it knows none (yet)."""
-        return {v.version: v.state for v in self.version_statuses(version, timeout)}
-
-    def version_statuses(
-        self, version: int | None = None, timeout: float = DEFAULT_TIMEOUT_S
-    ) -> list[VersionStatus]:
-        """As `model_status`, with the reason why a version did not load."""
-        request = messages.GetModelStatusRequest()
-        request.model_spec.name = MODEL_NAME
-        if version is not None:
-            request.model_spec.version.value = version
-        try:
-            response = self._status(request, timeout=timeout)
-        except grpc.RpcError as error:
-            if error.code() == grpc.StatusCode.NOT_FOUND:
-                return []
-            raise failure(self.address, error, timeout) from None
-        return [
-            VersionStatus(s.version, _STATES[s.state].name, s.status.error_message)
-            for s in response.model_version_status
-        ]
-
-    def unload_all(self, timeout: float = DEFAULT_TIMEOUT_S) -> None:
-        """Make the server drop every version it holds, until it reads another configuration."""
-        request = messages.ReloadConfigRequest()
-        request.config.model_config_list.SetInParent()
-        try:
-            self._reload(request, timeout=timeout)
-        except grpc.RpcError as error:
-            raise failure(self.address, error, timeout) from None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emotion_ai.errors import InputError
-from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE, NoPicture, photo_of, read_photo
+from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE, PictureError, read_photo, rgb_array
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF")
@@ -45,12 +45,12 @@ def read_image(source: ImageLike, channels: Channels = "rgb") -> NDArray[np.uint
     name = name_of(source)
     try:
         if isinstance(source, Image.Image):
-            return photo_of(source)
+            return rgb_array(source)
         data = source if isinstance(source, bytes) else _read(Path(source))
         if len(data) > MAX_FILE_BYTES:
-            raise NoPicture(f"more than {MAX_FILE_BYTES >> 20} MiB")
+            raise PictureError(f"more than {MAX_FILE_BYTES >> 20} MiB")
         return read_photo(data, FORMATS)
-    except NoPicture as error:
+    except PictureError as error:
         reason = str(error)
     except (OSError, ValueError) as error:
         reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"

@@ -1,4 +1,4 @@
-"""A photograph before the server and after it: faces cut out, answers put back in place."""
+"""Encode pictures as Predict requests and decode the responses: shared by both clients."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,33 +10,42 @@ from numpy.typing import NDArray
 from emotion_ai.client.cropping import crop_faces, to_image_coordinates
 from emotion_ai.client.detectors import Detector
 from emotion_ai.client.images import Channels, ImageLike, name_of, read_image
-from emotion_ai.client.results import Box, Face, Prediction
+from emotion_ai.client.results import Box, Face, ModelResponse, Prediction
 from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.faces.keypoints import FRAME
 from emotion_ai.serving_api import messages
 from emotion_ai.serving_api.messages import MODEL_NAME
 from emotion_ai.serving_api.tensors import fill_tensor, read_tensor
 
-# Bounds a request: 64 faces are 576 KiB.
-BATCH = 64
-# Bounds a group: whoever watches a folder's progress sees it move.
-PICTURES = 16
+# 64 faces are 576 KiB.
+MAX_FACES_PER_REQUEST = 64
+# Small enough that a progress bar over a folder moves.
+MAX_PICTURES_PER_BATCH = 16
+# Batches that the server may be working on while the next pictures are read.
+MAX_BATCHES_IN_FLIGHT = 4
 
-# A version by its number, or by the label that the server's configuration gives it.
+# A release by its number, or by the label that the server's configuration gives it.
 Version = int | str | None
 
 
-class Answer(NamedTuple):
-    """The outputs of one request, by name, batch first, and the version that gave them."""
+class TimedResponse(NamedTuple):
+    """A response, and how many seconds it took."""
 
-    outputs: dict[str, NDArray]
-    version: int
-
-
-TimedAnswer = tuple[Answer, float]
+    response: ModelResponse
+    latency_s: float
 
 
 class DetectedFaces(NamedTuple):
-    """The faces of one picture: uint8 [n, 96, 96, 1], what was cut out of it [n, 4], and boxes."""
+    """The faces of one picture, before the server is asked.
+
+    Attributes:
+        source: The picture's path, or "".
+        size: Width and height in pixels.
+        boxes: Where the faces are.
+        crops: The faces, uint8 [n, 96, 96, 1].
+        frames: What was cut out, float64 [n, 4]: left, top, width, height in pixels.
+        error: Why the picture could not be read; None where it could.
+    """
 
     source: str
     size: tuple[int, int]
@@ -46,17 +55,34 @@ class DetectedFaces(NamedTuple):
     error: str | None = None
 
 
-def locate(
+class PictureBatch(NamedTuple):
+    """Consecutive pictures that are sent together, and the index of the first."""
+
+    first_index: int
+    pictures: list[DetectedFaces]
+
+
+def detect_faces(
     image: ImageLike,
     detector: Detector,
     channels: Channels = "rgb",
     boxes: Sequence[Box] | None = None,
 ) -> DetectedFaces:
-    """Read a picture and cut its faces out; those in `boxes`, or else all that are found."""
-    return _cut(name_of(image), read_image(image, channels), detector, boxes)
+    """Read a picture and crop its faces.
+
+    Args:
+        image: The picture, as in `images.read_image`.
+        detector: Finds the faces, and says how to crop them.
+        channels: The order of an array's colours.
+        boxes: Faces to crop instead of those that the detector finds.
+
+    Raises:
+        InputError: The picture cannot be read.
+    """
+    return _crop(name_of(image), read_image(image, channels), detector, boxes)
 
 
-def _cut(
+def _crop(
     source: str, pixels: NDArray[np.uint8], detector: Detector, boxes: Sequence[Box] | None = None
 ) -> DetectedFaces:
     if boxes is None:
@@ -68,52 +94,62 @@ def _cut(
 def try_detect_faces(
     index: int, image: ImageLike, detector: Detector, channels: Channels
 ) -> DetectedFaces:
-    """As `locate`; picture number `index`, where it cannot be read, has an `error` and no faces."""
+    """Do as `detect_faces`; a picture that cannot be read gets an `error` and no faces."""
     source = name_of(image)
     try:
         pixels = read_image(image, channels)
     except InputError as error:
         reason = str(error) if source else f"picture {index}: {error}"
-        none = np.empty((0, 96, 96, 1), np.uint8)
-        return DetectedFaces(source, (0, 0), (), none, np.empty((0, 4)), reason)
-    return _cut(source, pixels, detector)
+        no_crops = np.empty((0, FRAME, FRAME, 1), np.uint8)
+        return DetectedFaces(source, (0, 0), (), no_crops, np.empty((0, 4)), reason)
+    return _crop(source, pixels, detector)
 
 
-def grouped(
+def read_batches(
     images: Iterable[ImageLike], detector: Detector, channels: Channels
-) -> Iterator[tuple[int, list[DetectedFaces]]]:
-    """Detect faces in groups of pictures that fill a request, each with its first's number."""
+) -> Iterator[PictureBatch]:
+    """Detect faces in pictures, and group the pictures into batches that fill a request.
+
+    Raises:
+        InputError: `images` is a single picture.
+    """
     if isinstance(images, str | bytes | Path):
         raise InputError("many pictures are expected, such as a list of paths; this is one alone")
-    group: list[DetectedFaces] = []
-    faces = first = 0
+    batch = PictureBatch(0, [])
+    faces = 0
     for index, image in enumerate(images):
-        group.append(try_detect_faces(index, image, detector, channels))
-        faces += len(group[-1].boxes)
-        if faces >= BATCH or len(group) == PICTURES:
-            yield first, group
-            group, faces, first = [], 0, index + 1
-    if group:
-        yield first, group
+        batch.pictures.append(try_detect_faces(index, image, detector, channels))
+        faces += len(batch.pictures[-1].boxes)
+        if faces >= MAX_FACES_PER_REQUEST or len(batch.pictures) == MAX_PICTURES_PER_BATCH:
+            yield batch
+            batch, faces = PictureBatch(index + 1, []), 0
+    if batch.pictures:
+        yield batch
 
 
-def requests_for(located: Sequence[DetectedFaces]) -> list[Any]:
-    """PredictRequests of bounded size for the faces of these pictures, in order."""
-    crops = np.concatenate([one.crops for one in located])
-    starts = range(0, len(crops), BATCH)
-    return [request_for("serving_default", "images", crops[k : k + BATCH]) for k in starts]
+def encode_pictures(pictures: Sequence[DetectedFaces], version: Version) -> list[Any]:
+    """Build the PredictRequests, of bounded size, for the faces of these pictures, in order."""
+    crops = np.concatenate([picture.crops for picture in pictures])
+    parts = (
+        crops[start : start + MAX_FACES_PER_REQUEST]
+        for start in range(0, len(crops), MAX_FACES_PER_REQUEST)
+    )
+    return [
+        with_model_spec(encode_request("serving_default", "images", part), version)
+        for part in parts
+    ]
 
 
-def request_for(signature: str, name: str, array: NDArray) -> Any:
-    """A PredictRequest with one input, but for the model's name and version."""
+def encode_request(signature: str, input_name: str, array: NDArray) -> Any:
+    """Build a PredictRequest with one input; `with_model_spec` adds the model and its version."""
     request = messages.PredictRequest()
     request.model_spec.signature_name = signature
-    fill_tensor(request.inputs[name], array)
+    fill_tensor(request.inputs[input_name], array)
     return request
 
 
 def with_model_spec(request: Any, version: Version) -> Any:
-    """The request again, sent to this model and the given version; without one, the server's."""
+    """Address the request to this model and a version; None leaves the choice to the server."""
     spec = request.model_spec
     spec.name = MODEL_NAME
     spec.ClearField("version_choice")
@@ -124,60 +160,73 @@ def with_model_spec(request: Any, version: Version) -> Any:
     return request
 
 
-def decode_response(response: Any, address: str) -> Answer:
-    """The arrays of a PredictResponse; raises `Unavailable` where they cannot be read."""
+def decode_response(response: Any, address: str) -> ModelResponse:
+    """Read the arrays of a PredictResponse; raise `Unavailable` where they are invalid."""
     try:
         outputs = {name: read_tensor(proto) for name, proto in response.outputs.items()}
     except ValueError as error:
         raise Unavailable(f"server {address}: answer cannot be read: {error}") from None
-    return Answer(outputs, response.model_spec.version.value)
+    return ModelResponse(outputs, response.model_spec.version.value)
 
 
-def faces_of(
-    located: Sequence[DetectedFaces], answers: Sequence[TimedAnswer], address: str
-) -> list[tuple[Face, ...]]:
-    """The faces of each picture, from the answers to the requests for all of them.
+def decode_faces(
+    pictures: Sequence[DetectedFaces], responses: Sequence[TimedResponse], address: str
+) -> list[list[Face]]:
+    """Assign the rows of the responses to the faces of the pictures.
 
-    Raises `Unavailable` where the model's outputs are not those of emotion_ai.
+    Args:
+        pictures: The pictures of `encode_pictures`.
+        responses: The responses to its requests, in the same order.
+        address: The server's, for the message of an error.
+
+    Returns:
+        The faces of each picture, in the order of its boxes.
+
+    Raises:
+        Unavailable: The model's outputs are not those of emotion_ai.
     """
     try:
-        told = (told for answer in answers for told in _decode_rows(*answer))
-        return [tuple(_face(*place, next(told)) for place in _places(one)) for one in located]
+        rows = (row for response in responses for row in _decode_rows(response))
+        return [
+            [
+                _decode_face(box, frame, next(rows))
+                for box, frame in zip(picture.boxes, picture.frames, strict=True)
+            ]
+            for picture in pictures
+        ]
     except (KeyError, IndexError, ValueError, AttributeError, StopIteration) as error:
         raise Unavailable(
             f"server {address}: its model's outputs are not those of emotion_ai: {error!r}"
         ) from None
 
 
-def _places(located: DetectedFaces) -> Iterator[tuple[Box, NDArray]]:
-    return zip(located.boxes, located.frames, strict=True)
-
-
-def _decode_rows(answer: Answer, seconds: float) -> Iterator[dict[str, Any]]:
-    outputs = answer.outputs
+def _decode_rows(timed: TimedResponse) -> Iterator[dict[str, Any]]:
+    (outputs, version), latency_s = timed
     for k, emotion in enumerate(outputs["emotion"]):
         labels = [label.decode() for label in outputs["emotion_labels"][k]]
-        shares = [float(p) for p in outputs["emotion_probabilities"][k]]
+        probabilities = [float(p) for p in outputs["emotion_probabilities"][k]]
         yield {
             "emotion": emotion.decode(),
-            "probabilities": dict(zip(labels, shares, strict=True)),
+            "probabilities": dict(zip(labels, probabilities, strict=True)),
             "keypoints": outputs["keypoints"][k],
-            "model_version": answer.version,
-            "latency_s": seconds,
+            "model_version": version,
+            "latency_s": latency_s,
         }
 
 
-def _face(box: Box, frame: NDArray, told: dict[str, Any]) -> Face:
-    points = to_image_coordinates(told["keypoints"][None], frame[None])[0]
-    return Face(box=box, **(told | {"keypoints": points}))
+def _decode_face(box: Box, frame: NDArray[np.float64], row: dict[str, Any]) -> Face:
+    keypoints = to_image_coordinates(row["keypoints"][None], frame[None])[0]
+    return Face(box=box, **(row | {"keypoints": keypoints}))
 
 
-def predictions(
-    first: int, located: Sequence[DetectedFaces], answers: Sequence[TimedAnswer], address: str
+def decode_batch(
+    batch: PictureBatch, responses: Sequence[TimedResponse], address: str
 ) -> list[Prediction]:
-    """The answers to pictures number `first` and those that follow it."""
-    faces = faces_of(located, answers, address)
+    """Build the predictions for a batch; see `decode_faces`."""
+    faces = decode_faces(batch.pictures, responses, address)
     return [
-        Prediction(index, one.source, *one.size, found, one.error)
-        for index, (one, found) in enumerate(zip(located, faces, strict=True), first)
+        Prediction(index, picture.source, *picture.size, tuple(found), picture.error)
+        for index, (picture, found) in enumerate(
+            zip(batch.pictures, faces, strict=True), batch.first_index
+        )
     ]

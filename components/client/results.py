@@ -1,4 +1,4 @@
-"""What the client answers: faces, and pictures with their faces or the reason why not."""
+"""What the client returns: faces, pictures with their faces or an error, and raw responses."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,9 +10,18 @@ from emotion_ai.faces.keypoints import NAMES
 
 
 class Box(NamedTuple):
-    """Where a detector saw a face, in pixels of the picture: edges, not pixel centres.
+    """A face's bounding box, in pixels of the picture: edges, not pixel centres.
 
-    `score` is the detector's own confidence: higher is surer, the scale is the detector's.
+    Attributes:
+        left: x of the left edge.
+        top: y of the upper edge.
+        width: Distance from the left edge to the right one.
+        height: Distance from the upper edge to the lower one.
+        score: The detector's confidence. Higher is surer; the scale is the detector's.
+
+    Example:
+        box = Box(left=80, top=40, width=120, height=150)
+        assert (box.right, box.bottom) == (200, 190)
     """
 
     left: float
@@ -23,22 +32,32 @@ class Box(NamedTuple):
 
     @property
     def right(self) -> float:
-        """The right edge."""
+        """The x of the right edge."""
         return self.left + self.width
 
     @property
     def bottom(self) -> float:
-        """The lower edge."""
+        """The y of the lower edge."""
         return self.top + self.height
 
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """A face and what the model says of it.
+    """A face in a picture and the model's predictions for it.
 
-    `keypoints` is float64 [15, 2] in pixels of the picture given, upright, (0, 0) the centre of
-    its first pixel, in the order of `emotion_ai.faces.keypoints.NAMES`; `latency_s` is how long the
-    server took to answer the request that the face went with.
+    Attributes:
+        box: Where the face is.
+        emotion: The most probable emotion.
+        probabilities: The probability of each emotion of the model's label set.
+        keypoints: float64 [15, 2], x and y in pixels of the upright picture, where (0, 0) is the
+            centre of the first pixel, in the order of `emotion_ai.faces.keypoints.NAMES`.
+        model_version: The release that answered.
+        latency_s: Seconds that the server took to answer the request with this face.
+
+    Example:
+        with Client("127.0.0.1:8500") as client:
+            face = client.predict("party.jpg")[0]
+        print(face.emotion, face.probabilities[face.emotion], face.as_dict()["keypoints"])
     """
 
     box: Box
@@ -49,7 +68,12 @@ class Face:
     latency_s: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The face as JSON takes it, with keypoints by name."""
+        """Convert to values that JSON can hold.
+
+        Returns:
+            `box`, `score`, `emotion`, `probabilities`, `keypoints` ([x, y] by name),
+            `model_version` and `latency_ms`, rounded for reading.
+        """
         left, top, width, height, score = (round(float(number), 3) for number in self.box)
         return {
             "box": {"left": left, "top": top, "width": width, "height": height},
@@ -67,10 +91,20 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The answer to one of many pictures: its faces, or `error`, why it could not be read.
+    """One of many pictures: its faces, or the error that kept it from being read.
 
-    `index` counts from 0 in the order given; `source` is the file's path, or "" where the picture
-    came as pixels or bytes; `width` and `height` are the upright picture's, 0 with an error.
+    Attributes:
+        index: The picture's number from 0, in the order given.
+        source: The file's path, or "" for a picture given as pixels or bytes.
+        width: Width of the upright picture in pixels; 0 with an error.
+        height: Height of the upright picture in pixels; 0 with an error.
+        faces: The faces, the surest detection first.
+        error: Why the picture could not be read; None where it could.
+
+    Example:
+        with Client("127.0.0.1:8500") as client:
+            for prediction in client.predict_many(["party.jpg", "missing.jpg"]):
+                print(prediction.source, prediction.error or len(prediction.faces))
     """
 
     index: int
@@ -81,7 +115,11 @@ class Prediction:
     error: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The answer as JSON takes it."""
+        """Convert to values that JSON can hold.
+
+        Returns:
+            `file`, `width`, `height` and `faces`; or `file`, `error` and no faces.
+        """
         if self.error is not None:
             return {"file": self.source, "error": self.error, "faces": []}
         return {
@@ -90,3 +128,41 @@ class Prediction:
             "height": self.height,
             "faces": [face.as_dict() for face in self.faces],
         }
+
+
+class ModelResponse(NamedTuple):
+    """The model's outputs for one request.
+
+    Attributes:
+        outputs: Arrays by output name, batch first: `keypoints` float32 [n, 15, 2] in pixels of
+            the 96x96 frame, `emotion_probabilities` float32 [n, k], and `emotion` [n] and
+            `emotion_labels` [n, k], objects of bytes.
+        version: The release that answered.
+
+    Example:
+        with Client("127.0.0.1:8500") as client:
+            response = client.predict_arrays(np.zeros((2, 96, 96, 1), np.uint8))
+        assert response.outputs["keypoints"].shape == (2, 15, 2)
+    """
+
+    outputs: dict[str, NDArray]
+    version: int
+
+
+class VersionStatus(NamedTuple):
+    """The state of a release on the server.
+
+    Attributes:
+        version: The release's number.
+        state: START, LOADING, AVAILABLE, UNLOADING or END, as TensorFlow Serving names them.
+        error: Why the release failed to load, or "".
+
+    Example:
+        with Client("127.0.0.1:8500") as client:
+            for status in client.version_statuses():
+                print(status.version, status.state, status.error)
+    """
+
+    version: int
+    state: str
+    error: str

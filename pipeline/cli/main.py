@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emotion_ai.errors import InputError, Unavailable, one_line
+from emotion_ai.errors import EmotionAIError, one_line
 from emotion_ai.pipeline.cli.interruption import INTERRUPTED, interrupted
 from emotion_ai.pipeline.cli.options import (
     SERVER,
@@ -241,7 +241,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         app()
-    except (InputError, Unavailable) as failure:
+    except EmotionAIError as failure:
         sys.stderr.write(f"emotion-ai: {one_line(failure)}\n")
         sys.exit(failure.exit_code)
     except ModuleNotFoundError as missing:

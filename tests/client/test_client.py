@@ -16,8 +16,14 @@ from PIL import Image
 
 from emotion_ai.client.async_client import AsyncClient
 from emotion_ai.client.channel import OPTIONS, Tls
-from emotion_ai.client.client import IN_FLIGHT, Client
-from emotion_ai.client.requests import BATCH, PICTURES, request_for, with_model_spec
+from emotion_ai.client.client import Client
+from emotion_ai.client.requests import (
+    MAX_BATCHES_IN_FLIGHT,
+    MAX_FACES_PER_REQUEST,
+    MAX_PICTURES_PER_BATCH,
+    encode_request,
+    with_model_spec,
+)
 from emotion_ai.client.results import Box
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.serving_api.messages import PREDICTION_SERVICE, PredictRequest
@@ -73,7 +79,7 @@ def abort(*codes: grpc.StatusCode) -> Callable[[int, Any], None]:
 
 
 # gRPC by itself gives up retrying what is larger than 256 KiB.
-@pytest.mark.parametrize("size", [1, BATCH, 400])
+@pytest.mark.parametrize("size", [1, MAX_FACES_PER_REQUEST, 400])
 def test_a_server_that_is_unavailable_for_a_moment_is_asked_again(size: int) -> None:
     unavailable = grpc.StatusCode.UNAVAILABLE
     with answering(abort(unavailable, unavailable)) as server:
@@ -121,7 +127,7 @@ def test_the_version_is_pinned_by_number_or_label() -> None:
 def test_requests_are_shared_out_among_the_servers_of_a_name() -> None:
     with answering() as one, answering() as two:
         together = f"ipv4:{one.address},{two.address}"
-        request = with_model_spec(request_for("serving_default", "images", FACE), None)
+        request = with_model_spec(encode_request("serving_default", "images", FACE), None)
         with grpc.insecure_channel(together, options=OPTIONS) as channel:
             predict = channel.unary_unary(
                 f"/{PREDICTION_SERVICE}/Predict", PredictRequest.SerializeToString, bytes
@@ -141,7 +147,7 @@ def test_many_pictures_are_asked_about_in_batches_in_order_and_the_bad_ones_name
     with answering() as server, Client(server.address, faces="whole") as client:
         answers = list(client.predict_many(pictures))
         assert sum(faces for _, faces in server.calls) == 198
-        assert len(server.calls) == -(-200 // PICTURES)
+        assert len(server.calls) == -(-200 // MAX_PICTURES_PER_BATCH)
     assert [answer.index for answer in answers] == list(range(200))
     for k, (level, answer) in enumerate(zip(levels, answers, strict=True)):
         if k in (17, 150):
@@ -169,7 +175,7 @@ def test_a_server_that_does_not_answer_is_sent_no_more_than_a_few_batches() -> N
 
     def pictures() -> Iterator[np.ndarray]:
         nonlocal drawn
-        for _ in range(20 * PICTURES):
+        for _ in range(20 * MAX_PICTURES_PER_BATCH):
             drawn += 1
             yield GRAY
 
@@ -180,15 +186,15 @@ def test_a_server_that_does_not_answer_is_sent_no_more_than_a_few_batches() -> N
         with pytest.raises(Unavailable, match="no answer within"):
             next(client.predict_many(pictures(), timeout=1))
         stuck.set()
-    assert drawn <= (IN_FLIGHT + 1) * PICTURES
+    assert drawn <= (MAX_BATCHES_IN_FLIGHT + 1) * MAX_PICTURES_PER_BATCH
 
 
 def test_more_faces_than_a_request_holds_are_asked_about_in_several() -> None:
-    boxes = [Box(float(k % 10), 0.0, 30.0, 30.0) for k in range(BATCH + 6)]
+    boxes = [Box(float(k % 10), 0.0, 30.0, 30.0) for k in range(MAX_FACES_PER_REQUEST + 6)]
     image = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
     with answering() as server, Client(server.address, faces="whole") as client:
         faces = client.predict(image, boxes=boxes)
-        assert sorted(count for _, count in server.calls) == [6, BATCH]
+        assert sorted(count for _, count in server.calls) == [6, MAX_FACES_PER_REQUEST]
     assert [face.box for face in faces] == boxes
     # The first pixel of a crop is as bright as its column's number.
     middles = [box.left + (box.left + 0.5) * 30 / 96 - 0.5 for box in boxes]

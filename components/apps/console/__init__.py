@@ -1,0 +1,1 @@
+"""`emotion-ai console`: a web page for photos and the camera."""

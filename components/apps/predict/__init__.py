@@ -1,0 +1,1 @@
+"""`emotion-ai predict`: picture files and folders, and the formats of their results."""

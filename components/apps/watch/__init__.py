@@ -1,0 +1,1 @@
+"""`emotion-ai watch`: faces followed through videos, cameras and streams."""

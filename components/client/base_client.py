@@ -1,0 +1,34 @@
+"""What the synchronous and the asynchronous client have in common."""
+
+from types import ModuleType
+from typing import Any
+
+from emotion_ai.client.channel import Tls, check_address, open_channel, unary_method
+from emotion_ai.client.detectors import Detector, open_detector
+from emotion_ai.client.requests import Version
+from emotion_ai.serving_api import messages
+
+
+class BaseClient:
+    """Holds the server's address, the detector, the version and the channel; see `Client`."""
+
+    # `grpc` or `grpc.aio`.
+    _grpc: ModuleType
+
+    def __init__(
+        self,
+        address: str,
+        faces: str | Detector = "yunet",
+        version: Version = None,
+        tls: Tls | None = None,
+    ) -> None:
+        self.address = check_address(address)
+        self.detector = open_detector(faces) if isinstance(faces, str) else faces
+        self.version = version
+        self._channel = open_channel(self._grpc, address, tls)
+        self._predict = self._method(
+            messages.PREDICTION_SERVICE, "Predict", messages.PredictResponse
+        )
+
+    def _method(self, service: str, method: str, response: Any) -> Any:
+        return unary_method(self._channel, service, method, response)
