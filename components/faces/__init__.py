@@ -1,0 +1,1 @@
+"""Faces as data: labels, keypoints, geometry, augmentation and the arrays on disk."""

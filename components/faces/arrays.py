@@ -1,12 +1,12 @@
-"""Faces on disk: a directory of sharded NumPy arrays, memory-mapped by whoever reads them.
+"""Faces on disk: a directory of sharded, memory-mapped NumPy arrays.
 
-Layout (schema version 1), shard numbers from 00000, at most 65,536 rows a shard:
+Layout (schema version 1), with shards numbered from 00000 and at most 65,536 rows a shard:
 
     images-00000.npy    uint8   [n, H, W]
     targets-00000.npy   float32 [n, 15, 2] (NaN = not annotated) or uint8 [n]
     split-00000.npy     uint8   [n]   0 train, 1 validation, 2 test, 255 not assigned yet
     row-00000.npy       int64   [n]   data row in the source, counted from 0
-    subject-00000.npy   int64   [n]   who is shown; -1 = unknown
+    subject-00000.npy   int64   [n]   the person shown; -1 = unknown
     faces.json          `FacesInfo`
 """
 
@@ -33,15 +33,15 @@ from emotion_ai.settings import StrictModel
 
 SHARD_ROWS = 65_536
 TRAIN, VALIDATION, TEST, UNASSIGNED = 0, 1, 2, 255
-# Without this file the folder is no faces artifact.
+# A folder without this file is not a faces artifact.
 INFO_FILE = "faces.json"
 ARRAYS = ("images", "targets", "split", "row", "subject")
-# Room for the .npy header that is written once the number of rows is known.
+# Reserved for the .npy header, which is written once the number of rows is known.
 _HEADER_BYTES = 128
 
 
 class FacesInfo(StrictModel):
-    """What stands in faces.json; `rows`, `sha256` and `shards` are filled in by the writer."""
+    """The content of faces.json; `FacesWriter` fills in `rows`, `sha256` and `shards`."""
 
     schema_version: Literal[1] = 1
     kind: KindName
@@ -50,7 +50,7 @@ class FacesInfo(StrictModel):
     image_size: int
     source: str
     fingerprint: str
-    # Names of splits 0, 1, 2 as the source calls them ("Training", "PublicTest", ...).
+    # What the source calls splits 0, 1 and 2 ("Training", "PublicTest", ...).
     split_names: tuple[str, str, str] = ("train", "validation", "test")
     # Pixel mean and standard deviation of the train split; 0 until prepare has split the rows.
     mean: float = 0.0
@@ -63,13 +63,13 @@ class FacesInfo(StrictModel):
 
     @property
     def target_names(self) -> tuple[str, ...]:
-        """What a row can carry: the emotions to learn, or the keypoints."""
+        """Names of the targets: the emotions to learn, or the keypoints."""
         return self.labels or NAMES
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of faces: arrays that agree in their first dimension (see the module's layout)."""
+    """Rows of faces, as arrays with the same first dimension; see the module for the dtypes."""
 
     images: NDArray[np.uint8]
     targets: NDArray
@@ -81,16 +81,22 @@ class Rows:
         return len(self.row)
 
     def take(self, index: NDArray) -> "Rows":
-        """The rows at `index` (integer positions or a boolean mask), copied."""
+        """Copy the rows at `index` (integer positions or a boolean mask)."""
         return Rows(*(np.asarray(getattr(self, name)[index]) for name in ARRAYS))
 
 
 class Faces:
-    """Faces opened for reading; nothing is in memory until it is indexed.
+    """A faces artifact opened for reading; rows are loaded when they are indexed.
+
+    Args:
+        path: The folder with faces.json.
+
+    Raises:
+        InputError: The folder is not a complete faces artifact.
 
     Example:
         faces = Faces(path)
-        train = faces.take(np.flatnonzero(faces.column("split") == TRAIN))
+        train = faces.take(faces.positions(TRAIN))
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -98,11 +104,11 @@ class Faces:
         try:
             text = (self.path / INFO_FILE).read_text()
             self.info = FacesInfo.model_validate_json(text)
-            self._shards = [self._open(k) for k in range(self.info.shards)]
+            self._shards = [self._open_shard(shard) for shard in range(self.info.shards)]
         except (OSError, ValueError) as error:
             raise InputError(f"{self.path}: not a faces artifact: {error}") from None
 
-    def _open(self, shard: int) -> Rows:
+    def _open_shard(self, shard: int) -> Rows:
         return Rows(
             *(np.load(self.path / f"{name}-{shard:05d}.npy", mmap_mode="r") for name in ARRAYS)
         )
@@ -111,72 +117,78 @@ class Faces:
         return self.info.rows
 
     def shards(self) -> Iterator[Rows]:
-        """The shards in order, memory-mapped."""
+        """Yield the shards in order, memory-mapped."""
         yield from self._shards
 
     def column(self, name: str) -> NDArray:
-        """One of targets, split, row or subject, whole."""
+        """Return targets, split, row or subject of all rows, in memory."""
         if not self._shards:
             return np.empty(0)
         return np.concatenate([getattr(shard, name) for shard in self._shards])
 
-    def take(self, index: NDArray) -> Rows:
-        """Copy the rows at the given positions, in the order asked for.
+    def positions(self, split: int) -> NDArray[np.int64]:
+        """Return the positions of a split's rows, ascending."""
+        return np.flatnonzero(self.column("split") == split)
 
-        Raises `IndexError` for a position below 0 or beyond the last row.
+    def take(self, index: NDArray) -> Rows:
+        """Copy the rows at the positions `index` [n], in that order.
+
+        Raises:
+            IndexError: A position is negative or beyond the last row.
         """
         index = np.asarray(index, dtype=np.int64)
         if len(index) and not 0 <= index.min() <= index.max() < len(self):
             raise IndexError(f"{self.path}: position out of range of {len(self)} rows")
         parts, order = [], []
-        for number in range(len(self._shards)):
-            here = np.flatnonzero(index // SHARD_ROWS == number)
-            if len(here):
-                # Reading in file order keeps the disk sequential.
-                here = here[np.argsort(index[here], kind="stable")]
-                parts.append(self._copy(number, index[here] - number * SHARD_ROWS))
-                order.append(here)
+        for shard in range(len(self._shards)):
+            in_shard = np.flatnonzero(index // SHARD_ROWS == shard)
+            if len(in_shard):
+                # Reading in file order keeps disk access sequential.
+                in_shard = in_shard[np.argsort(index[in_shard], kind="stable")]
+                parts.append(self._copy(shard, index[in_shard] - shard * SHARD_ROWS))
+                order.append(in_shard)
         if not parts:
             return self._shards[0].take(index)
-        back = np.argsort(np.concatenate(order), kind="stable")
-        whole = Rows(*(np.concatenate([getattr(p, name) for p in parts]) for name in ARRAYS))
-        return whole.take(back)
+        inverse = np.argsort(np.concatenate(order), kind="stable")
+        rows = Rows(*(np.concatenate([getattr(p, name) for p in parts]) for name in ARRAYS))
+        return rows.take(inverse)
 
-    def _copy(self, number: int, index: NDArray[np.int64]) -> Rows:
-        shard = self._shards[number]
-        columns = [np.asarray(getattr(shard, name)[index]) for name in ARRAYS[1:]]
-        return Rows(self._read_images(number, index), *columns)
+    def _copy(self, shard: int, index: NDArray[np.int64]) -> Rows:
+        columns = [np.asarray(getattr(self._shards[shard], name)[index]) for name in ARRAYS[1:]]
+        return Rows(self._read_images(shard, index), *columns)
 
-    def _read_images(self, number: int, index: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Images at ascending positions of a shard.
+    def _read_images(self, shard: int, index: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Read the images at ascending positions of a shard.
 
-        Read, not copied out of the mapping: a process keeps the pages that it has touched there,
-        and few faces here and there touch nearly all of them.
+        Read and not copied from the mapping: a process keeps the mapped pages that it has touched,
+        and a few scattered faces touch nearly all of them.
         """
-        mapped = cast(np.memmap, self._shards[number].images)
+        mapped = cast(np.memmap, self._shards[shard].images)
         images = np.empty((len(index), *mapped.shape[1:]), dtype=np.uint8)
         size = mapped.strides[0]
         runs = np.flatnonzero(np.diff(index, prepend=-2) != 1)
-        places = (mapped.offset + size * index[runs]).tolist()
-        with (
-            open(self.path / f"images-{number:05d}.npy", "rb", buffering=0) as file,
-            images.data.cast("B") as data,
-        ):
+        offsets = (mapped.offset + size * index[runs]).tolist()
+        path = self.path / f"images-{shard:05d}.npy"
+        with path.open("rb", buffering=0) as file, images.data.cast("B") as data:
             bounds = itertools.pairwise([*(size * runs).tolist(), len(data)])
-            for place, (start, stop) in zip(places, bounds, strict=True):
-                if os.preadv(file.fileno(), [data[start:stop]], place) != stop - start:
-                    raise InputError(f"{file.name}: shorter than its header says; make it anew")
+            for offset, (start, stop) in zip(offsets, bounds, strict=True):
+                if os.preadv(file.fileno(), [data[start:stop]], offset) != stop - start:
+                    raise InputError(f"{path}: shorter than its header says; make it anew")
         return images
-
-    def positions(self, split: int) -> NDArray[np.int64]:
-        """Positions of a split's rows, ascending."""
-        return np.flatnonzero(self.column("split") == split)
 
 
 class FacesWriter:
-    """Write faces in batches of any size; `faces.json` appears last, so a half is never whole.
+    """Write faces in batches of any size.
 
-    A failure removes what was written. Raises `Unavailable` where it cannot be, on a full disk say.
+    `faces.json` is written last, so an incomplete artifact is never read. A failure removes the
+    arrays written so far.
+
+    Args:
+        path: The folder to write to; created if absent.
+        info: Its faces.json; `rows`, `shards` and `sha256` are filled in.
+
+    Raises:
+        Unavailable: The folder cannot be written, for example because the disk is full.
 
     Example:
         with FacesWriter(path, info) as writer:
@@ -186,12 +198,12 @@ class FacesWriter:
 
     def __init__(self, path: str | Path, info: FacesInfo) -> None:
         self.path = Path(path)
-        with storage.failures(str(self.path)):
+        with storage.translate_errors(str(self.path)):
             self.path.mkdir(parents=True, exist_ok=True)
         self.info = info
         self._files: dict[str, BufferedRandom] = {}
         self._layout: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
-        self._in_shard = 0
+        self._rows_in_shard = 0
         self._rows = 0
         self._shards = 0
         self._sha256: dict[str, str] = {}
@@ -200,25 +212,29 @@ class FacesWriter:
         return self
 
     def append(self, rows: Rows) -> None:
-        """Add rows after those already written."""
-        with storage.failures(str(self.path)):
+        """Append rows to those already written.
+
+        Raises:
+            ValueError: An array's dtype or row shape differs from that of earlier rows.
+        """
+        with storage.translate_errors(str(self.path)):
             self._append(rows)
 
     def _append(self, rows: Rows) -> None:
         start = 0
         while start < len(rows):
-            if self._in_shard == SHARD_ROWS:
+            if self._rows_in_shard == SHARD_ROWS:
                 self._finish_shard()
-            stop = min(len(rows), start + SHARD_ROWS - self._in_shard)
+            stop = min(len(rows), start + SHARD_ROWS - self._rows_in_shard)
             for name in ARRAYS:
                 self._write(name, getattr(rows, name)[start:stop])
-            self._in_shard += stop - start
+            self._rows_in_shard += stop - start
             self._rows += stop - start
             start = stop
 
     def _write(self, name: str, values: NDArray) -> None:
         if name not in self._files:
-            file = open(self._file(name), "wb+")  # noqa: SIM115 - closed with its shard
+            file = self._shard_path(name).open("wb+")
             file.write(b"\0" * _HEADER_BYTES)
             self._files[name] = file
             self._layout[name] = (values.dtype, values.shape[1:])
@@ -226,28 +242,28 @@ class FacesWriter:
             raise ValueError(f"{name}: {values.dtype} {values.shape[1:]} after other rows")
         self._files[name].write(np.ascontiguousarray(values).data)
 
-    def _file(self, name: str) -> Path:
+    def _shard_path(self, name: str) -> Path:
         return self.path / f"{name}-{self._shards:05d}.npy"
 
     def _finish_shard(self) -> None:
         for name, file in self._files.items():
-            dtype, inner = self._layout[name]
+            dtype, row_shape = self._layout[name]
             file.seek(0)
             header = {
                 "descr": np.lib.format.dtype_to_descr(dtype),
                 "fortran_order": False,
-                "shape": (self._in_shard, *inner),
+                "shape": (self._rows_in_shard, *row_shape),
             }
             np.lib.format.write_array_header_1_0(file, header)
             if file.tell() != _HEADER_BYTES:
                 raise ValueError(f"{name}: .npy header of {file.tell()} bytes")
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            self._sha256[self._file(name).name] = digest
+            self._sha256[self._shard_path(name).name] = digest
             file.close()
         self._files = {}
         self._shards += 1
-        self._in_shard = 0
+        self._rows_in_shard = 0
 
     def __exit__(
         self,
@@ -259,7 +275,7 @@ class FacesWriter:
             self._discard()
             return
         try:
-            with storage.failures(str(self.path)):
+            with storage.translate_errors(str(self.path)):
                 self._finish()
         except BaseException:
             self._discard()
@@ -268,7 +284,7 @@ class FacesWriter:
     def _discard(self) -> None:
         names = [*self._sha256, *(Path(file.name).name for file in self._files.values())]
         for file in self._files.values():
-            # What is left to write no longer matters.
+            # Closing flushes buffered data, which may fail again; the file is removed anyway.
             with contextlib.suppress(OSError):
                 file.close()
         for name in names:

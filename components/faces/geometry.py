@@ -1,7 +1,7 @@
 """Image geometry: one affine matrix moves a face and its keypoints.
 
-A matrix is float32 [2, 3] and takes a point (x, y, 1) of the old frame to the new frame. Points are
-pixels, (0, 0) the centre of the first pixel, as in `emotion_ai.faces.keypoints`.
+A matrix is float32 [2, 3] and maps a point (x, y, 1) of the old frame to the new frame. Points are
+in pixels, with (0, 0) the centre of the first pixel, as in `emotion_ai.faces.keypoints`.
 """
 
 import numpy as np
@@ -16,12 +16,12 @@ _BLOCK_PIXELS = 18_432
 def affine_matrices(
     size: int, mirrored: ArrayLike, degrees: ArrayLike, scale: ArrayLike, shift: ArrayLike
 ) -> NDArray[np.float32]:
-    """Matrices that mirror, turn and scale about the centre of the frame, then shift.
+    """Compute matrices that mirror, rotate and scale about the frame's centre, then shift.
 
     Args:
-        size: side of the square frame in pixels.
+        size: Side of the square frame in pixels.
         mirrored: bool [n], flip left to right.
-        degrees: [n], positive turns the face clockwise as one looks at it.
+        degrees: [n], positive rotates the face clockwise as seen by the viewer.
         scale: [n], above 1 enlarges.
         shift: [n, 2], pixels to the right and down.
 
@@ -38,34 +38,39 @@ def affine_matrices(
     return np.concatenate([linear, offset[:, :, None]], axis=2).astype(np.float32)
 
 
-def inverse_matrices(matrices: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The matrices [n, 2, 3] of the way back."""
+def warp(images: NDArray, matrices: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Transform each image by its matrix, with bilinear interpolation.
+
+    Args:
+        images: [n, H, W].
+        matrices: [n, 2, 3], see `affine_matrices`.
+
+    Returns:
+        float32 [n, H, W] on the scale of the input. Edge pixels are repeated outside the image;
+        the identity returns the pixels unchanged.
+    """
+    warped = np.empty(images.shape, np.float32)
+    inverse = _invert(matrices)
+    step = max(1, _BLOCK_PIXELS // (images.shape[1] * images.shape[2]))
+    for start in range(0, len(images), step):
+        block = slice(start, start + step)
+        warped[block] = _sample(images[block], inverse[block, :, :, None])
+    return warped
+
+
+def _invert(matrices: NDArray[np.float32]) -> NDArray[np.float32]:
     linear = np.linalg.inv(matrices[:, :, :2].astype(np.float64))
     offset = -linear @ matrices[:, :, 2:]
     return np.concatenate([linear, offset], axis=2).astype(np.float32)
 
 
-def warp(images: NDArray, matrices: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Move images [n, H, W] by one matrix each, bilinear; outside, the edge pixels go on.
-
-    Returns float32 [n, H, W] on the scale of the input; the identity returns the very pixels.
-    """
-    moved = np.empty(images.shape, np.float32)
-    back = inverse_matrices(matrices)
-    step = max(1, _BLOCK_PIXELS // (images.shape[1] * images.shape[2]))
-    for start in range(0, len(images), step):
-        block = slice(start, start + step)
-        moved[block] = _sample(images[block], back[block, :, :, None])
-    return moved
-
-
-def _sample(images: NDArray, back: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Pixels of images [n, H, W] at the places that back [n, 2, 3, 1] takes each pixel to."""
+def _sample(images: NDArray, inverse: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sample images [n, H, W] where inverse [n, 2, 3, 1] maps each pixel of the new frame."""
     count, height, width = images.shape
     columns = np.arange(width, dtype=np.float32)
-    lines = np.arange(height, dtype=np.float32)[:, None]
-    x = back[:, 0, 0, None] * columns + (back[:, 0, 1, None] * lines + back[:, 0, 2, None])
-    y = back[:, 1, 0, None] * columns + (back[:, 1, 1, None] * lines + back[:, 1, 2, None])
+    rows = np.arange(height, dtype=np.float32)[:, None]
+    x = inverse[:, 0, 0, None] * columns + (inverse[:, 0, 1, None] * rows + inverse[:, 0, 2, None])
+    y = inverse[:, 1, 0, None] * columns + (inverse[:, 1, 1, None] * rows + inverse[:, 1, 2, None])
     np.clip(x, 0, width - 1, out=x)
     np.clip(y, 0, height - 1, out=y)
     left = np.minimum(x.astype(np.int32), width - 2)
@@ -83,21 +88,21 @@ def _sample(images: NDArray, back: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def move_keypoints(keypoints: NDArray, matrices: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Move keypoints [n, 15, 2] by one matrix each; NaN (not annotated) stays NaN.
+    """Transform each face's keypoints by its matrix.
 
-    Their order is kept: after a mirroring matrix, `swap_sides` names left and right anew.
+    The order of the keypoints is kept: apply `swap_left_right` after a mirroring matrix.
+
+    Args:
+        keypoints: [n, 15, 2] in pixels; NaN (not annotated) stays NaN.
+        matrices: [n, 2, 3], see `affine_matrices`.
+
+    Returns:
+        float32 [n, 15, 2].
     """
     linear = np.swapaxes(matrices[:, :, :2], 1, 2)
     return np.asarray(keypoints, np.float32) @ linear + matrices[:, None, :, 2]
 
 
-def swap_sides(keypoints: NDArray) -> NDArray:
-    """Keypoints [n, 15, 2] of mirrored faces in their right order: left and right change names."""
+def swap_left_right(keypoints: NDArray) -> NDArray:
+    """Reorder the keypoints [n, 15, 2] of mirrored faces: left and right trade places."""
     return keypoints[:, MIRROR]
-
-
-def mirror_faces(images: NDArray, keypoints: NDArray) -> tuple[NDArray, NDArray]:
-    """Flip images [n, H, W] and keypoints [n, 15, 2] left to right; twice is the identity."""
-    flipped = np.array(keypoints)
-    flipped[..., 0] = images.shape[2] - 1 - flipped[..., 0]
-    return images[:, :, ::-1], swap_sides(flipped)

@@ -1,6 +1,6 @@
-"""The fifteen facial keypoints: Kaggle's names and order, their columns and their mirror.
+"""The fifteen facial keypoints: their names, order, CSV columns and mirror images.
 
-Order and names are those of Kaggle's "Facial Keypoints Detection" training.csv
+Names and order are those of Kaggle's "Facial Keypoints Detection" training.csv
 (https://www.kaggle.com/c/facial-keypoints-detection/data). Left and right are the person's own,
 so the left eye has the larger x. Coordinates are pixels of the 96x96 frame; (0, 0) is the centre
 of the first pixel.
@@ -8,6 +8,7 @@ of the first pixel.
 
 import numpy as np
 
+# Side of the frame in pixels.
 FRAME = 96
 
 NAMES: tuple[str, ...] = (
@@ -40,8 +41,8 @@ def _mirrored_name(name: str) -> str:
 # MIRROR[i] is the keypoint that keypoint i becomes when the image is flipped left to right.
 MIRROR = np.array([NAMES.index(_mirrored_name(name)) for name in NAMES])
 
-# Kaggle's later rows carry these four alone.
+# The later rows of Kaggle's training.csv have only these four.
 FOUR_POINTS = np.array(
-    [NAMES.index(n) for n in NAMES if n.endswith("eye_center") or n == "nose_tip"]
+    [NAMES.index(name) for name in NAMES if name.endswith("eye_center") or name == "nose_tip"]
     + [NAMES.index("mouth_center_bottom_lip")]
 )

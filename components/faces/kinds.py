@@ -1,4 +1,4 @@
-"""The two kinds of faces, and so of networks: what differs between them, in one record each."""
+"""The two kinds of faces and of networks, with one record for what differs between them."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -8,7 +8,7 @@ from pydantic import BeforeValidator
 from emotion_ai.errors import InputError
 from emotion_ai.faces.keypoints import COLUMNS
 
-# What releases and runs called a kind before version 0.2.
+# The names of kinds in releases and runs before version 0.2.
 _FORMER_NAMES = {"expressions": "expression"}
 
 KindName = Annotated[
@@ -18,7 +18,7 @@ KindName = Annotated[
 
 
 def with_current_names(by_kind: Any) -> Any:
-    """A dict by kind, as it stands in a release of any version, with today's names of kinds."""
+    """Replace the former names of kinds among a dict's keys; return anything else unchanged."""
     if not isinstance(by_kind, dict):
         return by_kind
     return {_FORMER_NAMES.get(name, name): value for name, value in by_kind.items()}
@@ -28,14 +28,14 @@ def with_current_names(by_kind: Any) -> Any:
 class FaceKind:
     """A kind of faces.
 
-    Args:
+    Attributes:
         name: "keypoints" or "expression", the same in data, settings, metrics and files.
-        image_size: pixels a side of its images on disk.
-        image_column: the CSV column with the pixels, in lower case.
-        target_columns: the CSV columns with what is to be learnt, in lower case.
-        target: what a row carries, as a noun.
-        metric: the headline metric of its network, the one that gates compare.
-        higher_is_better: whether a larger value of `metric` is the better one.
+        image_size: Side of its images on disk, in pixels.
+        image_column: The CSV column with the pixels, in lower case.
+        target_columns: The CSV columns with the targets, in lower case.
+        target: What one target is, as a noun.
+        metric: The headline metric of its network, which gates compare.
+        higher_is_better: Whether a larger value of `metric` is better.
     """
 
     name: KindName
@@ -47,13 +47,33 @@ class FaceKind:
     higher_is_better: bool
 
 
-KEYPOINTS = FaceKind("keypoints", 96, "image", COLUMNS, "keypoint", "rmse_px", False)
-EXPRESSION = FaceKind("expression", 48, "pixels", ("emotion",), "emotion", "accuracy", True)
+KEYPOINTS = FaceKind(
+    name="keypoints",
+    image_size=96,
+    image_column="image",
+    target_columns=COLUMNS,
+    target="keypoint",
+    metric="rmse_px",
+    higher_is_better=False,
+)
+EXPRESSION = FaceKind(
+    name="expression",
+    image_size=48,
+    image_column="pixels",
+    target_columns=("emotion",),
+    target="emotion",
+    metric="accuracy",
+    higher_is_better=True,
+)
 KINDS: dict[str, FaceKind] = {kind.name: kind for kind in (KEYPOINTS, EXPRESSION)}
 
 
 def kind_of(name: str) -> FaceKind:
-    """The kind of this name. Raises `InputError` for any other."""
+    """Return the kind with this name.
+
+    Raises:
+        InputError: There is no such kind.
+    """
     try:
         return KINDS[name]
     except KeyError:
@@ -61,5 +81,5 @@ def kind_of(name: str) -> FaceKind:
 
 
 def former_names(name: str) -> list[str]:
-    """What the kind was called by earlier versions, in files that are still read."""
+    """Return the kind's names in earlier versions, whose releases are still read."""
     return [former for former, current in _FORMER_NAMES.items() if current == name]

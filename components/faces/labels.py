@@ -1,4 +1,4 @@
-"""The emotions: two label sets with the codes of their sources, and subsets of them."""
+"""The emotions: two label sets with the codes of their sources, and selections from them."""
 
 from emotion_ai.errors import InputError
 
@@ -11,7 +11,15 @@ LABEL_SETS: dict[str, tuple[str, ...]] = {
 
 
 def label_set_names(label_set: str) -> tuple[str, ...]:
-    """Emotion names of a label set, in the order of their codes. Raises `InputError`."""
+    """Return the emotions of a label set, in the order of their codes.
+
+    Raises:
+        InputError: The label set is unknown.
+
+    Example:
+        >>> label_set_names("course5")
+        ('anger', 'disgust', 'sad', 'happy', 'surprise')
+    """
     try:
         return LABEL_SETS[label_set]
     except KeyError:
@@ -21,22 +29,32 @@ def label_set_names(label_set: str) -> tuple[str, ...]:
 
 
 def select_emotions(label_set: str, emotions: str) -> tuple[str, ...]:
-    """The emotions to learn: all of the label set for "", else the named ones in code order.
+    """Select the emotions to learn from a label set, in the order of their codes.
 
-    Raises `InputError` for an unknown or repeated name and for fewer than two emotions.
+    Args:
+        label_set: The name of the label set.
+        emotions: Names separated by commas; "" selects all.
+
+    Raises:
+        InputError: The label set or an emotion is unknown, an emotion is repeated, or fewer than
+            two are selected.
+
+    Example:
+        >>> select_emotions("fer7", "sad, happy")
+        ('happy', 'sad')
     """
     names = label_set_names(label_set)
     if not emotions.strip():
         return names
-    wanted = [name.strip() for name in emotions.split(",")]
-    for name in wanted:
+    selected = [name.strip() for name in emotions.split(",")]
+    for name in selected:
         if name not in names:
             raise InputError(
                 f"emotions: {name!r} is not in label set {label_set}; expected names of "
                 f"{', '.join(names)}"
             )
-        if wanted.count(name) > 1:
+        if selected.count(name) > 1:
             raise InputError(f"emotions: {name!r} is named twice")
-    if len(wanted) < 2:
+    if len(selected) < 2:
         raise InputError("emotions: at least two are needed to tell them apart")
-    return tuple(name for name in names if name in wanted)
+    return tuple(name for name in names if name in selected)

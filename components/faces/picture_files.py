@@ -1,4 +1,4 @@
-"""Picture files of any format: upright, flat and bounded, in colours or as a gray face."""
+"""Picture files of any format, as upright arrays in RGB or as a gray face of fixed size."""
 
 import contextlib
 import functools
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 64_000_000
-# A face in fewer pixels a side shows nothing that could be told.
+# A face with fewer pixels a side is not recognisable.
 MIN_SIDE = 16
 
 
-class NoPicture(Exception):
-    """Why bytes cannot be read as a picture."""
+class PictureError(Exception):
+    """Bytes that cannot be read as a picture; the message says why."""
 
 
 @functools.cache
 def formats() -> tuple[str, ...]:
-    """The formats that Pillow reads, but for PostScript: that is a program, run by Ghostscript."""
+    """Return the formats that Pillow reads, except PostScript, which Ghostscript would execute."""
     Image.init()
     return tuple(name for name in Image.ID if name != "EPS")
 
@@ -29,53 +29,80 @@ def formats() -> tuple[str, ...]:
 def read_picture(
     data: bytes, size: int, accepted: Collection[str]
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """A picture as uint8 [size, size] gray, by area averaging, and its own (width, height).
+    """Decode a picture as a gray square, resized by area averaging.
 
-    The EXIF orientation is applied first; of an animation the first picture counts. `accepted` are
-    names of Pillow's formats. Raises `NoPicture` where it is none of these, damaged, or of more
-    than `MAX_PIXELS` or under `MIN_SIDE`, which its header tells before it is decoded.
+    The EXIF orientation is applied first; only the first frame of an animation is read.
+
+    Args:
+        data: The file's content.
+        size: Side of the result in pixels.
+        accepted: Pillow's names of the accepted formats; see `formats`.
+
+    Returns:
+        uint8 [size, size], and the picture's own (width, height) in pixels.
+
+    Raises:
+        PictureError: The data is damaged or in no accepted format, or its header states more than
+            `MAX_PIXELS` pixels or a side under `MIN_SIDE`.
+
+    Example:
+        face, (width, height) = read_picture(path.read_bytes(), 48, formats())
     """
-    with _failures():
-        upright = _upright(data, accepted)
+    with _picture_errors():
+        upright = _open_upright(data, accepted)
         # In floats: Pillow's averages of bytes are rounded twice, always upwards.
-        gray = _flat(upright).convert("L").convert("F")
+        gray = _flatten(upright).convert("L").convert("F")
         face = gray.resize((size, size), Image.Resampling.BOX)
         return np.rint(np.asarray(face)).astype(np.uint8), upright.size
 
 
 def read_photo(data: bytes, accepted: Collection[str]) -> NDArray[np.uint8]:
-    """A picture as uint8 [H, W, 3] RGB; upright, bounded and refused as by `read_picture`."""
-    with _failures():
-        return np.asarray(_flat(_upright(data, accepted)).convert("RGB"))
+    """Decode a picture as uint8 [H, W, 3] RGB, upright.
+
+    Args:
+        data: The file's content.
+        accepted: Pillow's names of the accepted formats; see `formats`.
+
+    Raises:
+        PictureError: As in `read_picture`.
+    """
+    with _picture_errors():
+        return np.asarray(_flatten(_open_upright(data, accepted)).convert("RGB"))
 
 
-def photo_of(picture: Image.Image) -> NDArray[np.uint8]:
-    """A picture that Pillow has opened as uint8 [H, W, 3] RGB, upright; raises `NoPicture`."""
-    with _failures():
+def rgb_array(picture: Image.Image) -> NDArray[np.uint8]:
+    """Convert an open Pillow image to uint8 [H, W, 3] RGB, upright.
+
+    Raises:
+        PictureError: As in `read_picture`.
+    """
+    with _picture_errors():
         _check_size(picture.size)
-        return np.asarray(_flat(ImageOps.exif_transpose(picture)).convert("RGB"))
+        return np.asarray(_flatten(ImageOps.exif_transpose(picture)).convert("RGB"))
 
 
 @contextlib.contextmanager
-def _failures() -> Iterator[None]:
+def _picture_errors() -> Iterator[None]:
+    """Turn any failure of Pillow into `PictureError`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # What a picture has inside (an icon has) is decoded unseen: Pillow's bound holds there.
+            # A picture embedded in another one, as in an icon, is decoded without a look at its
+            # header: here Pillow's own limit holds.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
-    except NoPicture:
+    except PictureError:
         raise
     except UnidentifiedImageError:
-        raise NoPicture("not a picture") from None
+        raise PictureError("not a picture") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise NoPicture(f"too large: {error}") from None
+        raise PictureError(f"too large: {error}") from None
     except Exception as error:
-        # Pillow's readers stumble over damaged files with whatever exception comes first.
-        raise NoPicture(f"cannot be read: {error or type(error).__name__}") from None
+        # Pillow's decoders raise all kinds of exceptions on damaged files.
+        raise PictureError(f"cannot be read: {error or type(error).__name__}") from None
 
 
-def _upright(data: bytes, accepted: Collection[str]) -> Image.Image:
+def _open_upright(data: bytes, accepted: Collection[str]) -> Image.Image:
     with Image.open(io.BytesIO(data), formats=tuple(accepted)) as picture:
         _check_size(picture.size)
         return ImageOps.exif_transpose(picture)
@@ -84,19 +111,19 @@ def _upright(data: bytes, accepted: Collection[str]) -> Image.Image:
 def _check_size(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise NoPicture(
+        raise PictureError(
             f"{width}x{height} pixels; at most {MAX_PIXELS:,} can be read: make it smaller"
         )
     if min(size) < MIN_SIDE:
-        raise NoPicture(f"{width}x{height} pixels; a face has at least {MIN_SIDE} a side")
+        raise PictureError(f"{width}x{height} pixels; a face has at least {MIN_SIDE} a side")
 
 
-def _flat(picture: Image.Image) -> Image.Image:
-    """Eight bits a channel, and white paper under what is transparent."""
+def _flatten(picture: Image.Image) -> Image.Image:
+    """Reduce to eight bits a channel, with white behind transparent pixels."""
     if picture.mode.startswith("I"):
-        # 16 bits a pixel: Pillow would clip at 255 where the high byte is wanted.
+        # 16 bits a pixel: Pillow would clip at 255, but the high byte is wanted.
         return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8))
     if not picture.has_transparency_data:
         return picture
-    paper = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(paper, picture.convert("RGBA"))
+    background = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(background, picture.convert("RGBA"))

@@ -21,7 +21,7 @@ from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import Rows
 from emotion_ai.faces.kinds import EXPRESSION, KindName
 from emotion_ai.faces.labels import label_set_names
-from emotion_ai.faces.picture_files import NoPicture, formats, read_picture
+from emotion_ai.faces.picture_files import PictureError, formats, read_picture
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import BLOCK_ROWS, BadRow, Block
 from emotion_ai.sources.folders import (
@@ -119,9 +119,9 @@ def _read_block(pictures: Pictures, start: int, contents: Iterator[Callable[[], 
         try:
             place = place_of(name, labels)
             if place is None:
-                raise NoPicture("in no emotion's folder")
+                raise PictureError("in no emotion's folder")
             images[k], _ = read_picture(content(), size, formats())
-        except NoPicture as error:
+        except PictureError as error:
             bad[k] = BadRow(start + k, 0, "", "malformed_row", str(error), name)
         else:
             codes[k] = labels.index(place.emotion)
@@ -145,7 +145,7 @@ def _in_folder(source: str, label_set: str) -> Pictures:
         try:
             return storage.read_bytes(storage.join(source, name), MAX_PICTURE_BYTES)
         except InputError as error:
-            raise NoPicture(str(error)) from None
+            raise PictureError(str(error)) from None
 
     readers = _REMOTE_READERS if storage.is_remote(source) else 1
     return Pictures(source, label_set, names, read, readers)
@@ -159,19 +159,19 @@ def _in_zip(source: str, label_set: str, archive: zipfile.ZipFile) -> Pictures:
 
     def read(name: str) -> bytes:
         try:
-            with archive.open(members[name]) as file, storage.failures(source):
+            with archive.open(members[name]) as file, storage.translate_errors(source):
                 data = file.read(MAX_PICTURE_BYTES + 1)
         except (EOFError, zipfile.BadZipFile, NotImplementedError, zlib.error) as error:
-            raise NoPicture(f"damaged: {error}") from None
+            raise PictureError(f"damaged: {error}") from None
         if len(data) > MAX_PICTURE_BYTES:
-            raise NoPicture(f"larger than {MAX_PICTURE_BYTES} bytes")
+            raise PictureError(f"larger than {MAX_PICTURE_BYTES} bytes")
         return data
 
     return Pictures(source, label_set, names, read, 1)
 
 
 def _is_zip_of_pictures(source: str) -> bool:
-    with storage.open_binary(source) as file, storage.failures(source):
+    with storage.open_binary(source) as file, storage.translate_errors(source):
         if file.read(len(MAGIC)) != MAGIC:
             return False
         file.seek(0)

@@ -1,4 +1,4 @@
-"""Faces survive the way to disk and back, and half-written ones are never read."""
+"""Faces written to disk and read back; incomplete ones are rejected."""
 
 import hashlib
 from pathlib import Path
@@ -32,105 +32,7 @@ def rows_of_faces(draw: st.DrawFn) -> Rows:
     )
 
 
-@given(rows=rows_of_faces(), batch=st.integers(1, 5), data=st.data())
-def test_a_round_trip_keeps_every_array(tmp_path_factory, rows, batch, data):
-    path = tmp_path_factory.mktemp("faces")
-    with FacesWriter(path, INFO) as writer:
-        for start in range(0, len(rows), batch):
-            writer.append(rows.take(np.arange(start, min(start + batch, len(rows)))))
-    faces = Faces(path)
-    index = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1))), dtype=np.int64)
-    taken = faces.take(index)
-    assert len(faces) == len(rows)
-    for name in ARRAYS:
-        wanted = getattr(rows, name)
-        np.testing.assert_array_equal(faces.column(name), wanted)
-        assert faces.column(name).dtype == wanted.dtype
-        np.testing.assert_array_equal(getattr(taken, name), wanted[index])
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory) -> Path:
-    """More rows than a shard holds; row k has pixels that spell k."""
-    path = tmp_path_factory.mktemp("large")
-    with FacesWriter(path, INFO.model_copy(update={"image_size": 2})) as writer:
-        for start in range(0, SHARD_ROWS + 3000, 10_000):
-            writer.append(_numbered(np.arange(start, min(start + 10_000, SHARD_ROWS + 3000))))
-    return path
-
-
-def test_shards_hold_no_more_than_they_may(large):
-    faces = Faces(large)
-    assert [len(shard) for shard in faces.shards()] == [SHARD_ROWS, 3000]
-    np.testing.assert_array_equal(faces.column("row"), np.arange(SHARD_ROWS + 3000))
-
-
-def test_rows_come_in_the_order_asked_for_across_shards(large):
-    index = np.random.default_rng(0).permutation(SHARD_ROWS + 3000)[:500]
-    index = np.concatenate([index, index[:3], [SHARD_ROWS, SHARD_ROWS - 1]])
-    rows = Faces(large).take(index)
-    np.testing.assert_array_equal(rows.row, index)
-    np.testing.assert_array_equal(rows.images, _numbered(index).images)
-
-
-@pytest.mark.parametrize("position", [-1, SHARD_ROWS + 3000])
-def test_a_position_that_is_not_there_is_an_error(large, position):
-    with pytest.raises(IndexError):
-        Faces(large).take(np.array([0, position]))
-
-
-def test_the_recorded_digests_are_those_of_the_files(large):
-    digests = Faces(large).info.sha256
-    assert len(digests) == 2 * len(ARRAYS)
-    for name, digest in digests.items():
-        assert hashlib.sha256((large / name).read_bytes()).hexdigest() == digest
-
-
-def _write_and_stop(path: Path) -> None:
-    with FacesWriter(path, INFO) as writer:
-        writer.append(_numbered(np.arange(3)))
-        raise KeyboardInterrupt
-
-
-def test_half_written_faces_are_no_faces(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        _write_and_stop(tmp_path)
-    with pytest.raises(InputError, match=r"not a faces artifact.*faces\.json"):
-        Faces(tmp_path)
-
-
-def test_a_missing_or_broken_array_is_named(tmp_path):
-    with FacesWriter(tmp_path, INFO) as writer:
-        writer.append(_numbered(np.arange(3)))
-    (tmp_path / "split-00000.npy").write_bytes(b"no array")
-    with pytest.raises(InputError, match="not a faces artifact"):
-        Faces(tmp_path)
-    (tmp_path / "split-00000.npy").unlink()
-    with pytest.raises(InputError, match="split-00000"):
-        Faces(tmp_path)
-
-
-def test_images_that_were_cut_short_are_named(tmp_path):
-    with FacesWriter(tmp_path, INFO) as writer:
-        writer.append(_numbered(np.arange(3)))
-    faces = Faces(tmp_path)
-    images = tmp_path / "images-00000.npy"
-    images.write_bytes(images.read_bytes()[:-1])
-    np.testing.assert_array_equal(faces.take(np.arange(2)).row, [0, 1])
-    with pytest.raises(InputError, match=r"images-00000\.npy: shorter than its header says"):
-        faces.take(np.arange(3))
-
-
-def test_rows_of_another_type_are_refused(tmp_path):
-    rows = _numbered(np.arange(3))
-    other = Rows(rows.images, rows.targets.astype(np.int64), rows.split, rows.row, rows.subject)
-    with FacesWriter(tmp_path, INFO) as writer:
-        writer.append(rows)
-        with pytest.raises(ValueError, match="targets"):
-            writer.append(other)
-
-
-def _numbered(index: np.ndarray) -> Rows:
+def _numbered_rows(index: np.ndarray) -> Rows:
     images = index.astype("<u4").view(np.uint8).reshape(-1, 2, 2)
     count = len(index)
     return Rows(
@@ -140,3 +42,101 @@ def _numbered(index: np.ndarray) -> Rows:
         index.astype(np.int64),
         np.full(count, -1, np.int64),
     )
+
+
+@given(rows=rows_of_faces(), batch=st.integers(1, 5), data=st.data())
+def test_faces_writer_round_trip_keeps_every_array(tmp_path_factory, rows, batch, data):
+    path = tmp_path_factory.mktemp("faces")
+    with FacesWriter(path, INFO) as writer:
+        for start in range(0, len(rows), batch):
+            writer.append(rows.take(np.arange(start, min(start + batch, len(rows)))))
+    faces = Faces(path)
+    index = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1))), dtype=np.int64)
+    taken = faces.take(index)
+    assert len(faces) == len(rows)
+    for name in ARRAYS:
+        expected = getattr(rows, name)
+        np.testing.assert_array_equal(faces.column(name), expected)
+        assert faces.column(name).dtype == expected.dtype
+        np.testing.assert_array_equal(getattr(taken, name), expected[index])
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> Path:
+    """Write more rows than a shard holds; the pixels of row k are the bytes of k."""
+    path = tmp_path_factory.mktemp("large")
+    with FacesWriter(path, INFO.model_copy(update={"image_size": 2})) as writer:
+        for start in range(0, SHARD_ROWS + 3000, 10_000):
+            writer.append(_numbered_rows(np.arange(start, min(start + 10_000, SHARD_ROWS + 3000))))
+    return path
+
+
+def test_faces_writer_limits_the_rows_of_a_shard(large):
+    faces = Faces(large)
+    assert [len(shard) for shard in faces.shards()] == [SHARD_ROWS, 3000]
+    np.testing.assert_array_equal(faces.column("row"), np.arange(SHARD_ROWS + 3000))
+
+
+def test_take_keeps_the_order_of_the_index_across_shards(large):
+    index = np.random.default_rng(0).permutation(SHARD_ROWS + 3000)[:500]
+    index = np.concatenate([index, index[:3], [SHARD_ROWS, SHARD_ROWS - 1]])
+    rows = Faces(large).take(index)
+    np.testing.assert_array_equal(rows.row, index)
+    np.testing.assert_array_equal(rows.images, _numbered_rows(index).images)
+
+
+@pytest.mark.parametrize("position", [-1, SHARD_ROWS + 3000])
+def test_take_rejects_positions_out_of_range(large, position):
+    with pytest.raises(IndexError):
+        Faces(large).take(np.array([0, position]))
+
+
+def test_faces_writer_records_the_digest_of_each_file(large):
+    digests = Faces(large).info.sha256
+    assert len(digests) == 2 * len(ARRAYS)
+    for name, digest in digests.items():
+        assert hashlib.sha256((large / name).read_bytes()).hexdigest() == digest
+
+
+def _write_and_interrupt(path: Path) -> None:
+    with FacesWriter(path, INFO) as writer:
+        writer.append(_numbered_rows(np.arange(3)))
+        raise KeyboardInterrupt
+
+
+def test_faces_rejects_an_interrupted_write(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        _write_and_interrupt(tmp_path)
+    with pytest.raises(InputError, match=r"not a faces artifact.*faces\.json"):
+        Faces(tmp_path)
+
+
+def test_faces_names_a_missing_or_broken_array(tmp_path):
+    with FacesWriter(tmp_path, INFO) as writer:
+        writer.append(_numbered_rows(np.arange(3)))
+    (tmp_path / "split-00000.npy").write_bytes(b"no array")
+    with pytest.raises(InputError, match="not a faces artifact"):
+        Faces(tmp_path)
+    (tmp_path / "split-00000.npy").unlink()
+    with pytest.raises(InputError, match="split-00000"):
+        Faces(tmp_path)
+
+
+def test_take_names_a_truncated_images_file(tmp_path):
+    with FacesWriter(tmp_path, INFO) as writer:
+        writer.append(_numbered_rows(np.arange(3)))
+    faces = Faces(tmp_path)
+    images = tmp_path / "images-00000.npy"
+    images.write_bytes(images.read_bytes()[:-1])
+    np.testing.assert_array_equal(faces.take(np.arange(2)).row, [0, 1])
+    with pytest.raises(InputError, match=r"images-00000\.npy: shorter than its header says"):
+        faces.take(np.arange(3))
+
+
+def test_append_rejects_rows_of_another_dtype(tmp_path):
+    rows = _numbered_rows(np.arange(3))
+    other = Rows(rows.images, rows.targets.astype(np.int64), rows.split, rows.row, rows.subject)
+    with FacesWriter(tmp_path, INFO) as writer:
+        writer.append(rows)
+        with pytest.raises(ValueError, match="targets"):
+            writer.append(other)
