@@ -1,0 +1,1 @@
+"""The registry: releases, the champion, and the records of runs."""

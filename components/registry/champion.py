@@ -18,9 +18,17 @@ _MAX_BYTES = 64 << 10
 
 
 def read_config(registry: str) -> Any | None:
-    """`<registry>/models.config` as a `ModelServerConfig`; None where there is no such file.
+    """Parse `<registry>/models.config`.
 
-    Raises `InputError` for a file that is not one.
+    Args:
+        registry: A local folder or a gs:// URI.
+
+    Returns:
+        A `ModelServerConfig` message, or None if there is no such file.
+
+    Raises:
+        InputError: The file is not such a message.
+        Unavailable: The storage failed.
     """
     uri = storage.join(registry, CONFIG_NAME)
     try:
@@ -33,9 +41,17 @@ def read_config(registry: str) -> Any | None:
 
 
 def read_champion(registry: str) -> int | None:
-    """The version that answers, or None before the first rollout.
+    """Read the champion's version.
 
-    Raises `InputError` for a `models.config` that does not name exactly one version of the model.
+    Args:
+        registry: A local folder or a gs:// URI.
+
+    Returns:
+        The version, or None before the first rollout.
+
+    Raises:
+        InputError: `models.config` is invalid or does not name exactly one version of the model.
+        Unavailable: The storage failed.
     """
     config = read_config(registry)
     if config is None:
@@ -54,11 +70,19 @@ def read_champion(registry: str) -> int | None:
 
 
 def write_champion(registry: str, version: int) -> None:
-    """Make a version the champion, in one atomic write. Whether it answers is rollout's affair."""
+    """Make a version the champion, in one atomic write.
+
+    Args:
+        registry: A local folder or a gs:// URI.
+        version: The version that the servers are to load; rollout verifies that it answers.
+
+    Raises:
+        Unavailable: The registry cannot be written.
+    """
     config = ModelServerConfig()
     model = config.model_config_list.config.add()
     model.name = MODEL_NAME
-    # TensorFlow Serving may run in any folder.
+    # TensorFlow Serving may run in another working directory.
     model.base_path = (
         registry if storage.is_remote(registry) else str(storage.local_path(registry).resolve())
     )
@@ -69,5 +93,5 @@ def write_champion(registry: str, version: int) -> None:
 
 
 def clear_champion(registry: str) -> None:
-    """Go back to before the first rollout: no version is named."""
+    """Remove `models.config`, as before the first rollout."""
     storage.remove(storage.join(registry, CONFIG_NAME))

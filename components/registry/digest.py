@@ -1,4 +1,4 @@
-"""What makes two models the same, whatever bytes their export happened to have."""
+"""Digests of files, and of a model's content independently of the bytes of its export."""
 
 import hashlib
 import json
@@ -6,38 +6,43 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotion_ai import storage
 from emotion_ai.settings import StrictModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Where combine leaves `ModelContent` in the SavedModel, for push.
+# Where combine writes `ModelContent` in the SavedModel, for push.
 CONTENT_PATH = "assets.extra/content.json"
 
 
 class ModelContent(StrictModel):
-    """What combine says about the SavedModel it wrote; push needs no TensorFlow to read it."""
+    """What combine records about the SavedModel it wrote, so that push needs no TensorFlow."""
 
     label_set: str
     labels: tuple[str, ...]
     signatures: dict[str, Any]
     weights_sha256: str
     packages: dict[str, str] = {}
-    # By kind of network: how it was trained.
+    # How each network was trained, by kind.
     training: dict[str, dict[str, Any]] = {}
-    # What model.tflite is, and what its weights cost in accuracy.
+    # What model.tflite contains, and the accuracy that its quantized weights cost.
     lite: dict[str, Any] = {}
 
 
 class FileDigest(StrictModel):
-    """A file's content: hexadecimal SHA-256 and size in bytes."""
+    """The hexadecimal SHA-256 of a file, and its size in bytes."""
 
     sha256: str
     size: int
 
 
 def content_digest(content: ModelContent, revision: str) -> str:
-    """Hexadecimal SHA-256 over label set, labels, signatures, weights and the code's revision."""
+    """Compute the hexadecimal SHA-256 of what makes two models the same.
+
+    It covers label set, labels, signatures, weights and the revision of combine's code. The bytes
+    of a SavedModel differ from export to export and are not part of it.
+    """
     parts = content.model_dump(mode="json", exclude={"packages", "training", "lite"}) | {
         "revision": revision
     }
@@ -45,7 +50,11 @@ def content_digest(content: ModelContent, revision: str) -> str:
 
 
 def weights_sha256(weights: "Iterable[tuple[str, NDArray]]") -> str:
-    """Hexadecimal SHA-256 over (path, dtype, shape, bytes) of every weight, sorted by path."""
+    """Compute the hexadecimal SHA-256 of every weight's path, dtype, shape and bytes.
+
+    Args:
+        weights: (path, array) of each weight, in any order.
+    """
     digest = hashlib.sha256()
     for path, values in sorted(weights, key=lambda weight: weight[0]):
         header = json.dumps([path, values.dtype.str, list(values.shape)])
@@ -55,7 +64,5 @@ def weights_sha256(weights: "Iterable[tuple[str, NDArray]]") -> str:
 
 
 def file_digest(path: Path) -> FileDigest:
-    """The digest of a local file, read in chunks."""
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return FileDigest(sha256=digest, size=file.tell())
+    """Compute the digest of a local file, read in chunks."""
+    return FileDigest(sha256=storage.sha256(str(path)), size=path.stat().st_size)

@@ -1,9 +1,9 @@
-"""A lease: one writer at a time under gs://, where no kernel opens a dead writer's lock.
+"""A lease that allows one writer at a time at a gs:// URI, where no kernel releases a lock.
 
-The lease is an object that only its holder replaces, every few seconds. Whoever waits for it sees
-it stand still once the holder is dead, by a clock of its own, and takes it over; the precondition
-on its generation lets one do so. It also says what the holder was about to write, so that the next
-one knows what to clear away and touches nothing else.
+The lease is an object that its holder replaces every few seconds. A waiting writer takes it over
+once it has not changed for too long by the waiting writer's own clock; the precondition on the
+object's generation lets only one of them do so. The lease also records which versions its holder
+is about to write or remove, so that the next holder removes those remains and nothing else.
 """
 
 import contextlib
@@ -21,41 +21,50 @@ from emotion_ai.registry.lock_wait import LockWait
 from emotion_ai.storage import gcs
 
 LEASE_NAME = ".writer.lease"
-# A holder that has not renewed for so long is taken for dead; it renews three times as often.
+# A holder that has not renewed for this long is presumed dead; it renews three times as often.
 LEASE_SECONDS = 30.0
 _POLL_SECONDS = 0.2
 
 
-class _Record(BaseModel):
+class _LeaseRecord(BaseModel):
+    # Not strict: later code may add keys to the lease.
     model_config = ConfigDict(frozen=True)
 
     holder: str
     host: str
-    # How long its holder has to be silent to count as dead.
+    # After this long without a renewal the holder is presumed dead.
     seconds: float = LEASE_SECONDS
     unfinished: tuple[int, ...] = ()
 
 
 class Lease:
-    """The lease as its holder has it; `inherited` are versions that the dead left unfinished."""
+    """A held lease.
 
-    def __init__(self, uri: str, record: _Record, generation: int) -> None:
+    Attributes:
+        abandoned_versions: The versions that the previous holder left incomplete.
+    """
+
+    def __init__(self, uri: str, record: _LeaseRecord, generation: int) -> None:
         self._uri = uri
         self._record = record
         self._generation = generation
         self._renewed = time.monotonic()
-        # The thread that renews and the one that notes both replace the object.
-        self._replacing = threading.Lock()
-        self.inherited = record.unfinished
+        # The renewing thread and the writing thread both replace the object.
+        self._replace_lock = threading.Lock()
+        self.abandoned_versions = record.unfinished
 
     def record_in_progress(self, *unfinished: int) -> None:
-        """Say which versions are about to be written or removed, before anything is."""
+        """Record which versions will be written or removed next; none once they are done.
+
+        Raises:
+            Unavailable: Another writer took over the lease, or the storage failed.
+        """
         self._replace(self._record.model_copy(update={"unfinished": unfinished}))
 
     def check(self) -> None:
-        """Raise `Unavailable` where another writer may have taken the lease over meanwhile."""
+        """Raise `Unavailable` if another writer may have taken over the lease."""
         if time.monotonic() - self._renewed > self._record.seconds:
-            raise self._lost()
+            raise self._lease_lost()
 
     def renew(self, stop: threading.Event) -> None:
         """Renew the lease until `stop` is set or it is lost."""
@@ -63,30 +72,30 @@ class Lease:
             try:
                 self._replace(self._record)
             except Unavailable:
-                # Until it is too late, the next attempt may succeed.
+                # The next attempt may succeed, as long as the lease has not expired.
                 with contextlib.suppress(Unavailable):
                     self.check()
                     continue
                 return
 
     def release(self) -> None:
-        """Remove the lease, unless something is unfinished that the next holder must know of."""
+        """Remove the lease, unless it records an incomplete release for the next holder."""
         with contextlib.suppress(Unavailable):
             self.check()
             if not self._record.unfinished:
                 gcs.remove(self._uri, self._generation)
 
-    def _replace(self, record: _Record) -> None:
-        with self._replacing:
+    def _replace(self, record: _LeaseRecord) -> None:
+        with self._replace_lock:
             started = time.monotonic()
             try:
-                self._generation = gcs.put(self._uri, _content(record), self._generation)
+                self._generation = gcs.put(self._uri, _to_json(record), self._generation)
             except gcs.AlreadyExists:
                 self._renewed = float("-inf")
-                raise self._lost() from None
+                raise self._lease_lost() from None
             self._record, self._renewed = record, started
 
-    def _lost(self) -> Unavailable:
+    def _lease_lost(self) -> Unavailable:
         return Unavailable(
             f"{self._uri}: this writer did not answer for {self._record.seconds:g} s and another "
             "one took over; run again"
@@ -94,50 +103,58 @@ class Lease:
 
 
 @contextlib.contextmanager
-def leased(registry: str) -> Iterator[Lease]:
-    """Hold the registry's lease for the length of the block.
+def hold_lease(registry: str) -> Iterator[Lease]:
+    """Hold the registry's lease in the block.
 
-    Raises `Unavailable` where another writer keeps it too long, or the storage fails.
+    Args:
+        registry: The registry's gs:// URI.
+
+    Yields:
+        The lease, renewed by a thread until the block ends.
+
+    Raises:
+        Unavailable: Another writer holds the lease for too long, or the storage failed.
     """
     lease = _acquire(storage.join(registry, LEASE_NAME))
     stop = threading.Event()
-    renewing = threading.Thread(target=lease.renew, args=(stop,), daemon=True)
-    renewing.start()
+    renewal = threading.Thread(target=lease.renew, args=(stop,), daemon=True)
+    renewal.start()
     try:
         yield lease
     finally:
         stop.set()
-        renewing.join()
+        renewal.join()
         lease.release()
 
 
 def _acquire(uri: str) -> Lease:
-    waiting = LockWait(uri)
-    mine = _Record(holder=uuid.uuid4().hex, host=platform.node(), seconds=LEASE_SECONDS)
-    seen, since = 0, time.monotonic()
+    wait = LockWait(uri)
+    new = _LeaseRecord(holder=uuid.uuid4().hex, host=platform.node(), seconds=LEASE_SECONDS)
+    last_generation, unchanged_since = 0, time.monotonic()
     while True:
-        found, generation = _look(uri)
+        current, generation = _read_lease(uri)
         now = time.monotonic()
-        if generation != seen:
-            seen, since = generation, now
-        if not generation or now - since > (found.seconds if found else LEASE_SECONDS):
-            record = mine.model_copy(update={"unfinished": found.unfinished if found else ()})
+        if generation != last_generation:
+            last_generation, unchanged_since = generation, now
+        max_age = current.seconds if current else LEASE_SECONDS
+        if not generation or now - unchanged_since > max_age:
+            record = new.model_copy(update={"unfinished": current.unfinished if current else ()})
             with contextlib.suppress(gcs.AlreadyExists):
-                return Lease(uri, record, gcs.put(uri, _content(record), generation))
-        waiting.go_on(f"the writer on {found.host}" if found else "another writer")
+                return Lease(uri, record, gcs.put(uri, _to_json(record), generation))
+        wait.check(f"the writer on {current.host}" if current else "another writer")
         time.sleep(_POLL_SECONDS)
 
 
-def _look(uri: str) -> tuple[_Record | None, int]:
+def _read_lease(uri: str) -> tuple[_LeaseRecord | None, int]:
     try:
         data, generation = gcs.read_generation(uri)
     except storage.NotFound:
         return None, 0
     try:
-        return _Record.model_validate_json(data), generation
+        return _LeaseRecord.model_validate_json(data), generation
     except ValidationError:
         return None, generation
 
 
-def _content(record: _Record) -> bytes:
+def _to_json(record: _LeaseRecord) -> bytes:
     return record.model_dump_json().encode()

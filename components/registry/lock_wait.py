@@ -1,31 +1,38 @@
-"""How long a writer waits for another one, and how it says so."""
+"""Wait for a registry's lock: with a message, and not forever."""
 
 import sys
 import time
 
 from emotion_ai.errors import Unavailable
 
-# Longer than a rollout with its proof may take.
-WAIT_SECONDS = 300.0
-_SILENT_SECONDS = 2.0
+# Longer than a rollout with its verification may take.
+MAX_WAIT_SECONDS = 300.0
+_MESSAGE_AFTER_SECONDS = 2.0
 
 
 class LockWait:
-    """A wait for the lock at `place`."""
+    """A wait for the lock at a path or URI, counted from here on."""
 
-    def __init__(self, place: str) -> None:
-        self._place = place
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
         self._started = time.monotonic()
-        self._said = False
+        self._message_written = False
 
-    def go_on(self, holder: str) -> None:
-        """Say once on standard error for whom; raise `Unavailable` once it has been too long."""
+    def check(self, holder: str) -> None:
+        """Write one message to standard error after two seconds; give up after five minutes.
+
+        Args:
+            holder: What messages call the lock's holder.
+
+        Raises:
+            Unavailable: The wait has taken more than `MAX_WAIT_SECONDS`.
+        """
         waited = time.monotonic() - self._started
-        if waited > WAIT_SECONDS:
+        if waited > MAX_WAIT_SECONDS:
             raise Unavailable(
-                f"{self._place}: {holder} has held it for {WAIT_SECONDS:.0f} s; see whether it is "
-                "alive, and run again"
+                f"{self._uri}: {holder} has held it for {MAX_WAIT_SECONDS:.0f} s; see whether it "
+                "is alive, and run again"
             )
-        if waited > _SILENT_SECONDS and not self._said:
-            sys.stderr.write(f"waiting for {holder} to finish ({self._place})\n")
-            self._said = True
+        if waited > _MESSAGE_AFTER_SECONDS and not self._message_written:
+            sys.stderr.write(f"waiting for {holder} to finish ({self._uri})\n")
+            self._message_written = True

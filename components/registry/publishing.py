@@ -1,4 +1,4 @@
-"""Publish a release: all of it appears at once under the next free number, or nothing does."""
+"""Publish and retain releases: each appears complete under the next free version, or not at all."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,23 +17,41 @@ from emotion_ai.registry.writer import exclusive_writer
 
 
 def publish(registry: str, files: Mapping[str, Path], draft: ReleaseInfo) -> tuple[int, bool]:
-    """Publish local files as a release; returns its version and whether it is a new one.
+    """Publish local files as a new release, unless the newest release has the same content.
 
-    `files` maps each path in the release to a local file; release.json is made here from `draft`,
-    whose version is set. The content digest of the newest release makes no new version. Raises
-    `Unavailable` where the registry cannot be written; nothing half-written is visible then.
+    Args:
+        registry: A local folder or a gs:// URI.
+        files: The local file for each path in the release, without release.json.
+        draft: The content of release.json; its version is set here.
+
+    Returns:
+        The release's version, and whether it is new.
+
+    Raises:
+        InputError: `files` has no saved_model.pb.
+        Unavailable: The registry cannot be written; no partial release is visible then.
     """
     if GRAPH_PATH not in files:
         raise InputError(f"{registry}: a release needs {GRAPH_PATH}; combine writes it")
     with exclusive_writer(registry) as writer, storage.translate_errors(registry):
-        same = _newest_same(registry, draft)
-        return (same, False) if same else (writer.add(files, draft), True)
+        version = _newest_with_same_content(registry, draft)
+        return (version, False) if version else (writer.add(files, draft), True)
 
 
 def retain(registry: str, keep: int) -> list[int]:
-    """Remove all but the newest `keep` releases, the champion and its parent; returns the removed.
+    """Remove old releases, but never the champion or its parent.
 
-    Raises `InputError` where the champion's own record cannot be read; nothing is removed then.
+    Args:
+        registry: A local folder or a gs:// URI.
+        keep: How many of the newest releases to keep.
+
+    Returns:
+        The removed versions, ascending.
+
+    Raises:
+        InputError: `keep` is less than 1, or the champion's release.json cannot be read; nothing
+            is removed then.
+        Unavailable: The registry cannot be written.
     """
     if keep < 1:
         raise InputError(f"keep: {keep} releases; at least 1 has to stay")
@@ -49,7 +67,7 @@ def retain(registry: str, keep: int) -> list[int]:
         return removed
 
 
-def _newest_same(registry: str, draft: ReleaseInfo) -> int | None:
+def _newest_with_same_content(registry: str, draft: ReleaseInfo) -> int | None:
     versions = list_versions(registry)
     if not versions:
         return None
@@ -57,7 +75,7 @@ def _newest_same(registry: str, draft: ReleaseInfo) -> int | None:
         if read_release(registry, versions[-1]).content_digest != draft.content_digest:
             return None
         verify_release(registry, versions[-1])
-    except InputError as failure:
-        print(f"a new release takes the place of a damaged one: {failure}")
+    except InputError as error:
+        print(f"a new release takes the place of a damaged one: {error}")
         return None
     return versions[-1]

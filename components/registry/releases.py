@@ -1,4 +1,4 @@
-"""Releases: immutable, numbered SavedModel directories `<registry>/<version>/`."""
+"""Releases: immutable SavedModel directories `<registry>/<version>/`."""
 
 import re
 from pathlib import PurePosixPath
@@ -15,16 +15,16 @@ from emotion_ai.settings import StrictModel
 INFO_PATH = "assets.extra/release.json"
 WARMUP_PATH = "assets.extra/tf_serving_warmup_requests"
 CARD_PATH = "assets.extra/model_card.md"
-# The same networks for LiteRT, where TensorFlow Serving reads them; older releases have none.
+# The same networks for LiteRT, at the path TensorFlow Serving reads; older releases have none.
 LITE_PATH = "model.tflite"
-# Written last in Cloud Storage, where a folder cannot be renamed: without it there is no release.
+# Written last in Cloud Storage, where a folder cannot be renamed: it completes the release.
 GRAPH_PATH = "saved_model.pb"
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _MAX_INFO_BYTES = 8 << 20
 
 
-def _inside(name: str) -> str:
-    # Whoever reads the release joins these names to its address.
+def _check_relative_path(name: str) -> str:
+    # Readers of the release join these names to its URI.
     path = PurePosixPath(name)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
         raise ValueError(f"{name!r} is not a file of the release")
@@ -37,12 +37,12 @@ class DataInfo(StrictModel):
     source: str
     fingerprint: str
     rows: int
-    # Rows by split and by reason of being left out, as the prepared faces count them.
+    # Rows by split and by reason for being dropped, as the prepared faces count them.
     counts: dict[str, int] = {}
 
 
 class GateDecision(StrictModel):
-    """Why the release was accepted; `forced` holds the reason given by whoever forced it."""
+    """Why the gate accepted the release; `forced` is the reason given for forcing it, if it was."""
 
     outcome: Literal["accepted"]
     forced: str = ""
@@ -50,12 +50,12 @@ class GateDecision(StrictModel):
 
 
 class ReleaseInfo(StrictModel):
-    """What stands in release.json; `files` names every file of the release but itself."""
+    """The content of release.json; `files` lists every other file of the release."""
 
     schema_version: Literal[1] = 1
     version: int = 0
     content_digest: str
-    files: dict[Annotated[str, AfterValidator(_inside)], FileDigest]
+    files: dict[Annotated[str, AfterValidator(_check_relative_path)], FileDigest]
     # The champion when this release was published; None before the first rollout.
     parent: int | None
     data: dict[KindName, DataInfo]
@@ -73,40 +73,52 @@ class ReleaseInfo(StrictModel):
     # What model.tflite is, and what its weights cost in accuracy; {} where there is none.
     lite: Annotated[dict[str, Any], BeforeValidator(with_current_names)] = {}
 
-    def text(self, version: int) -> bytes:
-        """What to write as release.json of this version."""
+    def to_json(self, version: int) -> bytes:
+        """Return the bytes of release.json for this version."""
         info = self.model_copy(update={"version": version})
         return info.model_dump_json(indent=1).encode() + b"\n"
 
 
 def list_versions(registry: str) -> list[int]:
-    """Versions of the complete releases, ascending."""
-    return [version for version in taken_versions(registry) if is_complete(registry, version)]
+    """List the versions of the complete releases, ascending."""
+    return [version for version in used_versions(registry) if is_complete(registry, version)]
 
 
 def is_complete(registry: str, version: int) -> bool:
-    """Whether all of a release was written.
+    """Return whether every file of a release has been written.
 
-    A folder appears as a whole. In Cloud Storage the first object and the last one have to be
-    there: a writer taken for dead may still write the last, after the others were cleared away.
+    A local folder appears complete. In Cloud Storage the first and the last object must exist: a
+    writer presumed dead may still write the last, after the others were removed.
     """
     names = (GRAPH_PATH, INFO_PATH) if storage.is_remote(registry) else (GRAPH_PATH,)
     folder = release_uri(registry, version)
     return all(storage.exists(storage.join(folder, name)) for name in names)
 
 
-def taken_versions(registry: str) -> list[int]:
-    """Version numbers in use, those of half-written releases too, ascending."""
+def used_versions(registry: str) -> list[int]:
+    """List the versions in use, also by incomplete releases, ascending."""
     return sorted(int(name) for name in storage.list_names(registry) if _VERSION.fullmatch(name))
 
 
 def release_uri(registry: str, version: int) -> str:
-    """Where a release lies, whether or not it is there."""
+    """Return the URI of a release, which need not exist."""
     return storage.join(registry, str(version))
 
 
 def read_release(registry: str, version: int) -> ReleaseInfo:
-    """What release.json says. Raises `InputError` where it is absent or not in order."""
+    """Read a release's release.json.
+
+    Args:
+        registry: A local folder or a gs:// URI.
+        version: The release's version.
+
+    Returns:
+        The content of release.json.
+
+    Raises:
+        InputError: There is no such release, or its release.json is invalid.
+        Unavailable: The storage failed.
+    """
     uri = storage.join(release_uri(registry, version), INFO_PATH)
     try:
         info = ReleaseInfo.model_validate_json(storage.read_bytes(uri, _MAX_INFO_BYTES))
@@ -115,15 +127,24 @@ def read_release(registry: str, version: int) -> ReleaseInfo:
         raise InputError(f"{registry}: no release {version}; there are: {versions}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole file"
-        raise InputError(f"{uri}: {place}: {first['msg']}") from None
+        field = ".".join(map(str, first["loc"])) or "the whole file"
+        raise InputError(f"{uri}: {field}: {first['msg']}") from None
     if info.version != version:
         raise InputError(f"{uri}: says version {info.version}; expected {version}")
     return info
 
 
 def verify_release(registry: str, version: int) -> None:
-    """Compare every file with release.json. Raises `InputError` naming the first that differs."""
+    """Compare the SHA-256 of every file with release.json.
+
+    Args:
+        registry: A local folder or a gs:// URI.
+        version: The release's version.
+
+    Raises:
+        InputError: A file is missing or differs; names the first one.
+        Unavailable: The storage failed.
+    """
     for name, expected in read_release(registry, version).files.items():
         uri = storage.join(release_uri(registry, version), name)
         if storage.sha256(uri) != expected.sha256:

@@ -1,4 +1,4 @@
-"""What a run leaves behind: `<registry>/runs/<run id>/NAME.json` and `reports/NAME.html`."""
+"""The records of a run: `<registry>/runs/<run id>/NAME.json` and `reports/NAME.html`."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 
-# The record that notify gathers from all the others.
+# The record in which notify summarizes all the others.
 SUMMARY = "run"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAX_RECORD_BYTES = 8 << 20
@@ -19,19 +19,43 @@ _MAX_RECORDS = 256
 
 
 def run_uri(registry: str, run_id: str) -> str:
-    """Where the run's records lie. Raises `InputError` for a run id that cannot name a folder."""
-    return storage.join(registry, "runs", _checked("run id", run_id))
+    """Return the URI of the run's folder; raise `InputError` if the run id cannot name a folder."""
+    return storage.join(registry, "runs", _check_name("run id", run_id))
 
 
 def write_record(registry: str, run_id: str, name: str, data: dict[str, Any]) -> None:
-    """Write or replace a record; not-a-number is written as null, for JSON has no other."""
+    """Write or replace a record.
+
+    Args:
+        registry: A local folder or a gs:// URI.
+        run_id: The run's id.
+        name: The record's name, without `.json`.
+        data: The record; NaN and infinity, which JSON lacks, are written as null.
+
+    Raises:
+        InputError: The run id or the name cannot name a file.
+        Unavailable: The registry cannot be written.
+    """
     text = to_json(data, indent=1, inf_nan_mode="null")
-    file = f"{_checked('record', name)}.json"
+    file = f"{_check_name('record', name)}.json"
     storage.write_bytes(storage.join(run_uri(registry, run_id), file), text + b"\n")
 
 
 def read_records(registry: str, run_id: str) -> dict[str, dict[str, Any]]:
-    """Every record of the run by name, `SUMMARY` among them once notify has run."""
+    """Read all records of a run.
+
+    Args:
+        registry: A local folder or a gs:// URI.
+        run_id: The run's id.
+
+    Returns:
+        The records by name, with `SUMMARY` among them once notify has run; empty for an unknown
+        run.
+
+    Raises:
+        InputError: The run id is invalid, or a record is no JSON object.
+        Unavailable: The storage failed.
+    """
     folder = run_uri(registry, run_id)
     files = [name for name in storage.list_names(folder) if name.endswith(".json")]
     if len(files) > _MAX_RECORDS:
@@ -44,7 +68,7 @@ def read_records(registry: str, run_id: str) -> dict[str, dict[str, Any]]:
 
 
 def read_json(uri: str) -> dict[str, Any]:
-    """A JSON object of at most 8 MiB. Raises `InputError` for anything else."""
+    """Read a JSON object of at most 8 MiB; raise `InputError` for anything else."""
     try:
         data = json.loads(storage.read_bytes(uri, _MAX_RECORD_BYTES))
     except (ValueError, RecursionError) as error:
@@ -57,20 +81,20 @@ def read_json(uri: str) -> dict[str, Any]:
 def record_report(registry: str, run_id: str, name: str, local_path: str) -> None:
     """Copy a step's HTML report into the run's folder."""
     data = storage.read_bytes(local_path, _MAX_REPORT_BYTES)
-    file = f"{_checked('report', name)}.html"
+    file = f"{_check_name('report', name)}.html"
     storage.write_bytes(storage.join(run_uri(registry, run_id), "reports", file), data)
 
 
 def list_reports(registry: str, run_id: str) -> list[str]:
-    """Names of the run's HTML reports, as they were given to `record_report`."""
+    """List the names of the run's HTML reports, without `.html`."""
     names = storage.list_names(storage.join(run_uri(registry, run_id), "reports"))
     return [Path(name).stem for name in names if name.endswith(".html") and name[0] != "."]
 
 
-def _checked(what: str, name: str) -> str:
+def _check_name(kind: str, name: str) -> str:
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"{what} {name!r}: expected at most 128 letters, digits, '.', '_' and '-', "
+            f"{kind} {name!r}: expected at most 128 letters, digits, '.', '_' and '-', "
             "beginning with a letter or digit"
         )
     return name

@@ -1,4 +1,4 @@
-"""One writer at a time: whoever publishes, retains or rolls out holds the registry's lock."""
+"""The registry's lock: every publish, retention and rollout holds it, so there is one writer."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -10,10 +10,10 @@ from emotion_ai.registry.releases import ReleaseInfo
 
 
 class Writer(Protocol):
-    """What the holder of a registry's lock can do in either kind of storage."""
+    """Write access to a registry, in either kind of storage."""
 
     def add(self, files: Mapping[str, Path], draft: ReleaseInfo) -> int:
-        """Make a new release of these files and its release.json; returns its version."""
+        """Write a new release of these files and its release.json; return its version."""
 
     def remove(self, version: int) -> None:
         """Remove a release; a reader sees all of it or nothing."""
@@ -21,18 +21,24 @@ class Writer(Protocol):
 
 @contextlib.contextmanager
 def exclusive_writer(registry: str) -> Iterator[Writer]:
-    """Be the registry's only writer for the length of the block.
+    """Be the registry's only writer in the block, after removing what killed writers left.
 
-    What killed writers left unfinished is cleared away first. Raises `Unavailable` where another
-    writer is at work for too long or the registry cannot be written.
+    Args:
+        registry: A local folder or a gs:// URI.
+
+    Yields:
+        The writer.
+
+    Raises:
+        Unavailable: Another writer holds the lock for too long, or the storage failed.
     """
     if storage.is_remote(registry):
-        from emotion_ai.registry import bucket_writer
+        from emotion_ai.registry.bucket_writer import exclusive_bucket_writer
 
-        with bucket_writer.locked(registry) as writer:
+        with exclusive_bucket_writer(registry) as writer:
             yield writer
     else:
-        from emotion_ai.registry import folder_writer
+        from emotion_ai.registry.folder_writer import exclusive_folder_writer
 
-        with folder_writer.locked(storage.local_path(registry)) as writer:
+        with exclusive_folder_writer(storage.local_path(registry)) as writer:
             yield writer

@@ -21,15 +21,15 @@ def test_a_late_writer_gives_up_and_what_it_adds_is_no_release(
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.3)
     # A process that is suspended renews nothing.
     monkeypatch.setattr(lease.Lease, "renew", lambda *_: None)
-    with lease.leased(registry) as late:
-        late.note(1)
+    with lease.hold_lease(registry) as late:
+        late.record_in_progress(1)
         gcs.put(storage.join(registry, "1", INFO_PATH), b"{}", 0)
         files, draft = small_release(tmp_path / "export", "a")
         assert publish(registry, files, draft) == (2, True)
         with pytest.raises(Unavailable, match="another one took over"):
             late.check()
         with pytest.raises(Unavailable, match="another one took over"):
-            late.note()
+            late.record_in_progress()
         # As if the request had been on its way all the time.
         gcs.put(storage.join(registry, "1", GRAPH_PATH), b"late", 0)
     assert list_versions(registry) == [2]

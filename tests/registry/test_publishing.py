@@ -149,7 +149,7 @@ def test_a_number_taken_meanwhile_is_not_overwritten(
         other.write_text("theirs")
         return next(taken)
 
-    monkeypatch.setattr(folder_writer, "taken_versions", quicker)
+    monkeypatch.setattr(folder_writer, "used_versions", quicker)
     files, draft = small_release(tmp_path / "export", "a")
     assert publish(registry, files, draft) == (2, True)
     assert other.read_text() == "theirs"
