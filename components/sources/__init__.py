@@ -1,0 +1,1 @@
+"""Reading sources of faces: URIs, CSV files, folders and zips of pictures, the schema of rows."""

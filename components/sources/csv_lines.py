@@ -1,6 +1,6 @@
-"""The lines of a CSV, streamed: plain, gzip or a zip with one CSV in it, within bounds.
+"""Stream the lines of a CSV within bounds: plain, gzip, or a zip that holds one CSV.
 
-What is in memory is one line. The compression is told by the first bytes, not by the name.
+One line is in memory at a time. The first bytes tell the compression, not the file's name.
 """
 
 import contextlib
@@ -15,16 +15,17 @@ from typing import IO, BinaryIO, NamedTuple, TypeAlias, cast
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
-from emotion_ai.sources.zip_archive import MAGIC, open_zip
+from emotion_ai.sources.zip_archive import ZIP_MAGIC, open_zip
 
-# A 96x96 face is at most 37 kB of text; the rest is room for columns that are ignored.
+# A 96x96 face is at most 37 kB of text; the rest is for ignored columns.
 MAX_LINE_BYTES = 256 * 1024
 _BUFFER_BYTES = 1024 * 1024
-# Pixels as text shrink to a quarter; what expands a hundredfold is blank or made to fill a disk.
+# Pixels as text compress to a quarter; a hundredfold expansion is blanks or a decompression bomb.
 _MAX_EXPANSION = 100
-_UNSUSPECTED_BYTES = 1024 * 1024
+# Below this size the expansion is not checked.
+_UNCHECKED_BYTES = 1024 * 1024
 # What gzip, zlib and zipfile raise for damaged bytes.
-_DAMAGE = (
+_DAMAGE_ERRORS = (
     EOFError,
     gzip.BadGzipFile,
     zipfile.BadZipFile,
@@ -33,21 +34,29 @@ _DAMAGE = (
     ValueError,
 )
 
-_Lines: TypeAlias = IO[bytes] | gzip.GzipFile | io.BufferedReader
+_TextStream: TypeAlias = IO[bytes] | gzip.GzipFile | io.BufferedReader
 
 
-class Record(NamedTuple):
-    """A line's number in the file (counted from 1) and its fields as they stand there."""
+class CsvLine(NamedTuple):
+    """A line of a CSV: its number in the file, counted from 1, and its undecoded fields."""
 
-    line: int
+    number: int
     fields: list[bytes]
 
 
-def read_records(source: str) -> Iterator[Record]:
-    """Yield the lines of a CSV that are not blank, the header first.
+def read_lines(source: str) -> Iterator[CsvLine]:
+    """Yield the lines of a CSV that are not empty, the header first.
 
-    Raises `InputError` for a file that is absent, damaged, has a line longer than `MAX_LINE_BYTES`
-    or expands beyond all measure; `Unavailable` where the storage fails.
+    Args:
+        source: The CSV's path, `file://` or `gs://` URI.
+
+    Yields:
+        The lines, in order.
+
+    Raises:
+        InputError: The file is missing or damaged, has a line longer than `MAX_LINE_BYTES`, or
+            expands to more than a hundred times its size.
+        Unavailable: The storage failed.
     """
     with storage.open_binary(source) as file, _decompressed(source, file) as text:
         number = expanded = 0
@@ -55,13 +64,13 @@ def read_records(source: str) -> Iterator[Record]:
             try:
                 line = text.readline(MAX_LINE_BYTES + 1)
             except Exception:
-                with _failures(source, f"after line {number}"):
+                with _translate_errors(source, f"after line {number}"):
                     raise
             if not line:
                 return
             number += 1
             expanded += len(line)
-            if expanded > _UNSUSPECTED_BYTES and expanded > _MAX_EXPANSION * file.tell():
+            if expanded > _UNCHECKED_BYTES and expanded > _MAX_EXPANSION * file.tell():
                 raise InputError(
                     f"{source}: expands to more than {_MAX_EXPANSION} times its size by line "
                     f"{number}; expected faces, which expand four times"
@@ -73,10 +82,10 @@ def read_records(source: str) -> Iterator[Record]:
                 )
             line = line.rstrip(b"\r\n")
             if line:
-                yield Record(number, _split(line))
+                yield CsvLine(number, _split_fields(line))
 
 
-def _split(line: bytes) -> list[bytes]:
+def _split_fields(line: bytes) -> list[bytes]:
     if b'"' not in line:
         return line.split(b",")
     text = line.decode("utf-8", "surrogateescape")
@@ -88,14 +97,14 @@ def _split(line: bytes) -> list[bytes]:
 
 
 @contextlib.contextmanager
-def _decompressed(source: str, file: BinaryIO) -> Iterator[_Lines]:
-    with _failures(source, "at its start"):
+def _decompressed(source: str, file: BinaryIO) -> Iterator[_TextStream]:
+    with _translate_errors(source, "at its start"):
         magic = file.read(4)
         file.seek(0)
     if magic[:2] == b"\x1f\x8b":
         with gzip.open(file) as text:
             yield text
-    elif magic == MAGIC:
+    elif magic == ZIP_MAGIC:
         with open_zip(source, file) as archive, _open_member(source, archive) as text:
             yield text
     else:
@@ -103,16 +112,16 @@ def _decompressed(source: str, file: BinaryIO) -> Iterator[_Lines]:
 
 
 @contextlib.contextmanager
-def _failures(source: str, place: str) -> Iterator[None]:
+def _translate_errors(source: str, position: str) -> Iterator[None]:
     with storage.translate_errors(source):
         try:
             yield
-        except _DAMAGE as error:
-            raise InputError(f"{source}: damaged {place}: {error}") from None
+        except _DAMAGE_ERRORS as error:
+            raise InputError(f"{source}: damaged {position}: {error}") from None
         except OSError as error:
-            # How the kernel answers when a damaged zip points before the file's first byte.
+            # The kernel's error for a damaged zip that points before the file's first byte.
             if error.errno == errno.EINVAL:
-                raise InputError(f"{source}: damaged {place}: {error.strerror}") from None
+                raise InputError(f"{source}: damaged {position}: {error.strerror}") from None
             raise
 
 
@@ -127,5 +136,5 @@ def _open_member(source: str, archive: zipfile.ZipFile) -> IO[bytes]:
         raise InputError(
             f"{source}: expected one CSV in the zip, found {found}; unpack the right one"
         )
-    with _failures(source, "zip"):
+    with _translate_errors(source, "zip"):
         return archive.open(names[0])

@@ -1,7 +1,7 @@
-"""Faces out of a CSV in blocks of rows: images and targets, and the rows that break the schema.
+"""Read faces from a CSV in blocks of rows: images, targets, and the rows that break the schema.
 
-Kaggle's files are read as they come: columns in any order, blanks around their names, capitals or
-not, `Usage` and `subject` optional, other columns ignored.
+Kaggle's files are read unchanged: columns in any order, names in any case and with blanks around
+them, `Usage` and `subject` optional, other columns ignored.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from emotion_ai.faces.arrays import UNASSIGNED, Rows
 from emotion_ai.faces.kinds import KEYPOINTS, KINDS, FaceKind, KindName, kind_of
 from emotion_ai.sources import schema
 from emotion_ai.sources.checks import DataChecks
-from emotion_ai.sources.csv_lines import Record, read_records
+from emotion_ai.sources.csv_lines import CsvLine, read_lines
 from emotion_ai.sources.pixels import parse_pixels
 
 BLOCK_ROWS = 1024
@@ -26,9 +26,15 @@ _OPTIONAL_COLUMNS = ("usage", "subject")
 
 
 class BadRow(NamedTuple):
-    """Why a row is left out; `row` counts data rows from 0, `line` lines of the file from 1.
+    """A dropped row and the reason.
 
-    Where a row is a picture `file` names it, and there is no line and no column.
+    Attributes:
+        row: The data row, counted from 0.
+        line: The line of the file, counted from 1; 0 for a picture.
+        column: The column with the error, "" for a picture.
+        check: The field of `DataChecks` that tolerates the error.
+        message: What is wrong and what was expected.
+        file: The name of the picture, "" for a row of a CSV.
     """
 
     row: int
@@ -39,15 +45,21 @@ class BadRow(NamedTuple):
     file: str = ""
 
     @property
-    def place(self) -> str:
-        """Where it stands, for a person."""
+    def location(self) -> str:
+        """The row's location in words, for messages and reports."""
         if self.file:
             return f"file {self.file}"
         return f"data row {self.row} counted from 0 (line {self.line}), column {self.column}"
 
 
 class Columns(NamedTuple):
-    """Where the columns stand; `position` maps lower-case names to positions in a line."""
+    """The header of a CSV.
+
+    Attributes:
+        position: Positions in a line by lower-case name, of the columns that are read.
+        ignored: Names of the other columns.
+        width: The number of columns.
+    """
 
     position: dict[str, int]
     ignored: tuple[str, ...]
@@ -55,88 +67,120 @@ class Columns(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Some rows: the good ones, the reasons against the others, and how many were read."""
+    """Some rows of a source.
+
+    Attributes:
+        rows: The valid rows.
+        bad: The dropped rows and why; a row may be in it more than once.
+        rows_read: How many rows were read, valid or not.
+    """
 
     rows: Rows
     bad: list[BadRow]
-    read: int
+    rows_read: int
 
 
 class Table(NamedTuple):
-    """A CSV whose header has been read and found to be of the expected kind."""
+    """An open CSV whose header has the columns of its kind of faces."""
 
     source: str
     kind: FaceKind
     columns: Columns
-    records: Iterator[Record]
+    lines: Iterator[CsvLine]
 
 
 def open_table(source: str, kind_name: KindName) -> Table:
-    """Open a CSV and read its header. Raises `InputError` for a missing or repeated column."""
+    """Open a CSV and read its header.
+
+    Args:
+        source: The CSV's path, `file://` or `gs://` URI.
+        kind_name: Whether it holds keypoints or expressions.
+
+    Returns:
+        The table, to be read with `read_blocks`.
+
+    Raises:
+        InputError: The file is missing, damaged or empty, or a column is missing or repeated.
+        Unavailable: The storage failed.
+    """
     kind = kind_of(kind_name)
-    records = read_records(source)
-    header = next(records, None)
+    lines = read_lines(source)
+    header = next(lines, None)
     if header is None:
         raise InputError(f"{source}: empty; expected a CSV with a header")
-    names = [_text(name).removeprefix("\ufeff").strip().lower() for name in header.fields]
-    needed = (*kind.target_columns, kind.image_column)
-    known = (*needed, *_OPTIONAL_COLUMNS)
+    names = [_decode(name).removeprefix("\ufeff").strip().lower() for name in header.fields]
+    required = (*kind.target_columns, kind.image_column)
+    known = (*required, *_OPTIONAL_COLUMNS)
     for name in known:
         if names.count(name) > 1:
-            raise InputError(f"{source}: column {name} stands twice in the header")
-    missing = [name for name in needed if name not in names]
+            raise InputError(f"{source}: column {name} is in the header twice")
+    missing = [name for name in required if name not in names]
     if missing:
         raise InputError(_missing_columns(source, kind, names, missing))
     position = {name: names.index(name) for name in known if name in names}
     ignored = tuple(name for name in names if name not in known)
-    return Table(source, kind, Columns(position, ignored, len(names)), records)
+    return Table(source, kind, Columns(position, ignored, len(names)), lines)
 
 
 def read_blocks(table: Table, codes: int, checks: DataChecks) -> Iterator[Block]:
     """Yield the table's rows in order, at most `BLOCK_ROWS` at a time.
 
-    `codes` is the number of emotion codes (expressions). Targets are float32 [n, 15, 2] or uint8
-    [n], subjects -1 and splits UNASSIGNED where the source does not say. Raises `InputError` where
-    the table has more than `checks.max_rows` rows.
+    Args:
+        table: The table, from `open_table`.
+        codes: The number of emotion codes; ignored for keypoints.
+        checks: `min_keypoints` and `max_rows` apply here.
+
+    Yields:
+        Blocks. Targets are float32 [n, 15, 2] in pixels, NaN if not annotated, or uint8 [n]. The
+        subject is -1 and the split UNASSIGNED if the source has no such column.
+
+    Raises:
+        InputError: The table has more than `checks.max_rows` rows, or is damaged.
+        Unavailable: The storage failed.
+
+    Example:
+        table = open_table("fer2013.csv", "expression")
+        for block in read_blocks(table, 7, DataChecks()):
+            print(block.rows.images.shape, len(block.bad))
     """
     start = 0
-    while records := list(itertools.islice(table.records, BLOCK_ROWS)):
-        if start + len(records) > checks.max_rows:
+    while lines := list(itertools.islice(table.lines, BLOCK_ROWS)):
+        if start + len(lines) > checks.max_rows:
             raise InputError(
                 f"{table.source}: more than {checks.max_rows} rows; raise max_rows in the data "
                 "checks to read it"
             )
-        yield _read_block(table, records, start, codes, checks)
-        start += len(records)
+        yield _read_block(table, lines, start, codes, checks)
+        start += len(lines)
 
 
 def _read_block(
-    table: Table, records: list[Record], start: int, codes: int, checks: DataChecks
+    table: Table, lines: list[CsvLine], start: int, codes: int, checks: DataChecks
 ) -> Block:
     columns = table.columns
-    whole = np.array([len(record.fields) == columns.width for record in records])
-    ragged = [
+    complete = np.array([len(line.fields) == columns.width for line in lines])
+    bad_rows = [
         BadRow(
-            start + int(k),
-            records[k].line,
-            "-",
-            "malformed_row",
-            f"{len(records[k].fields)} fields, expected {columns.width}",
+            row=start + int(k),
+            line=lines[k].number,
+            column="-",
+            check="malformed_row",
+            message=f"{len(lines[k].fields)} fields, expected {columns.width}",
         )
-        for k in np.flatnonzero(~whole)
+        for k in np.flatnonzero(~complete)
     ]
-    kept = np.flatnonzero(whole)
+    kept = np.flatnonzero(complete)
     image_column = table.kind.image_column
     position = columns.position[image_column]
     images, bad_images = parse_pixels(
-        [records[k].fields[position] for k in kept], table.kind.image_size
+        [lines[k].fields[position] for k in kept], table.kind.image_size
     )
     bad_cells = [
         schema.BadCell(cell.position, image_column, cell.check, cell.message) for cell in bad_images
     ]
     text = pd.DataFrame(
         {
-            name: [_text(records[k].fields[position]) for k in kept]
+            name: [_decode(lines[k].fields[position]) for k in kept]
             for name, position in columns.position.items()
             if name != image_column
         },
@@ -147,21 +191,21 @@ def _read_block(
     else:
         values, bad_targets = schema.check_expression(text, codes)
     bad_cells += bad_targets
-    good = np.ones(len(kept), dtype=bool)
-    good[[cell.position for cell in bad_cells]] = False
-    bad = ragged + [
-        BadRow(start + int(kept[cell.position]), records[kept[cell.position]].line, *cell[1:])
+    valid = np.ones(len(kept), dtype=bool)
+    valid[[cell.position for cell in bad_cells]] = False
+    bad_rows += [
+        BadRow(start + int(kept[cell.position]), lines[kept[cell.position]].number, *cell[1:])
         for cell in bad_cells
     ]
-    values = values[good]
+    values = values[valid]
     rows = Rows(
-        images[good],
+        images[valid],
         _targets(table.kind, values),
         _splits(values),
-        kept[good].astype(np.int64) + start,
+        kept[valid].astype(np.int64) + start,
         _subjects(values),
     )
-    return Block(rows, bad, len(records))
+    return Block(rows, bad_rows, len(lines))
 
 
 def _targets(kind: FaceKind, values: pd.DataFrame) -> NDArray:
@@ -182,14 +226,14 @@ def _subjects(values: pd.DataFrame) -> NDArray[np.int64]:
     return values["subject"].to_numpy(np.int64)
 
 
-def _text(field: bytes) -> str:
+def _decode(field: bytes) -> str:
     return field.decode("utf-8", "replace").strip()
 
 
 def _missing_columns(source: str, kind: FaceKind, names: list[str], missing: list[str]) -> str:
-    shown = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
-    have = ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
-    message = f"{source}: column {shown} is missing; the header (line 1) has {have[:200]}"
+    missing_text = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+    header = ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
+    message = f"{source}: column {missing_text} is missing; the header (line 1) has {header[:200]}"
     for other in KINDS.values():
         if other is not kind and set(other.target_columns) <= set(names):
             message += f"; this looks like a file of {other.name}, expected {kind.name}"

@@ -1,7 +1,7 @@
-"""Picture files by folder: SPLIT/EMOTION/FILE, or EMOTION/FILE where the source has no splits.
+"""Labels from folder names: SPLIT/EMOTION/FILE, or EMOTION/FILE in a source without splits.
 
-Folder names count in any case. Hidden files and folders (`.name`) and those that a Mac adds to a
-zip (`__MACOSX`) are left out. A picture's data row is its place among the sorted names.
+The case of folder names is ignored. Hidden files and folders (`.name`) and those that macOS adds to
+a zip (`__MACOSX`) are skipped. A picture's data row is its position in the sorted names.
 """
 
 from collections.abc import Collection, Iterable
@@ -24,27 +24,35 @@ MAX_FILES = 2_000_000
 _EXAMPLE = "expected pictures in folders such as train/happy and test/happy"
 
 
-class Place(NamedTuple):
-    """Where a file stands: its split's folder as written ("" for none) and its emotion."""
+class FolderLabels(NamedTuple):
+    """The labels of a file: its split's folder as written, "" for none, and its emotion."""
 
     split_folder: str
     emotion: str
 
     @property
     def split(self) -> int:
-        """Code of the split, UNASSIGNED where the source does not say."""
+        """The code of the split, UNASSIGNED if the source has none."""
         return SPLIT_FOLDERS.get(self.split_folder.lower(), UNASSIGNED)
 
 
 def is_visible(name: str) -> bool:
-    """Whether a file counts: neither it nor a folder above it is hidden or a Mac's addition."""
+    """Return whether neither a file nor a folder above it is hidden or added by macOS."""
     return not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
-def place_of(name: str, emotions: Collection[str]) -> Place | None:
-    """The place of a file, None for one in no emotion's folder.
+def parse_folders(name: str, emotions: Collection[str]) -> FolderLabels | None:
+    """Read a file's labels from its folders.
 
-    Raises `ValueError` with the folder that is neither a split's nor one of the emotions'.
+    Args:
+        name: The file's path in the source, with slashes.
+        emotions: The known emotions, in lower case.
+
+    Returns:
+        The labels, or None if the file is in no emotion's folder.
+
+    Raises:
+        ValueError: A folder names neither a split nor an emotion; the message is that folder.
     """
     folders = name.split("/")[:-1]
     split = folders[0] if folders and folders[0].lower() in SPLIT_FOLDERS else ""
@@ -55,34 +63,43 @@ def place_of(name: str, emotions: Collection[str]) -> Place | None:
     if emotion not in emotions or len(rest) > 1:
         depth = 1 + bool(split) + (emotion in emotions)
         raise ValueError("/".join(folders[:depth]))
-    return Place(split, emotion)
+    return FolderLabels(split, emotion)
 
 
-def order_pictures(source: str, names: Iterable[str], emotions: Collection[str]) -> list[str]:
-    """The visible files of a source, sorted: data rows 0, 1, ...
+def sort_pictures(source: str, names: Iterable[str], emotions: Collection[str]) -> list[str]:
+    """Sort the visible files of a source: data rows 0, 1, ...
 
-    Raises `InputError` naming a folder that is neither a split's nor one of `emotions`', a source
-    without a file in an emotion's folder, with emotions both in and beside the splits' folders, or
-    of more than `MAX_FILES` files.
+    Args:
+        source: What messages call the source.
+        names: The files' paths in the source, with slashes.
+        emotions: The known emotions, in lower case.
+
+    Returns:
+        The visible files' paths, sorted.
+
+    Raises:
+        InputError: A folder names neither a split nor an emotion, no file is in an emotion's
+            folder, some emotions are inside splits' folders and some are not, a name is not
+            UTF-8, or there are more than `MAX_FILES` files.
     """
-    found: list[str] = []
-    # For each split's folder, "" for none, one of its files.
+    visible: list[str] = []
+    # One file of each split's folder, "" for none.
     split_folders: dict[str, str] = {}
     for name in filter(is_visible, names):
-        if len(found) == MAX_FILES:
+        if len(visible) == MAX_FILES:
             raise InputError(f"{source}: more than {MAX_FILES:,} files, the most that is read")
         try:
-            place = place_of(name, emotions)
+            labels = parse_folders(name, emotions)
         except ValueError as error:
             raise InputError(
                 f"{source}: folder {error} is unknown; expected a split (train, validation, test "
                 "or Training, PublicTest, PrivateTest) and in it, or without one, an emotion: "
                 f"{', '.join(sorted(emotions))}"
             ) from None
-        found.append(name)
-        _check_text(source, name)
-        if place is not None:
-            split_folders.setdefault(place.split_folder, name)
+        visible.append(name)
+        _check_utf8(source, name)
+        if labels is not None:
+            split_folders.setdefault(labels.split_folder, name)
     if not split_folders:
         raise InputError(f"{source}: no picture in it; {_EXAMPLE}, or name a CSV")
     if "" in split_folders and len(split_folders) > 1:
@@ -91,10 +108,10 @@ def order_pictures(source: str, names: Iterable[str], emotions: Collection[str])
             f"{source}: {split_folders['']} is in no split's folder, {example} is; {_EXAMPLE}, or "
             "folders such as happy alone"
         )
-    return sorted(found)
+    return sorted(visible)
 
 
-def _check_text(source: str, name: str) -> None:
+def _check_utf8(source: str, name: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -102,9 +119,10 @@ def _check_text(source: str, name: str) -> None:
 
 
 def name_splits(names: Iterable[str], emotions: Collection[str]) -> tuple[str, str, str]:
-    """What the source calls splits 0, 1, 2, where it has them."""
-    called = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
-    for folder in {place.split_folder for name in names if (place := place_of(name, emotions))}:
+    """Return the source's names for its splits, "train", "validation" and "test" by default."""
+    split_names = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
+    labels = (parse_folders(name, emotions) for name in names)
+    for folder in {label.split_folder for label in labels if label}:
         if folder:
-            called[SPLIT_FOLDERS[folder.lower()]] = folder
-    return called[TRAIN], called[VALIDATION], called[TEST]
+            split_names[SPLIT_FOLDERS[folder.lower()]] = folder
+    return split_names[TRAIN], split_names[VALIDATION], split_names[TEST]

@@ -1,4 +1,4 @@
-"""A source of faces opened as blocks of rows, whatever its form: a CSV, pictures or drawn faces."""
+"""Open a source of faces as blocks of rows: a CSV, pictures, or drawn faces."""
 
 import contextlib
 import tempfile
@@ -18,39 +18,54 @@ from emotion_ai.sources.uri import is_sample
 
 
 class Source(NamedTuple):
-    """An open source; `address` is where it lies, for drawn faces in a temporary folder."""
+    """An open source of faces.
 
-    address: str
+    Attributes:
+        uri: The source's URI; for drawn faces, a file in a temporary folder.
+        blocks: The source's rows.
+        split_names: The source's names for train, validation and test.
+        ignored_columns: Names of the columns that are not read.
+        files: The picture of each data row; empty for a CSV.
+    """
+
+    uri: str
     blocks: Iterator[Block]
-    # What the source calls splits 0, 1, 2.
     split_names: tuple[str, str, str]
     ignored_columns: tuple[str, ...]
-    # The picture of each data row; empty for a CSV.
     files: Sequence[str]
 
 
 @contextlib.contextmanager
 def open_source(info: FacesInfo, checks: DataChecks) -> Iterator[Source]:
-    """Open `info.source`, of `info.kind` and `info.label_set`.
+    """Open a source of faces.
 
-    Raises `InputError` for a source of another form or kind, also while its blocks are read, and
-    `Unavailable` where the storage fails.
+    Args:
+        info: Its `source` is opened, as faces of its `kind` and `label_set`.
+        checks: The checks of its rows.
+
+    Yields:
+        The open source.
+
+    Raises:
+        InputError: The source is missing, damaged or of another kind; also while its blocks are
+            read.
+        Unavailable: The storage failed.
     """
-    names = label_set_names(info.label_set) if info.label_set else ()
+    emotions = label_set_names(info.label_set) if info.label_set else ()
     with (
-        _readable(info.source, info.kind) as address,
-        open_pictures(address, info.kind, info.label_set) as pictures,
+        _draw_sample(info.source, info.kind) as uri,
+        open_pictures(uri, info.kind, info.label_set) as pictures,
     ):
         if pictures is not None:
-            splits = name_splits(pictures.names, names)
-            yield Source(address, read_pictures(pictures, checks), splits, (), pictures.names)
+            splits = name_splits(pictures.names, emotions)
+            yield Source(uri, read_pictures(pictures, checks), splits, (), pictures.names)
             return
-        table = open_table(address, info.kind)
+        table = open_table(uri, info.kind)
         usage = "usage" in table.columns.position
         first, second, third = SPLITS
         yield Source(
-            address,
-            read_blocks(table, len(names), checks),
+            uri,
+            read_blocks(table, len(emotions), checks),
             (first, second, third) if usage else info.split_names,
             table.columns.ignored,
             (),
@@ -58,7 +73,8 @@ def open_source(info: FacesInfo, checks: DataChecks) -> Iterator[Source]:
 
 
 @contextlib.contextmanager
-def _readable(source: str, kind: KindName) -> Iterator[str]:
+def _draw_sample(source: str, kind: KindName) -> Iterator[str]:
+    """Yield the URI itself, or the path of a sample drawn to a temporary folder."""
     if not is_sample(source):
         yield source
         return

@@ -1,6 +1,6 @@
-"""Faces out of picture files, in a folder, in a zip or in Cloud Storage: blocks as of a CSV's rows.
+"""Read faces from picture files in a folder, a zip or Cloud Storage, in blocks like a CSV's.
 
-What is in memory is the list of names, a hundred bytes or so a file, and a block of small faces.
+The list of names (about a hundred bytes a file) and one block of small faces are in memory.
 """
 
 import contextlib
@@ -28,39 +28,58 @@ from emotion_ai.sources.folders import (
     ALL_EMOTIONS,
     SPLIT_FOLDERS,
     is_visible,
-    order_pictures,
-    place_of,
+    parse_folders,
+    sort_pictures,
 )
-from emotion_ai.sources.zip_archive import MAGIC, open_zip
+from emotion_ai.sources.zip_archive import ZIP_MAGIC, open_zip
 
 MAX_PICTURE_BYTES = 16 * 1024 * 1024
-# A request to Cloud Storage takes tens of milliseconds, nearly all of them spent waiting.
-_REMOTE_READERS = 8
+# A request to Cloud Storage takes tens of milliseconds, nearly all of it waiting.
+_REMOTE_READER_COUNT = 8
 
 
 class Pictures(NamedTuple):
-    """The picture files of a source, in the order of its data rows."""
+    """The picture files of an open source, in the order of its data rows.
+
+    Attributes:
+        source: What messages call the source.
+        label_set: The label set of the folders' names.
+        names: The files' paths in the source.
+        read: Returns the content of the file with this path.
+        reader_count: How many files to read at the same time.
+    """
 
     source: str
     label_set: str
     names: Sequence[str]
     read: Callable[[str], bytes]
-    readers: int
+    reader_count: int
 
 
 @contextlib.contextmanager
 def open_pictures(source: str, kind: KindName, label_set: str) -> Iterator[Pictures | None]:
-    """The pictures of a folder or a zip of one; None where the source is a file of another kind.
+    """Open the pictures of a folder, or of a zip of a folder.
 
-    Raises `InputError` for pictures where keypoints are wanted and as `order_pictures` does.
+    Args:
+        source: A path, `file://` or `gs://` URI.
+        kind: The expected kind of faces; pictures hold expressions only.
+        label_set: The label set of the folders' names.
+
+    Yields:
+        The pictures, or None if the source is another kind of file.
+
+    Raises:
+        InputError: Keypoints are expected, the zip is damaged, or the folders are invalid, see
+            `sort_pictures`.
+        Unavailable: The storage failed.
     """
     if storage.is_folder(source):
         _check_kind(source, kind)
-        yield _in_folder(source, label_set)
+        yield _folder_pictures(source, label_set)
     elif _is_zip_of_pictures(source):
         _check_kind(source, kind)
-        with _local_copy(source) as file, open_zip(source, file) as archive:
-            yield _in_zip(source, label_set, archive)
+        with _open_local_copy(source) as file, open_zip(source, file) as archive:
+            yield _zip_pictures(source, label_set, archive)
     else:
         yield None
 
@@ -68,8 +87,19 @@ def open_pictures(source: str, kind: KindName, label_set: str) -> Iterator[Pictu
 def read_pictures(pictures: Pictures, checks: DataChecks) -> Iterator[Block]:
     """Yield the pictures as faces in order, at most `BLOCK_ROWS` at a time.
 
-    A file that is no picture, over `MAX_PICTURE_BYTES` or in no emotion's folder is a bad row.
-    Raises `InputError` where there are more than `checks.max_rows` files.
+    A file that is no picture, is over `MAX_PICTURE_BYTES` or is in no emotion's folder is a bad
+    row.
+
+    Args:
+        pictures: The open pictures.
+        checks: `max_rows` applies here.
+
+    Yields:
+        Blocks of uint8 images [n, 48, 48], with targets uint8 [n].
+
+    Raises:
+        InputError: There are more than `checks.max_rows` files.
+        Unavailable: The storage failed.
     """
     if len(pictures.names) > checks.max_rows:
         raise InputError(
@@ -82,33 +112,33 @@ def read_pictures(pictures: Pictures, checks: DataChecks) -> Iterator[Block]:
 
 
 def first_of_each_emotion(pictures: Pictures) -> Pictures:
-    """The first file of each emotion, as a source of their own."""
+    """Return the first file of each emotion only."""
     first: dict[str, str] = {}
     for name in pictures.names:
-        place = place_of(name, label_set_names(pictures.label_set))
-        if place is not None:
-            first.setdefault(place.emotion, name)
+        labels = parse_folders(name, label_set_names(pictures.label_set))
+        if labels is not None:
+            first.setdefault(labels.emotion, name)
     return pictures._replace(names=list(first.values()))
 
 
 def _read_ahead(pictures: Pictures) -> Iterator[Callable[[], bytes]]:
-    """For each file in order what gives its content; `readers` of them are in memory at once."""
-    if pictures.readers == 1:
+    """Yield a function for each file in order that returns its content, read ahead if remote."""
+    if pictures.reader_count == 1:
         # Handing a local file to a thread takes longer than reading it.
         for name in pictures.names:
             yield partial(pictures.read, name)
         return
-    with ThreadPoolExecutor(pictures.readers) as readers:
+    with ThreadPoolExecutor(pictures.reader_count) as pool:
         ahead: deque[Callable[[], bytes]] = deque()
         for name in pictures.names:
-            ahead.append(readers.submit(pictures.read, name).result)
-            if len(ahead) == pictures.readers:
+            ahead.append(pool.submit(pictures.read, name).result)
+            if len(ahead) == pictures.reader_count:
                 yield ahead.popleft()
         yield from ahead
 
 
 def _read_block(pictures: Pictures, start: int, contents: Iterator[Callable[[], bytes]]) -> Block:
-    labels = label_set_names(pictures.label_set)
+    emotions = label_set_names(pictures.label_set)
     names = pictures.names[start : start + BLOCK_ROWS]
     size = EXPRESSION.image_size
     images = np.zeros((len(names), size, size), dtype=np.uint8)
@@ -117,18 +147,18 @@ def _read_block(pictures: Pictures, start: int, contents: Iterator[Callable[[], 
     bad = {}
     for k, (name, content) in enumerate(zip(names, contents, strict=False)):
         try:
-            place = place_of(name, labels)
-            if place is None:
+            labels = parse_folders(name, emotions)
+            if labels is None:
                 raise PictureError("in no emotion's folder")
             images[k], _ = read_picture(content(), size, formats())
         except PictureError as error:
             bad[k] = BadRow(start + k, 0, "", "malformed_row", str(error), name)
         else:
-            codes[k] = labels.index(place.emotion)
-            splits[k] = place.split
-    good = np.array([k for k in range(len(names)) if k not in bad], dtype=np.int64)
-    subjects = np.full(len(good), -1, dtype=np.int64)
-    rows = Rows(images[good], codes[good], splits[good], start + good, subjects)
+            codes[k] = emotions.index(labels.emotion)
+            splits[k] = labels.split
+    valid = np.array([k for k in range(len(names)) if k not in bad], dtype=np.int64)
+    subjects = np.full(len(valid), -1, dtype=np.int64)
+    rows = Rows(images[valid], codes[valid], splits[valid], start + valid, subjects)
     return Block(rows, list(bad.values()), len(names))
 
 
@@ -137,9 +167,9 @@ def _check_kind(source: str, kind: KindName) -> None:
         raise InputError(f"{source}: pictures carry no {kind}; expected a CSV")
 
 
-def _in_folder(source: str, label_set: str) -> Pictures:
+def _folder_pictures(source: str, label_set: str) -> Pictures:
     entries = (entry.name for entry in storage.walk(source))
-    names = order_pictures(source, entries, label_set_names(label_set))
+    names = sort_pictures(source, entries, label_set_names(label_set))
 
     def read(name: str) -> bytes:
         try:
@@ -147,15 +177,15 @@ def _in_folder(source: str, label_set: str) -> Pictures:
         except InputError as error:
             raise PictureError(str(error)) from None
 
-    readers = _REMOTE_READERS if storage.is_remote(source) else 1
-    return Pictures(source, label_set, names, read, readers)
+    reader_count = _REMOTE_READER_COUNT if storage.is_remote(source) else 1
+    return Pictures(source, label_set, names, read, reader_count)
 
 
-def _in_zip(source: str, label_set: str, archive: zipfile.ZipFile) -> Pictures:
-    files = _files(archive)
-    root = _root(files)
+def _zip_pictures(source: str, label_set: str, archive: zipfile.ZipFile) -> Pictures:
+    files = _visible_files(archive)
+    root = _common_root(files)
     members = {name.removeprefix(root): name for name in files}
-    names = order_pictures(source, members, label_set_names(label_set))
+    names = sort_pictures(source, members, label_set_names(label_set))
 
     def read(name: str) -> bytes:
         try:
@@ -172,31 +202,31 @@ def _in_zip(source: str, label_set: str, archive: zipfile.ZipFile) -> Pictures:
 
 def _is_zip_of_pictures(source: str) -> bool:
     with storage.open_binary(source) as file, storage.translate_errors(source):
-        if file.read(len(MAGIC)) != MAGIC:
+        if file.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
             return False
         file.seek(0)
         with open_zip(source, file) as archive:
-            files = _files(archive)
+            files = _visible_files(archive)
             return not any(name.lower().endswith(".csv") for name in files) and any(
                 "/" in name for name in files
             )
 
 
-def _files(archive: zipfile.ZipFile) -> list[str]:
+def _visible_files(archive: zipfile.ZipFile) -> list[str]:
     return [name for name in archive.namelist() if is_visible(name) and not name.endswith("/")]
 
 
-def _root(names: Sequence[str]) -> str:
-    """The folder that was packed, "fer/", where all of the zip lies in one; else ""."""
-    tops = {name.split("/")[0].lower() for name in names}
-    if len(tops) > 1 or tops & ({*SPLIT_FOLDERS} | ALL_EMOTIONS):
+def _common_root(names: Sequence[str]) -> str:
+    """Return the top folder, such as "fer/", if all files are in one that is no label; else ""."""
+    top_folders = {name.split("/")[0].lower() for name in names}
+    if len(top_folders) > 1 or top_folders & ({*SPLIT_FOLDERS} | ALL_EMOTIONS):
         return ""
     return names[0].split("/")[0] + "/"
 
 
 @contextlib.contextmanager
-def _local_copy(source: str) -> Iterator[BinaryIO]:
-    """The file, or a copy on this disk of a remote one: its members are read in any order."""
+def _open_local_copy(source: str) -> Iterator[BinaryIO]:
+    """Open a local file, or a temporary copy of a remote one: members are read in any order."""
     if not storage.is_remote(source):
         with storage.open_binary(source) as file:
             yield file
@@ -204,5 +234,5 @@ def _local_copy(source: str) -> Iterator[BinaryIO]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy.zip")
         storage.download(source, copy)
-        with open(copy, "rb") as file:
+        with copy.open("rb") as file:
             yield file

@@ -1,7 +1,7 @@
-"""Pixels written as text to pixels as numbers, in bulk.
+"""Parse pixels from text with vectorised NumPy operations.
 
-The text of a few rows, joined, fits the processor's cache; a handful of vectorised NumPy operations
-look at each of its bytes. That takes a tenth of the time of splitting the text into words.
+The joined text of a few rows fits the processor's cache, and each operation reads every byte. This
+takes a tenth of the time of splitting the text into words.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,20 @@ from numpy.typing import NDArray
 
 # Measured: fewer rows cost more calls, more rows leave the cache.
 _BATCH_ROWS = 16
-# A blank, counted from the digit 0.
+# The byte of a blank minus the byte of the digit 0.
 _BLANK = np.uint8((ord(" ") - ord("0")) % 256)
 _TEN, _HUNDRED = np.uint16(10), np.uint16(100)
-_LONGEST_SHOWN = 20
+_MAX_SHOWN = 20
 
 
 class BadPixels(NamedTuple):
-    """A text that is not the pixels of a face; `check` is a field of `DataChecks`."""
+    """A text that is not the pixels of a face.
+
+    Attributes:
+        position: The text's position in the batch.
+        check: The field of `DataChecks` that tolerates the error.
+        message: What is wrong and what was expected.
+    """
 
     position: int
     check: str
@@ -29,8 +35,18 @@ class BadPixels(NamedTuple):
 def parse_pixels(texts: Sequence[bytes], size: int) -> tuple[NDArray[np.uint8], list[BadPixels]]:
     """Parse texts of size x size whole numbers 0-255, separated by blanks.
 
-    Returns uint8 [n, size, size], zero where a text is bad, and what is wrong with the bad ones:
-    how many pixels there are, or which one (counted from 0) is no such number.
+    Args:
+        texts: One text a face.
+        size: The faces' width and height in pixels.
+
+    Returns:
+        The faces, uint8 [n, size, size], zero for an invalid text; and the invalid texts, with
+        the number of their pixels or the first (counted from 0) that is no such number.
+
+    Example:
+        >>> images, bad = parse_pixels([b"0 1 2 3", b"0 1 2 256"], size=2)
+        >>> bad[0].message
+        "pixel 3 is '256', expected a whole number 0-255"
     """
     images = np.zeros((len(texts), size, size), dtype=np.uint8)
     bad = []
@@ -43,14 +59,14 @@ def parse_pixels(texts: Sequence[bytes], size: int) -> tuple[NDArray[np.uint8], 
         for position, text in enumerate(batch, start):
             pixels = _parse([text], size)
             if pixels is None:
-                bad.append(_explain(position, text, size))
+                bad.append(_describe_error(position, text, size))
             else:
                 images[position] = pixels[0]
     return images, bad
 
 
 def _parse(texts: Sequence[bytes], size: int) -> NDArray[np.uint8] | None:
-    # The padding lets every digit have two neighbours before it and one after.
+    # With the padding every digit has two neighbours before it and one after.
     buffer = b"  " + b" ".join(texts) + b" "
     code = np.frombuffer(buffer, dtype=np.uint8) - np.uint8(ord("0"))
     digit = code < 10
@@ -72,11 +88,11 @@ def _parse(texts: Sequence[bytes], size: int) -> NDArray[np.uint8] | None:
     return pixels.astype(np.uint8).reshape(len(texts), size, size)
 
 
-def _explain(position: int, text: bytes, size: int) -> BadPixels:
+def _describe_error(position: int, text: bytes, size: int) -> BadPixels:
     words = text.split()
     for number, word in enumerate(words):
         if not (word.isdigit() and len(word) <= 3 and int(word) <= 255):
-            shown = word[:_LONGEST_SHOWN].decode("utf-8", "replace")
+            shown = word[:_MAX_SHOWN].decode("utf-8", "replace")
             message = f"pixel {number} is {shown!r}, expected a whole number 0-255"
             return BadPixels(position, "pixel_value", message)
     if len(words) == size * size:

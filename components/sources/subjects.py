@@ -1,4 +1,4 @@
-"""Who is shown: the optional NAME.subjects.csv (`row,subject`) beside NAME.csv."""
+"""The people shown: the optional NAME.subjects.csv (`row,subject`) beside NAME.csv."""
 
 import io
 
@@ -22,10 +22,19 @@ SUBJECT_SCHEMA = pa.DataFrameSchema(
 
 
 def read_subjects(source: str, max_rows: int) -> NDArray[np.int64] | None:
-    """The subject of each data row of the source (-1 = unknown), None where there is no file.
+    """Read the subject of each data row of a source.
 
-    The array ends with the last row that the file names. Raises `InputError` for a file that breaks
-    the schema or names a row from `max_rows` on.
+    Args:
+        source: The source's URI; its subjects file is at `subjects_uri(source)`.
+        max_rows: The number of rows that the source may have.
+
+    Returns:
+        int64 subjects by data row, -1 if unknown, up to the last row in the file; None if there
+        is no subjects file.
+
+    Raises:
+        InputError: The file breaks the schema, or has a row of `max_rows` or more.
+        Unavailable: The storage failed.
     """
     uri = subjects_uri(source)
     if not storage.exists(uri):
@@ -36,10 +45,10 @@ def read_subjects(source: str, max_rows: int) -> NDArray[np.int64] | None:
         frame = SUBJECT_SCHEMA.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
         case = error.failure_cases.iloc[0]
-        where = "" if pd.isna(case["index"]) else f" data row {int(case['index'])} (from 0),"
+        row = "" if pd.isna(case["index"]) else f" data row {int(case['index'])} (from 0),"
         column = "" if pd.isna(case["column"]) else f" column {case['column']}:"
         raise InputError(
-            f"{uri}:{where}{column} {case['failure_case']} fails {case['check']}; expected the "
+            f"{uri}:{row}{column} {case['failure_case']} fails {case['check']}; expected the "
             "columns row,subject of whole numbers from 0, each row once"
         ) from None
     except ValueError as error:
@@ -53,9 +62,14 @@ def read_subjects(source: str, max_rows: int) -> NDArray[np.int64] | None:
     return subjects
 
 
-def look_up(subjects: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The subjects of some data rows, -1 where the file does not name the row."""
-    found = np.full(len(row), -1, dtype=np.int64)
-    named = row < len(subjects)
-    found[named] = subjects[row[named]]
-    return found
+def look_up_subjects(subjects: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the subjects of data rows [n], -1 for rows beyond the last known one.
+
+    Args:
+        subjects: The subjects by data row, from `read_subjects`.
+        rows: The data rows, int64 [n].
+    """
+    result = np.full(len(rows), -1, dtype=np.int64)
+    known = rows < len(subjects)
+    result[known] = subjects[rows[known]]
+    return result

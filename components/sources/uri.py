@@ -1,6 +1,6 @@
-"""Where faces come from: a source's address, the file of its people, its content fingerprint.
+"""URIs of sources: their subjects files and content fingerprints.
 
-A source is a local path, `file://` or `gs://` of a CSV (plain, .gz or .zip) or of a folder of
+A source is a local path, `file://` or `gs://` URI of a CSV (plain, .gz or .zip) or of a folder of
 pictures (or a .zip of one), or `sample://N?seed=S`.
 """
 
@@ -9,19 +9,27 @@ from pathlib import Path
 
 from emotion_ai import sample, storage
 from emotion_ai.errors import InputError
-from emotion_ai.sources.folders import ALL_EMOTIONS, order_pictures
+from emotion_ai.sources.folders import ALL_EMOTIONS, sort_pictures
 
 SAMPLE_SCHEME = "sample://"
 
 
 def is_sample(source: str) -> bool:
-    """Whether the faces are to be drawn rather than read."""
+    """Return whether the faces are drawn (`sample://`) rather than read."""
     return source.startswith(SAMPLE_SCHEME)
 
 
-def check_there(source: str) -> None:
-    """Raise as `fingerprint` does where the source cannot even be opened, without reading it."""
-    _check_named(source)
+def check_exists(source: str) -> None:
+    """Check that a source can be opened, without reading it.
+
+    Args:
+        source: The source's URI.
+
+    Raises:
+        InputError: The source does not exist, or its URI is invalid.
+        Unavailable: The storage failed.
+    """
+    _check_not_empty(source)
     if is_sample(source):
         from emotion_ai.sample.uri import parse_sample_uri
 
@@ -30,26 +38,40 @@ def check_there(source: str) -> None:
         storage.open_binary(source).close()
 
 
-def _check_named(source: str) -> None:
+def _check_not_empty(source: str) -> None:
     if not source.strip():
         raise InputError("a source is empty; expected a path, gs://... or sample://N?seed=S")
 
 
 def subjects_uri(source: str) -> str:
-    """The address of NAME.subjects.csv beside NAME (a folder), NAME.csv, .csv.gz or .csv.zip."""
+    """Return the URI of a source's subjects file, which need not exist.
+
+    Example:
+        >>> subjects_uri("gs://faces/fer2013.csv.gz")
+        'gs://faces/fer2013.subjects.csv'
+    """
     stem = source.rstrip("/").removesuffix(".gz").removesuffix(".zip").removesuffix(".csv")
     return f"{stem}.subjects.csv"
 
 
 def fingerprint(source: str) -> str:
-    """SHA-256 (hexadecimal) of what the source holds, its subjects file included.
+    """Compute the SHA-256 of a source's content and its subjects file.
 
-    The same content under another name has the same fingerprint. A sample's covers its parameters
-    and the code that draws it, a folder's the names and contents of its visible files. Raises
-    `InputError` for a source that is not there, or is a folder but not of pictures by emotion;
-    `Unavailable` where the storage fails.
+    The same content under another name has the same fingerprint. A folder's fingerprint covers
+    the names and contents of its visible files; a sample's, its parameters and the code that draws
+    it.
+
+    Args:
+        source: The source's URI.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        InputError: The source does not exist, or is a folder without pictures by emotion.
+        Unavailable: The storage failed.
     """
-    _check_named(source)
+    _check_not_empty(source)
     digest = hashlib.sha256()
     if is_sample(source):
         from emotion_ai.sample.uri import parse_sample_uri
@@ -69,8 +91,8 @@ def fingerprint(source: str) -> str:
 def _folder_sha256(source: str) -> str:
     md5 = dict(storage.walk(source))
     digest = hashlib.sha256()
-    for name in order_pictures(source, md5, ALL_EMOTIONS):
-        # Cloud Storage keeps the MD5 of nearly every object, so that nothing is read there.
+    for name in sort_pictures(source, md5, ALL_EMOTIONS):
+        # Cloud Storage keeps the MD5 of nearly every object, so nothing is read there.
         content = md5[name] or storage.md5(storage.join(source, name))
         digest.update(f"{name}\0{content}\0".encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Zip files of others, opened within bounds: nothing is unpacked to the disk."""
+"""Open untrusted zip files within bounds; nothing is unpacked to the disk."""
 
 import contextlib
 import zipfile
@@ -7,18 +7,18 @@ from typing import Any, BinaryIO, cast
 
 from emotion_ai.errors import InputError
 
-MAGIC = b"PK\x03\x04"
-# `zipfile` holds the list of members in memory, half a kilobyte or so for each.
+ZIP_MAGIC = b"PK\x03\x04"
+# `zipfile` holds the list of members in memory, about half a kilobyte for each.
 MAX_MEMBERS = 500_000
 MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
-# Text and pictures do not shrink to less; DEFLATE's own limit is a thousandth.
+# Text and pictures do not compress further; DEFLATE's own limit is a factor of a thousand.
 MAX_EXPANSION = 200
-_MEMBER = b"PK\x01\x02"
+_MEMBER_SIGNATURE = b"PK\x01\x02"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class _BoundedReads:
-    """A file that gives no list of members over the bounds; `zipfile` reads that in one piece."""
+    """A file that refuses to read an oversized list of members, which `zipfile` reads at once."""
 
     def __init__(self, source: str, file: BinaryIO) -> None:
         self._source = source
@@ -31,8 +31,8 @@ class _BoundedReads:
         data = self._file.read(
             size if 0 <= size <= MAX_DIRECTORY_BYTES else MAX_DIRECTORY_BYTES + 1
         )
-        # Counted here: what the end of the file says of their number binds nobody.
-        if len(data) > MAX_DIRECTORY_BYTES or data.count(_MEMBER) > MAX_MEMBERS:
+        # Counted here, as the number of members that the file itself states may be false.
+        if len(data) > MAX_DIRECTORY_BYTES or data.count(_MEMBER_SIGNATURE) > MAX_MEMBERS:
             raise InputError(
                 f"{self._source}: too many members in the zip; at most {MAX_MEMBERS:,} in a list "
                 f"of {MAX_DIRECTORY_BYTES:,} bytes are read: unpack it into a folder"
@@ -44,9 +44,19 @@ class _BoundedReads:
 def open_zip(source: str, file: BinaryIO) -> Iterator[zipfile.ZipFile]:
     """Open a zip for reading its members in memory.
 
-    Raises `InputError` where it is damaged or encrypted, packed in another way than zip's own
-    (DEFLATE), names a member outside itself, or is a bomb: `zipfile` gives no member more bytes
-    than the list of members says, and what that says is held against the size of the file.
+    `zipfile` reads no more of a member than the size in the list of members, so the sum of these
+    sizes is compared with the size of the file.
+
+    Args:
+        source: What messages call the file.
+        file: The zip, seekable.
+
+    Yields:
+        The archive.
+
+    Raises:
+        InputError: The zip is damaged or encrypted, uses another method than DEFLATE, has a
+            member outside itself, or is a decompression bomb.
     """
     try:
         archive = zipfile.ZipFile(cast(BinaryIO, _BoundedReads(source, file)))
@@ -57,10 +67,10 @@ def open_zip(source: str, file: BinaryIO) -> Iterator[zipfile.ZipFile]:
         for member in archive.infolist():
             _check_member(source, member)
             expanded += member.file_size
-        packed = file.seek(0, 2)
-        if expanded > MAX_EXPANSION * packed:
+        compressed = file.seek(0, 2)
+        if expanded > MAX_EXPANSION * compressed:
             raise InputError(
-                f"{source}: a zip of {packed:,} bytes that unpacks to {expanded:,}, more than "
+                f"{source}: a zip of {compressed:,} bytes that unpacks to {expanded:,}, more than "
                 f"{MAX_EXPANSION} times as many; unpack it yourself if you trust it"
             )
         yield archive
@@ -73,7 +83,7 @@ def _check_member(source: str, member: zipfile.ZipInfo) -> None:
     if member.flag_bits & 1:
         raise InputError(f"{source}: member {member.filename!r} is encrypted; expected a plain zip")
     if member.compress_type not in _METHODS:
-        # The other methods' unpackers in Python give back any amount for a few bytes.
+        # Python's decompressors of the other methods have no limit on what a few bytes expand to.
         raise InputError(
             f"{source}: member {member.filename!r} is packed with method {member.compress_type}; "
             "expected a plain zip (DEFLATE)"

@@ -24,7 +24,7 @@ from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run, di
 from emotion_ai.pipeline.settings import RunSettings, environment
 from emotion_ai.registry.runs import SUMMARY, read_records, run_uri
 from emotion_ai.server.process import running_server
-from emotion_ai.sources.uri import check_there
+from emotion_ai.sources.uri import check_exists
 from emotion_ai.steps.notify.run import summarise
 
 WORKSPACE = Path(".emotion-ai")
@@ -124,7 +124,7 @@ def _on_this_machine(settings: RunSettings) -> RunSettings:
 def _check_places(settings: RunSettings) -> None:
     """What the first steps would say of the sources and the registry, before a server is up."""
     for source in (settings.keypoints, settings.expression):
-        check_there(source)
+        check_exists(source)
     # Not there yet is fine; a file, or a bucket that is not there, is not.
     storage.list_names(settings.registry)
 

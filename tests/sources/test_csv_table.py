@@ -131,7 +131,7 @@ def test_keypoints_by_name_in_any_order(tmp_path: Path) -> None:
         ({29: "-0.5"}, COLUMNS[29], "keypoint_outside", "'-0.5', expected 0-96"),
         ({3: "left"}, COLUMNS[3], "keypoint_value", "'left', expected 0-96"),
         ({4: "inf"}, COLUMNS[4], "keypoint_value", "'inf', expected 0-96"),
-        ({20: ""}, COLUMNS[20], "keypoint_value", "x or y stands alone"),
+        ({20: ""}, COLUMNS[20], "keypoint_value", "x or y is missing"),
         (
             dict.fromkeys(range(4, 30), ""),
             "keypoints",
@@ -185,7 +185,7 @@ def test_bad_rows_are_left_out_and_named(
     [
         (b"", "empty; expected a CSV with a header"),
         (b"emotion,Usage\n", "column pixels is missing; the header (line 1) has emotion, usage"),
-        (b"emotion,pixels,Pixels\n", "column pixels stands twice"),
+        (b"emotion,pixels,Pixels\n", "column pixels is in the header twice"),
         (gzip.compress(b"emotion,pixels\n" * 99)[:-12], "damaged after line"),
         (b"PK\x03\x04 and no more", "damaged zip"),
         (b"x" * (records.MAX_LINE_BYTES + 1), "line 1 is longer than 262144 bytes"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emotion_ai.faces.arrays import Faces
-from emotion_ai.steps.ingest.run import ingest
+from emotion_ai.steps.ingest.run import run as ingest
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 EXPRESSION, KEYPOINTS = DATA / "fer2013.csv.gz", DATA / "keypoints.csv.gz"
@@ -55,7 +55,7 @@ def test_memory_does_not_grow_with_the_file() -> None:
         "from emotion_ai.sources.checks import DataChecks\n"
         "from emotion_ai.sources.csv_table import open_table, read_blocks\n"
         f"table = open_table({str(EXPRESSION)!r}, 'expression')\n"
-        "print(sum(block.read for block in read_blocks(table, 7, DataChecks())))\n"
+        "print(sum(block.rows_read for block in read_blocks(table, 7, DataChecks())))\n"
         # Not getrusage: its peak counts the process that this one was forked from.
         "status = open('/proc/self/status').read()\n"
         "print(int(status.split('VmHWM:')[1].split()[0]) // 1024)\n"

@@ -25,8 +25,9 @@ from emotion_ai.pipeline.settings import Environment, RunSettings, environment, 
 from emotion_ai.registry.champion import CONFIG_NAME, read_champion, write_champion
 from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.releases import INFO_PATH, list_versions, verify_release
-from emotion_ai.server.batching import policy_of
-from emotion_ai.server.configuration import read_plans
+from emotion_ai.server.batch_policy import BatchPolicy
+from emotion_ai.server.configuration import ConfigSource, plan_models
+from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.parameter_files import read_parameters
 from emotion_ai.settings import parse_json_object, validate_settings
 from emotion_ai.sources.checks import DataChecks
@@ -129,7 +130,7 @@ def _read_table(kind: KindName) -> Callable[[Path, bytes], None]:
         path.write_bytes(case)
         for block in read_blocks(open_table(str(path), kind), 7, DataChecks()):
             assert block.rows.images.dtype == np.uint8
-            assert len(block.rows) + len({bad.row for bad in block.bad}) == block.read
+            assert len(block.rows) + len({bad.row for bad in block.bad}) == block.rows_read
 
     return read
 
@@ -151,7 +152,9 @@ def _read_config(folder: Path, case: bytes) -> None:
     (folder / CONFIG_NAME).write_bytes(case)
     with contextlib.suppress(InputError):
         assert (read_champion(str(folder)) or 1) >= 1
-    read_plans(str(folder))
+    config = ConfigSource(ServerFlags(registry=str(folder))).read()
+    if config is not None:
+        plan_models(config)
 
 
 def _read_parameters(folder: Path, case: bytes) -> None:
@@ -160,7 +163,8 @@ def _read_parameters(folder: Path, case: bytes) -> None:
     for kind in ("MonitoringConfig", "SSLConfig"):
         with contextlib.suppress(InputError):
             read_parameters(kind, str(path))
-    assert policy_of(read_parameters("BatchingParameters", str(path)), cores=2).threads > 0
+    parameters = read_parameters("BatchingParameters", str(path))
+    assert BatchPolicy.from_parameters(parameters, cores=2).num_threads > 0
 
 
 def _read_release(folder: Path, case: bytes) -> None:

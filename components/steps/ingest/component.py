@@ -30,7 +30,7 @@ def ingest(
         statistics: the data report in numbers, JSON.
     """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.settings import from_json
+    from emotion_ai.settings import parse_json_object
     from emotion_ai.steps.ingest.run import run
 
     with exit_on_failure():
@@ -40,7 +40,7 @@ def ingest(
             kind=kind,
             label_set=label_set,
             emotions=emotions,
-            checks=from_json(checks, "checks"),
+            checks=parse_json_object(checks, "checks"),
             faces_path=faces.path,
             report_path=report.path,
             statistics_path=statistics.path,

@@ -23,7 +23,7 @@ from emotion_ai.faces.labels import label_set_names, select_emotions
 from emotion_ai.settings import validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.open import Source, open_source
-from emotion_ai.sources.subjects import look_up, read_subjects
+from emotion_ai.sources.subjects import look_up_subjects, read_subjects
 from emotion_ai.sources.uri import fingerprint as fingerprint_of
 from emotion_ai.sources.uri import subjects_uri
 from emotion_ai.steps.ingest import check_results as findings
@@ -109,21 +109,21 @@ def _copy_faces(
 ) -> IngestCounts:
     tally = IngestCounts()
     names = label_set_names(info.label_set) if info.labels else ()
-    subjects = read_subjects(source.address, limits.max_rows)
+    subjects = read_subjects(source.uri, limits.max_rows)
     for block in source.blocks:
-        tally.read += block.read
+        tally.read += block.rows_read
         tally.add_bad(block.bad)
         rows = _select(block.rows, names, info.labels, tally) if names else block.rows
         if subjects is not None:
-            rows = replace(rows, subject=look_up(subjects, rows.row))
+            rows = replace(rows, subject=look_up_subjects(subjects, rows.row))
         writer.append(rows)
         tally.row_index.append(findings.index_rows(rows))
     if not tally.read:
-        raise InputError(f"{source.address}: no row of data below the header")
+        raise InputError(f"{source.uri}: no row of data below the header")
     if subjects is not None and len(subjects) > tally.read:
         raise InputError(
-            f"{subjects_uri(source.address)}: column row: {len(subjects) - 1} is beyond the last "
-            f"data row of {source.address}, {tally.read - 1} (counted from 0)"
+            f"{subjects_uri(source.uri)}: column row: {len(subjects) - 1} is beyond the last "
+            f"data row of {source.uri}, {tally.read - 1} (counted from 0)"
         )
     return tally
 
@@ -164,7 +164,7 @@ def _refusal(source: str, stopping: list[CheckResult], tally: IngestCounts) -> s
     )
     if tally.bad[finding.check]:
         first = tally.bad[finding.check][0]
-        message += f"; the first is {first.place}: {first.message}"
+        message += f"; the first is {first.location}: {first.message}"
     elif finding.files:
         message += f"; the first are {', '.join(finding.files[:5])}"
     elif finding.rows:
