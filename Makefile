@@ -4,12 +4,13 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-# Images are $(IMAGES)/TARGET:REVISION; with PUSH=registry/prefix they are that, and are pushed.
+# Images are $(IMAGES)/TARGET:TAG, with a tag for the revision of each step that runs in them;
+# with PUSH=registry/prefix they are that, and are pushed.
 CONTAINER_ENGINE ?= $(shell command -v docker || command -v podman)
 TARGETS ?= client base serve train
 SOURCE ?= $(or $(shell git config --get remote.origin.url | sed 's,//[^/]*@,//,'),unknown)
 IMAGES := $(or $(PUSH),localhost/emotion-ai)
-REVISION = $(shell $(BIN)/python -c 'from emotion_ai.pipeline.policy import code_revision; print(code_revision())')
+COMMIT = $(or $(shell git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null),unknown)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -47,15 +48,19 @@ serve: $(READY) ## serve ./registry over gRPC on port 8500
 
 images: $(READY) ## build the steps' images with docker or podman; PUSH=registry/prefix pushes them
 	@test -n "$(CONTAINER_ENGINE)" || { echo "make: docker or podman is needed to build images"; exit 2; }
-	@revision=$(REVISION); for target in $(TARGETS); do \
-		image=$(IMAGES)/$$target:$$revision; \
-		$(CONTAINER_ENGINE) build --quiet --file docker/Dockerfile --target $$target --tag $$image $(BUILD_FLAGS) \
+	@for target in $(TARGETS); do \
+		tags=$$($(BIN)/python -c "from emotion_ai.pipeline.policy import image_tags; print(*image_tags('$$target'))") || exit 1; \
+		names=$$(for tag in $$tags; do echo "$(IMAGES)/$$target:$$tag"; done); \
+		$(CONTAINER_ENGINE) build --quiet --file docker/Dockerfile --target $$target \
+			$$(for name in $$names; do echo "--tag $$name"; done) $(BUILD_FLAGS) \
 			--label org.opencontainers.image.title="emotion-ai $$target" \
-			--label org.opencontainers.image.revision=$$revision \
+			--label org.opencontainers.image.revision=$(COMMIT) \
 			--label org.opencontainers.image.version=$(VERSION) \
 			--label org.opencontainers.image.source=$(SOURCE) . >/dev/null || exit 1; \
-		if [ -n "$(PUSH)" ]; then $(CONTAINER_ENGINE) push --quiet $$image || exit 1; fi; \
-		echo "$$image"; \
+		for name in $$names; do \
+			if [ -n "$(PUSH)" ]; then $(CONTAINER_ENGINE) push --quiet $$name || exit 1; fi; \
+			echo "$$name"; \
+		done; \
 	done
 
 bench-images: images ## sizes of the images, and how fast a step starts in its own

@@ -1,0 +1,1 @@
+"""The pipeline: the DAG, its settings and policy, the local run and the command line."""

@@ -1,13 +1,10 @@
 """Where and how each step runs: image, resources, retries, caching. Data, applied in one place."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import emotion_ai
+from emotion_ai.pipeline.revisions import program_revision, step_revision
 from emotion_ai.pipeline.settings import CompileSettings
 
 
@@ -40,44 +37,55 @@ STEPS: dict[str, StepPolicy] = {
     "notify": StepPolicy(cached=False),
 }
 
-Place = Callable[..., Any]
+# Images that no step runs in, and the program that each starts.
+_PROGRAMS = {"client": "emotion_ai.pipeline.cli.__main__", "serve": "emotion_ai.server.__main__"}
+
+ConfigureTask = Callable[[Any, str], Any]
 
 
-@cache
-def code_revision() -> str:
-    """Twelve hexadecimal digits over the sources of the package `components`.
+def image_tags(target: str) -> list[str]:
+    """The tags of an image: the revision of each step that runs in it.
 
-    The DAG itself needs no part in it: what it passes to a step is in the step's cache key.
+    A cached step's image must keep its name while code that the step does not run changes, so one
+    image has several tags.
+
+    Args:
+        target: of docker/Dockerfile, such as "train".
+
+    Returns:
+        Tags, sorted, each once.
     """
-    root = Path(emotion_ai.__path__[0])
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.suffix in (".py", ".binpb", ".npz") and root / "pipeline" not in path.parents:
-            digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:12]
+    if target in _PROGRAMS:
+        return [program_revision(_PROGRAMS[target])]
+    base = target.removesuffix("-gpu")
+    return sorted({step_revision(step) for step, policy in STEPS.items() if policy.image == base})
 
 
-def placement(settings: CompileSettings) -> Place:
-    """A function that gives a task the place its step's policy and the environment say.
+def task_configurer(settings: CompileSettings) -> ConfigureTask:
+    """Make a function that gives a task what its step's policy and the environment say.
 
-    `place(task, "display name")` returns the task.
+    Args:
+        settings: the environment's compile-time settings.
+
+    Returns:
+        `configure(task, display_name)`, which returns the task.
     """
-    revision = code_revision()
 
-    def place(task: Any, display_name: str) -> Any:
+    def configure(task: Any, display_name: str) -> Any:
         step = task.component_spec.name
         policy = STEPS[step]
+        revision = step_revision(step)
         override = settings.resources.get(step)
         cpu, memory = (override.cpu, override.memory) if override else (policy.cpu, policy.memory)
         task.set_display_name(display_name)
         task.set_container_image(f"{settings.image}/{policy.image}:{revision}")
         task.set_cpu_request(cpu).set_cpu_limit(cpu)
         task.set_memory_request(memory).set_memory_limit(memory)
+        # In the key of KFP's cache, where steps run without an image, and of checkpoints.
         task.set_env_variable("EMOTION_AI_REVISION", revision)
         task.set_caching_options(policy.cached)
         if policy.retried and settings.retries:
             task.set_retry(settings.retries, backoff_duration="30s", backoff_factor=2.0)
         return task
 
-    return place
+    return configure

@@ -17,7 +17,7 @@ from emotion_ai.errors import exit_on_failure
 from emotion_ai.faces.kinds import KINDS
 from emotion_ai.networks.weights import (
     PRETRAINED,
-    pack,
+    pack_weights,
     read_weights,
     release_path,
     weights_uri,
@@ -39,7 +39,7 @@ def ship(
             source = storage.join(release_uri(registry, version), release_path(kind))
             described, weights = read_weights(source)
             described = described.model_copy(update={"training": _shared(described.training)})
-            storage.write_bytes(weights_uri(PRETRAINED, kind), pack(described, weights))
+            storage.write_bytes(weights_uri(PRETRAINED, kind), pack_weights(described, weights))
         card = model_card(_without_addresses(info))
         card += f"- command: `{command}`\n"
         path = Path(emotion_ai.__path__[0]).parent / "MODEL_CARD.md"

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from kfp import dsl
 
-from emotion_ai.pipeline.policy import Place, placement
+from emotion_ai.pipeline.policy import ConfigureTask, task_configurer
+from emotion_ai.pipeline.revisions import step_revision
 from emotion_ai.pipeline.settings import CompileSettings, RunSettings, environment, run_settings
 from emotion_ai.steps.combine.component import combine
 from emotion_ai.steps.evaluate.component import evaluate
@@ -27,24 +28,35 @@ from emotion_ai.steps.validate.component import validate
 JOB_ID = dsl.PIPELINE_JOB_ID_PLACEHOLDER
 
 
-class Prepared(NamedTuple):
-    """The tasks that made one half's faces ready."""
+class PreparedFaces(NamedTuple):
+    """The two tasks that made one kind of faces ready for training."""
 
-    ingested: Any
-    prepared: Any
+    ingest_task: Any
+    prepare_task: Any
+
+    @property
+    def faces(self) -> Any:
+        """The prepared faces, an artifact."""
+        return self.prepare_task.outputs["prepared"]
 
 
 def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) -> Any:
-    """The pipeline placed as `compile_settings` say; its parameters' defaults are `defaults`.
+    """Build the pipeline for an environment.
 
-    Nested settings are parameters of JSON text; `emotion_ai.settings` says why.
+    Args:
+        compile_settings: images, resources and retries of the tasks.
+        defaults: of the pipeline's parameters. Nested settings are parameters of JSON text;
+            `emotion_ai.settings` says why.
+
+    Returns:
+        The pipeline, as `kfp.dsl.pipeline` makes it.
     """
-    place = placement(compile_settings)
+    configure = task_configurer(compile_settings)
     run = defaults.model_dump(mode="json")
 
     @dsl.pipeline(
         name="emotion-ai-training",
-        description="Trains, gates, releases and rolls out facial keypoints and expressions",
+        description="Trains, gates, releases and rolls out facial keypoints and expression",
     )
     def emotion_ai_training(
         keypoints: str = run["keypoints"],
@@ -68,169 +80,208 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
         target: str = run["serving"]["target"],
         server: str = run["serving"]["server"],
         keep: int = run["serving"]["keep"],
-    ):
-        # Whatever happens below, the run's record is written.
-        told = notify(registry=registry, run_name=run_name, job_id=JOB_ID)
-        with dsl.ExitHandler(place(told, "notify"), name="training"):
+    ) -> None:
+        """Train, gate, release and roll out facial keypoints and expression.
+
+        1. Resolve: fingerprint both sources and look up the champion.
+        2. Ingest and prepare: each source becomes checked arrays, then honest splits.
+        3. Train: a keypoint network and an expression network.
+        4. Evaluate: floors, baselines and the champion decide on the pair.
+        5. Combine and validate: one SavedModel, proven in a real server.
+        6. Push and roll out: a numbered release that answers; or reject, with reasons.
+        7. Notify: the run's record and page, however it ended.
+
+        Args:
+            keypoints: Faces with keypoints: a CSV or sample://N?seed=S.
+            expression: Faces with emotions: a CSV, folders or a zip of pictures, sample://N?seed=S.
+            label_set: fer7 (FER-2013's seven emotions) or course5.
+            emotions: Emotions to learn, separated by commas; empty for all of the label set.
+            registry: Folder or gs:// URI of the releases.
+            checkpoints: Folder or gs:// URI where a training that was killed finds its last epoch.
+            run_name: Name of the run's folder in the registry; empty for KFP's id of the run.
+            seed: Of weights, order and augmentation.
+            init: Weights to start from: scratch, pretrained or champion.
+            teachers: Releases that the expression network learns from too, separated by commas.
+            force_accept: Why to release a pair that the gate rejects; empty to leave it rejected.
+            checks: Shares of bad rows that ingest tolerates.
+            keypoint_augmentation: How training changes faces with keypoints.
+            expression_augmentation: How training changes faces with emotions.
+            keypoint_training: Shape, schedule and regularisation of the keypoint network.
+            expression_training: Shape, schedule and regularisation of the expression network.
+            gate: Floors, ceilings and tolerances of the gate.
+            validation: Tolerance and time budgets of the validation.
+            target: Where to roll out: local or kubernetes.
+            server: HOST:PORT of the model server that has to answer.
+            keep: How many releases the registry keeps.
+        """
+        # The run's record is written whatever happens below.
+        exit_task = notify(registry=registry, run_name=run_name, job_id=JOB_ID)
+        with dsl.ExitHandler(configure(exit_task, "notify"), name="training"):
             # What the sources hold and who the champion is, so that later steps are cached by it.
-            resolved = place(
-                resolve(
-                    keypoints=keypoints,
-                    expression=expression,
-                    registry=registry,
-                    run_name=run_name,
-                    job_id=JOB_ID,
-                    label_set=label_set,
-                    emotions=emotions,
-                    seed=seed,
-                    gate=gate,
-                    init=init,
-                    teachers=teachers,
-                ),
-                "resolve sources",
+            resolve_task = resolve(
+                keypoints=keypoints,
+                expression=expression,
+                registry=registry,
+                run_name=run_name,
+                job_id=JOB_ID,
+                label_set=label_set,
+                emotions=emotions,
+                seed=seed,
+                gate=gate,
+                init=init,
+                teachers=teachers,
             )
-            facts = resolved.outputs
-            at = {"registry": registry, "run_id": facts["run_id"]}
+            configure(resolve_task, "resolve sources")
+            resolved = resolve_task.outputs
+            run_args = {"registry": registry, "run_id": resolved["run_id"]}
 
             # Each source becomes checked arrays, then splits that no face and no person straddles.
-            points = faces_of(
-                place,
-                "keypoints",
+            keypoint_faces = ingest_and_prepare(
+                configure,
+                kind="keypoints",
                 source=keypoints,
-                fingerprint=facts["keypoints_fingerprint"],
-                labels=("", ""),
+                fingerprint=resolved["keypoints_fingerprint"],
+                label_set="",
+                emotions="",
                 checks=checks,
                 augmentation=keypoint_augmentation,
             )
-            moods = faces_of(
-                place,
-                "expression",
+            expression_faces = ingest_and_prepare(
+                configure,
+                kind="expression",
                 source=expression,
-                fingerprint=facts["expression_fingerprint"],
-                labels=(label_set, emotions),
+                fingerprint=resolved["expression_fingerprint"],
+                label_set=label_set,
+                emotions=emotions,
                 checks=checks,
                 augmentation=expression_augmentation,
             )
 
             # Two networks; in a cluster they train side by side.
-            keypoint_net = place(
-                train_keypoints(
-                    faces=points.prepared.outputs["prepared"],
-                    settings=keypoint_training,
-                    seed=seed,
-                    start=facts["start"],
-                    checkpoints=checkpoints,
-                ),
-                "train keypoints",
-            ).outputs
-            expression_net = place(
-                train_expression(
-                    faces=moods.prepared.outputs["prepared"],
-                    settings=expression_training,
-                    seed=seed,
-                    start=facts["start"],
-                    teachers=facts["teachers"],
-                    checkpoints=checkpoints,
-                ),
-                "train expression",
-            ).outputs
-
-            # Floors, and the champion scored anew on these faces; a pair stands or falls together.
-            judged = place(
-                evaluate(
-                    keypoint_faces=points.prepared.outputs["prepared"],
-                    expression_faces=moods.prepared.outputs["prepared"],
-                    keypoint_model=keypoint_net["model"],
-                    expression_model=expression_net["model"],
-                    registry=registry,
-                    champion=facts["champion"],
-                    gate=gate,
-                    force_accept=force_accept,
-                ),
-                "evaluate",
+            train_keypoints_task = train_keypoints(
+                faces=keypoint_faces.faces,
+                settings=keypoint_training,
+                seed=seed,
+                start=resolved["start"],
+                checkpoints=checkpoints,
             )
-            place(
-                record(
-                    keypoint_data=points.ingested.outputs["report"],
-                    expression_data=moods.ingested.outputs["report"],
-                    keypoint_preview=points.prepared.outputs["preview"],
-                    expression_preview=moods.prepared.outputs["preview"],
-                    keypoint_curves=keypoint_net["curves"],
-                    expression_curves=expression_net["curves"],
-                    evaluation=judged.outputs["report"],
-                    gate=judged.outputs["gate_report"],
-                    **at,
-                ),
-                "record reports",
+            configure(train_keypoints_task, "train keypoints")
+            train_expression_task = train_expression(
+                faces=expression_faces.faces,
+                settings=expression_training,
+                seed=seed,
+                start=resolved["start"],
+                teachers=resolved["teachers"],
+                checkpoints=checkpoints,
             )
+            configure(train_expression_task, "train expression")
 
-            with dsl.If(judged.outputs["Output"] == True, name="accepted"):  # noqa: E712
+            # Floors, and the champion scored again on these faces; the pair passes or fails as one.
+            evaluate_task = evaluate(
+                keypoint_faces=keypoint_faces.faces,
+                expression_faces=expression_faces.faces,
+                keypoint_model=train_keypoints_task.outputs["model"],
+                expression_model=train_expression_task.outputs["model"],
+                registry=registry,
+                champion=resolved["champion"],
+                gate=gate,
+                force_accept=force_accept,
+            )
+            configure(evaluate_task, "evaluate")
+            record_task = record(
+                keypoint_data=keypoint_faces.ingest_task.outputs["report"],
+                expression_data=expression_faces.ingest_task.outputs["report"],
+                keypoint_preview=keypoint_faces.prepare_task.outputs["preview"],
+                expression_preview=expression_faces.prepare_task.outputs["preview"],
+                keypoint_curves=train_keypoints_task.outputs["curves"],
+                expression_curves=train_expression_task.outputs["curves"],
+                evaluation=evaluate_task.outputs["report"],
+                gate=evaluate_task.outputs["gate_report"],
+                **run_args,
+            )
+            configure(record_task, "record reports")
+
+            with dsl.If(evaluate_task.outputs["Output"] == True, name="accepted"):  # noqa: E712
                 # One SavedModel of both networks, proven in a real server before it is released.
-                combined = place(
-                    combine(
-                        keypoint_model=keypoint_net["model"],
-                        expression_model=expression_net["model"],
-                        keypoint_faces=points.prepared.outputs["prepared"],
-                        expression_faces=moods.prepared.outputs["prepared"],
-                    ),
-                    "combine",
-                ).outputs
-                validated = place(
-                    validate(
-                        saved_model=combined["saved_model"],
-                        golden=combined["golden"],
-                        limits=validation,
-                    ),
-                    "validate",
+                combine_task = combine(
+                    keypoint_model=train_keypoints_task.outputs["model"],
+                    expression_model=train_expression_task.outputs["model"],
+                    keypoint_faces=keypoint_faces.faces,
+                    expression_faces=expression_faces.faces,
                 )
-                with dsl.If(validated.outputs["Output"] == True, name="valid"):  # noqa: E712
+                configure(combine_task, "combine")
+                validate_task = validate(
+                    saved_model=combine_task.outputs["saved_model"],
+                    golden=combine_task.outputs["golden"],
+                    limits=validation,
+                )
+                configure(validate_task, "validate")
+                with dsl.If(validate_task.outputs["Output"] == True, name="valid"):  # noqa: E712
                     # The release is published; callers notice nothing until it is rolled out.
-                    pushed = place(
-                        push(
-                            saved_model=combined["saved_model"],
-                            warmup=validated.outputs["warmup"],
-                            gate_report=judged.outputs["gate_report"],
-                            validation=validated.outputs["report"],
-                            keypoint_faces=points.prepared.outputs["prepared"],
-                            expression_faces=moods.prepared.outputs["prepared"],
-                            keep=keep,
-                            **at,
-                        ),
-                        "push",
+                    push_task = push(
+                        saved_model=combine_task.outputs["saved_model"],
+                        warmup=validate_task.outputs["warmup"],
+                        gate_report=evaluate_task.outputs["gate_report"],
+                        validation=validate_task.outputs["report"],
+                        keypoint_faces=keypoint_faces.faces,
+                        expression_faces=expression_faces.faces,
+                        keep=keep,
+                        revision=step_revision("combine"),
+                        **run_args,
                     )
-                    place(
-                        rollout(version=pushed.output, server=server, target=target, **at),
-                        "roll out",
+                    configure(push_task, "push")
+                    rollout_task = rollout(
+                        version=push_task.output, server=server, target=target, **run_args
                     )
+                    configure(rollout_task, "roll out")
                 with dsl.Else(name="invalid"):
-                    place(reject(report=validated.outputs["verdict"], **at), "reject release")
+                    reject_task = reject(report=validate_task.outputs["verdict"], **run_args)
+                    configure(reject_task, "reject release")
             with dsl.Else(name="rejected"):
-                place(reject(report=judged.outputs["gate_report"], **at), "reject candidate")
+                reject_task = reject(report=evaluate_task.outputs["gate_report"], **run_args)
+                configure(reject_task, "reject candidate")
 
     return emotion_ai_training
 
 
-def faces_of(
-    place: Place,
+def ingest_and_prepare(
+    configure: ConfigureTask,
+    *,
     kind: str,
     source: Any,
     fingerprint: Any,
-    labels: tuple[Any, Any],
+    label_set: Any,
+    emotions: Any,
     checks: Any,
     augmentation: Any,
-) -> Prepared:
-    """Ingest one source and prepare its faces; `labels` are the label set and the subset of it."""
-    ingested = ingest(
+) -> PreparedFaces:
+    """Read one source and split its faces.
+
+    Args:
+        configure: what gives a task its image and resources.
+        kind: keypoints or expression.
+        source: where the faces are.
+        fingerprint: of the source's content.
+        label_set: of the emotions; "" for keypoints.
+        emotions: those to learn; "" for all.
+        checks: settings of ingest, JSON.
+        augmentation: settings of prepare, JSON.
+
+    Returns:
+        Both tasks.
+    """
+    ingest_task = ingest(
         source=source,
         fingerprint=fingerprint,
         kind=kind,
-        label_set=labels[0],
-        emotions=labels[1],
+        label_set=label_set,
+        emotions=emotions,
         checks=checks,
     )
-    place(ingested, f"ingest {kind}")
-    prepared = prepare(faces=ingested.outputs["faces"], augmentation=augmentation)
-    return Prepared(ingested, place(prepared, f"prepare {kind}"))
+    configure(ingest_task, f"ingest {kind}")
+    prepare_task = prepare(faces=ingest_task.outputs["faces"], augmentation=augmentation)
+    configure(prepare_task, f"prepare {kind}")
+    return PreparedFaces(ingest_task, prepare_task)
 
 
 emotion_ai_training = training_pipeline(environment("cluster").compile, run_settings("cluster"))

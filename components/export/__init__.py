@@ -1,0 +1,1 @@
+"""SavedModels and model.tflite: the room where TensorFlow is imported."""

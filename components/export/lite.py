@@ -8,22 +8,21 @@ and test splits; where they are not, or where there are no faces, weights stay f
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from emotion_ai import storage
-from emotion_ai.errors import Unavailable
+from emotion_ai.errors import VerificationError
+from emotion_ai.export.inference import enlarge
 from emotion_ai.export.lite_model import LiteModel
 from emotion_ai.faces.arrays import TRAIN, Faces
-from emotion_ai.faces.keypoints import FRAME
 from emotion_ai.faces.kinds import KINDS, FaceKind
 from emotion_ai.registry.releases import LITE_PATH
+from emotion_ai.serving_api.golden import SERVER_TOLERANCE, Golden, compare_answers
 
-# Of float32: other orders of operations round otherwise.
-TOLERANCE = 1e-3
 # What eight bits may cost: a share of faces, and pixels of the 96x96 frame.
 MAX_LOSS = {"accuracy": 0.005, "rmse_px": 0.02}
 # Of either kind of faces; about 20 seconds on one core.
@@ -35,13 +34,6 @@ Answers = Mapping[str, NDArray]
 Ask = Callable[[NDArray[np.uint8]], Answers]
 
 
-class Golden(NamedTuple):
-    """Faces uint8 [n, 96, 96, 1] and the SavedModel's answers to them."""
-
-    images: NDArray[np.uint8]
-    answers: Answers
-
-
 def write_lite(
     saved_model: str, ask: Ask, golden: Golden, faces: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -50,20 +42,20 @@ def write_lite(
     `ask` calls the SavedModel; `faces` are folders of prepared faces by kind. What is told:
     "weights" ("int8" or "float32"), "largest_difference" of a number from the golden answers, and
     by kind of faces "rows" and the scores of both, the SavedModel's with the suffix
-    "_saved_model". Raises `Unavailable` where not even float32 answers as the SavedModel does.
+    "_saved_model". Raises `VerificationError` where not even float32 answers as the SavedModel does.
     """
     for weights in ("int8", "float32"):
         content = converted(saved_model, weights)
         model = LiteModel(content)
-        difference = _difference(golden, model)
+        difference = _difference(golden, model.run(golden.images))
         told: dict[str, Any] = {"weights": weights, "largest_difference": difference}
         told |= {kind: _compared(kind, Faces(path), ask, model) for kind, path in faces.items()}
         if weights == "int8" and not (faces and np.isfinite(difference) and _is_small_loss(told)):
             continue
-        if weights == "float32" and not difference <= TOLERANCE:
-            raise Unavailable(
+        if weights == "float32" and not difference <= SERVER_TOLERANCE:
+            raise VerificationError(
                 f"combine: {LITE_PATH} answers otherwise than the SavedModel, by {difference:.2g}; "
-                f"expected at most {TOLERANCE:.0e}"
+                f"expected at most {SERVER_TOLERANCE:.0e}"
             )
         storage.write_bytes(storage.join(saved_model, LITE_PATH), content)
         break
@@ -94,19 +86,12 @@ def _named_by_alias(content: bytes) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _difference(golden: Golden, model: LiteModel) -> float:
-    """The largest of a number; infinite where a text differs."""
-    answers = model.run(golden.images)
-    largest = 0.0
-    for name, expected in golden.answers.items():
-        got = answers[name]
-        if got.dtype == object:
-            if not np.array_equal(got.astype(str), expected.astype(str)):
-                return float("inf")
-        else:
-            # Of a NaN neither is the larger: it has to show.
-            largest = float(np.maximum(largest, np.abs(got - expected).max()))
-    return largest
+def _difference(golden: Golden, answers: Answers) -> float:
+    """The largest difference of a number from the golden answers; infinite where a text differs."""
+    try:
+        return compare_answers(golden.answers, answers, float("inf"))
+    except VerificationError:
+        return float("inf")
 
 
 def _compared(kind: str, faces: Faces, ask: Ask, model: LiteModel) -> dict[str, float]:
@@ -120,7 +105,7 @@ def _compared(kind: str, faces: Faces, ask: Ask, model: LiteModel) -> dict[str, 
     theirs, ours, truth = [], [], []
     for start in range(0, len(positions), _ROWS_AT_ONCE):
         rows = faces.take(positions[start : start + _ROWS_AT_ONCE])
-        images = _framed(rows.images)
+        images = enlarge(rows.images)
         theirs.append(ask(images))
         ours.append(model.run(images))
         truth.append(rows.targets)
@@ -130,12 +115,6 @@ def _compared(kind: str, faces: Faces, ask: Ask, model: LiteModel) -> dict[str, 
         name: score(ours, expected),
         f"{name}_saved_model": score(theirs, expected),
     }
-
-
-def _framed(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Faces [n, s, s] as the signature takes them; a smaller one is repeated pixel by pixel."""
-    times = FRAME // images.shape[1]
-    return images.repeat(times, 1).repeat(times, 2)[..., None]
 
 
 def _accuracy(answers: Sequence[Answers], truth: NDArray) -> float:

@@ -1,0 +1,1 @@
+"""What makes a release answer: targets, and proof by golden answers."""

@@ -10,22 +10,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from emotion_ai import storage
-from emotion_ai.client.client import Answer, Client
-from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.client.client import Client
+from emotion_ai.errors import EmotionAIError, InputError, Unavailable
 from emotion_ai.registry.champion import clear_champion, read_champion, write_champion
-from emotion_ai.registry.releases import WARMUP_PATH, read_release, release_uri, verify_release
+from emotion_ai.registry.releases import read_release, verify_release
 from emotion_ai.registry.writer import exclusive_writer
-from emotion_ai.serving_api.tensors import read_tensor
-from emotion_ai.serving_api.warmup import read_golden
+from emotion_ai.rollouts.proof import (
+    CALL_SECONDS,
+    POLL_SECONDS,
+    prove,
+    read_golden_logs,
+    seconds_left,
+)
 
-# Largest difference of a number from the golden answer; other processors round otherwise.
-TOLERANCE = 1e-3
-_CALL_SECONDS = 30.0
-_POLL_SECONDS = 0.1
 # How long the old champion may take to answer again after a rollout that failed.
 _RESTORE_SECONDS = 30.0
 
@@ -67,23 +64,20 @@ def _roll_out_local(registry: str, version: int, server: str, timeout_s: float) 
     read_release(registry, version)
     with Client(server) as client:
         # A server that is down is found out before anything changes.
-        client.model_status(timeout=min(timeout_s, _CALL_SECONDS))
+        client.model_status(timeout=min(timeout_s, CALL_SECONDS))
         with exclusive_writer(registry):
             return _make_champion(client, registry, version, timeout_s)
 
 
 def _make_champion(client: Client, registry: str, version: int, timeout_s: float) -> dict[str, Any]:
     verify_release(registry, version)
-    golden = _golden(registry, version)
+    golden = read_golden_logs(registry, version)
     previous = read_champion(registry)
     try:
         write_champion(registry, version)
         deadline = time.monotonic() + timeout_s
-        _await_version(client, registry, version, deadline)
-        allowed = _tolerance(registry, version)
-        difference = max(_replay(client, version, log, allowed, deadline) for log in golden)
-        _await_callers(client, version, golden[0], deadline)
-    except (InputError, Unavailable) as error:
+        difference = prove(client, registry, version, golden, deadline)
+    except EmotionAIError as error:
         outcome = _put_back(client, registry, version, previous)
         raise Unavailable(f"release {version} is not rolled out: {error}; {outcome}") from None
     except BaseException:
@@ -97,82 +91,10 @@ def _make_champion(client: Client, registry: str, version: int, timeout_s: float
     }
 
 
-def _tolerance(registry: str, version: int) -> float:
-    """What a server may differ by that answers from model.tflite; combine asked the same faces."""
-    return TOLERANCE + float(read_release(registry, version).lite.get("largest_difference", 0.0))
-
-
-def _golden(registry: str, version: int) -> list[Any]:
-    uri = storage.join(release_uri(registry, version), WARMUP_PATH)
-    golden = [log.predict_log for log in read_golden(uri) if log.predict_log.response.outputs]
-    if not golden:
-        raise InputError(f"{uri}: holds no request with its response; publish the release again")
-    return golden
-
-
-def _await_version(client: Client, registry: str, version: int, deadline: float) -> None:
-    while time.monotonic() < deadline:
-        for status in client.version_statuses(timeout=_left(deadline)):
-            if status.version == version and status.state == "AVAILABLE":
-                return
-            if status.version == version and status.error:
-                raise Unavailable(
-                    f"server {client.address}: does not load release {version}: {status.error}"
-                )
-        time.sleep(_POLL_SECONDS)
-    raise Unavailable(
-        f"server {client.address}: has not loaded release {version} in time; does it serve "
-        f"{registry}?"
-    )
-
-
-def _replay(client: Client, version: int, log: Any, allowed: float, deadline: float) -> float:
-    answer = client.send(log.request, version, timeout=_left(deadline))
-    expected = {name: read_tensor(proto) for name, proto in log.response.outputs.items()}
-    if set(answer.outputs) != set(expected):
-        raise _wrong(client, f"outputs {sorted(answer.outputs)}, expected {sorted(expected)}")
-    return max(_difference(client, name, answer, expected[name], allowed) for name in expected)
-
-
-def _difference(
-    client: Client, name: str, answer: Answer, expected: NDArray, allowed: float
-) -> float:
-    got = answer.outputs[name]
-    if (got.shape, got.dtype) != (expected.shape, expected.dtype):
-        raise _wrong(
-            client, f"{name} {got.dtype} {got.shape}, expected {expected.dtype} {expected.shape}"
-        )
-    if expected.dtype == object:
-        if not np.array_equal(got, expected):
-            raise _wrong(client, f"{name} {got.tolist()}, expected {expected.tolist()}")
-        return 0.0
-    difference = float(np.abs(got.astype(np.float64) - expected).max(initial=0.0))
-    # Written so that a NaN fails too.
-    if not difference <= allowed:
-        raise _wrong(client, f"{name} that differs by {difference:.3g}, at most {allowed:g} may be")
-    return difference
-
-
-def _await_callers(client: Client, version: int, log: Any, deadline: float) -> None:
-    # After a step back the higher version answers those who name none, until it is dropped.
-    while client.send(log.request, None, timeout=_left(deadline)).version != version:
-        if time.monotonic() > deadline:
-            raise Unavailable(f"server {client.address}: still answers with another version")
-        time.sleep(_POLL_SECONDS)
-
-
-def _left(deadline: float) -> float:
-    return min(_CALL_SECONDS, max(0.1, deadline - time.monotonic()))
-
-
-def _wrong(client: Client, what: str) -> Unavailable:
-    return Unavailable(f"server {client.address}: answers a golden request with {what}")
-
-
 def _put_back(client: Client, registry: str, version: int, previous: int | None) -> str:
     try:
         _restore(registry, version, previous)
-    except (InputError, Unavailable) as error:
+    except EmotionAIError as error:
         old = "none" if previous is None else f"release {previous}"
         return f"models.config could not be put back to {old}: {error}"
     return _await_put_back(client, version, previous)
@@ -190,19 +112,19 @@ def _restore(registry: str, version: int, previous: int | None) -> None:
 
 def _await_put_back(client: Client, version: int, previous: int | None) -> str:
     """See the server back where it was; returns what came of it, in words."""
-    with contextlib.suppress(InputError, Unavailable):
+    with contextlib.suppress(EmotionAIError):
         if previous is None:
             # A server keeps what it holds when the file goes; what failed must not answer.
             client.unload_all()
             return "there is no champion, as before"
         deadline = time.monotonic() + _RESTORE_SECONDS
         while time.monotonic() < deadline:
-            states = {s.version: s for s in client.version_statuses(timeout=_left(deadline))}
+            states = {s.version: s for s in client.version_statuses(timeout=seconds_left(deadline))}
             old, failed = states.get(previous), states.get(version)
             # The server forgets a failure once it has read the restored file.
             done = failed is None or (failed.state == "END" and not failed.error)
             if old is not None and old.state == "AVAILABLE" and (done or version == previous):
                 return f"release {previous} is the champion, as before, and answers"
-            time.sleep(_POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
     named = "no champion is" if previous is None else f"release {previous} is"
     return f"{named} named in models.config, as before; the server has not followed yet"

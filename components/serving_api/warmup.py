@@ -24,14 +24,14 @@ _HEADER = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
 
 
-def write_golden(uri: str, logs: Iterable[Any]) -> None:
+def write_warmup(uri: str, logs: Iterable[Any]) -> None:
     """Write `PredictionLog` messages."""
     storage.write_bytes(uri, b"".join(_framed(log.SerializeToString()) for log in logs))
 
 
-def read_golden(uri: str) -> list[Any]:
+def read_warmup(uri: str) -> list[Any]:
     """Read `PredictionLog` messages. Raises `InputError` naming the record that is damaged."""
-    with storage.open_binary(uri) as file, storage.failures(uri):
+    with storage.open_binary(uri) as file, storage.translate_errors(uri):
         return list(_records(uri, file))
 
 

@@ -1,0 +1,1 @@
+"""The steps of the DAG: a folder each, with its KFP signature and the code that it runs."""

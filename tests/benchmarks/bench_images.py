@@ -1,6 +1,6 @@
 """How large the images are, and how long a step takes from `docker run` to its first line of work.
 
-    python tests/benchmarks/images.py [--sizes]
+    python tests/benchmarks/bench_images.py [--sizes]
 
 Sizes are uncompressed megabytes (10^6 bytes) added to the python image. The first line of work is
 what comes after the step's own imports; it is reached through the very command that KFP compiles
@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from emotion_ai.pipeline.compiler import compile_pipeline
-from emotion_ai.pipeline.policy import STEPS, code_revision
+from emotion_ai.pipeline.policy import STEPS, image_tags
 from emotion_ai.pipeline.settings import environment, run_settings
 
 ENGINE = shutil.which("docker") or shutil.which("podman") or "docker"
@@ -51,7 +51,7 @@ def show(what: str, number: str, rows: list[tuple[str, float, float]]) -> bool:
 
 
 def image_of(target: str) -> str:
-    return f"{environment('local').compile.image}/{target}:{code_revision()}"
+    return f"{environment('local').compile.image}/{target}:{image_tags(target)[0]}"
 
 
 def added(target: str) -> float:

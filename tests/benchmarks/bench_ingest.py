@@ -40,7 +40,7 @@ def ingest_all(path: str) -> int:
     from pathlib import Path
 
     from emotion_ai.faces.arrays import Faces
-    from emotion_ai.steps.ingest.run import ingest
+    from emotion_ai.steps.ingest.run import run as ingest
 
     with tempfile.TemporaryDirectory() as folder:
         faces, report, statistics = (str(Path(folder, name)) for name in ("f", "r", "s"))

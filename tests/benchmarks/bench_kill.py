@@ -129,10 +129,10 @@ def _rollouts(
     from emotion_ai.server.process import running_server
 
     from support.steady_caller import Caller
-    from support.tiny_saved_model import release
+    from support.tiny_saved_model import publish_tiny_release
 
     for shift in (1.0, 2.0):
-        release(registry, scratch, shift, shift)
+        publish_tiny_release(registry, scratch, shift, shift)
     killed, losses, new = 0, [], 2
     with running_server(registry, scratch / "server.log") as server:
         roll_out(registry, 1, server)

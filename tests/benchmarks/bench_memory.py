@@ -63,14 +63,14 @@ def write_noise(folder: Path, kind: str, rows: int) -> None:
 def train_here(kind: str, network: str, rows: int) -> None:
     """One epoch in this process; prints its peak memory in bytes."""
     from emotion_ai.networks.training import TrainingContext
-    from emotion_ai.steps.train_expression.run import fit_expression_network
-    from emotion_ai.steps.train_keypoints.run import fit_keypoint_network
+    from emotion_ai.steps.train_expression.run import run as train_expression
+    from emotion_ai.steps.train_keypoints.run import run as train_keypoints
 
     half = "keypoints" if kind == "keypoints" else "expression"
     settings = yaml.safe_load(PRESET.read_text())["training"][half]
     if network == "thin":
         settings = THIN
-    fit = fit_keypoint_network if kind == "keypoints" else fit_expression_network
+    fit = train_keypoints if kind == "keypoints" else train_expression
     with tempfile.TemporaryDirectory() as root:
         write_noise(Path(root, "faces"), kind, rows)
         outputs = {name: str(Path(root, name)) for name in ("model", "history", "curves")}

@@ -79,7 +79,7 @@ def write_zip(path: Path, rows: int, times: int) -> None:
 
 def run_ingest(folder: Path, source: str) -> None:
     """The whole step: reading, checks, arrays on disk, fingerprint, report."""
-    from emotion_ai.steps.ingest.run import ingest
+    from emotion_ai.steps.ingest.run import run as ingest
 
     paths = (str(folder / name) for name in ("faces", "report.html", "statistics.json"))
     ingest(source, "", "expression", "fer7", "", {"duplicates": 1.0}, *paths)
@@ -87,7 +87,7 @@ def run_ingest(folder: Path, source: str) -> None:
 
 def run_prepare(folder: Path, source: str) -> None:
     """The whole step on what ingest wrote."""
-    from emotion_ai.steps.prepare.run import prepare
+    from emotion_ai.steps.prepare.run import run as prepare
 
     prepare(str(folder / "faces"), {}, str(folder / "prepared"), str(folder / "preview.html"))
 

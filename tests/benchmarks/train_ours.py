@@ -16,12 +16,12 @@ import tensorflow as tf
 
 from emotion_ai.faces.arrays import Faces, FacesInfo, FacesWriter, Rows
 from emotion_ai.faces.labels import LABEL_SETS
-from emotion_ai.networks.architectures import build
+from emotion_ai.networks.architectures import build_network
 from emotion_ai.networks.batches import epoch_batches
 from emotion_ai.networks.machine import mixed_precision
 from emotion_ai.networks.objectives import expression_objective
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.training import compiled
+from emotion_ai.networks.training import compile_network
 from emotion_ai.networks.weights import spec_for
 
 WARM_STEPS = 4
@@ -63,7 +63,9 @@ def main(precision: str, threads: int, steps: int, batch_size: int) -> None:
     with tempfile.TemporaryDirectory() as folder, mixed_precision(precision):
         faces = noise(folder, batch_size * (steps + WARM_STEPS))
         objective = expression_objective(np.ones(7), settings.label_smoothing)
-        network = compiled(build(spec_for(faces.info, settings)), objective, settings, steps)
+        network = compile_network(
+            build_network(spec_for(faces.info, settings)), objective, settings, steps
+        )
         for name in ("cached batch", "augmenting input"):
             batches = epoch_batches(faces, objective, settings, 1, 0)
             if name == "cached batch":

@@ -16,7 +16,7 @@ import docker
 import pytest
 from docker.errors import APIError
 
-from emotion_ai.pipeline.policy import STEPS, code_revision
+from emotion_ai.pipeline.policy import STEPS, image_tags
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import read_release
 
@@ -32,7 +32,7 @@ import os
 if os.geteuid() == 0:
     os.setresgid({CALLER}, 0, 0)
     os.setresuid({CALLER}, 0, 0)
-from emotion_ai.pipeline.cli import main
+from emotion_ai.pipeline.cli.main import main
 main()
 """
 
@@ -198,25 +198,29 @@ def test_what_steps_wrote_is_the_callers_and_no_container_is_left(
 # Stands in for the module that does the work of `ingest`, in an image made for the test.
 INGESTION = """
 import os, time
-from emotion_ai.steps.ingest.original import ingest as work
+from emotion_ai.steps.ingest.original import run as work
 
-def ingest(source, fingerprint, kind, *others):
+def run(kind, **others):
     print("half way", flush=True)
     {act}
-    work(source, fingerprint, kind, *others)
+    work(kind=kind, **others)
 """
 
 
 @contextlib.contextmanager
 def broken_environment(images: dict[str, str], scratch: Path, act: str) -> Iterator[str]:
     """An environment whose images are the project's, but for this act within `ingest`."""
-    prefix, revision = "localhost/emotion-ai-broken", code_revision()
+    prefix = "localhost/emotion-ai-broken"
     (scratch / "run.py").write_text(INGESTION.format(act=act))
     folder = "/app/emotion_ai/steps/ingest"
     lines = f"RUN mv {folder}/run.py {folder}/original.py\nCOPY run.py {folder}/"
-    names = [f"{prefix}/base:{revision}", f"{prefix}/train:{revision}"]
+    names = [f"{prefix}/base:{tag}" for tag in image_tags("base")]
     built_upon(images["base"], names[0], lines, scratch)
-    answered("tag", images["train"], names[1])
+    for name in names[1:]:
+        answered("tag", names[0], name)
+    for tag in image_tags("train"):
+        names.append(f"{prefix}/train:{tag}")
+        answered("tag", images["train"], names[-1])
     environment = scratch / "broken.yaml"
     environment.write_text(
         f"compile: {{image: {prefix}, retries: 0}}\nrun: {{registry: ./registry}}\n"
@@ -271,7 +275,7 @@ def test_an_image_that_is_missing_is_named_before_anything_runs(
         "compile: {image: localhost/nowhere, retries: 0}\nrun: {registry: ./registry}\n"
     )
     run = ended(started(folder, "--runner", "docker", "--environment", str(environment)))
-    refused(run, 1, f"localhost/nowhere/base:{code_revision()}", "make images")
+    refused(run, 1, "localhost/nowhere/base:", "make images")
     assert list((folder / "registry").iterdir()) == []
 
 

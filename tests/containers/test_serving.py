@@ -35,7 +35,7 @@ def served(image: str, registry: Path) -> Iterator[tuple[str, str]]:
     publish = f"--publish=127.0.0.1:{port}:8500"
     name = answered("run", "--detach", *limits, publish, image, "--registry", str(registry))
     try:
-        eventually(lambda: "version 1 answers" in log_of(name), 120)
+        eventually(lambda: "version 1 is available" in log_of(name), 120)
         yield name, f"127.0.0.1:{port}"
     finally:
         engine("rm", "--force", name)
@@ -53,11 +53,11 @@ def open_to_all(folder: Path) -> None:
 
 
 def test_the_client_image_asks_the_server_image(images: dict[str, str], tmp_path: Path) -> None:
-    from support.tiny_saved_model import release
+    from support.tiny_saved_model import publish_tiny_release
 
     registry = tmp_path / "registry"
     registry.mkdir()
-    release(registry, tmp_path, 1.0, 1.0)
+    publish_tiny_release(registry, tmp_path, 1.0, 1.0)
     write_champion(str(registry), 1)
     open_to_all(registry)
     faces = tmp_path / "faces"
@@ -76,7 +76,7 @@ def test_the_client_image_asks_the_server_image(images: dict[str, str], tmp_path
 def test_sigterm_ends_the_server_within_five_seconds_and_no_request_is_lost(
     images: dict[str, str], tmp_path: Path
 ) -> None:
-    from support.tiny_saved_model import faces, write_slow_model
+    from support.tiny_saved_model import gray_faces, write_slow_model
 
     registry = tmp_path / "registry"
     write_slow_model(registry / "1")
@@ -87,11 +87,11 @@ def test_sigterm_ends_the_server_within_five_seconds_and_no_request_is_lost(
         Client(address) as client,
         ThreadPoolExecutor(1) as pool,
     ):
-        answer = pool.submit(client.predict_arrays, faces(2))
+        answer = pool.submit(client.predict_arrays, gray_faces(2))
         eventually(lambda: "under way" in log_of(name))
         # The engine kills what has not ended by then, and the code would be 137.
         subprocess.run([ENGINE, "stop", "--time=5", name], check=True, capture_output=True)
         assert answer.result().outputs["steps"].tolist() == [3000, 3000]
         assert answered("inspect", "--format={{.State.ExitCode}}", name) == "0"
         with pytest.raises(Unavailable, match=address):
-            client.predict_arrays(faces(1))
+            client.predict_arrays(gray_faces(1))

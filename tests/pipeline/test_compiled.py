@@ -1,7 +1,6 @@
 """The compiled pipeline as data: what a cluster would be told."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from emotion_ai.pipeline.policy import STEPS, code_revision
+from emotion_ai.pipeline.policy import STEPS
+from emotion_ai.pipeline.revisions import step_revision
 
 ROOT = Path(__file__).parents[2]
 KFP = str(Path(sys.executable).with_name("kfp"))
@@ -76,12 +76,18 @@ def test_nothing_is_installed_at_run_time(compiled: Path) -> None:
     assert "pip install" not in compiled.read_text()
 
 
-def test_every_image_carries_the_revision_and_the_step_knows_it(spec: dict[str, Any]) -> None:
+def test_images_and_environments_carry_the_revision_of_their_step(spec: dict[str, Any]) -> None:
     for name, (_, container) in leaf_tasks(spec).items():
-        target = STEPS[step_of(name)].image
-        assert container["image"] == f"registry.example.com/emotion-ai/{target}:{code_revision()}"
+        target, revision = STEPS[step_of(name)].image, step_revision(step_of(name))
+        assert container["image"] == f"registry.example.com/emotion-ai/{target}:{revision}"
         environment = {variable["name"]: variable["value"] for variable in container["env"]}
-        assert environment == {"EMOTION_AI_REVISION": code_revision()}
+        assert environment == {"EMOTION_AI_REVISION": revision}
+
+
+def test_push_records_the_revision_of_combine(spec: dict[str, Any]) -> None:
+    task, _ = leaf_tasks(spec)["push"]
+    revision = task["inputs"]["parameters"]["revision"]["runtimeValue"]["constant"]
+    assert revision == step_revision("combine")
 
 
 def test_every_step_asks_for_the_resources_of_its_policy(spec: dict[str, Any]) -> None:
@@ -145,20 +151,3 @@ def test_an_environment_file_decides_images_resources_and_defaults(tmp_path: Pat
     assert parameters["registry"]["defaultValue"] == "gs://staging/models"
     assert parameters["label_set"]["defaultValue"] == "course5"
     assert json.loads(parameters["expression_training"]["defaultValue"])["epochs"] == 12
-
-
-def test_the_revision_follows_a_changed_line_of_a_step(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "components", tmp_path / "emotion_ai")
-    shutil.copytree(ROOT / "pipeline", tmp_path / "emotion_ai/pipeline")
-
-    def revision() -> str:
-        code = "from emotion_ai.pipeline.policy import code_revision; print(code_revision())"
-        command = [sys.executable, "-c", code]
-        result = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
-        return result.stdout.strip()
-
-    before = revision()
-    assert before == code_revision()
-    with open(tmp_path / "emotion_ai/steps/prepare/run.py", "a") as file:
-        file.write("# one line more\n")
-    assert revision() != before

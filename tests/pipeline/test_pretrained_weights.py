@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.weights import NetworkSpec, pack, read_weights, release_path
+from emotion_ai.networks.weights import NetworkSpec, pack_weights, read_weights, release_path
 from emotion_ai.registry.digest import file_digest
 from emotion_ai.registry.publishing import publish
 
@@ -30,7 +30,7 @@ def test_networks_and_card_come_without_the_addresses_of_their_training(tmp_path
         "seconds": 60,
     }
     for kind in KINDS:
-        described = NetworkSpec(
+        spec = NetworkSpec(
             kind=kind,
             settings=TrainingSettings(),
             image_size=48,
@@ -41,7 +41,7 @@ def test_networks_and_card_come_without_the_addresses_of_their_training(tmp_path
             training=training,
         )
         files[release_path(kind)] = tmp_path / kind
-        files[release_path(kind)].write_bytes(pack(described, [kernel]))
+        files[release_path(kind)].write_bytes(pack_weights(spec, [kernel]))
     card = {"best_epoch": 2, "backend": "tensorflow", "machine": "a machine", "settings": {}}
     draft = draft.model_copy(
         update={
@@ -71,8 +71,8 @@ def test_networks_and_card_come_without_the_addresses_of_their_training(tmp_path
     assert "secret-place" not in text
     for kind in KINDS:
         shipped = tmp_path / f"copy/emotion_ai/networks/pretrained/{kind}.npz"
-        described, weights = read_weights(str(shipped))
-        assert described.training == training | {
+        spec, weights = read_weights(str(shipped))
+        assert spec.training == training | {
             "start": "release 7",
             "teachers": ["release 5", "pretrained"],
         }

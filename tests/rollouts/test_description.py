@@ -72,10 +72,10 @@ def test_a_server_that_is_down_is_named(registry: str) -> None:
 
 
 def test_what_a_server_serves_is_told_beside_what_is_released(tmp_path: Path) -> None:
-    from support.tiny_saved_model import release
+    from support.tiny_saved_model import publish_tiny_release
 
     registry = tmp_path / "registry"
-    version = release(registry, tmp_path, shift=0.0, golden_shift=0.0)
+    version = publish_tiny_release(registry, tmp_path, shift=0.0, golden_shift=0.0)
     write_champion(str(registry), version)
     with running_server(str(registry), tmp_path / "log") as address:
         with Client(address) as client:

@@ -32,10 +32,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 def _release(house: House, shift: float, golden_shift: float | None = None) -> int:
-    from support.tiny_saved_model import release
+    from support.tiny_saved_model import publish_tiny_release
 
     golden_shift = shift if golden_shift is None else golden_shift
-    return release(Path(house.registry), house.scratch, shift, golden_shift)
+    return publish_tiny_release(Path(house.registry), house.scratch, shift, golden_shift)
 
 
 def _answering(house: House) -> int:
@@ -48,7 +48,7 @@ def test_forward_again_back_and_what_goes_wrong(house: House) -> None:
     with pytest.raises(Unavailable, match=r"keypoints that differs by 0\.5"):
         roll_out(house.registry, wrong, house.server)
     assert read_champion(house.registry) is None
-    with pytest.raises(Unavailable, match="does not serve"):
+    with pytest.raises(Unavailable, match="has no such model or version"):
         _answering(house)
 
     first, second = _release(house, 1.0), _release(house, 2.0)
@@ -118,7 +118,7 @@ def test_what_is_not_in_order_changes_nothing(house: House) -> None:
 
 
 def test_a_server_of_another_registry_is_noticed(house: House, tmp_path: Path) -> None:
-    from support.tiny_saved_model import release
+    from support.tiny_saved_model import publish_tiny_release
 
     (tmp_path / "scratch").mkdir()
     version = 1
@@ -126,18 +126,18 @@ def test_a_server_of_another_registry_is_noticed(house: House, tmp_path: Path) -
         version += 1
     elsewhere = tmp_path / "registry"
     (elsewhere / str(version - 1)).mkdir(parents=True)
-    assert release(elsewhere, tmp_path / "scratch", 8.0, 8.0) == version
+    assert publish_tiny_release(elsewhere, tmp_path / "scratch", 8.0, 8.0) == version
     with pytest.raises(Unavailable, match="does it serve"):
         roll_out(str(elsewhere), version, house.server, timeout_s=3.0)
     assert read_champion(str(elsewhere)) is None
 
 
 def test_what_combine_measured_between_the_engines_is_allowed(house: House) -> None:
-    from support.tiny_saved_model import release
+    from support.tiny_saved_model import publish_tiny_release
 
     told = {"weights": "int8", "largest_difference": 0.5}
-    version = release(Path(house.registry), house.scratch, 9.0, 9.4, lite=told)
+    version = publish_tiny_release(Path(house.registry), house.scratch, 9.0, 9.4, lite=told)
     assert roll_out(house.registry, version, house.server)["largest_difference"] > 0.3
-    far = release(Path(house.registry), house.scratch, 9.0, 9.6, lite=told)
+    far = publish_tiny_release(Path(house.registry), house.scratch, 9.0, 9.6, lite=told)
     with pytest.raises(Unavailable, match=r"keypoints that differs by 0\.6"):
         roll_out(house.registry, far, house.server)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from emotion_ai.serving_api import make_descriptors, messages
 
-from support.fake_prediction_server import answering
+from support.fake_prediction_server import fake_prediction_server
 from support.photographs import portrait
 
 
@@ -51,7 +51,7 @@ def test_a_photograph_is_asked_about_without_anything_heavy(tmp_path: Path) -> N
     """To the very answer, with only what the client needs: nothing of training, nor of output."""
     photo = tmp_path / "portrait.png"
     Image.fromarray(portrait()).save(photo)
-    with answering() as server:
+    with fake_prediction_server() as server:
         program = (
             "import sys\n"
             "from emotion_ai.client.client import Client\n"

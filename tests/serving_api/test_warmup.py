@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from emotion_ai.errors import InputError
 from emotion_ai.serving_api import messages, warmup
 from emotion_ai.serving_api.tensors import fill_tensor
-from emotion_ai.serving_api.warmup import read_golden, write_golden
+from emotion_ai.serving_api.warmup import read_warmup, write_warmup
 
 
 def _log(seed: int) -> object:
@@ -28,14 +28,14 @@ def test_tensorflow_reads_what_is_written(tmp_path: Path) -> None:
 
     path = str(tmp_path / "requests")
     logs = [_log(0), _log(1)]
-    write_golden(path, logs)
+    write_warmup(path, logs)
     records = [record.numpy() for record in tf.data.TFRecordDataset(path)]
     assert records == [log.SerializeToString() for log in logs]
     theirs = PredictionLog.FromString(records[1]).predict_log
     assert theirs.request.model_spec.name == "emotion_ai"
     images = tf.make_ndarray(theirs.request.inputs["images"])
     assert images.shape == (2, 96, 96, 1)
-    assert read_golden(path) == logs
+    assert read_warmup(path) == logs
 
 
 def test_what_tensorflow_writes_is_read(tmp_path: Path) -> None:
@@ -44,14 +44,14 @@ def test_what_tensorflow_writes_is_read(tmp_path: Path) -> None:
     path = str(tmp_path / "requests")
     with tf.io.TFRecordWriter(path) as writer:
         writer.write(_log(5).SerializeToString())
-    assert read_golden(path) == [_log(5)]
+    assert read_warmup(path) == [_log(5)]
 
 
 def test_no_requests_are_an_empty_file(tmp_path: Path) -> None:
     path = str(tmp_path / "requests")
-    write_golden(path, [])
+    write_warmup(path, [])
     assert Path(path).read_bytes() == b""
-    assert read_golden(path) == []
+    assert read_warmup(path) == []
 
 
 @given(position=st.integers(min_value=0), bit=st.integers(0, 7))
@@ -61,12 +61,12 @@ def test_no_flipped_bit_goes_unnoticed(
     path = tmp_path_factory.getbasetemp() / "flipped"
     log = messages.PredictionLog()
     log.predict_log.request.model_spec.name = "x" * 40
-    write_golden(str(path), [log])
+    write_warmup(str(path), [log])
     data = bytearray(path.read_bytes())
     data[position % len(data)] ^= 1 << bit
     path.write_bytes(data)
     with pytest.raises(InputError, match="flipped: record 0: "):
-        read_golden(str(path))
+        read_warmup(str(path))
 
 
 @given(cut=st.integers(min_value=1))
@@ -74,26 +74,26 @@ def test_no_missing_end_goes_unnoticed(tmp_path_factory: pytest.TempPathFactory,
     path = tmp_path_factory.getbasetemp() / "cut"
     log = messages.PredictionLog()
     log.predict_log.request.model_spec.name = "x" * 40
-    write_golden(str(path), [log])
+    write_warmup(str(path), [log])
     data = path.read_bytes()
     path.write_bytes(data[: 1 + cut % (len(data) - 1)])
     with pytest.raises(InputError, match="cut short"):
-        read_golden(str(path))
+        read_warmup(str(path))
 
 
 def test_records_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tmp_path / "requests")
-    write_golden(path, [messages.PredictionLog()] * (warmup.MAX_RECORDS + 1))
+    write_warmup(path, [messages.PredictionLog()] * (warmup.MAX_RECORDS + 1))
     with pytest.raises(InputError, match="record 1000: at most 1000"):
-        read_golden(path)
-    write_golden(path, [_log(0)])
+        read_warmup(path)
+    write_warmup(path, [_log(0)])
     monkeypatch.setattr(warmup, "_MAX_RECORD_BYTES", 1000)
     with pytest.raises(InputError, match="at most 1000 are read"):
-        read_golden(path)
+        read_warmup(path)
 
 
 def test_a_record_that_is_no_prediction_log_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "requests"
     path.write_bytes(warmup._framed(b"\xff\xff\xff"))
     with pytest.raises(InputError, match="record 0: not a PredictionLog"):
-        read_golden(str(path))
+        read_warmup(str(path))

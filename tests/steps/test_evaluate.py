@@ -17,12 +17,12 @@ import pytest
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import TEST, TRAIN, VALIDATION, Faces, FacesInfo, FacesWriter, Rows
 from emotion_ai.networks.inference import MODEL_FILE
-from emotion_ai.steps.evaluate.run import Evaluation, evaluate
-from emotion_ai.steps.ingest.run import ingest
-from emotion_ai.steps.prepare.run import prepare
+from emotion_ai.steps.evaluate.run import Evaluation, run as evaluate
+from emotion_ai.steps.ingest.run import run as ingest
+from emotion_ai.steps.prepare.run import run as prepare
 
 from support.picture_folders import write_pictures
-from support.tiny_saved_model import LABELS, release
+from support.tiny_saved_model import LABELS, publish_tiny_release
 
 COUNT = 140
 FIRST_ROW = 1000
@@ -137,7 +137,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Release 1 answers as the truth is, release 2 is one pixel off."""
     folder = tmp_path_factory.mktemp("releases")
     for shift in (0.0, 1.0):
-        release(folder / "registry", folder, shift, shift)
+        publish_tiny_release(folder / "registry", folder, shift, shift)
     return folder / "registry"
 
 

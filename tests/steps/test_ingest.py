@@ -11,7 +11,7 @@ import pytest
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import Faces
 from emotion_ai.sources.uri import fingerprint
-from emotion_ai.steps.ingest.run import ingest
+from emotion_ai.steps.ingest.run import run as ingest
 
 from support.face_csv import (
     keypoint_cells,

@@ -9,7 +9,7 @@ import pytest
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.runs import read_records, record_report, write_record
-from emotion_ai.steps.notify.run import notify
+from emotion_ai.steps.notify.run import run as notify
 
 from support.minimal_release import small_release
 

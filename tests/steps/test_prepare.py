@@ -23,7 +23,7 @@ from emotion_ai.faces.arrays import (
 from emotion_ai.faces.augmentation import AugmentationPolicy
 from emotion_ai.faces.labels import label_set_names
 from emotion_ai.sample.drawing import draw_faces, halve
-from emotion_ai.steps.prepare.run import prepare
+from emotion_ai.steps.prepare.run import run as prepare
 
 LABELS = label_set_names("fer7")
 

@@ -13,7 +13,7 @@ from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.digest import CONTENT_PATH
 from emotion_ai.registry.releases import list_versions, read_release, verify_release
 from emotion_ai.registry.runs import read_records
-from emotion_ai.steps.push.run import push
+from emotion_ai.steps.push.run import run as push
 
 Pusher = Callable[..., str]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emotion_ai.errors import InputError
-from emotion_ai.registry.reports import record_run
+from emotion_ai.registry.reports import record_reports
 from emotion_ai.registry.runs import list_reports, read_records
 
 
@@ -14,7 +14,7 @@ def test_pages_and_records_are_told_apart_by_content(tmp_path: Path) -> None:
     (tmp_path / "page").write_text("\n<!doctype html><p>faces")
     (tmp_path / "numbers").write_text(' {"accuracy": 0.5}')
     reports = {"data": str(tmp_path / "page"), "metrics": str(tmp_path / "numbers")}
-    record_run(reports, str(registry), "run-1")
+    record_reports(reports, str(registry), "run-1")
     assert list_reports(str(registry), "run-1") == ["data"]
     page = registry / "runs" / "run-1" / "reports" / "data.html"
     assert page.read_text() == "\n<!doctype html><p>faces"
@@ -24,6 +24,6 @@ def test_pages_and_records_are_told_apart_by_content(tmp_path: Path) -> None:
 def test_anything_else_is_named(tmp_path: Path) -> None:
     (tmp_path / "picture").write_bytes(b"\x89PNG")
     with pytest.raises(InputError, match="picture: report data is neither"):
-        record_run({"data": str(tmp_path / "picture")}, str(tmp_path), "run-1")
+        record_reports({"data": str(tmp_path / "picture")}, str(tmp_path), "run-1")
     with pytest.raises(InputError, match="absent: no such file"):
-        record_run({"data": str(tmp_path / "absent")}, str(tmp_path), "run-1")
+        record_reports({"data": str(tmp_path / "absent")}, str(tmp_path), "run-1")

@@ -8,7 +8,7 @@ import pytest
 
 from emotion_ai.errors import InputError
 from emotion_ai.registry.runs import read_records
-from emotion_ai.steps.reject.run import reject
+from emotion_ai.steps.reject.run import run as reject
 
 
 def test_the_reasons_are_recorded(tmp_path: Path) -> None:

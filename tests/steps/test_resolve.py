@@ -10,7 +10,8 @@ from emotion_ai.errors import InputError
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.runs import read_records
-from emotion_ai.steps.resolve.run import fingerprint, resolve_sources
+from emotion_ai.sources.uri import fingerprint
+from emotion_ai.steps.resolve.run import run as resolve
 
 from support.face_csv import keypoint_cells, write_expression, write_keypoints
 from support.minimal_release import small_release
@@ -24,7 +25,7 @@ def sources(tmp_path: Path) -> tuple[str, str]:
 
 def test_the_run_records_what_it_started_from(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
-    resolved = resolve_sources(*sources, registry, "run-1", {"preset": "quick"})
+    resolved = resolve(*sources, registry, "run-1", {"preset": "quick"})
     assert resolved.keypoints_fingerprint == fingerprint(sources[0])
     assert resolved.expression_fingerprint == fingerprint(sources[1])
     assert resolved.champion == ""
@@ -38,14 +39,14 @@ def test_the_run_records_what_it_started_from(tmp_path: Path, sources: tuple[str
 def test_the_champion_is_the_version_that_answers(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
     write_champion(registry, 3)
-    assert resolve_sources(*sources, registry, "run-1", {}).champion == "3"
+    assert resolve(*sources, registry, "run-1", {}).champion == "3"
 
 
 def test_what_trainings_start_from(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
 
     def start(init: str) -> str:
-        return resolve_sources(*sources, registry, "run-1", {"init": init}).start
+        return resolve(*sources, registry, "run-1", {"init": init}).start
 
     assert (start("scratch"), start("pretrained")) == ("", "pretrained")
     assert start("champion") == "", "before the first rollout there is none"
@@ -62,7 +63,7 @@ def test_what_expression_learn_from(tmp_path: Path, sources: tuple[str, str]) ->
         publish(registry, files, draft)
 
     def teachers(asked: str) -> list[str]:
-        resolved = resolve_sources(*sources, registry, "run-1", {"teachers": asked})
+        resolved = resolve(*sources, registry, "run-1", {"teachers": asked})
         return json.loads(resolved.teachers)
 
     assert teachers("") == teachers("champion") == [], "before the first rollout there is none"
@@ -125,9 +126,9 @@ def test_a_source_that_cannot_be_read_is_named(
     tmp_path: Path, sources: tuple[str, str], source: str, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        resolve_sources(sources[0], source, str(tmp_path / "registry"), "run-1", {})
+        resolve(sources[0], source, str(tmp_path / "registry"), "run-1", {})
 
 
 def test_a_folder_is_no_source(tmp_path: Path, sources: tuple[str, str]) -> None:
     with pytest.raises(InputError, match=f"{tmp_path}: "):
-        resolve_sources(str(tmp_path), sources[1], str(tmp_path / "registry"), "run-1", {})
+        resolve(str(tmp_path), sources[1], str(tmp_path / "registry"), "run-1", {})

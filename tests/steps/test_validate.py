@@ -11,8 +11,8 @@ import pytest
 
 from emotion_ai.errors import InputError
 from emotion_ai.serving_api.tensors import read_tensor
-from emotion_ai.serving_api.warmup import read_golden
-from emotion_ai.steps.validate.run import validate
+from emotion_ai.serving_api.warmup import read_warmup
+from emotion_ai.steps.validate.run import run as validate
 
 
 class Outcome(NamedTuple):
@@ -32,9 +32,9 @@ def golden_answers(tiny_saved_model: Path) -> dict[str, np.ndarray]:
     """What combine would write: a few faces and the exported graph's own answers."""
     import tensorflow as tf
 
-    from support.tiny_saved_model import faces
+    from support.tiny_saved_model import gray_faces
 
-    images = faces(8)
+    images = gray_faces(8)
     model = tf.saved_model.load(str(tiny_saved_model))
     outputs = model.signatures["serving_default"](images=tf.constant(images))
     answers = {name: tensor.numpy() for name, tensor in outputs.items()}
@@ -56,7 +56,7 @@ def validated(tmp_path: Path) -> Validator:
             accepted,
             json.loads(Path(paths[1]).read_text()),
             Path(paths[2]).read_text(),
-            read_golden(paths[0]),
+            read_warmup(paths[0]),
         )
 
     return run

@@ -24,7 +24,7 @@ def answered(*arguments: str) -> str:
 
 
 def make_images(folder: Path = ROOT, *variables: str) -> dict[str, str]:
-    """`make images` in a checkout; the image of each target."""
+    """`make images` in a checkout; a name of each target's image."""
     # The tests' own environment has what `make` would set up first.
     here = (f"BIN={Path(sys.executable).parent}", "READY=", f"CONTAINER_ENGINE={ENGINE}")
     command = ["make", "--silent", "images", *here, *variables]

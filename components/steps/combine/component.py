@@ -1,4 +1,4 @@
-"""KFP signature of the step `combine`; `emotion_ai.export.saved_model` does the work."""
+"""KFP signature of the step `combine`; `run.py` beside it does the work."""
 
 from kfp import dsl
 from kfp.dsl import Artifact, Dataset, Input, Model, Output
@@ -13,18 +13,28 @@ def combine(
     saved_model: Output[Model],
     golden: Output[Artifact],
 ):
+    """Combine both networks into one SavedModel with two signatures.
+
+    Args:
+        keypoint_model: the trained keypoint network.
+        expression_model: the trained expression network.
+        keypoint_faces: prepared faces, to measure what the 8-bit model.tflite costs.
+        expression_faces: the same for the expression network.
+        saved_model: the SavedModel, with model.tflite and content.json in it.
+        golden: drawn faces and the SavedModel's answers to them, .npz.
+    """
     import os
 
     # The networks may have been trained on JAX or PyTorch; a SavedModel is TensorFlow's.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.export.saved_model import export_pair
+    from emotion_ai.steps.combine.run import run
 
     with exit_on_failure():
-        export_pair(
-            keypoint_model.path,
-            expression_model.path,
-            {"keypoints": keypoint_faces.path, "expression": expression_faces.path},
-            saved_model.path,
-            golden.path,
+        run(
+            keypoint_model=keypoint_model.path,
+            expression_model=expression_model.path,
+            faces={"keypoints": keypoint_faces.path, "expression": expression_faces.path},
+            saved_model=saved_model.path,
+            golden=golden.path,
         )

@@ -44,14 +44,14 @@ def ask_champion(
     version = int(champion)
     info = read_release(registry, version)
     verify_release(registry, version)
-    from emotion_ai.networks.inference import predict_release
+    from emotion_ai.export.inference import predict_release
 
     emotions = expression_faces.info.labels
     with _local_release(registry, version, info) as folder:
 
         def probabilities(images: NDArray) -> NDArray:
             answer = predict_release(folder, images)
-            names = list(answer["emotion_labels"])
+            names = list(answer["emotion_labels"][0])
             return answer["emotion_probabilities"][:, [names.index(name) for name in emotions]]
 
         comparable = set(info.labels) == set(emotions)

@@ -36,7 +36,7 @@ def evaluate(
         report: the evaluation as a page.
     """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.settings import from_json
+    from emotion_ai.settings import parse_json_object
     from emotion_ai.steps.evaluate.run import run
 
     with exit_on_failure():
@@ -47,7 +47,7 @@ def evaluate(
             expression_model=expression_model.path,
             registry=registry,
             champion=champion,
-            gate=from_json(gate, "gate"),
+            gate=parse_json_object(gate, "gate"),
             force_accept=force_accept,
             metrics_path=metrics.path,
             confusion_path=confusion.path,

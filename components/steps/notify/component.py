@@ -1,13 +1,21 @@
-"""KFP signature of the exit handler `notify`; `emotion_ai.steps.notify.run` does the work."""
+"""KFP signature of the step `notify`; `run.py` beside it does the work."""
 
 from kfp import dsl
 
 
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
 def notify(status: dsl.PipelineTaskFinalStatus, registry: str, run_name: str, job_id: str):
+    """Collect what the run left behind into one record and one page, however it ended.
+
+    Args:
+        status: how the run ended, from KFP.
+        registry: folder or gs:// URI of the releases.
+        run_name: the run's name; "" takes `job_id`.
+        job_id: KFP's id of the run.
+    """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.steps.notify import run as notification
+    from emotion_ai.steps.notify.run import run
 
     final = {"state": status.state, "error": status.error_message or ""}
     with exit_on_failure():
-        notification.notify(final, registry, run_name or job_id)
+        run(status=final, registry=registry, run_id=run_name or job_id)

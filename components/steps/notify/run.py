@@ -16,7 +16,7 @@ from emotion_ai.registry.runs import SUMMARY, list_reports, read_records, run_ur
 from emotion_ai.steps.notify.page import write_run_page
 
 
-def notify(status: dict[str, Any], registry: str, run_id: str) -> None:
+def run(status: dict[str, Any], registry: str, run_id: str) -> None:
     """Summarise the run, and print one line with the outcome."""
     summary = summarise(status, registry, run_id)
     page = storage.join(run_uri(registry, run_id), "index.html")

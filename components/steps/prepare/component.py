@@ -20,13 +20,13 @@ def prepare(
         preview: augmented examples and the splits as a page.
     """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.settings import from_json
+    from emotion_ai.settings import parse_json_object
     from emotion_ai.steps.prepare.run import run
 
     with exit_on_failure():
         run(
             faces_path=faces.path,
-            augmentation=from_json(augmentation, "augmentation"),
+            augmentation=parse_json_object(augmentation, "augmentation"),
             prepared_path=prepared.path,
             preview_path=preview.path,
         )

@@ -1,4 +1,4 @@
-"""KFP signature of the step `push`; `emotion_ai.steps.push.run` does the work."""
+"""KFP signature of the step `push`; `run.py` beside it does the work."""
 
 from kfp import dsl
 from kfp.dsl import HTML, Artifact, Dataset, Input, Model
@@ -15,23 +15,39 @@ def push(
     registry: str,
     run_id: str,
     keep: int,
+    revision: str,
 ) -> str:
-    import os
+    """Publish the SavedModel as the next release; callers notice nothing yet.
 
+    Args:
+        saved_model: what combine wrote.
+        warmup: golden requests, which become the release's warm-up requests.
+        gate_report: why the pair was accepted, JSON.
+        validation: the validation report as a page.
+        keypoint_faces: the faces that the keypoint network was trained on.
+        expression_faces: the faces that the expression network was trained on.
+        registry: folder or gs:// URI of the releases.
+        run_id: the run's id.
+        keep: how many releases stay; the champion and its parent always do.
+        revision: revision of the code that combined the SavedModel.
+
+    Returns:
+        The release's version.
+    """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.registry.reports import record_run
-    from emotion_ai.steps.push import run as publication
+    from emotion_ai.registry.reports import record_reports
+    from emotion_ai.steps.push.run import run
 
     with exit_on_failure():
-        record_run({"validation": validation.path}, registry, run_id)
-        return publication.push(
-            saved_model.path,
-            warmup.path,
-            gate_report.path,
-            keypoint_faces.path,
-            expression_faces.path,
-            registry,
-            run_id,
-            os.environ["EMOTION_AI_REVISION"],
-            int(keep),
+        record_reports({"validation": validation.path}, registry, run_id)
+        return run(
+            saved_model=saved_model.path,
+            warmup=warmup.path,
+            gate_report=gate_report.path,
+            keypoint_faces=keypoint_faces.path,
+            expression_faces=expression_faces.path,
+            registry=registry,
+            run_id=run_id,
+            revision=revision,
+            keep=int(keep),
         )

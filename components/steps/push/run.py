@@ -33,7 +33,7 @@ KEEP = 10
 _MAX_BYTES = 8 << 20
 
 
-def push(
+def run(
     saved_model: str,
     warmup: str,
     gate_report: str,

@@ -1,4 +1,4 @@
-"""KFP signature of the step `record`; `emotion_ai.registry.reports` does the work."""
+"""KFP signature of the step `record`; `run.py` beside it does the work."""
 
 from kfp import dsl
 from kfp.dsl import HTML, Artifact, Input
@@ -17,8 +17,22 @@ def record(
     registry: str,
     run_id: str,
 ):
+    """Copy the steps' reports into the run's folder; a cached step does not know the run.
+
+    Args:
+        keypoint_data: data report of the keypoint faces.
+        expression_data: data report of the expression faces.
+        keypoint_preview: preview of the prepared keypoint faces.
+        expression_preview: preview of the prepared expression faces.
+        keypoint_curves: learning curves of the keypoint network.
+        expression_curves: learning curves of the expression network.
+        evaluation: the evaluation as a page.
+        gate: the gate's decision, JSON.
+        registry: folder or gs:// URI of the releases.
+        run_id: the run's id.
+    """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.registry.reports import record_run
+    from emotion_ai.registry.reports import record_reports
 
     reports = {
         "keypoint-data": keypoint_data.path,
@@ -31,4 +45,4 @@ def record(
         "gate": gate.path,
     }
     with exit_on_failure():
-        record_run(reports, registry, run_id)
+        record_reports(reports, registry, run_id)

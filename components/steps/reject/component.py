@@ -1,4 +1,4 @@
-"""KFP signature of the step `reject`; `emotion_ai.steps.reject.run` does the work."""
+"""KFP signature of the step `reject`; `run.py` beside it does the work."""
 
 from kfp import dsl
 from kfp.dsl import Artifact, Input
@@ -6,8 +6,15 @@ from kfp.dsl import Artifact, Input
 
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
 def reject(report: Input[Artifact], registry: str, run_id: str):
+    """Record that a candidate was rejected, and why.
+
+    Args:
+        report: a gate report or a validation verdict, JSON.
+        registry: folder or gs:// URI of the releases.
+        run_id: the run's id.
+    """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.steps.reject import run as rejection
+    from emotion_ai.steps.reject.run import run
 
     with exit_on_failure():
-        rejection.reject(report.path, registry, run_id)
+        run(report=report.path, registry=registry, run_id=run_id)

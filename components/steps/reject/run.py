@@ -4,7 +4,7 @@ from emotion_ai.errors import InputError
 from emotion_ai.registry.runs import read_json, write_record
 
 
-def reject(report: str, registry: str, run_id: str) -> None:
+def run(report: str, registry: str, run_id: str) -> None:
     """Record a gate report or a validation verdict (JSON): its reasons and what was checked.
 
     Raises `InputError` for a file that says anything but that the candidate was rejected.

@@ -1,4 +1,4 @@
-"""KFP signature of the step `resolve`; `emotion_ai.steps.resolve.run` does the work."""
+"""KFP signature of the step `resolve`; `run.py` beside it does the work."""
 
 from typing import NamedTuple
 
@@ -29,8 +29,27 @@ def resolve(
         ("teachers", str),
     ],
 ):
+    """Fingerprint both sources and look up the champion, so that later steps are cached by them.
+
+    Args:
+        keypoints: source of the faces with keypoints.
+        expression: source of the faces with emotions.
+        registry: folder or gs:// URI of the releases.
+        run_name: the run's name; "" takes `job_id`.
+        job_id: KFP's id of the run.
+        label_set: fer7 or course5.
+        emotions: names to learn, separated by commas; "" for all.
+        seed: of weights, order and augmentation.
+        gate: settings of the gate, JSON; recorded.
+        init: weights that training starts from: scratch, pretrained or champion.
+        teachers: releases that the expression network learns from, separated by commas.
+
+    Returns:
+        run_id, both fingerprints (SHA-256), the champion's version ("" for none), and where
+        trainings find the weights to start from and those of their teachers (a JSON list).
+    """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.steps.resolve.run import resolve_sources
+    from emotion_ai.steps.resolve.run import run
 
     run_id = run_name or job_id
     settings = {
@@ -42,5 +61,11 @@ def resolve(
         "teachers": teachers,
     }
     with exit_on_failure():
-        resolved = resolve_sources(keypoints, expression, registry, run_id, settings)
+        resolved = run(
+            keypoints=keypoints,
+            expression=expression,
+            registry=registry,
+            run_id=run_id,
+            settings=settings,
+        )
     return (run_id, *resolved)

@@ -16,8 +16,6 @@ from emotion_ai.registry.releases import list_versions, release_uri
 from emotion_ai.registry.runs import write_record
 from emotion_ai.sources.uri import fingerprint
 
-__all__ = ["Resolved", "fingerprint", "resolve_sources"]
-
 
 class Resolved(NamedTuple):
     """Fingerprints (SHA-256, hexadecimal), the champion's version, "" where there is none.
@@ -33,7 +31,7 @@ class Resolved(NamedTuple):
     teachers: str
 
 
-def resolve_sources(
+def run(
     keypoints: str,
     expression: str,
     registry: str,

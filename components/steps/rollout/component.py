@@ -1,14 +1,21 @@
-"""KFP signature of the step `rollout`; `emotion_ai.rollouts.targets` does the work."""
+"""KFP signature of the step `rollout`; `run.py` beside it does the work."""
 
 from kfp import dsl
 
 
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
 def rollout(registry: str, version: str, server: str, target: str, run_id: str):
+    """Make the release the champion and prove that it answers.
+
+    Args:
+        registry: folder or gs:// URI of the releases.
+        version: the release to roll out.
+        server: HOST:PORT of the model server.
+        target: where to roll out: local or kubernetes.
+        run_id: the run's id.
+    """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.registry.runs import write_record
-    from emotion_ai.rollouts.targets import roll_out
+    from emotion_ai.steps.rollout.run import run
 
     with exit_on_failure():
-        proof = roll_out(registry, int(version), server, target)
-        write_record(registry, run_id, "rollout", proof)
+        run(registry=registry, version=int(version), server=server, target=target, run_id=run_id)

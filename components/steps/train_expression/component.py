@@ -33,7 +33,7 @@ def train_expression(
 
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.networks.training import TrainingContext
-    from emotion_ai.settings import from_json
+    from emotion_ai.settings import parse_json_object
     from emotion_ai.steps.train_expression.run import run
 
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
@@ -41,7 +41,7 @@ def train_expression(
     with exit_on_failure():
         run(
             faces=faces.path,
-            settings=from_json(settings, "training"),
+            settings=parse_json_object(settings, "training"),
             context=context,
             outputs=outputs,
         )

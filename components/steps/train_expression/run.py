@@ -18,7 +18,7 @@ from emotion_ai.settings import validate_settings
 
 
 def run(
-    faces: str, settings: Mapping[str, Any], origin: TrainingContext, outputs: dict[str, str]
+    faces: str, settings: Mapping[str, Any], context: TrainingContext, outputs: dict[str, str]
 ) -> None:
     """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
     trained = validate_settings(TrainingSettings, settings, "training.expression")
@@ -26,4 +26,4 @@ def run(
     codes = data.column("targets")[data.positions(TRAIN)]
     counts = np.bincount(codes, minlength=len(data.info.labels))
     objective = expression_objective(counts, trained.label_smoothing)
-    train_to_artifacts(objective, data, trained, origin, outputs)
+    train_to_artifacts(objective, data, trained, context, outputs)

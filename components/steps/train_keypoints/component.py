@@ -29,7 +29,7 @@ def train_keypoints(
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.networks.training import TrainingContext
-    from emotion_ai.settings import from_json
+    from emotion_ai.settings import parse_json_object
     from emotion_ai.steps.train_keypoints.run import run
 
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
@@ -37,7 +37,7 @@ def train_keypoints(
     with exit_on_failure():
         run(
             faces=faces.path,
-            settings=from_json(settings, "training"),
+            settings=parse_json_object(settings, "training"),
             context=context,
             outputs=outputs,
         )

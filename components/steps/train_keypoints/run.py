@@ -16,7 +16,7 @@ from emotion_ai.settings import validate_settings
 
 
 def run(
-    faces: str, settings: Mapping[str, Any], origin: TrainingContext, outputs: dict[str, str]
+    faces: str, settings: Mapping[str, Any], context: TrainingContext, outputs: dict[str, str]
 ) -> None:
     """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
     trained = validate_settings(TrainingSettings, settings, "training.keypoints")
@@ -24,4 +24,4 @@ def run(
         if getattr(trained, name):
             raise InputError(f"training.keypoints.{name}: two faces in one are no face; expected 0")
     data = open_faces(faces, "keypoints")
-    train_to_artifacts(keypoint_objective(), data, trained, origin, outputs)
+    train_to_artifacts(keypoint_objective(), data, trained, context, outputs)

@@ -27,14 +27,14 @@ def validate(
         Whether the SavedModel may be released.
     """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.settings import from_json
+    from emotion_ai.settings import parse_json_object
     from emotion_ai.steps.validate.run import run
 
     with exit_on_failure():
         return run(
             saved_model=saved_model.path,
             golden=golden.path,
-            limits=from_json(limits, "validation"),
+            limits=parse_json_object(limits, "validation"),
             warmup_path=warmup.path,
             verdict_path=verdict.path,
             report_path=report.path,

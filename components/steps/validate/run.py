@@ -15,9 +15,9 @@ from emotion_ai.client.client import Client
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.server.process import running_server
-from emotion_ai.serving_api.golden import Golden, ask_golden, read_golden_answers
-from emotion_ai.serving_api.warmup import write_golden
-from emotion_ai.settings import checked
+from emotion_ai.serving_api.golden import Golden, golden_requests, prediction_log, read_golden
+from emotion_ai.serving_api.warmup import write_warmup
+from emotion_ai.settings import validate_settings
 from emotion_ai.steps.validate.checks import (
     Check,
     answers_check,
@@ -34,7 +34,7 @@ _VERSION = 1
 _LOG_TAIL_BYTES = 64 << 10
 
 
-def validate(
+def run(
     saved_model: str,
     golden: str,
     limits: dict[str, Any],
@@ -49,12 +49,12 @@ def validate(
     warm-up file is empty where the verdict is False. Raises `InputError` for golden answers or
     limits that are not in order, `Unavailable` where no server could be started at all.
     """
-    bounds = checked(ValidationLimits, limits, "validation")
-    expected = read_golden_answers(golden)
+    bounds = validate_settings(ValidationLimits, limits, "validation")
+    expected = read_golden(golden)
     with tempfile.TemporaryDirectory(prefix="validate-") as scratch:
         log = Path(scratch) / "server.log"
         registry = Path(scratch) / "registry"
-        with storage.failures(scratch):
+        with storage.translate_errors(scratch):
             registry.mkdir()
             (registry / str(_VERSION)).symlink_to(Path(saved_model).absolute())
         write_champion(str(registry), _VERSION)
@@ -63,7 +63,7 @@ def validate(
         log_tail = _tail(log)
     accepted = all(check.passed for check in checks if check.blocking)
     with remove_on_failure(warmup_path, verdict_path, report_path):
-        write_golden(warmup_path, logs if accepted else [])
+        write_warmup(warmup_path, logs if accepted else [])
         storage.write_bytes(verdict_path, json.dumps(_verdict(accepted, checks), indent=1).encode())
         write_report(report_path, accepted, checks, expected, log_tail)
     return accepted
@@ -76,16 +76,18 @@ def _examine(
     if not loaded.passed:
         return [loaded], []
     try:
-        answers = ask_golden(client, golden)
+        requests = golden_requests(golden)
+        answers = {name: client.send(request).outputs for name, request in requests.items()}
         parity = [
             check
-            for signature, answer in answers.items()
-            for check in parity_checks(signature, golden, answer.outputs, limits.tolerance)
+            for signature, outputs in answers.items()
+            for check in parity_checks(signature, golden, outputs, limits.tolerance)
         ]
         latency = latency_checks(client, golden.images[:1], limits)
     except (InputError, Unavailable) as failure:
         return [loaded, answers_check(str(failure))], []
-    return [loaded, *parity, *latency], [answer.log for answer in answers.values()]
+    logs = [prediction_log(requests[name], outputs) for name, outputs in answers.items()]
+    return [loaded, *parity, *latency], logs
 
 
 def _verdict(accepted: bool, checks: list[Check]) -> dict[str, Any]:

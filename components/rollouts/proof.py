@@ -1,0 +1,98 @@
+"""Proof that a server answers with a release: its golden requests, sent and compared."""
+
+import time
+from typing import Any
+
+from emotion_ai import storage
+from emotion_ai.client.client import Client
+from emotion_ai.errors import InputError, Unavailable, VerificationError
+from emotion_ai.registry.releases import WARMUP_PATH, read_release, release_uri
+from emotion_ai.serving_api.golden import SERVER_TOLERANCE, compare_answers
+from emotion_ai.serving_api.tensors import read_tensor
+from emotion_ai.serving_api.warmup import read_warmup
+
+CALL_SECONDS = 30.0
+POLL_SECONDS = 0.1
+
+
+def read_golden_logs(registry: str, version: int) -> list[Any]:
+    """Read a release's golden requests with their responses.
+
+    Returns:
+        PredictLog messages, at least one.
+
+    Raises:
+        InputError: the release has none, or the file is damaged.
+    """
+    uri = storage.join(release_uri(registry, version), WARMUP_PATH)
+    logs = [log.predict_log for log in read_warmup(uri) if log.predict_log.response.outputs]
+    if not logs:
+        raise InputError(f"{uri}: holds no request with its response; publish the release again")
+    return logs
+
+
+def prove(client: Client, registry: str, version: int, golden: list[Any], deadline: float) -> float:
+    """Wait until the server has loaded a release, and compare its answers with the golden ones.
+
+    Args:
+        client: a connection to the server.
+        registry: folder or gs:// URI of the releases.
+        version: the release.
+        golden: what `read_golden_logs` gave.
+        deadline: `time.monotonic()` at which to give up.
+
+    Returns:
+        The largest difference of a number from the golden answers.
+
+    Raises:
+        Unavailable: the release is not loaded in time, or callers get another one.
+        VerificationError: an answer differs.
+    """
+    await_version(client, registry, version, deadline)
+    # A server that answers from model.tflite may differ by what combine measured on these faces.
+    lite = read_release(registry, version).lite
+    tolerance = SERVER_TOLERANCE + float(lite.get("largest_difference", 0.0))
+    difference = max(_compare(client, version, log, tolerance, deadline) for log in golden)
+    _await_callers(client, version, golden[0], deadline)
+    return difference
+
+
+def await_version(client: Client, registry: str, version: int, deadline: float) -> None:
+    """Wait until the server has loaded a version. Raises `Unavailable` where it does not."""
+    while time.monotonic() < deadline:
+        for status in client.version_statuses(timeout=seconds_left(deadline)):
+            if status.version == version and status.state == "AVAILABLE":
+                return
+            if status.version == version and status.error:
+                raise Unavailable(
+                    f"server {client.address}: does not load release {version}: {status.error}"
+                )
+        time.sleep(POLL_SECONDS)
+    raise Unavailable(
+        f"server {client.address}: has not loaded release {version} in time; does it serve "
+        f"{registry}?"
+    )
+
+
+def seconds_left(deadline: float) -> float:
+    """Timeout of the next call: what is left until the deadline, within bounds."""
+    return min(CALL_SECONDS, max(0.1, deadline - time.monotonic()))
+
+
+def _compare(client: Client, version: int, log: Any, tolerance: float, deadline: float) -> float:
+    answer = client.send(log.request, version, timeout=seconds_left(deadline))
+    expected = {name: read_tensor(proto) for name, proto in log.response.outputs.items()}
+    try:
+        return compare_answers(expected, answer.outputs, tolerance)
+    except VerificationError as error:
+        raise VerificationError(
+            f"server {client.address}: answers a golden request with {error}"
+        ) from None
+
+
+def _await_callers(client: Client, version: int, log: Any, deadline: float) -> None:
+    # After a step back the higher version answers callers that name none, until it is dropped.
+    while client.send(log.request, None, timeout=seconds_left(deadline)).version != version:
+        if time.monotonic() > deadline:
+            raise Unavailable(f"server {client.address}: still answers with another version")
+        time.sleep(POLL_SECONDS)
