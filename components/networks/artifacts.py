@@ -1,4 +1,4 @@
-"""A training from faces on disk to artifacts: the network, its history and its learning curves."""
+"""Train on faces from disk and write the artifacts: model, history and learning curves."""
 
 import json
 import os
@@ -19,12 +19,16 @@ from emotion_ai.networks.machine import machine_name
 from emotion_ai.networks.objectives import Objective
 from emotion_ai.networks.settings import TrainingSettings
 from emotion_ai.networks.training import TrainingContext, train, validation_rows
-from emotion_ai.networks.weights import WEIGHTS_FILE, pack, round_to_float16, spec_for
+from emotion_ai.networks.weights import WEIGHTS_FILE, pack_weights, round_to_float16, spec_for
 from emotion_ai.storage.atomic_files import remove_on_failure
 
 
 def open_faces(path: str, kind: str) -> Faces:
-    """Faces of a kind. Raises `InputError` for those of the other."""
+    """Open faces of a given kind.
+
+    Raises:
+        InputError: The folder is not a faces artifact, or its faces are of the other kind.
+    """
     faces = Faces(path)
     if faces.info.kind != kind:
         raise InputError(f"{path}: faces of kind {faces.info.kind}; expected {kind}")
@@ -35,37 +39,53 @@ def train_to_artifacts(
     objective: Objective,
     faces: Faces,
     settings: TrainingSettings,
-    origin: TrainingContext,
+    context: TrainingContext,
     outputs: dict[str, str],
 ) -> None:
-    """Train and write `outputs`: model (a folder), history (JSON) and curves (HTML).
+    """Train a network and write its artifacts.
 
-    The checkpoint goes when the artifacts are complete.
+    Resumes from the checkpoint of an interrupted training with the same data, settings, context
+    and code revision (`EMOTION_AI_REVISION`). The checkpoint is removed once the artifacts are
+    complete.
+
+    Args:
+        objective: The loss and the score.
+        faces: Prepared faces.
+        settings: The network's shape and the training's schedule.
+        context: Seed, initial weights, teachers and the folder of the checkpoints.
+        outputs: Paths of the artifacts: "model" (a folder), "history" (JSON), "curves" (HTML).
+
+    Raises:
+        InputError: The training diverged, or the weights to start or learn from do not fit.
+        Unavailable: An artifact or the checkpoint cannot be written.
     """
     model = Path(outputs["model"])
-    root = origin.checkpoints or str(model.parent / "checkpoints")
+    root = context.checkpoints or str(model.parent / "checkpoints")
     revision = os.environ.get("EMOTION_AI_REVISION", "")
-    key: tuple[int | str, ...] = (origin.seed, origin.start, *origin.teachers, revision)
+    key: tuple[int | str, ...] = (context.seed, context.start, *context.teachers, revision)
     uri = checkpoints.checkpoint_uri(root, faces.info, settings, key)
-    network, progress = train(objective, faces, settings, origin, uri)
-    record = _record(network, progress, objective, settings, origin)
+    network, progress = train(objective, faces, settings, context, uri)
+    history = _history(network, progress, objective, settings, context)
     validation = validation_rows(faces)
     if faces.info.labels:
-        record["temperature"] = calibrate(network, validation)
-    record |= _round(network, objective, validation)
-    packed = pack(spec_for(faces.info, settings, _summary(record)), network.get_weights())
+        history["temperature"] = calibrate(network, validation)
+    history |= _round_weights(network, objective, validation)
+    spec = spec_for(faces.info, settings, _training_summary(history))
+    packed = pack_weights(spec, network.get_weights())
     with remove_on_failure(model, outputs["history"], outputs["curves"]):
         with storage.translate_errors(str(model)):
             model.mkdir(parents=True, exist_ok=True)
             network.save(model / MODEL_FILE)
         storage.write_bytes(str(model / WEIGHTS_FILE), packed)
-        storage.write_bytes(outputs["history"], json.dumps(record, indent=1).encode() + b"\n")
-        _write_curves(outputs["curves"], record, faces)
+        storage.write_bytes(outputs["history"], json.dumps(history, indent=1).encode() + b"\n")
+        _write_curves(outputs["curves"], history, faces)
     checkpoints.clear(uri)
 
 
-def _round(network: keras.Model, objective: Objective, validation: Rows) -> dict[str, float]:
-    """Round the network to what is shipped of it; its validation score before and after."""
+def _round_weights(
+    network: keras.Model, objective: Objective, validation: Rows
+) -> dict[str, float]:
+    """Round the network to the precision of weights.npz; return its score before and after."""
 
     def score() -> float:
         return objective.score(run_in_batches(network, validation.images), validation.targets)
@@ -75,12 +95,12 @@ def _round(network: keras.Model, objective: Objective, validation: Rows) -> dict
     return {"score_float32": before, "score_float16": score()}
 
 
-def _record(
+def _history(
     network: keras.Model,
     progress: Progress,
     objective: Objective,
     settings: TrainingSettings,
-    origin: TrainingContext,
+    context: TrainingContext,
 ) -> dict[str, Any]:
     return {
         "best_epoch": progress.best_epoch,
@@ -88,44 +108,44 @@ def _record(
         "score_name": objective.score_name,
         "epochs": progress.history,
         "parameters": network.count_params(),
-        "seed": origin.seed,
-        "start": origin.start,
-        "teachers": list(origin.teachers),
+        "seed": context.seed,
+        "start": context.start,
+        "teachers": list(context.teachers),
         "settings": settings.model_dump(mode="json"),
         "backend": keras.backend.backend(),
         "machine": machine_name(),
     }
 
 
-def _summary(record: dict[str, Any]) -> dict[str, Any]:
-    """A training in a few numbers: what the model card says of it."""
-    return record | {
-        "epochs": len(record["epochs"]),
-        "seconds": sum(epoch["seconds"] for epoch in record["epochs"]),
+def _training_summary(history: dict[str, Any]) -> dict[str, Any]:
+    """Summarise the epochs of a history, for the model card."""
+    return history | {
+        "epochs": len(history["epochs"]),
+        "seconds": sum(epoch["seconds"] for epoch in history["epochs"]),
     }
 
 
-def _write_curves(path: str, record: dict[str, Any], faces: Faces) -> None:
+def _write_curves(path: str, history: dict[str, Any], faces: Faces) -> None:
     from matplotlib.figure import Figure
 
-    epochs = [entry["epoch"] for entry in record["epochs"]]
+    epochs = [entry["epoch"] for entry in history["epochs"]]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(epochs, [e["loss"] for e in record["epochs"]], color=COLOURS[0], marker=".")
+    left.plot(epochs, [e["loss"] for e in history["epochs"]], color=COLOURS[0], marker=".")
     left.set(title="training loss (augmented faces)", xlabel="epoch")
-    right.plot(epochs, [e["score"] for e in record["epochs"]], color=COLOURS[1], marker=".")
-    right.axvline(record["best_epoch"], color=COLOURS[6], linestyle=":", label="best, kept")
-    right.set(title=f"{record['score_name']} on {faces.info.split_names[1]}", xlabel="epoch")
+    right.plot(epochs, [e["score"] for e in history["epochs"]], color=COLOURS[1], marker=".")
+    right.axvline(history["best_epoch"], color=COLOURS[6], linestyle=":", label="best, kept")
+    right.set(title=f"{history['score_name']} on {faces.info.split_names[1]}", xlabel="epoch")
     right.legend(frameon=False)
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    seconds = sum(e["seconds"] for e in record["epochs"])
+    seconds = sum(e["seconds"] for e in history["epochs"])
     tiles = [
-        (f"best {record['score_name']}", f"{record['best_score']:.4g}"),
-        ("best epoch", record["best_epoch"]),
+        (f"best {history['score_name']}", f"{history['best_score']:.4g}"),
+        ("best epoch", history["best_epoch"]),
         ("epochs", len(epochs)),
-        ("parameters", f"{record['parameters']:,}"),
+        ("parameters", f"{history['parameters']:,}"),
         ("training", f"{seconds / 60:.1f} min"),
     ]
     write_page(
@@ -135,6 +155,6 @@ def _write_curves(path: str, record: dict[str, Any], faces: Faces) -> None:
         tiles,
         [
             Section("Curves", figure_html(figure, "loss and validation score by epoch")),
-            Section("Settings", table_html(("setting", "value"), record["settings"].items())),
+            Section("Settings", table_html(("setting", "value"), history["settings"].items())),
         ],
     )

@@ -1,4 +1,4 @@
-"""The input of a training: augmented batches, the same for the same seed, made one ahead."""
+"""The training's input: augmented batches, reproducible from the seed, prefetched by one."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,23 +13,34 @@ from emotion_ai.networks.settings import TrainingSettings
 
 
 def steps_per_epoch(faces: Faces, batch_size: int) -> int:
-    """Batches in an epoch; rows left over are dropped, other ones in each epoch."""
+    """Return the batches in an epoch; the remaining rows are dropped, different ones each epoch."""
     return max(1, len(faces.positions(TRAIN)) // batch_size)
 
 
 def epoch_batches(
     faces: Faces, objective: Objective, settings: TrainingSettings, seed: int, epoch: int
 ) -> Iterator[Batch]:
-    """The (images, y, sample weight) batches of one epoch.
+    """Yield the augmented batches of one epoch.
 
-    Images are float32 [batch_size, H, W, 1] in 0-255. Order, augmentation and mixing depend on
-    the seed and the epoch's number alone, so a resumed training sees what it would have seen.
+    Order, augmentation and mixing depend on the seed and the epoch's number only, so a resumed
+    training sees the same batches as an uninterrupted one.
+
+    Args:
+        faces: Prepared faces with an augmentation policy.
+        objective: Encodes the targets.
+        settings: Its `batch_size`, `mixup` and `cutmix`.
+        seed: The training's seed.
+        epoch: The epoch's number, from 0.
+
+    Yields:
+        Images float32 [batch_size, H, W, 1] in 0..255, encoded targets, and sample weights
+        [batch_size].
     """
     order = np.random.default_rng([seed, epoch]).permutation(faces.positions(TRAIN))
     batch_size = settings.batch_size
     policy = AugmentationPolicy(**faces.info.augmentation)
 
-    def make(step: int) -> Batch:
+    def make_batch(step: int) -> Batch:
         rows = faces.take(order[step * batch_size : (step + 1) * batch_size])
         rng = np.random.default_rng([seed, epoch, step])
         keypoints = None if faces.info.labels else rows.targets
@@ -38,8 +49,8 @@ def epoch_batches(
         return mix_batch(batch, settings, rng)
 
     with ThreadPoolExecutor(1) as worker:
-        coming = worker.submit(make, 0)
+        pending = worker.submit(make_batch, 0)
         for step in range(1, steps_per_epoch(faces, batch_size)):
-            ready, coming = coming, worker.submit(make, step)
+            ready, pending = pending, worker.submit(make_batch, step)
             yield ready.result()
-        yield coming.result()
+        yield pending.result()

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say."""
+"""Calibration of a network's probabilities by temperature scaling."""
 
 import numpy as np
 from keras import Model
@@ -7,15 +7,23 @@ from numpy.typing import NDArray
 from emotion_ai.faces.arrays import Rows
 from emotion_ai.networks.inference import run_in_batches
 
-# In steps of one per cent. Beyond these a few validation faces speak, not the network.
+# In steps of one per cent. A temperature outside this range would come from too few validation
+# faces and not from the network.
 _TEMPERATURES = np.geomspace(0.5, 2, 139)
 
 
 def calibrate(network: Model, held_out: Rows) -> float:
-    """Divide the logits by the temperature that suits faces held out, in the last layer itself.
+    """Divide the logits by the best temperature for held-out faces, inside the last layer.
 
-    Temperature scaling (Guo et al. 2017, https://arxiv.org/abs/1706.04599, section 4.2): what is
-    answered stays, how sure it sounds changes. Returns the temperature.
+    Temperature scaling (Guo et al. 2017, https://arxiv.org/abs/1706.04599, section 4.2) changes the
+    probabilities and never the predicted class.
+
+    Args:
+        network: An expression network; its last layer is changed.
+        held_out: Faces that it was not trained on.
+
+    Returns:
+        The temperature.
     """
     logits = run_in_batches(network, held_out.images).astype(np.float64)
     losses = [_cross_entropy(logits / t, held_out.targets) for t in _TEMPERATURES]
@@ -27,5 +35,5 @@ def calibrate(network: Model, held_out: Rows) -> float:
 
 def _cross_entropy(logits: NDArray[np.float64], codes: NDArray) -> float:
     logits = logits - logits.max(axis=1, keepdims=True)
-    normaliser = np.log(np.exp(logits).sum(axis=1))
-    return float((normaliser - logits[np.arange(len(codes)), codes]).mean())
+    log_sum = np.log(np.exp(logits).sum(axis=1))
+    return float((log_sum - logits[np.arange(len(codes)), codes]).mean())

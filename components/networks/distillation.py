@@ -1,4 +1,4 @@
-"""Learning from networks trained before, the teachers: their answers become part of the targets."""
+"""Distillation: the predictions of trained networks, the teachers, become part of the targets."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,29 +7,37 @@ from keras import Model
 from numpy.typing import NDArray
 
 from emotion_ai.errors import InputError
-from emotion_ai.networks.architectures import build
-from emotion_ai.networks.inference import probabilities
+from emotion_ai.networks.architectures import build_network
+from emotion_ai.networks.inference import softmax
 from emotion_ai.networks.mixup import Batch
 from emotion_ai.networks.weights import NetworkSpec, read_weights, weights_uri
 
 
-def load_teachers(addresses: Sequence[str], student: NetworkSpec) -> list[Model]:
-    """The networks of the student's kind at `addresses`, named as `weights_uri` takes them.
+def load_teachers(releases: Sequence[str], student: NetworkSpec) -> list[Model]:
+    """Load the networks of the student's kind from releases.
+
+    Args:
+        releases: "pretrained" or the URI of a release, each; see `weights_uri`.
+        student: The network to train.
+
+    Returns:
+        One network a release.
 
     Raises:
-        InputError: one answers for other emotions, or sees faces of another size.
+        InputError: A teacher predicts other emotions than the student, or takes faces of another
+            size.
     """
     teachers = []
-    for address in addresses:
-        uri = weights_uri(address, student.kind)
-        described, weights = read_weights(uri)
-        if (described.labels, described.image_size) != (student.labels, student.image_size):
+    for release in releases:
+        uri = weights_uri(release, student.kind)
+        spec, weights = read_weights(uri)
+        if (spec.labels, spec.image_size) != (student.labels, student.image_size):
             raise InputError(
-                f"{uri}: answers for {', '.join(described.labels)} on faces of "
-                f"{described.image_size} pixels; a teacher here must for "
-                f"{', '.join(student.labels)} on {student.image_size}"
+                f"{uri}: predicts {', '.join(spec.labels)} from faces of {spec.image_size} pixels; "
+                f"a teacher here must predict {', '.join(student.labels)} from faces of "
+                f"{student.image_size} pixels"
             )
-        teacher = build(described)
+        teacher = build_network(spec)
         teacher.set_weights(weights)
         teachers.append(teacher)
     return teachers
@@ -38,20 +46,25 @@ def load_teachers(addresses: Sequence[str], student: NetworkSpec) -> list[Model]
 def with_teacher_targets(
     batches: Iterator[Batch], teachers: Sequence[Model], share: float
 ) -> Iterator[Batch]:
-    """The batches, with that share of every target as the teachers answer the very same images.
+    """Mix the teachers' predictions into the targets of batches.
 
     Distillation (Hinton et al. 2015, https://arxiv.org/abs/1503.02531) from the mean of all
-    teachers, each asked about a face and its mirror image; seeing what the student sees, however
-    mix_batch it is (Beyer et al. 2021, https://arxiv.org/abs/2106.05237).
+    teachers, each applied to a face and its mirror image. The teachers see the student's images,
+    mixed or not (Beyer et al. 2021, https://arxiv.org/abs/2106.05237).
+
+    Args:
+        batches: Batches with one-hot or smoothed targets [n, k].
+        teachers: Expression networks; none leaves the batches unchanged.
+        share: The teachers' share of each target, 0 to 1.
     """
     for images, targets, weights in batches:
         if teachers:
-            targets = (1 - share) * targets + share * _answer(teachers, images)
+            targets = (1 - share) * targets + share * _mean_prediction(teachers, images)
         yield images, targets, weights
 
 
-def _answer(teachers: Sequence[Model], images: NDArray) -> NDArray[np.float32]:
-    # PyTorch takes no view that runs backwards.
+def _mean_prediction(teachers: Sequence[Model], images: NDArray) -> NDArray[np.float32]:
+    # PyTorch does not accept views with negative strides.
     views = (images, np.ascontiguousarray(images[:, :, ::-1]))
-    answers = [probabilities(t.predict_on_batch(view)) for t in teachers for view in views]
-    return np.mean(answers, axis=0, dtype=np.float32)
+    predictions = [softmax(t.predict_on_batch(view)) for t in teachers for view in views]
+    return np.mean(predictions, axis=0, dtype=np.float32)

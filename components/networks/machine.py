@@ -1,4 +1,4 @@
-"""The machine a network is trained on, and what it computes in there."""
+"""The machine a network is trained on, and the precision that suits it."""
 
 import contextlib
 import os
@@ -8,16 +8,22 @@ from pathlib import Path
 
 import keras
 
-_PROCESSOR = Path("/proc/cpuinfo")
+_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def machine_name() -> str:
-    """Processor or accelerator and how many, for the record of a training."""
-    if _accelerators():
-        return ", ".join(_accelerators())
+    """Describe the processor or the accelerators, for a training's history.
+
+    Example:
+        >>> machine_name()
+        '2 cores of Intel(R) Xeon(R) Processor'
+    """
+    accelerators = _accelerators()
+    if accelerators:
+        return ", ".join(accelerators)
     names = [
         line.partition(":")[2].strip()
-        for line in (_PROCESSOR.read_text() if _PROCESSOR.exists() else "").splitlines()
+        for line in (_CPU_INFO.read_text() if _CPU_INFO.exists() else "").splitlines()
         if line.startswith("model name")
     ]
     name = names[0] if names else platform.processor() or platform.machine()
@@ -26,29 +32,32 @@ def machine_name() -> str:
 
 @contextlib.contextmanager
 def mixed_precision(precision: str) -> Iterator[None]:
-    """Layers built inside compute in float32 or bfloat16, or in what suits the machine ("auto").
+    """Set the precision in which layers built in this context compute.
 
-    Weights, losses and the last layers stay float32 (mix_batch precision, arXiv:1905.12322).
+    Weights, losses and the last layers stay float32 (mixed precision, arXiv:1905.12322).
+
+    Args:
+        precision: "float32", "bfloat16", or "auto": bfloat16 where the machine supports it.
     """
-    reduced = precision == "bfloat16" or (precision == "auto" and _multiplies_bfloat16())
-    before = keras.config.dtype_policy()
+    reduced = precision == "bfloat16" or (precision == "auto" and _supports_bfloat16())
+    previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if reduced else "float32")
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(previous)
 
 
 def _accelerators() -> list[str]:
-    # JAX refuses to be asked for a kind of device that is not there.
+    # List all devices and filter: JAX raises if queried for a type of device that is absent.
     return [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
 
 
-def _multiplies_bfloat16() -> bool:
-    """Whether bfloat16 is native here; where it is not, it is many times slower than float32."""
+def _supports_bfloat16() -> bool:
+    """Return whether bfloat16 is native; emulated, it is many times slower than float32."""
     if _accelerators():
         return True
-    if not _PROCESSOR.exists():
+    if not _CPU_INFO.exists():
         return False
-    flags = set(_PROCESSOR.read_text().split())
+    flags = set(_CPU_INFO.read_text().split())
     return bool(flags & {"avx512_bf16", "amx_bf16"})

@@ -1,4 +1,4 @@
-"""What the two networks are trained for: loss, targets as the loss wants them, and the score."""
+"""The objectives of the two networks: loss, encoding of the targets, and score."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,14 +9,19 @@ from keras import ops
 from numpy.typing import NDArray
 
 from emotion_ai.faces.keypoints import FRAME
+from emotion_ai.faces.kinds import EXPRESSION, KEYPOINTS
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss for the optimizer and a score for choosing the best epoch.
+    """A loss to minimise, and a score to choose the best epoch by.
 
-    `encode` turns targets as they stand on disk into (y, sample weight) for the loss; `score`
-    takes predictions and targets as they stand on disk.
+    Attributes:
+        loss: A Keras loss.
+        encode: Converts targets as they are on disk to (y, sample weights [n]) for the loss.
+        score: Computes the score from predictions and targets as they are on disk.
+        score_name: The score's name in logs and on pages.
+        higher_is_better: Whether a larger score is better.
     """
 
     loss: Callable
@@ -25,18 +30,23 @@ class Objective:
     score_name: str
     higher_is_better: bool
 
-    def better(self, score: float, than: float | None) -> bool:
-        """Whether a score beats another one; the first finite score beats none."""
-        if than is None:
+    def is_better(self, score: float, best: float | None) -> bool:
+        """Return whether a score is better than the best so far, if any; NaN never is."""
+        if best is None:
             return bool(np.isfinite(score))
-        return score > than if self.higher_is_better else score < than
+        return score > best if self.higher_is_better else score < best
 
 
 @keras.saving.register_keras_serializable(package="emotion_ai")
 def masked_huber(target: keras.KerasTensor, predicted: keras.KerasTensor) -> keras.KerasTensor:
-    """Huber loss (1964) over annotated coordinates, its delta at 2 px; [n], one a face.
+    """Compute the Huber loss (1964) over annotated coordinates, with delta 2 px.
 
-    `target` is [n, 15, 3]: x, y in pixels and 1 where annotated, else 0.
+    Args:
+        target: [n, 15, 3]: x and y in pixels, and 1 where annotated, else 0.
+        predicted: [n, 15, 2] in pixels.
+
+    Returns:
+        [n], the mean over each face's annotated coordinates.
     """
     annotated = target[..., 2:]
     error = ops.abs(predicted - target[..., :2]) * annotated
@@ -46,12 +56,17 @@ def masked_huber(target: keras.KerasTensor, predicted: keras.KerasTensor) -> ker
 
 
 def rmse(predicted: NDArray, keypoints: NDArray) -> float:
-    """Root mean square error in pixels over annotated coordinates; NaN marks the others."""
+    """Compute the root mean square error in pixels over annotated (not NaN) coordinates.
+
+    Args:
+        predicted: [n, 15, 2].
+        keypoints: [n, 15, 2], NaN = not annotated.
+    """
     return float(np.sqrt(np.nanmean((predicted - keypoints) ** 2)))
 
 
 def keypoint_objective() -> Objective:
-    """Keypoints: masked Huber loss, faces weighing alike, best by RMSE in pixels."""
+    """Return the objective of keypoints: masked Huber loss, and RMSE in pixels as the score."""
 
     def encode(keypoints: NDArray) -> tuple[NDArray, NDArray]:
         annotated = np.isfinite(keypoints).all(-1, keepdims=True)
@@ -59,14 +74,18 @@ def keypoint_objective() -> Objective:
         y = np.concatenate([values, annotated], -1).astype(np.float32)
         return y, np.ones(len(y), np.float32)
 
-    return Objective(masked_huber, encode, rmse, "RMSE px", higher_is_better=False)
+    return Objective(masked_huber, encode, rmse, "RMSE px", KEYPOINTS.higher_is_better)
 
 
 def expression_objective(counts: NDArray, label_smoothing: float) -> Objective:
-    """Emotions: cross-entropy with smoothed labels (arXiv:1512.00567), best by accuracy.
+    """Return the objective of emotions: cross-entropy with smoothed labels, and accuracy.
 
-    `counts` [k] are the training rows of each emotion. A rare one weighs more, by the square root
-    of how much rarer it is than the average: the full factor would let noise in rare rows rule.
+    A rare emotion weighs more, by the square root of how much rarer it is than the average. The
+    full factor would give too much weight to noise in the rare rows.
+
+    Args:
+        counts: [k], training rows of each emotion.
+        label_smoothing: The share of each target spread over all emotions (arXiv:1512.00567).
     """
     k = len(counts)
     weights = np.sqrt(counts.mean() / np.maximum(counts, 1)).astype(np.float32)
@@ -80,4 +99,4 @@ def expression_objective(counts: NDArray, label_smoothing: float) -> Objective:
     def accuracy(logits: NDArray, codes: NDArray) -> float:
         return float((logits.argmax(-1) == codes).mean())
 
-    return Objective(loss, encode, accuracy, "accuracy", higher_is_better=True)
+    return Objective(loss, encode, accuracy, EXPRESSION.metric, EXPRESSION.higher_is_better)

@@ -13,8 +13,8 @@ from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.releases import list_versions, verify_release
 from emotion_ai.registry.runs import read_records, write_record
 from emotion_ai.sample.files import write_sample
-from emotion_ai.steps.ingest.run import ingest
-from emotion_ai.steps.prepare.run import prepare
+from emotion_ai.steps.ingest.run import run as ingest
+from emotion_ai.steps.prepare.run import run as prepare
 
 from support.minimal_release import small_release
 from support.small_disk import FULL, PAGES, leave
@@ -130,13 +130,13 @@ def test_checkpoints(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     network = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(64)])
     network.compile("adam", "mse")
     uri = str(disk / "checkpoint")
-    progress = checkpoints.Progress(epoch=1)
-    checkpoints.save(uri, progress, network, best=True)
+    progress = checkpoints.Progress(epoch=1, best_epoch=1)
+    checkpoints.save(uri, progress, network)
     kept = sorted(os.listdir(uri))
 
     def save_next() -> None:
         checkpoints.save(
-            uri, checkpoints.Progress(epoch=2, files=dict(progress.files)), network, best=True
+            uri, checkpoints.Progress(epoch=2, best_epoch=2, files=dict(progress.files)), network
         )
 
     def the_first_is_there() -> None:
@@ -154,7 +154,7 @@ def test_checkpoints(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(tempfile, "tempdir", str(disk))
     leave(disk, 1)
     with pytest.raises(Unavailable, match=f"{disk}.*No space left on device"):
-        checkpoints.save(str(tmp_path / "elsewhere"), progress, network, best=True)
+        checkpoints.save(str(tmp_path / "elsewhere"), progress, network)
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -165,10 +165,13 @@ def test_a_rollout_leaves_the_champion_answering(disk: Path, tmp_path: Path) -> 
     from emotion_ai.rollouts.targets import roll_out
     from emotion_ai.server.process import running_server
 
-    from support.tiny_saved_model import release
+    from support.tiny_saved_model import publish_tiny_release
 
     registry = str(disk / "registry")
-    assert [release(registry, tmp_path, shift, shift) for shift in (1.0, 2.0)] == [1, 2]
+    assert [publish_tiny_release(registry, tmp_path, shift, shift) for shift in (1.0, 2.0)] == [
+        1,
+        2,
+    ]
     with running_server(registry, tmp_path / "log") as server, Client(server) as client:
         roll_out(registry, 1, server)
         leave(disk, 0)

@@ -1,4 +1,4 @@
-"""Weights apart from code: what a training starts from, and what a release carries."""
+"""Weights files: what a training starts from, and what a release carries."""
 
 import io
 from pathlib import Path
@@ -8,15 +8,20 @@ import pytest
 
 from emotion_ai.errors import InputError
 from emotion_ai.export.batch_norm import fold_batch_norm
-from emotion_ai.networks.architectures import build
+from emotion_ai.networks.architectures import build_network
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.weights import NetworkSpec, load_initial_weights, pack, read_weights
+from emotion_ai.networks.weights import (
+    NetworkSpec,
+    load_initial_weights,
+    pack_weights,
+    read_weights,
+)
 
 SETTINGS = TrainingSettings(widths=(8, 16), blocks=1)
 FER7 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 
-def described(labels: tuple[str, ...] = FER7, settings: TrainingSettings = SETTINGS) -> NetworkSpec:
+def make_spec(labels: tuple[str, ...] = FER7, settings: TrainingSettings = SETTINGS) -> NetworkSpec:
     return NetworkSpec(
         kind="expression",
         settings=settings,
@@ -28,53 +33,62 @@ def described(labels: tuple[str, ...] = FER7, settings: TrainingSettings = SETTI
     )
 
 
-def disturbed(about: NetworkSpec) -> object:
-    """A network whose every weight, those of batch normalisation too, is away from its start."""
-    network = build(about)
+def random_network(spec: NetworkSpec) -> object:
+    """Build a network whose weights, those of batch normalisation too, differ from the initial."""
+    network = build_network(spec)
     rng = np.random.default_rng(3)
     network.set_weights([w + np.abs(rng.normal(0, 0.1, w.shape)) for w in network.get_weights()])
     return network
 
 
-def faces() -> np.ndarray:
+def random_images() -> np.ndarray:
     return np.random.default_rng(4).integers(0, 256, (5, 48, 48, 1)).astype(np.float32)
 
 
-def saved(path: Path, about: NetworkSpec) -> tuple[str, object]:
-    network = disturbed(about)
-    path.write_bytes(pack(about, network.get_weights()))
+def save_random_network(path: Path, spec: NetworkSpec) -> tuple[str, object]:
+    network = random_network(spec)
+    path.write_bytes(pack_weights(spec, network.get_weights()))
     return str(path), network
 
 
-def test_a_training_starts_where_the_weights_left_off(tmp_path: Path) -> None:
-    uri, network = saved(tmp_path / "weights.npz", described())
-    started = build(described())
-    assert uri in load_initial_weights(started, described(), uri)
-    # Kernels travel as float16.
-    expected = network.predict_on_batch(faces())
-    np.testing.assert_allclose(started.predict_on_batch(faces()), expected, rtol=5e-3, atol=5e-3)
+def test_load_initial_weights_restores_the_network(tmp_path: Path) -> None:
+    uri, network = save_random_network(tmp_path / "weights.npz", make_spec())
+    started = build_network(make_spec())
+    assert uri in load_initial_weights(started, make_spec(), uri)
+    # Kernels are stored as float16.
+    expected = network.predict_on_batch(random_images())
+    np.testing.assert_allclose(
+        started.predict_on_batch(random_images()), expected, rtol=5e-3, atol=5e-3
+    )
 
 
-def test_other_labels_keep_all_but_the_last_layer(tmp_path: Path) -> None:
-    uri, network = saved(tmp_path / "weights.npz", described())
-    other = described(("happy", "sad"))
-    started = build(other)
-    assert "but for the last layer: angry, disgust" in load_initial_weights(started, other, uri)
-    for mine, theirs in zip(started.get_weights()[:-2], network.get_weights()[:-2], strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-3)
+def test_load_initial_weights_with_other_labels_keeps_all_but_the_last_layer(
+    tmp_path: Path,
+) -> None:
+    uri, network = save_random_network(tmp_path / "weights.npz", make_spec())
+    other = make_spec(("happy", "sad"))
+    started = build_network(other)
+    assert (
+        "except for the last layer, which was trained for angry, disgust"
+        in load_initial_weights(started, other, uri)
+    )
+    for loaded, original in zip(
+        started.get_weights()[:-2], network.get_weights()[:-2], strict=True
+    ):
+        np.testing.assert_allclose(loaded, original, rtol=1e-3, atol=1e-3)
 
 
-def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
-    uri, _ = saved(tmp_path / "weights.npz", described())
-    wider = described(settings=TrainingSettings(widths=(8, 24), blocks=1))
+def test_load_initial_weights_rejects_another_shape(tmp_path: Path) -> None:
+    uri, _ = save_random_network(tmp_path / "weights.npz", make_spec())
+    wider = make_spec(settings=TrainingSettings(widths=(8, 24), blocks=1))
     with pytest.raises(InputError, match=r"widths \(8, 16\).*has \(8, 24\) and 1"):
-        load_initial_weights(build(wider), wider, uri)
+        load_initial_weights(build_network(wider), wider, uri)
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "pickle", "other"])
-def test_what_is_no_weights_file_is_refused_by_name(tmp_path: Path, damage: str) -> None:
+def test_read_weights_rejects_damaged_files_and_pickles(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "weights.npz"
-    uri, _ = saved(path, described())
+    uri, _ = save_random_network(path, make_spec())
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:-400])
     elif damage == "text":
@@ -88,10 +102,12 @@ def test_what_is_no_weights_file_is_refused_by_name(tmp_path: Path, damage: str)
         read_weights(uri)
 
 
-def test_folding_changes_no_answer_and_leaves_no_normalisation() -> None:
-    network = disturbed(described())
-    lean = fold_batch_norm(network)
-    assert not [layer for layer in lean.layers if "norm" in layer.name]
-    assert lean.count_params() < network.count_params()
-    expected = network.predict_on_batch(faces())
-    np.testing.assert_allclose(lean.predict_on_batch(faces()), expected, rtol=1e-4, atol=1e-4)
+def test_fold_batch_norm_keeps_outputs_and_removes_normalisation() -> None:
+    network = random_network(make_spec())
+    folded = fold_batch_norm(network)
+    assert not [layer for layer in folded.layers if "norm" in layer.name]
+    assert folded.count_params() < network.count_params()
+    expected = network.predict_on_batch(random_images())
+    np.testing.assert_allclose(
+        folded.predict_on_batch(random_images()), expected, rtol=1e-4, atol=1e-4
+    )

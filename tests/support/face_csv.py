@@ -1,4 +1,4 @@
-"""Small CSVs of faces in Kaggle's forms, with made-up images."""
+"""Small CSVs of faces in Kaggle's formats, with images of random noise."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ from emotion_ai.faces.keypoints import COLUMNS
 
 
 def random_images(count: int, size: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Images of noise, uint8 [count, size, size], no two alike."""
+    """Draw images of noise, uint8 [count, size, size]; no two are alike."""
     return np.random.default_rng(seed).integers(0, 256, (count, size, size), dtype=np.uint8)
 
 
 def pixel_text(image: NDArray[np.uint8]) -> str:
-    """An image as Kaggle writes it."""
+    """Format an image as Kaggle's files have it: pixels separated by spaces."""
     return " ".join(str(value) for value in image.ravel())
 
 
@@ -25,7 +25,7 @@ def write_expression(
     usage: Sequence[str] | None = None,
     pixels: Sequence[str] | None = None,
 ) -> Path:
-    """Write emotion,pixels[,Usage]; noise where no pixels are given."""
+    """Write a CSV emotion,pixels[,Usage]; the default pixels are noise."""
     pixels = pixels or [pixel_text(image) for image in random_images(len(emotions), 48)]
     header = "emotion,pixels" + (",Usage" if usage else "")
     lines = [f"{emotion},{text}" for emotion, text in zip(emotions, pixels, strict=True)]
@@ -36,13 +36,13 @@ def write_expression(
 
 
 def keypoint_cells(count: int, seed: int = 0) -> list[list[str]]:
-    """Thirty coordinates a row, somewhere inside the frame."""
+    """Draw thirty coordinates a row, inside the frame, as text."""
     points = np.random.default_rng(seed).uniform(1, 95, (count, len(COLUMNS)))
     return [[f"{value:.3f}" for value in row] for row in points]
 
 
 def write_keypoints(path: Path, cells: Sequence[Sequence[str]]) -> Path:
-    """Write Kaggle's training.csv with noise for images."""
+    """Write keypoints in the format of Kaggle's training.csv, with images of noise."""
     images = random_images(len(cells), 96)
     lines = [",".join([*row, pixel_text(image)]) for row, image in zip(cells, images, strict=True)]
     path.write_text("\n".join([",".join([*COLUMNS, "Image"]), *lines]) + "\n")
