@@ -1,0 +1,188 @@
+"""The architecture: which room may import which. `ARROWS` is its documentation.
+
+A room is a folder below components/ (each step and each app is a room of its own), a module there,
+or pipeline/. Imports are read from the source, those inside functions too; imports for type
+checkers alone do not count.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# May be imported from everywhere: errors, strict settings and files by URI know nothing of faces.
+FOUNDATION = {"errors", "settings", "storage"}
+
+# From each room to the rooms that it may import, besides FOUNDATION; each arrow is in use.
+ARROWS: dict[str, set[str]] = {
+    # The public face looks the client up by name when it is asked for.
+    "emotion_ai": set(),
+    "errors": set(),
+    "settings": set(),
+    "storage": set(),
+    "html_page": set(),
+    "faces": set(),
+    "sample": {"faces"},
+    # A source may be drawn: sample://N.
+    "sources": {"faces", "sample"},
+    # Messages and tensors know no faces; golden answers have the shape of the model's outputs.
+    "serving_api": {"faces"},
+    # A training writes its learning curves as a page.
+    "networks": {"faces", "html_page"},
+    # The champion is named in TensorFlow Serving's configuration; a release names kinds of faces.
+    "registry": {"faces", "serving_api"},
+    "export": {"faces", "networks", "registry", "serving_api"},
+    "client": {"faces", "serving_api"},
+    # A rollout asks the server, as its callers do.
+    "rollouts": {"client", "registry", "serving_api"},
+    # The embedded server knows releases, and exports the pretrained networks to serve them.
+    "server": {"export", "faces", "networks", "registry", "serving_api"},
+    "apps.predict": {"client"},
+    "apps.watch": {"client", "faces"},
+    # The console starts a server of its own and draws an example photo.
+    "apps.console": {"client", "sample", "server"},
+    "steps.resolve": {"networks", "registry", "sources"},
+    "steps.ingest": {"faces", "html_page", "sources"},
+    "steps.prepare": {"faces", "html_page"},
+    "steps.train_keypoints": {"networks"},
+    "steps.train_expression": {"faces", "networks"},
+    # The champion is a release, asked in this process.
+    "steps.evaluate": {"export", "faces", "html_page", "networks", "registry"},
+    "steps.record": {"registry"},
+    # Golden faces are drawn.
+    "steps.combine": {"export", "faces", "networks", "sample", "serving_api"},
+    # The validation starts the server and asks it as callers do.
+    "steps.validate": {"client", "html_page", "registry", "server", "serving_api"},
+    "steps.push": {"faces", "registry"},
+    "steps.reject": {"registry"},
+    "steps.rollout": {"registry", "rollouts"},
+    "steps.notify": {"html_page", "registry"},
+}
+# Pipeline and command line stand above everything.
+ARROWS["pipeline"] = set(ARROWS) - FOUNDATION
+
+# Third-party packages that only some rooms import.
+ONLY_IN = {
+    "tensorflow": {"export", "server"},
+    "keras": {"networks", "export", "steps.combine"},
+    "kfp": {"pipeline", *(room for room in ARROWS if room.startswith("steps."))},
+    "grpc": {"client", "server"},
+    "google": {"storage", "registry", "serving_api", "server"},
+    "pandas": {"sources", "steps.ingest"},
+    "sklearn": {"steps.evaluate"},
+    "typer": {"pipeline"},
+    "starlette": {"apps.console"},
+}
+
+
+def sources() -> dict[str, Path]:
+    """Every module of the package by name."""
+    modules = {}
+    for folder, package in (("components", "emotion_ai"), ("pipeline", "emotion_ai.pipeline")):
+        for path in (ROOT / folder).rglob("*.py"):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            parts = parts[:-1] if parts[-1] == "__init__" else parts
+            modules[".".join([package, *parts])] = path
+    return modules
+
+
+MODULES = sources()
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Names of the modules, or of what is in them, that code imports."""
+    if isinstance(tree, ast.If) and ast.unparse(tree.test) == "TYPE_CHECKING":
+        return
+    if isinstance(tree, ast.Import):
+        yield from (alias.name for alias in tree.names)
+    elif isinstance(tree, ast.ImportFrom):
+        assert tree.module and not tree.level, "imports are absolute"
+        yield from (f"{tree.module}.{alias.name}" for alias in tree.names)
+    for child in ast.iter_child_nodes(tree):
+        yield from imported(child)
+
+
+IMPORTS = {module: set(imported(ast.parse(path.read_text()))) for module, path in MODULES.items()}
+
+
+def module_of(name: str) -> str:
+    """The module of this package that an imported name is, or is in."""
+    return name if name in MODULES else name.rpartition(".")[0]
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")[1:]
+    if not parts:
+        return "emotion_ai"
+    return ".".join(parts[:2]) if parts[0] in ("steps", "apps") else parts[0]
+
+
+def rooms_imported_by(room: str) -> dict[str, list[str]]:
+    """The rooms that a room imports, each with the modules that do."""
+    found: dict[str, list[str]] = {}
+    for module, names in IMPORTS.items():
+        if room_of(module) != room:
+            continue
+        for name in names:
+            if name.partition(".")[0] == "emotion_ai" and room_of(module_of(name)) != room:
+                found.setdefault(room_of(module_of(name)), []).append(module)
+    return found
+
+
+def test_the_table_names_every_room() -> None:
+    rooms = {room_of(module) for module in MODULES} - {"steps", "apps"}
+    assert rooms == set(ARROWS)
+
+
+@pytest.mark.parametrize("room", ARROWS)
+def test_a_room_imports_what_the_table_allows_and_nothing_else(room: str) -> None:
+    found = rooms_imported_by(room)
+    unknown = {other: found[other] for other in found.keys() - ARROWS[room] - FOUNDATION}
+    assert unknown == {}, f"{room} imports what it may not"
+    if room != "pipeline":
+        assert ARROWS[room] - found.keys() == set(), f"{room} does not use these arrows"
+
+
+def circles(arrows: dict[str, set[str]]) -> list[str]:
+    """What is left when everything without arrows has been taken away, again and again."""
+    left = {start: ends & arrows.keys() - {start} for start, ends in arrows.items()}
+    while leaves := [start for start, ends in left.items() if not ends]:
+        left = {start: ends - {*leaves} for start, ends in left.items() if start not in leaves}
+    return sorted(left)
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["a", "b", "c"]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": {"c"}}) == []
+
+
+def test_no_rooms_and_no_modules_import_each_other() -> None:
+    assert circles({room: ARROWS[room] for room in ARROWS}) == []
+    modules = {
+        module: {module_of(name) for name in names if name.startswith("emotion_ai.")}
+        for module, names in IMPORTS.items()
+    }
+    assert circles(modules) == []
+
+
+@pytest.mark.parametrize("package", ONLY_IN)
+def test_a_heavy_package_is_imported_in_its_rooms_alone(package: str) -> None:
+    rooms = {
+        room_of(module)
+        for module, names in IMPORTS.items()
+        if any(name.partition(".")[0] == package for name in names)
+    }
+    assert rooms == ONLY_IN[package] if package != "kfp" else rooms <= ONLY_IN[package]
+
+
+def test_kfp_is_imported_by_signatures_and_the_pipeline_alone() -> None:
+    importers = {
+        module
+        for module, names in IMPORTS.items()
+        if any(name.partition(".")[0] == "kfp" for name in names)
+    }
+    steps = {module for module in importers if room_of(module) != "pipeline"}
+    assert {module.rpartition(".")[2] for module in steps} == {"component"}
