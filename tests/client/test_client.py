@@ -28,7 +28,7 @@ from emotion_ai.client.results import Box
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.serving_api.messages import PREDICTION_SERVICE, PredictRequest
 
-from support.fake_prediction_server import answering
+from support.fake_prediction_server import fake_prediction_server
 
 FACE = np.zeros((1, 96, 96, 1), np.uint8)
 GRAY = np.full((96, 96), 5, np.uint8)
@@ -82,7 +82,7 @@ def abort(*codes: grpc.StatusCode) -> Callable[[int, Any], None]:
 @pytest.mark.parametrize("size", [1, MAX_FACES_PER_REQUEST, 400])
 def test_a_server_that_is_unavailable_for_a_moment_is_asked_again(size: int) -> None:
     unavailable = grpc.StatusCode.UNAVAILABLE
-    with answering(abort(unavailable, unavailable)) as server:
+    with fake_prediction_server(abort(unavailable, unavailable)) as server:
         with Client(server.address, faces="whole") as client:
             answer = client.predict_arrays(np.repeat(FACE, size, 0))
         assert len(answer.outputs["emotion"]) == size
@@ -99,14 +99,17 @@ def test_a_server_that_is_unavailable_for_a_moment_is_asked_again(size: int) -> 
     ],
 )
 def test_any_other_failure_is_told_at_once(code: grpc.StatusCode, failure: type[Exception]) -> None:
-    with answering(abort(code)) as server, Client(server.address, faces="whole") as client:
+    with (
+        fake_prediction_server(abort(code)) as server,
+        Client(server.address, faces="whole") as client,
+    ):
         with pytest.raises(failure, match=server.address):
             client.predict(GRAY)
         assert len(server.calls) == 1
 
 
 def test_the_version_is_pinned_by_number_or_label() -> None:
-    with answering() as server:
+    with fake_prediction_server() as server:
         for version in (None, 3, "stable"):
             with Client(server.address, faces="whole", version=version) as client:
                 client.predict(GRAY)
@@ -125,7 +128,7 @@ def test_the_version_is_pinned_by_number_or_label() -> None:
 
 
 def test_requests_are_shared_out_among_the_servers_of_a_name() -> None:
-    with answering() as one, answering() as two:
+    with fake_prediction_server() as one, fake_prediction_server() as two:
         together = f"ipv4:{one.address},{two.address}"
         request = with_model_spec(encode_request("serving_default", "images", FACE), None)
         with grpc.insecure_channel(together, options=OPTIONS) as channel:
@@ -144,7 +147,7 @@ def test_many_pictures_are_asked_about_in_batches_in_order_and_the_bad_ones_name
     pictures: list[Any] = [np.full((32, 32), level, np.uint8) for level in levels]
     absent = tmp_path / "absent.png"
     pictures[17], pictures[150] = absent, b"no picture"
-    with answering() as server, Client(server.address, faces="whole") as client:
+    with fake_prediction_server() as server, Client(server.address, faces="whole") as client:
         answers = list(client.predict_many(pictures))
         assert sum(faces for _, faces in server.calls) == 198
         assert len(server.calls) == -(-200 // MAX_PICTURES_PER_BATCH)
@@ -182,7 +185,7 @@ def test_a_server_that_does_not_answer_is_sent_no_more_than_a_few_batches() -> N
     def wait(number: int, context: Any) -> None:
         stuck.wait(60)
 
-    with answering(wait) as server, Client(server.address, faces="whole") as client:
+    with fake_prediction_server(wait) as server, Client(server.address, faces="whole") as client:
         with pytest.raises(Unavailable, match="no answer within"):
             next(client.predict_many(pictures(), timeout=1))
         stuck.set()
@@ -192,7 +195,7 @@ def test_a_server_that_does_not_answer_is_sent_no_more_than_a_few_batches() -> N
 def test_more_faces_than_a_request_holds_are_asked_about_in_several() -> None:
     boxes = [Box(float(k % 10), 0.0, 30.0, 30.0) for k in range(MAX_FACES_PER_REQUEST + 6)]
     image = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
-    with answering() as server, Client(server.address, faces="whole") as client:
+    with fake_prediction_server() as server, Client(server.address, faces="whole") as client:
         faces = client.predict(image, boxes=boxes)
         assert sorted(count for _, count in server.calls) == [6, MAX_FACES_PER_REQUEST]
     assert [face.box for face in faces] == boxes
@@ -212,7 +215,7 @@ def test_asyncio_gives_the_same_answers_and_failures(silent_server: str) -> None
             assert other == []
             return one, [answer async for answer in client.predict_many([*pictures, b"x"])]
 
-    with answering(abort(grpc.StatusCode.UNAVAILABLE)) as server:
+    with fake_prediction_server(abort(grpc.StatusCode.UNAVAILABLE)) as server:
         (face,), answers = asyncio.run(ask(server.address))
         with Client(server.address, faces="whole") as client:
             expected = list(client.predict_many([*pictures, b"x"]))
@@ -265,7 +268,7 @@ def test_tls_with_certificates_of_both_sides(certificate: tuple[Path, Path]) -> 
     path, key = certificate
     pair = (key.read_bytes(), path.read_bytes())
     credentials = grpc.ssl_server_credentials([pair], path.read_bytes(), True)
-    with answering(credentials=credentials) as server:
+    with fake_prediction_server(credentials=credentials) as server:
         with Client(server.address, "whole", tls=Tls(path, path, key)) as client:
             assert client.predict(GRAY)[0].emotion == "happy"
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from emotion_ai.apps.watch.opencv import opencv, silence
+from emotion_ai.apps.watch.opencv import load_opencv, silence_stderr
 from emotion_ai.sample.drawing import draw_faces
 
 _CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
@@ -36,13 +36,13 @@ def scene(
 
 def save_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> Path:
     """Write frames as MPEG-4 (.mp4), Motion JPEG (.avi) or VP8 (.webm)."""
-    cv2 = opencv()
+    cv2 = load_opencv()
     writer = None
     codec = cv2.VideoWriter_fourcc(*_CODECS[path.suffix])
     for frame in frames:
         if writer is None:
             size = (frame.shape[1], frame.shape[0])
-            with silence():
+            with silence_stderr():
                 writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, fps, size)
             assert writer.isOpened()
         writer.write(frame)
@@ -67,7 +67,7 @@ def streamed(
 ) -> Iterator[tuple[str, threading.Event]]:
     """The address of a Motion JPEG stream that gives frames at their pace; set to end it."""
     ending = threading.Event()
-    cv2 = opencv()
+    cv2 = load_opencv()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,31 +1,27 @@
-"""Files and folders of pictures, predicted onto standard output or, resumably, into a file."""
+"""Predict files and folders of pictures onto standard output or, resumably, into a file."""
 
 import contextlib
 import io
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from emotion_ai.apps.predict.files import PictureFile, copy_names, picture_files
+from emotion_ai.apps.predict.files import PictureFile, copy_names, find_pictures
 from emotion_ai.apps.predict.journal import open_journal
-from emotion_ai.client.client import Client
-from emotion_ai.client.records import (
-    Record,
-    Records,
-    check_packages,
-    format_of,
-    json_line,
+from emotion_ai.apps.predict.output import (
+    RecordSource,
+    choose_format,
     write_parquet,
     write_text,
 )
+from emotion_ai.client.client import Client
+from emotion_ai.client.records import Record, check_packages, json_line
 from emotion_ai.client.results import Prediction
 from emotion_ai.errors import InputError
 from emotion_ai.storage import translate_errors
 from emotion_ai.storage.atomic_files import atomic_write, flush, flush_folder
 
-# Is told of each picture once it is answered.
-Watcher = Callable[[PictureFile, Prediction], None]
+OnPrediction = Callable[[PictureFile, Prediction], None]
 
 
 def predict_paths(
@@ -36,46 +32,55 @@ def predict_paths(
     output: Path | None = None,
     annotate: Path | None = None,
 ) -> None:
-    """Predict picture files, and those in folders and theirs, with a progress bar on a terminal.
+    """Predict the faces in picture files and folders of them, with a progress bar on a terminal.
 
-    Without `output` the records go to standard output as `format`: `jsonl` (the default where it is
-    no terminal), `csv` or `table`. With it they go to that file, in the format of its suffix where
-    `format` is "", and `parquet` is one of them: the file appears whole at the end; until then a
-    journal beside it holds what is done, and the same call goes on from there. `annotate` is a
-    folder for copies of the pictures with what was seen drawn on them.
+    With `output` the predictions are written to that file, which appears when it is complete. Until
+    then a journal beside it holds what is done, and the same call resumes from there. A picture
+    that cannot be read has the reason in its record.
 
-    A bad picture has its reason in its record. Raises `InputError` once all the others are done,
-    and where an argument cannot be; `Unavailable` naming the server.
+    Args:
+        paths: Picture files, and folders that are searched with their subfolders.
+        client: The client to predict with.
+        timeout: Seconds until a request fails.
+        format: `jsonl`, `csv`, `table` or, with `output`, `parquet`; "" for that of the output's
+            suffix, else `table` on a terminal and `jsonl` elsewhere.
+        output: The file to write; None for standard output.
+        annotate: A folder for copies of the pictures with the predictions drawn on them.
+
+    Raises:
+        InputError: A picture could not be read, raised after all others are done; or an argument
+            is invalid.
+        Unavailable: The server failed, or a file could not be written.
     """
-    seen = output is None and sys.stdout.isatty()
-    chosen = format_of(format, output) or ("table" if seen else "jsonl")
+    on_terminal = output is None and sys.stdout.isatty()
+    chosen = choose_format(format, output) or ("table" if on_terminal else "jsonl")
     check_packages(chosen)
-    files = picture_files(paths, apart_from=annotate)
-    bad: list[Prediction] = []
+    files = find_pictures(paths, exclude=annotate)
+    failed: list[Prediction] = []
 
-    def note_failure(file: PictureFile, prediction: Prediction) -> None:
+    def collect_failure(file: PictureFile, prediction: Prediction) -> None:
         if prediction.error is not None:
-            bad.append(prediction)
+            failed.append(prediction)
 
-    watchers = [note_failure, *([_annotator(files, annotate)] if annotate else [])]
+    callbacks = [collect_failure, *([_annotator(files, annotate)] if annotate else [])]
     with _progress(len(files)) as advance:
-        watchers.append(advance)
+        callbacks.append(advance)
         if output is None:
-            _print(files, client, timeout, chosen, watchers)
+            _print(files, client, timeout, chosen, callbacks)
         else:
-            _write(files, client, timeout, chosen, output, watchers)
-    if bad:
-        others = f"; so could {len(bad) - 1} of the others not" if len(bad) > 1 else ""
-        raise InputError(f"{bad[0].error}{others}")
+            _write(files, client, timeout, chosen, output, callbacks)
+    if failed:
+        count = f"; {len(failed)} pictures could not be read" if len(failed) > 1 else ""
+        raise InputError(f"{failed[0].error}{count}")
 
 
-def _records(
-    files: Sequence[PictureFile], client: Client, timeout: float, watchers: Sequence[Watcher]
+def _predict(
+    files: Sequence[PictureFile], client: Client, timeout: float, callbacks: Sequence[OnPrediction]
 ) -> Iterator[Record]:
-    answers = client.predict_many((file.path for file in files), timeout=timeout)
-    for file, prediction in zip(files, answers, strict=True):
-        for watch in watchers:
-            watch(file, prediction)
+    predictions = client.predict_many((file.path for file in files), timeout=timeout)
+    for file, prediction in zip(files, predictions, strict=True):
+        for callback in callbacks:
+            callback(file, prediction)
         yield prediction.as_dict()
 
 
@@ -84,20 +89,18 @@ def _print(
     client: Client,
     timeout: float,
     format: str,
-    watchers: Sequence[Watcher],
+    callbacks: Sequence[OnPrediction],
 ) -> None:
     if format == "parquet":
-        raise InputError(
-            "format parquet is no text for a screen; name a file: --output FILE.parquet"
-        )
-    records = _records(files, client, timeout, watchers)
+        raise InputError("format parquet is binary; name a file: --output FILE.parquet")
+    records = _predict(files, client, timeout, callbacks)
     if format == "jsonl":
         for record in records:
             sys.stdout.write(json_line(record))
             sys.stdout.flush()
         return
-    held = list(records)
-    write_text(lambda: held, format, sys.stdout)
+    collected = list(records)
+    write_text(lambda: collected, format, sys.stdout)
 
 
 def _write(
@@ -106,7 +109,7 @@ def _write(
     timeout: float,
     format: str,
     output: Path,
-    watchers: Sequence[Watcher],
+    callbacks: Sequence[OnPrediction],
 ) -> None:
     detector = client.detector
     settings = {
@@ -115,13 +118,14 @@ def _write(
         "faces": [type(detector).__name__, getattr(detector, "side", None)],
     }
     with open_journal(output, settings) as journal:
-        missing = [file for file in files if file.path not in journal]
-        for file, record in zip(missing, _records(missing, client, timeout, watchers), strict=True):
+        remaining = [file for file in files if file.path not in journal]
+        records = _predict(remaining, client, timeout, callbacks)
+        for file, record in zip(remaining, records, strict=True):
             journal.add(file.path, record)
-        _write_whole(output, format, lambda: (journal.record(file.path) for file in files))
+        _write_output(output, format, lambda: (journal.record(file.path) for file in files))
 
 
-def _write_whole(output: Path, format: str, records: Records) -> None:
+def _write_output(output: Path, format: str, records: RecordSource) -> None:
     with translate_errors(str(output)), atomic_write(output) as file:
         if format == "parquet":
             write_parquet(records, file)
@@ -130,11 +134,11 @@ def _write_whole(output: Path, format: str, records: Records) -> None:
             write_text(records, format, text)
             text.detach()
         flush(file)
-        os.replace(file.name, output)
+        Path(file.name).replace(output)
     flush_folder(output.parent)
 
 
-def _annotator(files: Sequence[PictureFile], folder: Path) -> Watcher:
+def _annotator(files: Sequence[PictureFile], folder: Path) -> OnPrediction:
     from emotion_ai.client.drawing import annotate_file
 
     names = dict(zip(files, copy_names(files, ".jpg"), strict=True))
@@ -147,8 +151,8 @@ def _annotator(files: Sequence[PictureFile], folder: Path) -> Watcher:
 
 
 @contextlib.contextmanager
-def _progress(count: int) -> Iterator[Watcher]:
-    """A bar on standard error, where that is a terminal and there is more than one picture."""
+def _progress(count: int) -> Iterator[OnPrediction]:
+    """Show a bar on standard error, if that is a terminal and there are several pictures."""
     if count < 2 or not sys.stderr.isatty():
         yield lambda file, prediction: None
         return

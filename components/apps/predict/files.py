@@ -1,4 +1,4 @@
-"""Which pictures are meant by files and folders, and where their annotated copies go."""
+"""Find the picture files in folders, and name their annotated copies."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,42 +15,51 @@ SUFFIXES = (
 
 
 class PictureFile(NamedTuple):
-    """A picture's path, and its path below the folder that was named."""
+    """A picture's path, and its path relative to the folder that was searched."""
 
     path: Path
     name: Path
 
 
-def picture_files(paths: Sequence[Path], apart_from: Path | None = None) -> list[PictureFile]:
-    """The files among `paths`, and the pictures in its folders and theirs, in order of name.
+def find_pictures(paths: Sequence[Path], exclude: Path | None = None) -> list[PictureFile]:
+    """List the files among `paths`, and the pictures in folders and their subfolders.
 
-    In folders a picture is known by its suffix; hidden files and folders, links to folders and
-    `apart_from` are passed over. A path that is not there is kept: reading it will say so. Raises
-    `InputError` naming a folder without a picture.
+    In folders, pictures are recognised by their suffix; hidden files and folders and links to
+    folders are skipped. A path that does not exist is kept, so that reading it reports the error.
+
+    Args:
+        paths: Files and folders.
+        exclude: A folder to skip.
+
+    Returns:
+        The files, those of a folder sorted by name.
+
+    Raises:
+        InputError: A folder has no picture or cannot be read.
     """
     files: list[PictureFile] = []
     for path in paths:
         if not path.is_dir():
             files.append(PictureFile(path, Path(path.name)))
             continue
-        below = [PictureFile(file, file.relative_to(path)) for file in _walk(path, apart_from)]
-        if not below:
+        found = [PictureFile(file, file.relative_to(path)) for file in _walk(path, exclude)]
+        if not found:
             raise InputError(f"{path}: no picture in this folder; expected {' '.join(SUFFIXES)}")
-        files += below
+        files += found
     return files
 
 
-def _walk(folder: Path, apart_from: Path | None) -> Iterator[Path]:
-    avoided = apart_from.resolve() if apart_from else None
+def _walk(folder: Path, exclude: Path | None) -> Iterator[Path]:
+    excluded = exclude.resolve() if exclude else None
 
-    def complain(error: OSError) -> None:
+    def raise_error(error: OSError) -> None:
         raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
-    for root, folders, names in os.walk(folder, onerror=complain):
+    for root, folders, names in os.walk(folder, onerror=raise_error):
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and Path(root, name).resolve() != avoided
+            if not name.startswith(".") and Path(root, name).resolve() != excluded
         )
         for name in sorted(names):
             file = Path(root, name)
@@ -59,7 +68,7 @@ def _walk(folder: Path, apart_from: Path | None) -> Iterator[Path]:
 
 
 def copy_names(files: Sequence[PictureFile], suffix: str) -> list[Path]:
-    """A name for each picture's copy, with this suffix, no two alike."""
+    """Choose a name with this suffix for a copy of each picture, no two alike."""
     taken: set[Path] = set()
     names = []
     for file in files:

@@ -1,7 +1,7 @@
-"""The record of a long prediction under way, from which an interrupted one goes on.
+"""The journal of a prediction in progress, from which an interrupted one resumes.
 
-A file beside the output, `.NAME.journal`: a first line with the settings, then a line for each
-picture that is done. The output itself is written whole from it, at the end.
+It is a file beside the output, `.NAME.journal`: a first line with the settings, then a line for
+each picture that is done. At the end the output is written from it in one go.
 """
 
 import contextlib
@@ -19,50 +19,55 @@ _MAX_LINE_BYTES = 16 * 1024 * 1024
 
 
 class Journal:
-    """What is done already, by the pictures' paths, sizes and times of change."""
+    """The records of pictures that are done, by their paths, sizes and modification times.
+
+    Args:
+        file: The journal, open for reading and appending.
+        settings: What the records depend on; a journal of others is discarded.
+    """
 
     def __init__(self, file: BinaryIO, settings: dict[str, Any]) -> None:
         self._file = file
-        self._head = _line({"settings": settings})
-        self._places: dict[str, int] = {}
-        self._resume()
+        self._header = _encode_line({"settings": settings})
+        self._offsets: dict[str, int] = {}
+        self._load()
 
-    def _resume(self) -> None:
+    def _load(self) -> None:
         self._file.seek(0)
-        if self._file.readline(_MAX_LINE_BYTES) != self._head:
+        if self._file.readline(_MAX_LINE_BYTES) != self._header:
             self._file.truncate(0)
             self._file.seek(0)
-            self._file.write(self._head)
+            self._file.write(self._header)
             return
         while True:
-            place = self._file.tell()
+            offset = self._file.tell()
             line = self._file.readline(_MAX_LINE_BYTES)
             try:
-                self._places[json.loads(line)["key"]] = place
+                self._offsets[json.loads(line)["key"]] = offset
             except (ValueError, KeyError, TypeError):
-                # The last line of a process that was killed while it wrote; or none.
-                self._file.seek(place)
+                # The end, or the partial last line of a process that was killed.
+                self._file.seek(offset)
                 self._file.truncate()
                 return
 
     def __contains__(self, path: Path) -> bool:
-        return _key(path) in self._places
+        return _key(path) in self._offsets
 
     def add(self, path: Path, record: Record) -> None:
-        """Note that a picture is done."""
+        """Append the record of a picture."""
         self._file.seek(0, os.SEEK_END)
-        self._places[_key(path)] = self._file.tell()
-        self._file.write(_line({"key": _key(path), "record": record}))
+        self._offsets[_key(path)] = self._file.tell()
+        self._file.write(_encode_line({"key": _key(path), "record": record}))
         self._file.flush()
 
     def record(self, path: Path) -> Record:
-        """What was noted of a picture that is done."""
-        self._file.seek(self._places[_key(path)])
+        """Read the record of a picture that is done."""
+        self._file.seek(self._offsets[_key(path)])
         record: Record = json.loads(self._file.readline(_MAX_LINE_BYTES))["record"]
         return record
 
 
-def _line(content: dict[str, Any]) -> bytes:
+def _encode_line(content: dict[str, Any]) -> bytes:
     return json.dumps(content).encode() + b"\n"
 
 
@@ -76,10 +81,15 @@ def _key(path: Path) -> str:
 
 @contextlib.contextmanager
 def open_journal(output: Path, settings: dict[str, Any]) -> Iterator[Journal]:
-    """The journal of `output`, empty where there is none of the same settings.
+    """Open the journal of an output file; it is removed when the block ends without an exception.
 
-    It is removed when the block ends well, and kept when it raises. Raises `InputError` while
-    another process writes it, and `Unavailable` where it cannot be written.
+    Args:
+        output: The file whose journal to open.
+        settings: A journal of other settings is discarded.
+
+    Raises:
+        InputError: Another process is writing it.
+        Unavailable: It cannot be written.
     """
     check_writable_name(output)
     path = output.with_name(f".{output.name}.journal")

@@ -1,4 +1,4 @@
-"""Frames become looks: which faces are in them, what a model server says, and who is who."""
+"""Detect, predict and track the faces in a sequence of frames."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -9,73 +9,87 @@ from emotion_ai.apps.watch.frames import Frame
 from emotion_ai.client.client import Client
 from emotion_ai.client.results import Face
 from emotion_ai.client.tracking import Tracker
-from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.errors import EmotionAIError
 
-# One finds faces while the other waits for the server.
+# One detects faces while the other waits for the server.
 _WORKERS = 2
-MAX_AHEAD = 16
+MAX_FRAMES_AHEAD = 16
 
 
 class TrackedFace(NamedTuple):
-    """A face, and the number of the track that it belongs to."""
+    """A face, and the number of its track."""
 
     track: int
     face: Face
 
 
 class FrameResult(NamedTuple):
-    """A frame with its faces in order of track; `sightings` is None where it was passed by."""
+    """A frame with its faces in order of track; `faces` is None where it was not analysed."""
 
     frame: Frame
-    sightings: tuple[TrackedFace, ...] | None
+    faces: tuple[TrackedFace, ...] | None
 
 
-_Asked = tuple[Frame, Future[list[Face]] | None]
+# A frame, and its faces once they are predicted; None where it is not analysed.
+_Pending = tuple[Frame, Future[list[Face]] | None]
 
 
 def analyse_frames(
-    frames: Iterable[Frame], client: Client, every: int, timeout: float, ahead_bytes: int
+    frames: Iterable[Frame], client: Client, every: int, timeout: float, max_bytes_ahead: int
 ) -> Iterator[FrameResult]:
-    """Analyse the faces in each `every`-th of the frames, in order; skip the others.
+    """Analyse the faces in every `every`-th of the frames, in order; pass on the others.
 
-    While the server answers, frames of at most `ahead_bytes` are read and held, and no more than
-    `MAX_AHEAD`. Raises what reading the frames does, after the looks at all frames before; and
-    what `Client.predict` raises.
+    Args:
+        frames: The frames, in order of time.
+        client: Detects and predicts the faces.
+        every: 1 to analyse each frame.
+        timeout: Seconds until a request fails.
+        max_bytes_ahead: Bytes of frames to read ahead while the server works, which are at most
+            `MAX_FRAMES_AHEAD` frames; 0 for a live source.
+
+    Yields:
+        A result for each frame.
+
+    Raises:
+        InputError: `frames` raised it, after the results of all frames before; or the server
+            refused a request.
+        Unavailable: Likewise, or the server did not answer.
     """
     tracker = Tracker()
     workers = ThreadPoolExecutor(_WORKERS)
 
-    def ask(number: int, frame: Frame) -> _Asked:
+    def submit(number: int, frame: Frame) -> _Pending:
         if number % every:
             return frame, None
         return frame, workers.submit(client.predict, frame.image, "bgr", None, timeout)
 
     try:
-        for frame, future in _held((ask(*pair) for pair in enumerate(frames)), ahead_bytes):
+        submitted = (submit(number, frame) for number, frame in enumerate(frames))
+        for frame, future in _read_ahead(submitted, max_bytes_ahead):
             if future is None:
                 yield FrameResult(frame, None)
                 continue
             faces = future.result()
             tracks = tracker.update([face.box for face in faces], frame.time_s)
-            found = map(TrackedFace, tracks, faces)
-            yield FrameResult(frame, tuple(sorted(found, key=lambda sighting: sighting.track)))
+            tracked = map(TrackedFace, tracks, faces)
+            yield FrameResult(frame, tuple(sorted(tracked, key=lambda item: item.track)))
     finally:
-        # Nobody waits for answers that nobody wants; they end with the client's connection.
+        # Requests that are still in flight end with the client's connection.
         workers.shutdown(wait=False, cancel_futures=True)
 
 
-def _held(asked: Iterable[_Asked], most_bytes: int) -> Iterator[_Asked]:
-    """The same, later: so many are taken before the first is given."""
-    waiting: deque[_Asked] = deque()
-    held = 0
+def _read_ahead(submitted: Iterable[_Pending], max_bytes: int) -> Iterator[_Pending]:
+    """Pass the items on in order, but take some more before the first."""
+    pending: deque[_Pending] = deque()
+    held_bytes = 0
     try:
-        for one in asked:
-            waiting.append(one)
-            held += one[0].image.nbytes
-            while held > most_bytes or len(waiting) > MAX_AHEAD:
-                held -= waiting[0][0].image.nbytes
-                yield waiting.popleft()
-    except (InputError, Unavailable):
-        yield from waiting
+        for item in submitted:
+            pending.append(item)
+            held_bytes += item[0].image.nbytes
+            while held_bytes > max_bytes or len(pending) > MAX_FRAMES_AHEAD:
+                held_bytes -= pending[0][0].image.nbytes
+                yield pending.popleft()
+    except EmotionAIError:
+        yield from pending
         raise
-    yield from waiting
+    yield from pending

@@ -1,10 +1,9 @@
-"""A video, a camera or a stream, watched: timeline, plot, annotated video, minute by minute."""
+"""Watch a video, a camera or a stream: timeline, plot, annotated video, and minute by minute."""
 
 import contextlib
 import importlib.util
 import itertools
 import math
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,44 +11,49 @@ from pathlib import Path
 
 from emotion_ai.apps.watch.analysis import FrameResult, analyse_frames
 from emotion_ai.apps.watch.annotation import open_annotator
-from emotion_ai.apps.watch.emotion_bins import open_plot
 from emotion_ai.apps.watch.interruption import Interruption
 from emotion_ai.apps.watch.minute_summaries import MinuteSummaries, clock
 from emotion_ai.apps.watch.outputs import check_output
 from emotion_ai.apps.watch.screen import Screen
 from emotion_ai.apps.watch.sources import Source, open_source
-from emotion_ai.apps.watch.timeline import one_label_set, open_timeline
+from emotion_ai.apps.watch.timeline import open_timeline, require_one_label_set
 from emotion_ai.client.channel import DEFAULT_TIMEOUT_S
 from emotion_ai.client.client import Client
 from emotion_ai.client.records import check_packages
-from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.errors import EmotionAIError, InputError
 
-# Without a wish: so many looks at a recorded second; a live source is looked at as fast as it goes.
-_LOOKS_PER_S = 5
-# Of a recorded video, held while the server answers: a dozen frames in high definition.
-_AHEAD_BYTES = 64 * 1024 * 1024
+# Analysed frames per second of a recorded video, by default.
+_DEFAULT_RATE = 5
+# Of a recorded video, read ahead while the server works: a dozen frames in high definition.
+_MAX_BYTES_AHEAD = 64 * 1024 * 1024
 _PLOTS, _TIMELINES, _VIDEOS = (".png", ".svg", ".pdf"), (".csv", ".parquet"), (".mp4", ".webm")
 
-Sink = Callable[[FrameResult], None]
-Failure = KeyboardInterrupt | SystemExit | InputError | Unavailable
+OnResult = Callable[[FrameResult], None]
+Failure = KeyboardInterrupt | SystemExit | EmotionAIError
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Files to write; None for those that are not wanted."""
+    """Files to write; None for those that are not wanted.
+
+    Attributes:
+        timeline: .csv or .parquet.
+        plot: .png, .svg or .pdf.
+        video: .mp4 or .webm.
+    """
 
     timeline: Path | None = None
     plot: Path | None = None
     video: Path | None = None
 
     def check(self, source: str) -> None:
-        """Raise `InputError` where one cannot be, or needs a package that is not installed."""
+        """Raise `InputError` for an invalid name, and for a package that is not installed."""
         named = ((self.timeline, _TIMELINES), (self.plot, _PLOTS), (self.video, _VIDEOS))
         for path, suffixes in named:
             if path:
                 check_output(path, suffixes)
-                if path.exists() and os.path.exists(source) and path.samefile(source):
-                    raise InputError(f"{path}: this is what is watched; name another file")
+                if path.exists() and Path(source).exists() and path.samefile(source):
+                    raise InputError(f"{path}: this is the source; name another file")
         if self.timeline and self.timeline.suffix.lower() == ".parquet":
             check_packages("parquet")
         if self.plot and importlib.util.find_spec("matplotlib") is None:
@@ -59,62 +63,72 @@ class Outputs:
         return ", ".join(str(path) for path in (self.timeline, self.plot, self.video) if path)
 
 
-NOTHING = Outputs()
+NO_OUTPUTS = Outputs()
 
 
 @dataclass
-class _Tally:
-    """How far it went."""
+class _Totals:
+    """What has been watched so far."""
 
     time_s: float = 0.0
     frames: int = 0
-    looks: int = 0
+    analysed: int = 0
     tracks: int = 0
 
-    def add(self, look: FrameResult) -> None:
-        """Count a look."""
-        self.time_s, self.frames = look.frame.time_s, look.frame.number + 1
-        if look.sightings is not None:
-            self.looks += 1
-            self.tracks = max([self.tracks, *(track for track, _ in look.sightings)])
+    def add(self, result: FrameResult) -> None:
+        """Count a frame."""
+        self.time_s, self.frames = result.frame.time_s, result.frame.number + 1
+        if result.faces is not None:
+            self.analysed += 1
+            self.tracks = max([self.tracks, *(track for track, _ in result.faces)])
 
 
 def watch(
     source: str,
     client: Client,
-    outputs: Outputs = NOTHING,
+    outputs: Outputs = NO_OUTPUTS,
     every: int | None = None,
     duration: float | None = None,
     timeout: float = DEFAULT_TIMEOUT_S,
 ) -> None:
-    """Watch a source (see `sources.open_source`), tell each minute, and write the outputs.
+    """Watch a source, print a summary of each minute, and write the outputs.
 
-    Looks at each `every`-th frame; without it at five frames a second of a recorded video, and of a
-    live source at the newest frame whenever the last is answered. Ends after `duration` seconds of
-    the source's time; `timeout` is what an answer may take.
+    The outputs appear at the end, complete. When the source or the server fails, or at Ctrl-C, they
+    hold the results until then, and the failure is raised.
 
-    The outputs appear at the end, whole. When the source or the server fails, or at Ctrl-C, they
-    hold what was seen until then, and the failure is raised: `InputError` for what is no video or
-    is cut short, `Unavailable` for the rest, `KeyboardInterrupt`, or `SystemExit` at SIGTERM.
+    Args:
+        source: A file, a camera or an address; see `sources.open_source`.
+        client: Detects and predicts the faces.
+        outputs: The files to write.
+        every: Analyse every `every`-th frame. None for five frames a second of a recorded video,
+            and for the newest frame of a live source whenever the last one is answered.
+        duration: Seconds of the source's time to watch; None for all of it.
+        timeout: Seconds until a request fails.
+
+    Raises:
+        InputError: The source is not a video or is cut short, or an argument is invalid.
+        Unavailable: The server, a live source or the file system failed.
+        KeyboardInterrupt: At Ctrl-C.
+        SystemExit: At SIGTERM, with 143.
     """
     outputs.check(source)
-    tally = _Tally()
+    totals = _Totals()
     with open_source(source) as opened, contextlib.ExitStack() as stack:
         screen = Screen(opened, duration)
-        minutes = MinuteSummaries(screen.tell)
+        minutes = MinuteSummaries(screen.print_minute)
         files = _open_files(outputs, opened, stack)
-        sinks: list[Sink] = [*files, minutes.add, screen.add, tally.add]
-        looks = _looks(opened, client, every, duration, timeout, outputs)
-        with screen.shown():
-            failure = _take(looks, sinks)
+        callbacks: list[OnResult] = [*files, minutes.add, screen.add, totals.add]
+        results = _results(opened, client, every, duration, timeout, outputs)
+        with screen.progress():
+            failure = _consume(results, callbacks)
             opened.close()
             minutes.end()
-        if failure and not tally.looks:
+        if failure and not totals.analysed:
             raise failure
-    _close(opened, tally, outputs, failure)
+    _report(opened, totals, outputs, failure)
 
 
-def _looks(
+def _results(
     source: Source,
     client: Client,
     every: int | None,
@@ -122,47 +136,54 @@ def _looks(
     timeout: float,
     outputs: Outputs,
 ) -> Iterator[FrameResult]:
-    pace = every or (1 if source.live else max(1, round(source.fps / _LOOKS_PER_S)))
-    # A video is drawn on whole, with the frames between the looks.
-    step, pace = (1, pace) if outputs.video and not source.live else (pace, 1)
+    every = every or (1 if source.live else max(1, round(source.fps / _DEFAULT_RATE)))
+    # An annotated video has all frames, also those that are not analysed.
+    read_every, analyse_every = (1, every) if outputs.video and not source.live else (every, 1)
     limit = math.inf if duration is None else duration
-    frames = itertools.takewhile(lambda frame: frame.time_s < limit, source.frames(step))
-    looks = analyse_frames(frames, client, pace, timeout, 0 if source.live else _AHEAD_BYTES)
-    return one_label_set(looks) if outputs.timeline else looks
+    frames = itertools.takewhile(lambda frame: frame.time_s < limit, source.frames(read_every))
+    max_bytes_ahead = 0 if source.live else _MAX_BYTES_AHEAD
+    results = analyse_frames(frames, client, analyse_every, timeout, max_bytes_ahead)
+    return require_one_label_set(results) if outputs.timeline else results
 
 
-def _open_files(outputs: Outputs, source: Source, stack: contextlib.ExitStack) -> Iterator[Sink]:
+def _open_files(
+    outputs: Outputs, source: Source, stack: contextlib.ExitStack
+) -> Iterator[OnResult]:
     if outputs.timeline:
         yield stack.enter_context(open_timeline(outputs.timeline)).add
     if outputs.plot:
+        # Matplotlib takes half a second to import.
+        from emotion_ai.apps.watch.plot import open_plot
+
         yield stack.enter_context(open_plot(outputs.plot, Path(source.name).name)).add
     if outputs.video:
         yield stack.enter_context(open_annotator(outputs.video, source.fps)).add
 
 
-def _take(looks: Iterator[FrameResult], sinks: Sequence[Sink]) -> Failure | None:
-    """Give every look to every sink, until there is none, or something fails; then that."""
+def _consume(results: Iterator[FrameResult], callbacks: Sequence[OnResult]) -> Failure | None:
+    """Pass every result to every callback, until the last one or a failure, which is returned."""
     with Interruption() as interruption:
         while True:
             try:
-                with interruption.waiting():
-                    look = next(looks, None)
-            except (KeyboardInterrupt, SystemExit, InputError, Unavailable) as failure:
+                with interruption.interruptible():
+                    result = next(results, None)
+            except (KeyboardInterrupt, SystemExit, EmotionAIError) as failure:
                 return failure
-            if look is None:
+            if result is None:
                 return None
-            for sink in sinks:
-                sink(look)
+            for callback in callbacks:
+                callback(result)
 
 
-def _close(source: Source, tally: _Tally, outputs: Outputs, failure: Failure | None) -> None:
-    if isinstance(failure, InputError | Unavailable):
-        kept = f"; what was seen until {clock(tally.time_s)}: {outputs}" if f"{outputs}" else ""
+def _report(source: Source, totals: _Totals, outputs: Outputs, failure: Failure | None) -> None:
+    """Print what was watched and written; raise the failure, with what is kept in spite of it."""
+    if isinstance(failure, EmotionAIError):
+        kept = f"; results until {clock(totals.time_s)}: {outputs}" if f"{outputs}" else ""
         raise type(failure)(f"{failure}{kept}")
     facts = [
-        f"{clock(tally.time_s)} watched",
-        f"{tally.looks:,} of {tally.frames:,} frames looked at",
-        f"{tally.tracks} faces followed",
+        f"{clock(totals.time_s)} watched",
+        f"{totals.analysed:,} of {totals.frames:,} frames looked at",
+        f"{totals.tracks} faces followed",
     ]
     if source.live:
         facts.append(f"{source.dropped:,} frames dropped for newer ones")

@@ -1,4 +1,4 @@
-"""Frames of a recorded video, in order and with their times; bounded before they are decoded."""
+"""Read the frames of a recorded video, in order and with their times, within bounds."""
 
 import math
 from collections.abc import Iterator
@@ -8,23 +8,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_ai.apps.watch.opencv import containers, opencv
+from emotion_ai.apps.watch.opencv import allow_containers, load_opencv
 from emotion_ai.errors import InputError
 from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE
 
-# Where a file or a stream does not say how fast it is, or says what cannot be.
-_USUAL_FPS, _HIGHEST_FPS = 25.0, 1_000.0
-# A time further from the one before than this many seconds is a damaged file's.
-_LONGEST_GAP_S = 3_600.0
-# A video may be so much shorter than it says, and so many seconds besides.
-_SHORTER, _SHORTER_S = 0.05, 0.5
+# For a file or a stream whose header has no frame rate, or an invalid one.
+_DEFAULT_FPS, _MAX_FPS = 25.0, 1_000.0
+# A larger step from one frame's time to the next means a damaged file.
+_MAX_GAP_S = 3_600.0
+# A video may be shorter than its header says by this share and so many seconds.
+_MISSING_SHARE, _MISSING_S = 0.05, 0.5
 # FFmpeg's names: https://ffmpeg.org/ffmpeg-formats.html.
 _CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,m4v,h264,hevc,ivf"
 _EXPECTED = "expected a video: MP4, MOV, WebM, MKV, AVI, MPEG, FLV, WMV, OGG or GIF"
 
 
 class Frame(NamedTuple):
-    """Frame `number` from 0, seen `time_s` seconds after the first; uint8 [H, W, 3] BGR."""
+    """A frame of a video.
+
+    Attributes:
+        number: The frame's number from 0.
+        time_s: Seconds since the first frame.
+        image: uint8 [H, W, 3] BGR.
+    """
 
     number: int
     time_s: float
@@ -32,9 +38,17 @@ class Frame(NamedTuple):
 
 
 class Recording:
-    """A video with an end, of which `capture` reads.
+    """A video with an end.
 
-    `fps` are its frames a second, `duration_s` how long it says it is. Nothing is `dropped`.
+    Args:
+        capture: An open `cv2.VideoCapture`.
+        name: The video's name in messages.
+
+    Attributes:
+        fps: Frames per second.
+        duration_s: Seconds that the video lasts according to its header; 0 if unknown.
+        live: False.
+        dropped: 0; all frames of a recording are read.
     """
 
     live = False
@@ -48,49 +62,50 @@ class Recording:
         self.duration_s = self._count / self.fps
 
     def frames(self, every: int) -> Iterator[Frame]:
-        """Each `every`-th frame, from the first on.
+        """Read every `every`-th frame, beginning with the first.
 
-        Raises `InputError` at once where there is none, and after the last where the video is
-        shorter than it says.
+        Raises:
+            InputError: There is no frame; or, after the last one, the video is shorter than its
+                header says.
         """
-        position = opencv().CAP_PROP_POS_MSEC
+        position = load_opencv().CAP_PROP_POS_MSEC
         number, time_s = -1, -1 / self.fps
         while self._capture.grab():
             number += 1
             time_s = self._next_time(time_s, self._capture.get(position) / 1000)
             if number % every == 0:
-                whole, image = self._capture.retrieve()
-                if whole:
+                decoded, image = self._capture.retrieve()
+                if decoded:
                     yield Frame(number, time_s, image)
         self._check_end(number + 1, time_s + 1 / self.fps)
 
     def _check_end(self, frames: int, seconds: float) -> None:
         if not frames:
             raise InputError(f"{self.name}: no frame that can be read; {_EXPECTED}")
-        # Either number may be an estimate: of frames in WebM, of their pace where it varies.
-        fewer = frames < (1 - _SHORTER) * self._count - _SHORTER_S * self.fps
-        if fewer and seconds < (1 - _SHORTER) * self.duration_s - _SHORTER_S:
+        # Either may be an estimate: the frame count in WebM, the duration at a variable frame rate.
+        fewer = frames < (1 - _MISSING_SHARE) * self._count - _MISSING_S * self.fps
+        if fewer and seconds < (1 - _MISSING_SHARE) * self.duration_s - _MISSING_S:
             raise InputError(
                 f"{self.name}: damaged, or cut short: ends after {seconds:.1f} s of the "
-                f"{self.duration_s:.1f} s that it says it has"
+                f"{self.duration_s:.1f} s in its header"
             )
 
-    def _next_time(self, before: float, told: float) -> float:
-        if math.isfinite(told) and before < told <= before + _LONGEST_GAP_S:
-            return told
-        return before + 1 / self.fps
+    def _next_time(self, previous_s: float, reported_s: float) -> float:
+        if math.isfinite(reported_s) and previous_s < reported_s <= previous_s + _MAX_GAP_S:
+            return reported_s
+        return previous_s + 1 / self.fps
 
     def close(self) -> None:
-        """Let go of the video."""
+        """Close the video."""
         self._capture.release()
 
 
 def open_file(path: Path) -> Recording:
-    """A video file; raises `InputError` where it is none that can be read."""
-    cv2 = opencv()
+    """Open a video file; raise `InputError` where it cannot be read."""
+    cv2 = load_opencv()
     _check_file(path)
-    with containers(_CONTAINERS):
-        # An absolute path is no address, whatever its name looks like.
+    with allow_containers(_CONTAINERS):
+        # A relative path could be taken for an address.
         capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise InputError(f"{path}: no video that can be read, or cut short; {_EXPECTED}")
@@ -99,8 +114,8 @@ def open_file(path: Path) -> Recording:
 
 
 def check_size(capture: Any, name: str) -> None:
-    """Raise `InputError` where the frames, as their header tells, are too large or too small."""
-    cv2 = opencv()
+    """Raise `InputError` where the header states frames that are too large or too small."""
+    cv2 = load_opencv()
     width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
     height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     if width * height > MAX_PIXELS or min(width, height) < MIN_SIDE:
@@ -111,14 +126,14 @@ def check_size(capture: Any, name: str) -> None:
 
 
 def frames_per_second(capture: Any) -> float:
-    """What a video says, where that can be, else 25."""
-    told = capture.get(opencv().CAP_PROP_FPS)
-    return float(told) if 0 < told <= _HIGHEST_FPS else _USUAL_FPS
+    """Return the header's frame rate where it is valid, else 25."""
+    reported = capture.get(load_opencv().CAP_PROP_FPS)
+    return float(reported) if 0 < reported <= _MAX_FPS else _DEFAULT_FPS
 
 
 def frame_count(capture: Any) -> int:
-    """How many frames a video says it has; 0 where it does not say, as a stream."""
-    return int(max(0.0, capture.get(opencv().CAP_PROP_FRAME_COUNT)))
+    """Return the header's number of frames; 0 where it has none, as a stream."""
+    return int(max(0.0, capture.get(load_opencv().CAP_PROP_FRAME_COUNT)))
 
 
 def _check_file(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM that end a wait at once, and all else when it is done."""
+"""Defer Ctrl-C and SIGTERM to where the program waits."""
 
 import contextlib
 import signal
@@ -8,40 +8,49 @@ from typing import Any
 
 
 class Interruption:
-    """Within `waiting`, Ctrl-C raises `KeyboardInterrupt`; elsewhere it waits for the next one.
+    """Context manager that raises Ctrl-C and SIGTERM only within `interruptible` blocks.
 
-    SIGTERM likewise raises `SystemExit` with 143: 128 and its number, as shells count. A context
-    manager: within it, a look is written whole or not at all. It has an effect in the main thread
-    alone, which is the one that Python tells of signals.
+    So the results of a frame are written completely or not at all. Ctrl-C raises
+    `KeyboardInterrupt`, and SIGTERM `SystemExit` with 143: 128 plus the signal's number, as shells
+    report it. It has an effect in the main thread only, where Python handles signals.
+
+    Example:
+        with Interruption() as interruption:
+            for item in queue:
+                with interruption.interruptible():
+                    result = wait_for(item)
+                write(result)
     """
 
     def __init__(self) -> None:
-        self._came: BaseException | None = None
-        self._waiting = False
-        self._before: dict[int, Any] = {}
+        self._received: BaseException | None = None
+        self._is_interruptible = False
+        self._previous_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                self._previous_handlers[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *failure: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
 
     @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        """A block that ends where the signal comes, or came before it."""
-        self._waiting = True
+    def interruptible(self) -> Iterator[None]:
+        """Raise a signal that arrives within the block, or arrived before it."""
+        self._is_interruptible = True
         try:
-            if self._came:
-                raise self._came
+            if self._received:
+                raise self._received
             yield
         finally:
-            self._waiting = False
+            self._is_interruptible = False
 
-    def _note(self, number: int, _: object) -> None:
-        self._came = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
-        if self._waiting:
-            raise self._came
+    def _handle(self, number: int, _: object) -> None:
+        self._received = (
+            KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+        )
+        if self._is_interruptible:
+            raise self._received

@@ -1,4 +1,4 @@
-"""The newest frame of a camera or a stream: what is older when it is asked for is dropped."""
+"""Read the newest frame of a camera or a stream; older ones are dropped."""
 
 import threading
 import time
@@ -14,20 +14,28 @@ from emotion_ai.apps.watch.frames import (
     frame_count,
     frames_per_second,
 )
-from emotion_ai.apps.watch.opencv import opencv
+from emotion_ai.apps.watch.opencv import load_opencv
 from emotion_ai.errors import InputError, Unavailable
 
-# How long a source may take to answer, and to give a frame.
-_PATIENCE_MS = 10_000
-# The reader wakes whoever waits; this only bounds how late a Ctrl-C is noticed.
-_WAKE_S = 0.5
-_FAREWELL_S = 2.0
+# To connect, and to read a frame.
+_TIMEOUT_MS = 10_000
+# Bounds how late a Ctrl-C is noticed; a new frame ends the wait anyway.
+_POLL_S = 0.5
+_CLOSE_TIMEOUT_S = 2.0
 
 
 class LiveSource:
-    """A camera or a stream that has been opened, read by a thread of its own.
+    """A camera or a stream, read by a background thread.
 
-    `dropped` counts the frames that were not looked at because a newer one had come.
+    Args:
+        capture: An open `cv2.VideoCapture`.
+        name: The source's name in messages.
+
+    Attributes:
+        fps: Frames per second.
+        duration_s: 0; a live source has no known end.
+        live: True.
+        dropped: How many frames were replaced by a newer one before they were taken.
     """
 
     live = True
@@ -38,103 +46,122 @@ class LiveSource:
         self.fps = frames_per_second(capture)
         self.dropped = 0
         self._capture = capture
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._newest: Frame | None = None
         self._ended = False
         self._closed = False
         self._reader: threading.Thread | None = None
 
     def frames(self, every: int) -> Iterator[Frame]:
-        """The newest frame that has not been given, again and again, of each `every`-th that comes.
+        """Yield the newest frame since the last one, of every `every`-th frame that arrives.
 
-        Times are those of arrival. Raises `Unavailable` where the source ends or goes silent.
+        Times are those of arrival.
+
+        Raises:
+            Unavailable: The source ended or sends no more frames.
         """
-        # A read may hang until the source's patience ends; nobody waits for that at the end.
+        # A daemon: a read may block until the source's timeout, which must not delay the exit.
         self._reader = threading.Thread(target=self._read, args=(every,), daemon=True)
         self._reader.start()
         time_s = 0.0
         while (frame := self._next()) is not None:
             time_s = frame.time_s
             yield frame
-        raise Unavailable(f"{self.name}: gives no more pictures, after {time_s:.1f} s")
+        raise Unavailable(f"{self.name}: sends no more frames, after {time_s:.1f} s")
 
     def close(self) -> None:
-        """Let go of the source, once it has given another frame or a little time has passed."""
+        """Close the source, after its next frame or a short timeout."""
         self._closed = True
         if self._reader is None:
             self._capture.release()
         else:
-            # Python aborts where it ends while a thread comes back from OpenCV.
-            self._reader.join(_FAREWELL_S)
+            # Python aborts if it exits while a thread returns from OpenCV.
+            self._reader.join(_CLOSE_TIMEOUT_S)
 
     def _next(self) -> Frame | None:
-        with self._news:
+        with self._changed:
             while self._newest is None and not self._ended:
-                self._news.wait(_WAKE_S)
+                self._changed.wait(_POLL_S)
             frame, self._newest = self._newest, None
             return frame
 
     def _read(self, every: int) -> None:
         try:
-            for frame in self._arriving(every):
-                self._offer(frame)
+            for frame in self._capture_frames(every):
+                self._publish(frame)
         finally:
-            # What this thread reads from, no other may release.
+            # Only the thread that reads may release the capture.
             self._capture.release()
-            with self._news:
+            with self._changed:
                 self._ended = True
-                self._news.notify()
+                self._changed.notify()
 
-    def _arriving(self, every: int) -> Iterator[Frame]:
+    def _capture_frames(self, every: int) -> Iterator[Frame]:
         number, start = -1, None
         while not self._closed and self._capture.grab():
             now = time.monotonic()
             start = now if start is None else start
             number += 1
             if number % every == 0:
-                whole, image = self._capture.retrieve()
-                if whole:
+                decoded, image = self._capture.retrieve()
+                if decoded:
                     yield Frame(number, now - start, image)
 
-    def _offer(self, frame: Frame) -> None:
-        with self._news:
+    def _publish(self, frame: Frame) -> None:
+        with self._changed:
             self.dropped += self._newest is not None
             self._newest = frame
-            self._news.notify()
+            self._changed.notify()
 
 
-def open_camera(which: int | Path) -> LiveSource:
-    """A camera of this machine, by its number or device.
+def open_camera(camera: int | Path) -> LiveSource:
+    """Open a camera of this machine.
 
-    Raises `InputError` where there is none of that name, and `Unavailable` where it gives nothing.
+    Args:
+        camera: Its number or device.
+
+    Returns:
+        The camera.
+
+    Raises:
+        InputError: There is no such camera.
+        Unavailable: It cannot be opened.
     """
-    cv2 = opencv()
-    name = f"camera {which}"
-    device = Path(f"/dev/video{which}") if isinstance(which, int) else which
+    cv2 = load_opencv()
+    name = f"camera {camera}"
+    device = Path(f"/dev/video{camera}") if isinstance(camera, int) else camera
     if Path("/proc").exists() and not device.exists():
-        there = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "none"
-        raise InputError(f"{name}: there is no {device}; cameras here: {there}")
-    capture = cv2.VideoCapture(which if isinstance(which, int) else str(which))
+        found = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "none"
+        raise InputError(f"{name}: there is no {device}; cameras here: {found}")
+    capture = cv2.VideoCapture(camera if isinstance(camera, int) else str(camera))
     _check(capture, name, "cannot be opened; another program may use it")
     return LiveSource(capture, name)
 
 
 def open_address(address: str) -> LiveSource | Recording:
-    """What an rtsp or http address gives: a stream, or a recording that has an end.
+    """Open an rtsp or http address.
 
-    Raises `Unavailable` where no video answers, `InputError` where its frames are out of bounds.
+    Args:
+        address: The URL.
+
+    Returns:
+        A stream, or a recording if it has an end.
+
+    Raises:
+        InputError: Its frames are too large or too small.
+        Unavailable: There is no video at this address.
     """
-    cv2 = opencv()
-    patience = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _PATIENCE_MS]
-    patience += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _PATIENCE_MS]
-    capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, patience)
-    name = without_secrets(address)
+    cv2 = load_opencv()
+    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS]
+    timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
+    capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts)
+    name = redact(address)
     _check(capture, name, "no video answers there")
     return Recording(capture, name) if frame_count(capture) else LiveSource(capture, name)
 
 
-def without_secrets(address: str) -> str:
-    """An address as it may be shown: without a user's name, a password, or a query."""
+def redact(address: str) -> str:
+    """Remove the user name, password and query from an address, to show it in messages."""
     parts = urlsplit(address)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 

@@ -1,24 +1,31 @@
-"""OpenCV, which reads and writes videos: loaded late, and kept from talking on standard error."""
+"""Import OpenCV when it is needed, and keep it from printing to standard error."""
 
 import contextlib
 import functools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from emotion_ai.errors import InputError
 
-# https://docs.opencv.org/5.x/d6/dea/tutorial_env_reference.html; FFmpeg's own quietest is -8.
+# https://docs.opencv.org/5.x/d6/dea/tutorial_env_reference.html; -8 is FFmpeg's quietest level.
 _FFMPEG_QUIET = ("OPENCV_FFMPEG_LOGLEVEL", "-8")
 _FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
 @functools.cache
-def opencv() -> Any:
-    """The module `cv2`; raises `InputError` where it is not installed.
+def load_opencv() -> Any:
+    """Import the module `cv2`, with logging switched off.
 
-    Package opencv-python-headless: Apache-2.0, and its wheels for Linux bring FFmpeg under the
-    LGPL. PyAV's bring x264 and x265, so that whoever passes them on is bound by the GPL.
+    Package opencv-python-headless is under Apache-2.0, and its wheels for Linux contain FFmpeg
+    under the LGPL. Those of PyAV contain x264 and x265, whose redistribution is under the GPL.
+
+    Returns:
+        The module.
+
+    Raises:
+        InputError: The package is not installed.
     """
     os.environ.setdefault(*_FFMPEG_QUIET)
     try:
@@ -35,11 +42,11 @@ def opencv() -> Any:
 
 
 @contextlib.contextmanager
-def containers(names: str) -> Iterator[None]:
-    """Within the block FFmpeg opens these of its formats alone, besides what the user told it.
+def allow_containers(names: str) -> Iterator[None]:
+    """Limit FFmpeg to these formats within the block, besides the user's own options.
 
-    https://ffmpeg.org/ffmpeg-formats.html, format_whitelist: among the others are texts that it
-    shows as pictures, playlists and scripts that name files and addresses to open.
+    Among its other formats are text files shown as pictures, and playlists and scripts that name
+    files and addresses to open; see format_whitelist in https://ffmpeg.org/ffmpeg-formats.html.
     """
     before = os.environ.get(_FFMPEG_OPTIONS)
     limit = f"format_whitelist;{names}"
@@ -54,16 +61,16 @@ def containers(names: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Nothing that the process writes to standard error within the block is seen.
+def silence_stderr() -> Iterator[None]:
+    """Discard what the whole process writes to standard error within the block.
 
-    For what OpenCV prints whatever its level of logging is. Of the whole process, so keep it short.
+    OpenCV prints some messages at every logging level.
     """
-    with open(os.devnull, "wb") as nowhere:
-        kept = os.dup(2)
+    with Path(os.devnull).open("wb") as null:
+        saved = os.dup(2)
         try:
-            os.dup2(nowhere.fileno(), 2)
+            os.dup2(null.fileno(), 2)
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(saved, 2)
+            os.close(saved)

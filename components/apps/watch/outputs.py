@@ -1,7 +1,6 @@
-"""Files that are written over hours, by libraries that take a name: whole at the end, or absent."""
+"""Write files over hours, through libraries that take a name: complete at the end, or absent."""
 
 import contextlib
-import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -23,11 +22,20 @@ def check_output(path: Path, suffixes: Collection[str]) -> None:
 
 
 @contextlib.contextmanager
-def appearing(path: Path) -> Iterator[Path]:
-    """An empty file beside `path`, of its suffix, that takes its name when the block ends well.
+def atomic_output(path: Path) -> Iterator[Path]:
+    """Create an empty file beside `path`, and rename it to `path` when the block succeeds.
 
-    It is removed when the block raises. Raises `InputError` while another process writes there, and
-    `Unavailable` where the file system does not do its part, in the block too.
+    The file has the suffix of `path`. It is removed when the block raises.
+
+    Args:
+        path: The file to write.
+
+    Yields:
+        The path to write to within the block.
+
+    Raises:
+        InputError: Another process is writing the file.
+        Unavailable: The file system failed, within the block too.
     """
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     with translate_errors(str(path)), partial.open("ab") as file:
@@ -36,7 +44,7 @@ def appearing(path: Path) -> Iterator[Path]:
             file.truncate(0)
             yield partial
             flush(file)
-            os.replace(partial, path)
+            partial.replace(path)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise

@@ -1,6 +1,7 @@
-"""The timeline as a picture: a band a face, coloured by what it showed."""
+"""Plot the timeline: a lane for each face, filled with its emotions."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,90 +14,124 @@ from numpy.typing import NDArray
 
 from emotion_ai.apps.watch.emotion_bins import EmotionBins, TrackBins, spans
 from emotion_ai.apps.watch.minute_summaries import clock
+from emotion_ai.apps.watch.outputs import atomic_output
 from emotion_ai.client.drawing import COLOURS
 
-_SHOWN = 12
+_MAX_LANES = 12
 _INK, _FAINT, _LANE = "#30343b", "#8b929c", "#f1f2f4"
-_OTHER = (200, 203, 208)
+_OTHER_COLOUR = (200, 203, 208)
 _LANE_HEIGHT = 0.74
-# Letters beside which the legend has room.
-_TITLE = 40
-# A face missed for so many seconds, or looks, has not gone.
-_GAP_S, _GAP_LOOKS = 1.5, 2.5
-# Bins over which probabilities are averaged: bands that can be read, not noise.
-_SMOOTHING = 5
+# A longer title would reach the legend.
+_MAX_TITLE_LENGTH = 40
+# A lane has no hole where a face is missing for fewer seconds, or analysed frames.
+_MAX_GAP_S, _MAX_GAP_FRAMES = 1.5, 2.5
+# Bins of the moving average, against noise.
+_SMOOTHING_BINS = 5
 
 
-def save_plot(bands: EmotionBins, title: str, path: Path) -> None:
-    """Write the plot of the tracks that were seen most, in the format of the name's suffix."""
-    shown = bands.most_seen(_SHOWN)
-    height = 0.95 + 0.72 * max(1, len(shown))
+@contextlib.contextmanager
+def open_plot(path: Path, title: str) -> Iterator[EmotionBins]:
+    """Collect results, and save their plot at `path` when the block succeeds.
+
+    Args:
+        path: The file to write; see `save_plot`.
+        title: The plot's title.
+
+    Yields:
+        The bins to add results to.
+
+    Raises:
+        InputError: Another process is writing the file.
+        Unavailable: The file system failed.
+    """
+    with atomic_output(path) as partial:
+        bins = EmotionBins()
+        yield bins
+        save_plot(bins, title, partial)
+
+
+def save_plot(bins: EmotionBins, title: str, path: Path) -> None:
+    """Write a plot of the tracks that were seen most.
+
+    Args:
+        bins: Sums of probabilities.
+        title: The plot's title.
+        path: The file to write, in the format of its suffix: .png, .svg or .pdf.
+    """
+    tracks = bins.most_seen(_MAX_LANES)
+    height = 0.95 + 0.72 * max(1, len(tracks))
     figure = Figure(figsize=(11, height), facecolor="white")
     margin = {"left": 0.105, "right": 0.975, "top": 1 - 0.5 / height, "bottom": 0.42 / height}
     axes = figure.add_subplot()
     figure.subplots_adjust(**margin)
-    end_s = max(bands.end_s, bands.width_s)
-    for lane, band in enumerate(shown):
+    end_s = max(bins.end_s, bins.width_s)
+    for lane, track in enumerate(tracks):
         _draw_lane(axes, lane, end_s)
-        _draw_band(axes, lane, band, bands)
-        _draw_name(axes, lane, band)
-    _finish(axes, len(shown), end_s)
-    if not shown:
+        _draw_emotions(axes, lane, track, bins)
+        _draw_name(axes, lane, track)
+    _format_axes(axes, len(tracks), end_s)
+    if not tracks:
         axes.text(0.5, 0.5, "no face seen", transform=axes.transAxes, ha="center", color=_FAINT)
-    top = 1 - 0.2 / height
-    named = title if len(title) <= _TITLE else f"{title[: _TITLE - 1]}\N{HORIZONTAL ELLIPSIS}"
-    # A dollar in a file's name begins no formula.
-    text = figure.text(0.012, top, named, parse_math=False, color=_INK, va="center")
-    text.set(fontsize=11, fontweight="bold")
-    _draw_legend(figure, bands.labels, top)
-    hidden = bands.tracks() - len(shown)
+    header_y = 1 - 0.2 / height
+    _draw_title(figure, title, header_y)
+    _draw_legend(figure, bins.labels, header_y)
+    hidden = bins.count_tracks() - len(tracks)
     if hidden:
-        words = f"and {hidden} more faces"
-        figure.text(0.975, 0.13 / height, words, color=_FAINT, fontsize=8, ha="right", va="center")
+        note = f"and {hidden} more faces"
+        figure.text(0.975, 0.13 / height, note, color=_FAINT, fontsize=8, ha="right", va="center")
     figure.savefig(path, format=path.suffix.lstrip(".").lower(), dpi=130)
+
+
+def _draw_title(figure: Figure, title: str, y: float) -> None:
+    if len(title) > _MAX_TITLE_LENGTH:
+        title = f"{title[: _MAX_TITLE_LENGTH - 1]}\N{HORIZONTAL ELLIPSIS}"
+    # Without parsing: a dollar in a file's name would begin a formula.
+    text = figure.text(0.012, y, title, parse_math=False, color=_INK, va="center")
+    text.set(fontsize=11, fontweight="bold")
 
 
 def _draw_lane(axes: Axes, lane: int, end_s: float) -> None:
     axes.barh(lane, end_s, _LANE_HEIGHT, color=_LANE, zorder=0)
 
 
-def _draw_band(axes: Axes, lane: int, band: TrackBins, bands: EmotionBins) -> None:
+def _draw_emotions(axes: Axes, lane: int, track: TrackBins, bins: EmotionBins) -> None:
     """Stack the mean probabilities of each bin, as shares of the lane's height."""
-    missed_s = max(_GAP_S, _GAP_LOOKS * bands.look_interval_s)
-    for span in spans(band.looks > 0, round(missed_s / bands.width_s)):
-        edges = np.arange(span.start, span.stop + 1) * bands.width_s
-        _stack(axes, lane, _shares(band.sums[span], band.looks[span]), edges, bands.labels)
+    max_gap_s = max(_MAX_GAP_S, _MAX_GAP_FRAMES * bins.analysis_interval_s)
+    for span in spans(track.counts > 0, round(max_gap_s / bins.width_s)):
+        edges = np.arange(span.start, span.stop + 1) * bins.width_s
+        means = _smoothed_means(track.sums[span], track.counts[span])
+        _stack(axes, lane, means, edges, bins.labels)
 
 
-def _shares(sums: NDArray[np.float32], looks: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean probabilities [n, k] of bins, smoothed; of bins without a look, those between."""
-    seen = np.flatnonzero(looks)
-    means = sums[seen] / looks[seen, None]
-    bins = np.arange(len(looks))
-    filled = np.array([np.interp(bins, seen, column) for column in means.T])
-    kernel = np.ones(min(_SMOOTHING, len(bins)))
+def _smoothed_means(sums: NDArray[np.float32], counts: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean probabilities [n, k] of bins, smoothed; empty bins are interpolated."""
+    filled = np.flatnonzero(counts)
+    means = sums[filled] / counts[filled, None]
+    bins = np.arange(len(counts))
+    interpolated = np.array([np.interp(bins, filled, column) for column in means.T])
+    kernel = np.ones(min(_SMOOTHING_BINS, len(bins)))
     weight = np.convolve(np.ones(len(bins)), kernel, "same")
-    return np.array([np.convolve(column, kernel, "same") / weight for column in filled]).T
+    return np.array([np.convolve(column, kernel, "same") / weight for column in interpolated]).T
 
 
 def _stack(
     axes: Axes,
     lane: int,
-    shares: NDArray[np.float64],
+    means: NDArray[np.float64],
     edges: NDArray[np.float64],
     labels: Sequence[str],
 ) -> None:
-    bottom = np.full(len(shares) + 1, lane + _LANE_HEIGHT / 2)
-    for label, share in zip(labels, shares.T, strict=False):
-        # The axis points down, so that the first label lies at the lane's foot.
-        top = bottom - _LANE_HEIGHT * np.append(share, share[-1])
+    bottom = np.full(len(means) + 1, lane + _LANE_HEIGHT / 2)
+    for label, mean in zip(labels, means.T, strict=False):
+        # The y axis points down, so that the first label is at the bottom of the lane.
+        top = bottom - _LANE_HEIGHT * np.append(mean, mean[-1])
         axes.fill_between(edges, bottom, top, step="post", color=_colour(label), lw=0, zorder=2)
         axes.plot(edges, top, drawstyle="steps-post", color="white", lw=0.5, zorder=3)
         bottom = top
 
 
-def _draw_name(axes: Axes, lane: int, band: TrackBins) -> None:
-    picture = OffsetImage(band.portrait, zoom=0.42)
+def _draw_name(axes: Axes, lane: int, track: TrackBins) -> None:
+    picture = OffsetImage(track.portrait, zoom=0.42)
     axes.add_artist(
         AnnotationBbox(
             picture,
@@ -109,7 +144,7 @@ def _draw_name(axes: Axes, lane: int, band: TrackBins) -> None:
         )
     )
     axes.annotate(
-        str(band.track),
+        str(track.track),
         (-0.062, lane),
         xycoords=("axes fraction", "data"),
         ha="right",
@@ -120,7 +155,7 @@ def _draw_name(axes: Axes, lane: int, band: TrackBins) -> None:
     )
 
 
-def _finish(axes: Axes, lanes: int, end_s: float) -> None:
+def _format_axes(axes: Axes, lanes: int, end_s: float) -> None:
     axes.set_ylim(max(lanes, 1) - 0.45, -0.45)
     axes.set_xlim(0, end_s)
     axes.set_yticks([])
@@ -132,13 +167,13 @@ def _finish(axes: Axes, lanes: int, end_s: float) -> None:
     axes.tick_params(colors=_FAINT, labelsize=8, length=3)
 
 
-def _draw_legend(figure: Figure, labels: list[str], top: float) -> None:
+def _draw_legend(figure: Figure, labels: list[str], y: float) -> None:
     if labels:
         patches = [Patch(color=_colour(label), label=label) for label in labels]
         figure.legend(
             handles=patches,
             loc="center right",
-            bbox_to_anchor=(0.98, top),
+            bbox_to_anchor=(0.98, y),
             ncols=len(labels),
             frameon=False,
             fontsize=8.5,
@@ -151,5 +186,5 @@ def _draw_legend(figure: Figure, labels: list[str], top: float) -> None:
 
 
 def _colour(label: str) -> tuple[float, float, float]:
-    red, green, blue = COLOURS.get(label, _OTHER)
+    red, green, blue = COLOURS.get(label, _OTHER_COLOUR)
     return red / 255, green / 255, blue / 255

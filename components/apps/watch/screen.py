@@ -1,4 +1,4 @@
-"""What `watch` shows: minutes as a table on a terminal, else as JSON lines; and how far it is."""
+"""Show the summary of each minute, as a table on a terminal, else as JSON lines; and progress."""
 
 import contextlib
 import sys
@@ -11,45 +11,53 @@ from emotion_ai.apps.watch.sources import Source
 from emotion_ai.client.drawing import COLOURS
 from emotion_ai.client.records import json_line
 
-_BAR = 20
+_BAR_WIDTH = 20
+_OTHER_COLOUR = (160, 160, 160)
 _COLUMNS = (("minute", 6, "right"), ("face", 5, "right"), ("seen", 15, "left"))
 
 
 class Screen:
-    """Tells minutes on standard output, and the progress where somebody watches it."""
+    """Prints summaries on standard output, and a progress bar where there is a terminal.
+
+    Args:
+        source: What is watched.
+        duration: Seconds of the source to watch; None for all.
+    """
 
     def __init__(self, source: Source, duration: float | None) -> None:
         self._source = source
         self._total = duration or source.duration_s or None
         self._console: Any = None
         self._progress: Any = None
-        self._begun = False
+        self._has_header = False
 
-    def tell(self, records: list[dict[str, Any]]) -> None:
-        """Show the records of a minute that is over."""
+    def print_minute(self, records: list[dict[str, Any]]) -> None:
+        """Print the records of a minute; see `MinuteSummaries`."""
         if not sys.stdout.isatty():
             sys.stdout.writelines(map(json_line, records))
             sys.stdout.flush()
             return
-        self._console.print(_table(records, named=not self._begun))
-        self._begun = True
+        table = _table(records)
+        table.show_header = not self._has_header
+        self._console.print(table)
+        self._has_header = True
 
-    def add(self, look: FrameResult) -> None:
-        """Show how far it is."""
+    def add(self, result: FrameResult) -> None:
+        """Advance the progress bar to the frame's time."""
         if self._progress is not None:
             dropped = f"{self._source.dropped} dropped" if self._source.live else ""
-            self._progress.update(0, completed=look.frame.time_s, dropped=dropped)
+            self._progress.update(0, completed=result.frame.time_s, dropped=dropped)
 
     @contextlib.contextmanager
-    def shown(self) -> Iterator[None]:
-        """Show the progress for the length of the block."""
+    def progress(self) -> Iterator[None]:
+        """Show the progress bar for the length of the block."""
         if not (sys.stdout.isatty() or sys.stderr.isatty()):
             yield
             return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        # Above the bar, on the same terminal, rows appear.
+        # Rows are printed above the bar, on the same terminal.
         self._console = Console(stderr=not sys.stdout.isatty())
         time = TextColumn("{task.completed:.0f} s {task.fields[dropped]}")
         columns = (BarColumn(), time, TimeRemainingColumn())
@@ -59,30 +67,32 @@ class Screen:
         self._progress = None
 
 
-def _table(records: list[dict[str, Any]], named: bool) -> Any:
+def _table(records: list[dict[str, Any]]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=named)
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for name, width, side in _COLUMNS:
         table.add_column(name, width=width, justify=side)  # type: ignore[arg-type]
     table.add_column("looks", width=5, justify="right")
-    table.add_column("", width=_BAR)
+    table.add_column("", width=_BAR_WIDTH)
     table.add_column("showed", overflow="fold")
-    minute = ""
-    for record in records:
-        told = sorted(record["shown"].items(), key=lambda named: -named[1])
+    for number, record in enumerate(records):
+        ranked = sorted(record["shown"].items(), key=lambda item: -item[1])
         bar = Text()
-        for name, share in told:
-            bar.append("█" * round(_BAR * share), style=_style(name))
-        words = ", ".join(f"{name} {share:.0%}" for name, share in told[:3])
-        first = "" if minute else str(record["minute"])
-        minute = str(record["minute"])
-        seen = f"{clock(record['from_s'])} - {clock(record['to_s'])}"
-        table.add_row(first, str(record["track"]), seen, str(record["looks"]), bar, words)
+        for name, share in ranked:
+            bar.append("█" * round(_BAR_WIDTH * share), style=_style(name))
+        table.add_row(
+            "" if number else str(record["minute"]),
+            str(record["track"]),
+            f"{clock(record['from_s'])} - {clock(record['to_s'])}",
+            str(record["looks"]),
+            bar,
+            ", ".join(f"{name} {share:.0%}" for name, share in ranked[:3]),
+        )
     return table
 
 
 def _style(name: str) -> str:
-    red, green, blue = COLOURS.get(name, (160, 160, 160))
+    red, green, blue = COLOURS.get(name, _OTHER_COLOUR)
     return f"rgb({red},{green},{blue})"

@@ -1,137 +1,107 @@
-"""The timeline: a row a face and look, as CSV or Parquet, written as the video goes on.
+"""The timeline: a row for each face in each analysed frame, as CSV or Parquet.
 
 Columns: `time_s`, `frame` (from 0), `track`, the box's `left`, `top`, `width`, `height` in pixels,
 the detector's `score`, `emotion`, `probability_` with each of the model's labels, the keypoints as
-`NAME_x` and `NAME_y` in pixels, `model_version`, `latency_ms`. A look without a face has no row.
+`NAME_x` and `NAME_y` in pixels, `model_version`, `latency_ms`. Rows are written while the video is
+read. A frame without a face has no row.
 """
 
 import contextlib
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from emotion_ai.apps.watch.analysis import FrameResult
-from emotion_ai.apps.watch.outputs import appearing
-from emotion_ai.client.records import BOX, face_columns, face_row
+from emotion_ai.apps.watch.outputs import atomic_output
+from emotion_ai.client.records import BOX_COLUMNS, ParquetRows, Row, face_columns, face_row
 from emotion_ai.errors import Unavailable
 
-_PLACE = ("time_s", "frame", "track")
-_COUNTS = ("frame", "track", "model_version")
-# Rows of a Parquet file that are held at once.
-_ROW_GROUP = 1_000
-
-Row = dict[str, Any]
+_FRAME_COLUMNS = ("time_s", "frame", "track")
+_MAX_ROWS_HELD = 1_000
 
 
-class _Sheet(Protocol):
-    """A file of rows; its columns are known before the first."""
+class _RowWriter(Protocol):
+    """A file of rows with fixed columns."""
 
     def add(self, row: Row) -> None:
         """Write a row."""
 
-    def end(self) -> None:
-        """Write what is left."""
+    def close(self) -> None:
+        """Write the rest."""
 
 
 class Timeline:
-    """Writes the rows of looks to a file; its columns are those of the first face's labels."""
+    """Writes the rows of results to a file; its columns are those of the first face's labels."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._sheet: _Sheet | None = None
+        self._rows: _RowWriter | None = None
 
-    def add(self, look: FrameResult) -> None:
-        """Write a row for each face of the look."""
-        for track, face in look.sightings or ():
-            sheet = self._sheet = self._sheet or self._begun(face.probabilities)
-            time_s = round(look.frame.time_s, 3)
-            place = {"time_s": time_s, "frame": look.frame.number, "track": track}
-            sheet.add(place | face_row(face.as_dict()))
+    def add(self, result: FrameResult) -> None:
+        """Write a row for each face in the frame."""
+        for track, face in result.faces or ():
+            rows = self._rows = self._rows or self._open_rows(face.probabilities)
+            time_s = round(result.frame.time_s, 3)
+            frame = {"time_s": time_s, "frame": result.frame.number, "track": track}
+            rows.add(frame | face_row(face.as_dict()))
 
     def end(self) -> None:
-        """Write what is left, and the columns where no face was seen."""
-        (self._sheet or self._begun(())).end()
+        """Write the rest; without any face, the columns alone."""
+        (self._rows or self._open_rows(())).close()
 
-    def _begun(self, labels: Iterable[str]) -> _Sheet:
-        sheet = _Parquet if self._path.suffix.lower() == ".parquet" else _Csv
-        return sheet(self._path, [*_PLACE, *BOX, *face_columns(labels)])
+    def _open_rows(self, labels: Iterable[str]) -> _RowWriter:
+        columns = [*_FRAME_COLUMNS, *BOX_COLUMNS, *face_columns(labels)]
+        if self._path.suffix.lower() == ".parquet":
+            return ParquetRows(str(self._path), columns, _MAX_ROWS_HELD)
+        return _CsvRows(self._path, columns)
 
 
 @contextlib.contextmanager
 def open_timeline(path: Path) -> Iterator[Timeline]:
-    """A timeline that is at `path` when the block has ended well; see `outputs.appearing`."""
-    with appearing(path) as partial:
+    """Open a timeline that appears at `path` when the block succeeds; see `atomic_output`."""
+    with atomic_output(path) as partial:
         timeline = Timeline(partial)
         try:
             yield timeline
             timeline.end()
         except BaseException:
-            # What cannot be written now would be tried, and complained of, when it is collected.
+            # Left open, it would be written when it is collected, and print what fails then.
             with contextlib.suppress(Exception):
                 timeline.end()
             raise
 
 
-def one_label_set(looks: Iterable[FrameResult]) -> Iterator[FrameResult]:
-    """The looks again, as far as they have the same labels.
+def require_one_label_set(results: Iterable[FrameResult]) -> Iterator[FrameResult]:
+    """Pass results on as long as their faces have the same labels.
 
-    Raises `Unavailable` where a release that was rolled out meanwhile tells others: a timeline has
-    no columns for them.
+    Raises:
+        Unavailable: A release with other labels was rolled out; the timeline has no columns for
+            them.
     """
     labels: tuple[str, ...] = ()
-    for look in looks:
-        for _, face in look.sightings or ():
-            told = tuple(face.probabilities)
-            labels = labels or told
-            if told != labels:
+    for result in results:
+        for _, face in result.faces or ():
+            current = tuple(face.probabilities)
+            labels = labels or current
+            if current != labels:
                 raise Unavailable(
-                    f"the server's release {face.model_version} tells {', '.join(told)}, and the "
-                    f"one before {', '.join(labels)}: choose one with --release"
+                    f"the server's release {face.model_version} has labels {', '.join(current)}, "
+                    f"and the one before {', '.join(labels)}: choose one with --release"
                 )
-        yield look
+        yield result
 
 
-class _Csv:
+class _CsvRows:
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
         self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
         self._writer.writeheader()
 
     def add(self, row: Row) -> None:
-        """See `_Sheet`."""
+        """See `_RowWriter`."""
         self._writer.writerow(row)
 
-    def end(self) -> None:
-        """See `_Sheet`."""
+    def close(self) -> None:
+        """See `_RowWriter`."""
         self._file.close()
-
-
-class _Parquet:
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        import pyarrow
-        from pyarrow import parquet
-
-        kinds = dict.fromkeys(_COUNTS, pyarrow.int64()) | {"emotion": pyarrow.string()}
-        self._schema = pyarrow.schema(
-            [(name, kinds.get(name, pyarrow.float64())) for name in columns]
-        )
-        self._writer = parquet.ParquetWriter(str(path), self._schema)
-        self._rows: list[Row] = []
-
-    def add(self, row: Row) -> None:
-        """See `_Sheet`."""
-        self._rows.append(row)
-        if len(self._rows) == _ROW_GROUP:
-            self._write()
-
-    def end(self) -> None:
-        """See `_Sheet`."""
-        self._write()
-        self._writer.close()
-
-    def _write(self) -> None:
-        import pyarrow
-
-        self._writer.write_table(pyarrow.Table.from_pylist(self._rows, self._schema))
-        self._rows = []

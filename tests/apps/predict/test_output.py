@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion_ai.apps.predict.files import PictureFile, copy_names, picture_files
-from emotion_ai.client.drawing import annotated
-from emotion_ai.client.records import format_of, write_parquet, write_text
+from emotion_ai.apps.predict.files import PictureFile, copy_names, find_pictures
+from emotion_ai.apps.predict.output import choose_format, write_parquet, write_text
+from emotion_ai.client.drawing import annotate
 from emotion_ai.client.results import Box, Face, Prediction
 from emotion_ai.errors import InputError
 from emotion_ai.faces.keypoints import COLUMNS
@@ -82,22 +82,22 @@ def test_a_table_shows_what_brackets_and_errors_say() -> None:
 
 
 def test_the_format_is_that_of_the_name_or_the_suffix() -> None:
-    assert format_of("", None) == ""
-    assert format_of("csv", Path("a.parquet")) == "csv"
-    assert [format_of("", Path(f"a.{end}")) for end in ("CSV", "jsonl", "ndjson")] == [
+    assert choose_format("", None) == ""
+    assert choose_format("csv", Path("a.parquet")) == "csv"
+    assert [choose_format("", Path(f"a.{end}")) for end in ("CSV", "jsonl", "ndjson")] == [
         "csv",
         "jsonl",
         "jsonl",
     ]
     with pytest.raises(InputError, match=r"'xml'.*jsonl, csv, parquet, table"):
-        format_of("xml", None)
+        choose_format("xml", None)
 
 
 def test_two_pictures_of_one_name_have_two_copies(tmp_path: Path) -> None:
     for name in ("x/a.png", "x/a.jpg", "y/a.png", "y/b/a.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    files = picture_files([tmp_path / "x", tmp_path / "y", tmp_path / "y/a.png"])
+    files = find_pictures([tmp_path / "x", tmp_path / "y", tmp_path / "y/a.png"])
     assert files[0] == PictureFile(tmp_path / "x/a.jpg", Path("a.jpg"))
     names = ["a.jpg", "a-2.jpg", "a-3.jpg", "b/a.jpg", "a-4.jpg"]
     assert copy_names(files, ".jpg") == [Path(name) for name in names]
@@ -114,7 +114,7 @@ _SIDE = st.floats(0.5, 700)
 )
 def test_faces_anywhere_are_drawn_on_a_copy(boxes: list[Box], size: tuple[int, int]) -> None:
     image = np.full((*size, 3), 127, np.uint8)
-    seen = annotated(image, [face({"happy": 0.7, "mood": 0.3}, box) for box in boxes])
+    seen = annotate(image, [face({"happy": 0.7, "mood": 0.3}, box) for box in boxes])
     assert (seen.shape, seen.dtype) == (image.shape, np.uint8)
     assert (image == 127).all()
     assert (seen != 127).any() == bool(boxes)

@@ -22,7 +22,7 @@ from emotion_ai.apps.watch.frames import open_file
 from emotion_ai.client.client import Client
 from emotion_ai.errors import Unavailable
 
-from support.fake_prediction_server import answering
+from support.fake_prediction_server import fake_prediction_server
 from support.videos import drawn_faces, save_video, scene, streamed, two_people
 
 FPS = 50.0
@@ -68,7 +68,7 @@ def test_a_slow_server_is_asked_about_the_newest_frame(
     outputs = Outputs(tmp_path / "faces.parquet", video=tmp_path / "seen.mp4")
     with (
         streamed(camera.frames, FPS) as (address, _),
-        answering(slowly) as server,
+        fake_prediction_server(slowly) as server,
         Client(server.address, faces="yunet:200") as client,
     ):
         watch(address, client, outputs, duration=4.0)
@@ -90,7 +90,7 @@ def test_a_slow_server_is_asked_about_the_newest_frame(
 def test_each_nth_frame_of_a_stream(tmp_path: Path) -> None:
     with (
         streamed(Camera().frames, FPS) as (address, _),
-        answering() as server,
+        fake_prediction_server() as server,
         Client(server.address, faces="yunet:200") as client,
     ):
         watch(address, client, Outputs(tmp_path / "faces.parquet"), every=20, duration=2.0)
@@ -104,7 +104,7 @@ def test_a_recording_at_an_address_is_watched_whole(tmp_path: Path) -> None:
     handler = functools.partial(Files, directory=str(tmp_path))
     with (
         http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web,
-        answering() as server,
+        fake_prediction_server() as server,
         Client(server.address) as client,
     ):
         threading.Thread(target=web.serve_forever, daemon=True).start()
@@ -120,10 +120,10 @@ def test_a_stream_that_ends_leaves_what_was_seen(tmp_path: Path) -> None:
     def short() -> Iterator[NDArray[np.uint8]]:
         return two_people(2, 20)
 
-    words = r"/stream: gives no more pictures, after \d\.\d s; what was seen until 0:0\d: .*csv"
+    words = r"/stream: sends no more frames, after \d\.\d s; results until 0:0\d: .*csv"
     with (
         streamed(short, 20) as (address, _),
-        answering() as server,
+        fake_prediction_server() as server,
         Client(server.address) as client,
         pytest.raises(Unavailable, match=words),
     ):
@@ -132,7 +132,7 @@ def test_a_stream_that_ends_leaves_what_was_seen(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_a_stream_and_tells_what_was_dropped(tmp_path: Path) -> None:
-    with streamed(Camera().frames, FPS) as (address, _), answering() as server:
+    with streamed(Camera().frames, FPS) as (address, _), fake_prediction_server() as server:
         command = [
             sys.executable,
             "-m",

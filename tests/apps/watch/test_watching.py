@@ -20,14 +20,14 @@ from pyarrow import parquet
 
 from emotion_ai.apps.watch.command import Outputs, watch
 from emotion_ai.apps.watch.frames import open_file
-from emotion_ai.apps.watch.opencv import opencv
+from emotion_ai.apps.watch.opencv import load_opencv
 from emotion_ai.client.client import Client
 from emotion_ai.client.drawing import COLOURS
 from emotion_ai.errors import InputError, Unavailable
 
 from support.command_line import emotion_ai, refused
-from support.fake_prediction_server import answering
-from support.small_disk import leave, mounted
+from support.fake_prediction_server import fake_prediction_server
+from support.small_disk import fill_disk, mounted_disk
 from support.videos import drawn_faces, save_video, scene, two_people
 
 FPS = 10.0
@@ -54,7 +54,7 @@ def left_over(folder: Path) -> list[str]:
 
 
 def test_a_timeline_has_a_row_a_face_and_look(video: Path, tmp_path: Path) -> None:
-    with answering() as server, Client(server.address) as client:
+    with fake_prediction_server() as server, Client(server.address) as client:
         for name in ("faces.csv", "faces.parquet"):
             watch(str(video), client, Outputs(tmp_path / name), every=3)
     rows = rows_of(tmp_path / "faces.parquet")
@@ -85,7 +85,7 @@ def test_each_minute_is_told_as_json_lines(
     face = drawn_faces(1, 96)[0]
     frames = (scene([(face, 50, 50)] if k < 90 else []) for k in range(130))
     path = save_video(tmp_path / "slow.mp4", frames, 1.0)
-    with answering() as server, Client(server.address) as client:
+    with fake_prediction_server() as server, Client(server.address) as client:
         watch(str(path), client, every=10)
     printed = capsys.readouterr()
     told = [json.loads(line) for line in printed.out.splitlines()]
@@ -110,14 +110,14 @@ def test_who_comes_back_soon_is_the_same_and_later_another(tmp_path: Path) -> No
     away = [*range(20, 30), *range(50, 90)]
     frames = (scene([] if k in away else [(face, 50 + k, 50)]) for k in range(100))
     path = save_video(tmp_path / "away.mp4", frames, FPS)
-    with answering() as server, Client(server.address) as client:
+    with fake_prediction_server() as server, Client(server.address) as client:
         watch(str(path), client, Outputs(tmp_path / "faces.parquet"), every=2)
     tracks = {row["frame"]: row["track"] for row in rows_of(tmp_path / "faces.parquet")}
     assert tracks == {k: 1 if k < 50 else 2 for k in range(0, 100, 2) if k not in away}
 
 
 def test_the_plot_shows_the_colours_of_what_was_told(video: Path, tmp_path: Path) -> None:
-    with answering() as server, Client(server.address) as client:
+    with fake_prediction_server() as server, Client(server.address) as client:
         outputs = Outputs(plot=tmp_path / "plot.png")
         watch(str(video), client, outputs)
         priced = tmp_path / "$5 & $^_{6.mp4"
@@ -137,7 +137,7 @@ def test_the_annotated_video_is_the_video_with_boxes(
     video: Path, tmp_path: Path, suffix: str
 ) -> None:
     target = tmp_path / f"seen{suffix}"
-    with answering() as server, Client(server.address) as client:
+    with fake_prediction_server() as server, Client(server.address) as client:
         watch(str(video), client, Outputs(video=target), every=4)
     before, after = frames_of(video), frames_of(target)
     assert (len(after), open_file(target).fps) == (60, FPS)
@@ -152,7 +152,7 @@ def test_the_annotated_video_is_the_video_with_boxes(
 def test_a_source_of_frames_without_a_face_has_a_timeline_of_columns(tmp_path: Path) -> None:
     path = save_video(tmp_path / "empty.mp4", (scene([]) for _ in range(10)), FPS)
     names = ("faces.csv", "faces.parquet", "plot.png", "seen.mp4")
-    with answering() as server, Client(server.address) as client:
+    with fake_prediction_server() as server, Client(server.address) as client:
         watch(str(path), client, Outputs(*(tmp_path / name for name in names[1:])))
         watch(str(path), client, Outputs(tmp_path / names[0]), every=1)
         assert not server.calls
@@ -173,9 +173,9 @@ def gone_after(calls: int) -> Any:
 
 def test_a_server_that_fails_leaves_what_was_seen(video: Path, tmp_path: Path) -> None:
     outputs = Outputs(tmp_path / "a.parquet", tmp_path / "a.png", tmp_path / "a.mp4")
-    words = r"no memory; what was seen until 0:0[12]: .*a\.mp4"
+    words = r"no memory; results until 0:0[12]: .*a\.mp4"
     with (
-        answering(gone_after(6)) as server,
+        fake_prediction_server(gone_after(6)) as server,
         Client(server.address) as client,
         pytest.raises(Unavailable, match=words),
     ):
@@ -191,7 +191,7 @@ def test_a_server_that_fails_leaves_what_was_seen(video: Path, tmp_path: Path) -
 def test_a_server_that_never_answers_leaves_nothing(video: Path, tmp_path: Path) -> None:
     outputs = Outputs(tmp_path / "a.parquet", tmp_path / "a.png", tmp_path / "a.mp4")
     with (
-        answering(gone_after(0)) as server,
+        fake_prediction_server(gone_after(0)) as server,
         Client(server.address) as client,
         pytest.raises(Unavailable, match=r"no memory$"),
     ):
@@ -203,7 +203,7 @@ def test_a_video_that_is_cut_short_is_watched_as_far_as_it_goes(tmp_path: Path) 
     whole = save_video(tmp_path / "whole.avi", two_people(6, FPS), FPS)
     cut = tmp_path / "cut.avi"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    with answering() as server, Client(server.address) as client:
+    with fake_prediction_server() as server, Client(server.address) as client:
         words = r"cut\.avi: damaged, or cut short: ends after [23]\.\d s of the 6\.0 s"
         with pytest.raises(InputError, match=words):
             watch(str(cut), client, Outputs(tmp_path / "faces.parquet"), every=1)
@@ -278,7 +278,7 @@ def test_the_command_refuses_in_one_line(video: Path, tmp_path: Path) -> None:
         ((str(video), "-o", "none/faces.csv"), 2, "there is no folder none"),
         ((str(video), "-o", "folder.csv"), 2, "this is a folder"),
         ((str(video), "--annotate", "seen.avi"), 2, ".mp4 or .webm"),
-        ((str(video), "--annotate", str(video)), 2, "this is what is watched"),
+        ((str(video), "--annotate", str(video)), 2, "this is the source"),
         ((str(video), "-o", "faces.csv", "--server", "127.0.0.1:9"), 1, "no model server answers"),
     ):
         refused(emotion_ai("watch", *arguments, cwd=tmp_path), code, words)
@@ -290,16 +290,16 @@ def test_without_its_package_a_video_is_refused(
     video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
-    opencv.cache_clear()
+    load_opencv.cache_clear()
     with Client("127.0.0.1:9") as client, pytest.raises(InputError, match=r"emotion-ai\[video\]"):
         watch(str(video), client)
 
 
 def test_a_file_that_another_process_writes_is_left_to_it(video: Path, tmp_path: Path) -> None:
-    from emotion_ai.apps.watch.outputs import appearing
+    from emotion_ai.apps.watch.outputs import atomic_output
 
     path = tmp_path / "faces.csv"
-    with Client("127.0.0.1:9") as client, appearing(path) as partial:
+    with Client("127.0.0.1:9") as client, atomic_output(path) as partial:
         partial.write_text("theirs")
         with pytest.raises(InputError, match="another process is writing it"):
             watch(str(video), client, Outputs(path))
@@ -313,7 +313,7 @@ def test_a_signal_leaves_what_was_seen_whole(tmp_path: Path, number: signal.Sign
     def slowly(number: int, context: Any) -> None:
         time.sleep(0.05)
 
-    with answering(slowly) as server:
+    with fake_prediction_server(slowly) as server:
         command = [
             sys.executable,
             "-m",
@@ -360,7 +360,7 @@ def peak_mib(*arguments: str) -> float:
 
 
 def test_an_hour_takes_the_memory_of_a_minute(tmp_path: Path) -> None:
-    assert opencv()
+    assert load_opencv()
     face = drawn_faces(7, 64)
 
     def seconds(count: int) -> Iterator[NDArray[np.uint8]]:
@@ -369,7 +369,7 @@ def test_an_hour_takes_the_memory_of_a_minute(tmp_path: Path) -> None:
             yield scene([(face[k // 30 % 7], 4, 16)] if k % 30 < 24 else [], 128, 96)
 
     peaks = []
-    with answering() as server:
+    with fake_prediction_server() as server:
         for name, count in (("minute", 60), ("hour", 3600)):
             video = save_video(tmp_path / f"{name}.avi", seconds(count), 1.0)
             outputs = ("-o", str(tmp_path / f"{name}.parquet"))
@@ -388,7 +388,11 @@ def test_an_hour_takes_the_memory_of_a_minute(tmp_path: Path) -> None:
 def test_a_full_disk_is_named_and_nothing_is_left(
     video: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], pages: int
 ) -> None:
-    with mounted(tmp_path / "disk") as disk, answering() as server, Client(server.address) as c:
+    with (
+        mounted_disk(tmp_path / "disk") as disk,
+        fake_prediction_server() as server,
+        Client(server.address) as c,
+    ):
         csv, rows, plot, mp4, webm = (
             disk / f"a.{end}" for end in ("csv", "parquet", "png", "mp4", "webm")
         )
@@ -397,7 +401,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(
             *(Outputs(video=path) for path in (mp4, webm)),
             Outputs(plot=plot),
         ):
-            leave(disk, pages)
+            fill_disk(disk, pages)
             with pytest.raises(Unavailable, match=f"^{outputs}: "):
                 watch(str(video), c, outputs, every=4)
             assert [path.name for path in disk.iterdir()] == ["filler"]

@@ -1,0 +1,127 @@
+"""The formats of predictions: JSON lines, CSV, Parquet and a table.
+
+A record is `Prediction.as_dict()`. JSON lines have a line for each picture. The other formats have
+a row for each face, and one without a face for a picture in which none was found or that could not
+be read.
+"""
+
+import contextlib
+import csv
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from emotion_ai.client.records import (
+    BOX_COLUMNS,
+    ParquetRows,
+    Record,
+    Row,
+    face_columns,
+    face_row,
+    json_line,
+)
+from emotion_ai.errors import InputError
+
+# Returns the same records at each call: the columns are found in a first pass over them.
+RecordSource = Callable[[], Iterable[Record]]
+
+FORMATS = ("jsonl", "csv", "parquet", "table")
+_SYNONYMS = {"json": "jsonl", "ndjson": "jsonl", "txt": "table"}
+_MAX_ROWS_HELD = 10_000
+
+
+def choose_format(name: str, path: Path | None) -> str:
+    """Choose the output format by its name, else by the suffix of the output file.
+
+    Args:
+        name: One of `FORMATS` or a synonym, or "".
+        path: The output file, if any.
+
+    Returns:
+        One of `FORMATS`; "" where there is neither a name nor a suffix.
+
+    Raises:
+        InputError: The format is unknown.
+    """
+    chosen = name or (path.suffix.lstrip(".").lower() if path else "")
+    chosen = _SYNONYMS.get(chosen, chosen)
+    if chosen and chosen not in FORMATS:
+        where = f"format {name!r}" if name else f"{path}: format {chosen!r}"
+        raise InputError(f"{where} is unknown; expected one of {', '.join(FORMATS)}")
+    return chosen
+
+
+def write_text(records: RecordSource, format: str, file: TextIO) -> None:
+    """Write records as `jsonl`, `csv` or `table`."""
+    if format == "jsonl":
+        file.writelines(map(json_line, records()))
+    elif format == "csv":
+        writer = csv.DictWriter(file, _columns(records), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_rows(records()))
+    else:
+        _write_table(records(), file)
+
+
+def write_parquet(records: RecordSource, file: BinaryIO) -> None:
+    """Write records as Parquet; see `ParquetRows` for the types of the columns."""
+    with contextlib.closing(ParquetRows(file, _columns(records), _MAX_ROWS_HELD)) as rows:
+        for row in _rows(records()):
+            rows.add(row)
+
+
+def _columns(records: RecordSource) -> list[str]:
+    # There may be two label sets: a rollout can happen between two requests.
+    labels = dict.fromkeys(
+        label for record in records() for face in record["faces"] for label in face["probabilities"]
+    )
+    return ["file", "face", *BOX_COLUMNS, *face_columns(labels), "error"]
+
+
+def _rows(records: Iterable[Record]) -> Iterator[Row]:
+    for record in records:
+        common = {"file": record["file"]}
+        if not record["faces"]:
+            yield common | ({"error": record["error"]} if "error" in record else {})
+        for number, face in enumerate(record["faces"]):
+            yield common | {"face": number} | face_row(face)
+
+
+def _write_table(records: Iterable[Record], file: TextIO) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("picture", overflow="fold", ratio=1)
+    table.add_column("face at", no_wrap=True)
+    table.add_column("emotion", no_wrap=True)
+    table.add_column("or else", overflow="fold")
+    table.add_column("release", justify="right")
+    for record in records:
+        for cells in _table_cells(record):
+            table.add_row(*cells)
+    width = shutil.get_terminal_size((120, 24)).columns
+    Console(file=file, width=max(width, 60)).print(table)
+
+
+def _table_cells(record: Record) -> Iterator[tuple[str, ...]]:
+    from rich.markup import escape
+
+    name = escape(record["file"])
+    if not record["faces"]:
+        reason = record.get("error", "no face found").removeprefix(f"{record['file']}: ")
+        yield name, "", "", escape(reason), ""
+    for face in record["faces"]:
+        box = face["box"]
+        ranked = sorted(face["probabilities"].items(), key=lambda item: -item[1])
+        percentages = [escape(f"{label} {p:.0%}") for label, p in ranked[:3]]
+        yield (
+            name,
+            f"{box['left']:.0f},{box['top']:.0f} {box['width']:.0f}x{box['height']:.0f}",
+            ", ".join(percentages[:1]),
+            ", ".join(percentages[1:]),
+            str(face["model_version"]),
+        )
+        # The picture's name is shown once.
+        name = ""
