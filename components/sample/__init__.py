@@ -1,0 +1,1 @@
+"""Drawn faces with exact keypoints and emotions: a data set for demonstrations and tests."""

@@ -1,4 +1,4 @@
-"""Draw faces that show an emotion, with exact keypoints: data to run the whole chain on.
+"""Draw faces that show an emotion, with exact keypoints: data to run the whole pipeline on.
 
 The same seed gives the same faces on every machine, and a longer sample begins with a shorter one.
 """
@@ -13,13 +13,14 @@ from emotion_ai.faces.labels import label_set_names
 from emotion_ai.sample.anatomy import draw_anatomy, keypoints_in_pixels
 from emotion_ai.sample.painting import paint_faces
 
-# One seed for each block; a whole number of rounds through the emotions.
+# Faces drawn from one generator; a multiple of the number of emotions.
 _BLOCK = 140
-_PAINTED_AT_ONCE = 7
+# Faces painted at once.
+_BATCH = 7
 
 
 class DrawnFaces(NamedTuple):
-    """Some drawn faces, in order."""
+    """Consecutive drawn faces."""
 
     images: NDArray[np.uint8]  # [n, 96, 96]
     keypoints: NDArray[np.float64]  # [n, 15, 2] in pixels of the images
@@ -27,18 +28,29 @@ class DrawnFaces(NamedTuple):
 
 
 def draw_faces(count: int, seed: int) -> Iterator[DrawnFaces]:
-    """Draw `count` faces, a block at a time.
+    """Draw faces, in blocks of up to 140.
 
-    Among any seven that follow one another from the start, each emotion shows once.
+    Each seven faces, counted from the first one, show each of the seven emotions once.
+
+    Args:
+        count: Number of faces.
+        seed: Determines every pixel.
+
+    Yields:
+        Blocks of faces.
+
+    Example:
+        faces = next(draw_faces(10, seed=1))
+        faces.images.shape  # (10, 96, 96)
     """
     for number, start in enumerate(range(0, count, _BLOCK)):
         images, keypoints, emotions = _draw_block(np.random.default_rng([seed, number]))
-        left = slice(count - start)
-        yield DrawnFaces(images[left], keypoints[left], emotions[left])
+        remaining = slice(count - start)
+        yield DrawnFaces(images[remaining], keypoints[remaining], emotions[remaining])
 
 
 def halve(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images [n, H, W] at half the size: each pixel the rounded mean of 2x2."""
+    """Halve the size of images [n, H, W]; each pixel is the rounded mean of 2x2."""
     wide = images.astype(np.uint16)
     rows = wide[:, ::2] + wide[:, 1::2]
     return ((rows[:, :, ::2] + rows[:, :, 1::2] + 2) // 4).astype(np.uint8)
@@ -50,7 +62,7 @@ def _draw_block(rng: np.random.Generator) -> DrawnFaces:
     emotions = rng.permuted(rounds, axis=1).ravel()
     anatomy = draw_anatomy(rng, emotions)
     images = [
-        paint_faces(anatomy.part(slice(start, start + _PAINTED_AT_ONCE)), rng)
-        for start in range(0, _BLOCK, _PAINTED_AT_ONCE)
+        paint_faces(anatomy.take(slice(start, start + _BATCH)), rng)
+        for start in range(0, _BLOCK, _BATCH)
     ]
     return DrawnFaces(np.concatenate(images), keypoints_in_pixels(anatomy), emotions)

@@ -1,8 +1,8 @@
-"""How an emotion moves a face: brows, lids, nose and mouth.
+"""The movements of a face in each emotion: brows, lids, nose and mouth.
 
 After the prototypes of Ekman and Friesen's Facial Action Coding System (1978): anger lowers and
 draws together the brows, disgust wrinkles the nose and lifts the upper lip, and so on. Lengths are
-in face units (half the distance between the eyes is 1), the rest are strengths from 0 to 1.
+in face units (half the distance between the eyes is 1), the others are strengths from 0 to 1.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emotion_ai.faces.labels import label_set_names
 
-# A face at rest, and how far people and moments differ from it whatever they feel.
+# The amount in a face at rest, and its maximum variation whatever the emotion.
 MOVEMENTS: dict[str, tuple[float, float]] = {
     "brow_inner": (0.0, 0.09),  # up
     "brow_outer": (0.0, 0.09),  # up
@@ -32,8 +32,8 @@ MOVEMENTS: dict[str, tuple[float, float]] = {
     "forehead": (0.05, 0.1),
 }
 
-# What full strength of an emotion adds.
-EXPRESSION: dict[str, dict[str, float]] = {
+# The amounts that an emotion adds at full strength.
+EMOTION_MOVEMENTS: dict[str, dict[str, float]] = {
     "angry": {
         "brow_inner": -0.3, "brow_outer": 0.04, "brow_together": 0.14, "brow_arch": -0.06,
         "upper_lid": -0.03, "lower_lid": -0.04, "corner_up": -0.1, "corner_out": -0.04,
@@ -66,23 +66,32 @@ EXPRESSION: dict[str, dict[str, float]] = {
     "neutral": {},
 }  # fmt: skip
 
-# No movement goes below these, whatever is drawn.
-_LEAST = {"upper_lid": 0.05, "lower_lid": 0.03, "lip": 0.1, "brow_arch": 0.0}
+# Lower bounds of some movements; of the others that are not signed it is 0.
+_MIN_AMOUNTS = {"upper_lid": 0.05, "lower_lid": 0.03, "lip": 0.1, "brow_arch": 0.0}
 _SIGNED = {"brow_inner", "brow_outer", "brow_together", "corner_up", "corner_out"}
 
 
-def movements(
+def draw_movements(
     rng: np.random.Generator, emotion: NDArray[np.uint8]
 ) -> dict[str, NDArray[np.float64]]:
-    """Each movement's amount for faces of the emotions given as codes [n] of fer7."""
+    """Draw the amount of each movement for faces that show emotions.
+
+    Args:
+        rng: The source of the differences between faces.
+        emotion: uint8 [n], codes of the label set fer7.
+
+    Returns:
+        Amounts [n] by movement, see `MOVEMENTS`.
+    """
     count = len(emotion)
     strength = 0.45 + 0.65 * rng.random(count)
-    names = label_set_names("fer7")
+    emotions = label_set_names("fer7")
     amounts = {}
     for name, (rest, spread) in MOVEMENTS.items():
-        full = np.array([EXPRESSION[one].get(name, 0.0) for one in names])[emotion]
-        differs = spread * (2 * rng.random(count) - 1)
-        strength_here = strength * (0.6 + 0.8 * rng.random(count))
-        amount = rest + differs + full * strength_here
-        amounts[name] = amount if name in _SIGNED else np.maximum(amount, _LEAST.get(name, 0.0))
+        full = np.array([EMOTION_MOVEMENTS[e].get(name, 0.0) for e in emotions])[emotion]
+        variation = spread * (2 * rng.random(count) - 1)
+        movement_strength = strength * (0.6 + 0.8 * rng.random(count))
+        amount = rest + variation + full * movement_strength
+        minimum = _MIN_AMOUNTS.get(name, 0.0)
+        amounts[name] = amount if name in _SIGNED else np.maximum(amount, minimum)
     return amounts

@@ -1,8 +1,6 @@
-"""Write drawn faces as the two files of Kaggle's formats that the pipeline takes."""
+"""Write drawn faces as two CSV files in Kaggle's formats, the pipeline's input."""
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -16,37 +14,47 @@ from emotion_ai.faces.kinds import EXPRESSION, KEYPOINTS, KINDS
 from emotion_ai.faces.labels import label_set_names
 from emotion_ai.sample.drawing import DrawnFaces, draw_faces, halve
 from emotion_ai.sample.uri import check_bounds
+from emotion_ai.storage.atomic_files import atomic_write, flush
 
-FILE_NAMES = {kind: f"{kind}.csv" for kind in KINDS}
+CSV_NAMES = {kind: f"{kind}.csv" for kind in KINDS}
 
-# As in Kaggle's training.csv, the later rows carry four keypoints only.
+# As in Kaggle's training.csv, the later rows have only four keypoints.
 _COMPLETE_SHARE = 0.8
-# Of ten rounds through the emotions the second and the third are for testing, so that even three
-# rounds fill all three.
+# Splits of ten successive rounds of emotions. The second and the third are for testing, so that
+# three rounds are enough to fill every split.
 _USAGE = ("Training", "PublicTest", "PrivateTest", *["Training"] * 7)
 _DECIMALS = 4
 
-# "0 " to "255 " as four bytes each, filled up with zero bytes that are taken out again.
+# "0 " to "255 " as four bytes each, padded with zero bytes that are removed again.
 _PIXEL_TEXT = np.array([f"{value} ".encode() for value in range(256)], dtype="S4").view(np.uint32)
 
 
 def write_sample(directory: str | Path, faces: int, seed: int) -> None:
-    """Write `faces` drawn faces to keypoints.csv (96x96) and expression.csv (48x48) in a folder.
+    """Write drawn faces to keypoints.csv (96x96) and expression.csv (48x48) in a folder.
 
-    A row's number is the same face in both. The same seed gives the same bytes on every machine;
-    each file appears whole or not at all. Memory does not grow with the number of faces.
+    Rows with the same number show the same face. The same seed gives the same bytes on every
+    machine. Each file appears complete or not at all, and memory does not grow with the number of
+    faces.
+
+    Args:
+        directory: The folder; created if absent.
+        faces: Number of faces, 20 to 1,000,000.
+        seed: 0 to 2**32 - 1.
 
     Raises:
-        InputError: fewer than 20 or more than 1,000,000 faces, or `directory` is a file.
-        Unavailable: the folder cannot be written.
+        InputError: A number is out of bounds, or `directory` is a file.
+        Unavailable: The folder cannot be written.
+
+    Example:
+        write_sample("sample", faces=2000, seed=0)
     """
     check_bounds(faces, seed)
     folder = Path(directory)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (
-            _appearing_whole(folder / FILE_NAMES[KEYPOINTS.name]) as keypoints,
-            _appearing_whole(folder / FILE_NAMES[EXPRESSION.name]) as expression,
+            _write_atomically(folder / CSV_NAMES[KEYPOINTS.name]) as keypoints,
+            _write_atomically(folder / CSV_NAMES[EXPRESSION.name]) as expression,
         ):
             _write_rows(keypoints, expression, faces, seed)
     except (FileExistsError, NotADirectoryError):
@@ -70,9 +78,9 @@ def _keypoint_rows(drawn: DrawnFaces, complete: int) -> Iterator[bytes]:
     for k, (points, image) in enumerate(zip(drawn.keypoints, drawn.images, strict=True)):
         annotated = range(len(NAMES)) if k < complete else FOUR_POINTS
         cells = [""] * len(COLUMNS)
-        for one in annotated:
-            cells[2 * one] = f"{points[one, 0]:.{_DECIMALS}f}"
-            cells[2 * one + 1] = f"{points[one, 1]:.{_DECIMALS}f}"
+        for index in annotated:
+            cells[2 * index] = f"{points[index, 0]:.{_DECIMALS}f}"
+            cells[2 * index + 1] = f"{points[index, 1]:.{_DECIMALS}f}"
         yield ",".join(cells).encode() + b"," + _pixel_text(image) + b"\n"
 
 
@@ -88,15 +96,8 @@ def _pixel_text(image: NDArray[np.uint8]) -> bytes:
 
 
 @contextlib.contextmanager
-def _appearing_whole(path: Path) -> Iterator[BinaryIO]:
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).chmod(0o644)
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+def _write_atomically(path: Path) -> Iterator[BinaryIO]:
+    with atomic_write(path) as file:
+        yield file
+        flush(file)
+        Path(file.name).replace(path)

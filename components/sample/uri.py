@@ -4,17 +4,23 @@ import re
 
 from emotion_ai.errors import InputError
 
-SCHEME = "sample://"
-MINIMUM_FACES, MAXIMUM_FACES = 20, 1_000_000
-MAXIMUM_SEED = 2**32 - 1
+MIN_FACES, MAX_FACES = 20, 1_000_000
+MAX_SEED = 2**32 - 1
 _URI = re.compile(r"sample://([0-9]{1,10})(?:\?seed=([0-9]{1,10}))?")
 
 
 def parse_sample_uri(uri: str) -> tuple[int, int]:
-    """How many faces and from which seed (0 if not named). Raises `InputError`.
+    """Parse the address of a drawn data set.
+
+    Returns:
+        The number of faces, and the seed (0 by default).
+
+    Raises:
+        InputError: The address is malformed, or a number in it is out of bounds.
 
     Example:
-        parse_sample_uri("sample://2000?seed=7")  # (2000, 7)
+        >>> parse_sample_uri("sample://2000?seed=7")
+        (2000, 7)
     """
     match = _URI.fullmatch(uri)
     if match is None:
@@ -25,10 +31,12 @@ def parse_sample_uri(uri: str) -> tuple[int, int]:
 
 
 def check_bounds(faces: int, seed: int) -> None:
-    """Raises `InputError` for a number of faces or a seed out of bounds."""
-    if not MINIMUM_FACES <= faces <= MAXIMUM_FACES:
-        raise InputError(
-            f"{faces} sample faces: expected {MINIMUM_FACES} to {MAXIMUM_FACES:,} of them"
-        )
-    if not 0 <= seed <= MAXIMUM_SEED:
-        raise InputError(f"sample seed {seed}: expected 0 to {MAXIMUM_SEED}")
+    """Check the number of faces and the seed.
+
+    Raises:
+        InputError: One of them is out of bounds.
+    """
+    if not MIN_FACES <= faces <= MAX_FACES:
+        raise InputError(f"{faces} sample faces: expected {MIN_FACES} to {MAX_FACES:,} of them")
+    if not 0 <= seed <= MAX_SEED:
+        raise InputError(f"sample seed {seed}: expected 0 to {MAX_SEED}")

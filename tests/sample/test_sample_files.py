@@ -1,4 +1,4 @@
-"""The sample data set: Kaggle's formats, the same bytes for the same seed, whole or absent."""
+"""The sample data set: Kaggle's formats, reproducible from the seed, complete or absent."""
 
 import hashlib
 import subprocess
@@ -15,6 +15,7 @@ from emotion_ai.sample.files import write_sample
 from emotion_ai.sample.uri import parse_sample_uri
 
 FACES, SEED = 350, 11
+KEYPOINTS_DIGEST, EXPRESSION_DIGEST = "013d55cda9747370", "17a2e9828ef873bf"
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +40,20 @@ def _digests(folder):
     return [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names]
 
 
-def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
+def test_write_sample_is_reproducible_from_the_seed(folder, tmp_path):
     write_sample(tmp_path / "again", FACES, SEED)
     write_sample(tmp_path / "other", FACES, SEED + 1)
     assert _digests(tmp_path / "again") == _digests(folder)
     assert _digests(tmp_path / "other") != _digests(folder)
 
 
-def test_the_bytes_are_those_of_every_machine(tmp_path):
-    # Recorded once. They change with the drawing, but not with the machine.
+def test_write_sample_gives_the_same_bytes_on_every_machine(tmp_path):
+    # Recorded once. They depend on the drawing code, but not on the machine.
     write_sample(tmp_path, 20, 0)
     assert [digest[:16] for digest in _digests(tmp_path)] == [KEYPOINTS_DIGEST, EXPRESSION_DIGEST]
 
 
-KEYPOINTS_DIGEST, EXPRESSION_DIGEST = "013d55cda9747370", "17a2e9828ef873bf"
-
-
-def test_keypoints_come_as_kaggles_training_file(keypoints):
+def test_write_sample_keypoints_have_the_format_of_kaggles_training_file(keypoints):
     assert list(keypoints.columns) == [*COLUMNS, "Image"]
     assert len(keypoints) == FACES
     pixels = np.stack([np.array(text.split(), dtype=int) for text in keypoints["Image"]])
@@ -68,7 +66,7 @@ def test_keypoints_come_as_kaggles_training_file(keypoints):
     assert keypoints[["nose_tip_x", "mouth_center_bottom_lip_y"]].notna().all(axis=None)
 
 
-def test_expression_come_as_fer_2013(expression):
+def test_write_sample_expression_has_the_format_of_fer_2013(expression):
     assert list(expression.columns) == ["emotion", "pixels", "Usage"]
     assert {len(text.split()) for text in expression["pixels"]} == {48 * 48}
     share = expression["Usage"].value_counts(normalize=True)
@@ -78,13 +76,13 @@ def test_expression_come_as_fer_2013(expression):
     assert (expression.groupby("Usage")["emotion"].nunique() == 7).all()
 
 
-def test_three_rounds_of_emotions_already_fill_every_split(tmp_path):
+def test_write_sample_fills_every_split_with_three_rounds_of_emotions(tmp_path):
     write_sample(tmp_path, 21, 0)
     usage = pd.read_csv(tmp_path / "expression.csv").groupby("Usage")["emotion"].nunique()
     assert usage.to_dict() == {"Training": 7, "PublicTest": 7, "PrivateTest": 7}
 
 
-def test_a_row_shows_the_same_face_in_both_files(folder, keypoints, expression):
+def test_write_sample_rows_show_the_same_face_in_both_files(folder, keypoints, expression):
     large, small = (
         np.array(text.split(), dtype=float).reshape(side, side)
         for text, side in ((keypoints["Image"][5], 96), (expression["pixels"][5], 48))
@@ -93,14 +91,14 @@ def test_a_row_shows_the_same_face_in_both_files(folder, keypoints, expression):
     assert np.abs(means - small).max() <= 0.5
 
 
-def test_a_longer_sample_begins_with_a_shorter_one():
+def test_draw_faces_longer_samples_begin_with_shorter_ones():
     longer = np.concatenate([block.images for block in draw_faces(200, 4)])
     shorter = np.concatenate([block.images for block in draw_faces(30, 4)])
     assert len(longer) == 200
     np.testing.assert_array_equal(longer[:30], shorter)
 
 
-def test_a_sample_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+def test_write_sample_leaves_no_files_when_it_fails(tmp_path):
     script = (
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
@@ -109,23 +107,23 @@ def test_a_sample_that_cannot_be_written_leaves_nothing_behind(tmp_path):
         "with exit_on_failure():\n"
         "    write_sample(sys.argv[1], 50, 0)\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
-    assert str(tmp_path) in done.stderr
-    assert "Traceback" not in done.stderr
+    assert result.returncode == 1
+    assert str(tmp_path) in result.stderr
+    assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_in_the_folders_place_is_named(tmp_path):
+def test_write_sample_names_a_file_that_is_no_folder(tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(InputError, match="taken is not a folder"):
         write_sample(tmp_path / "taken", 20, 0)
 
 
 @pytest.mark.parametrize(("faces", "seed"), [(19, 0), (1_000_001, 0), (20, -1), (20, 2**32)])
-def test_bounds_are_checked_before_anything_is_written(tmp_path, faces, seed):
+def test_write_sample_checks_bounds_before_writing(tmp_path, faces, seed):
     with pytest.raises(InputError, match="expected"):
         write_sample(tmp_path / "sample", faces, seed)
     assert not (tmp_path / "sample").exists()
@@ -139,7 +137,7 @@ def test_bounds_are_checked_before_anything_is_written(tmp_path, faces, seed):
         ("sample://0021?seed=0", (21, 0)),
     ],
 )
-def test_a_sample_address_is_read(uri, parsed):
+def test_parse_sample_uri_returns_faces_and_seed(uri, parsed):
     assert parse_sample_uri(uri) == parsed
 
 
@@ -149,6 +147,6 @@ def test_a_sample_address_is_read(uri, parsed):
      "sample://19", "sample://2000000", "sample://50?seed=99999999999", "/data/faces.csv",
      "sample://\u0665\u0660", "sample://50\n"],
 )  # fmt: skip
-def test_any_other_address_is_refused(uri):
+def test_parse_sample_uri_rejects_other_addresses(uri):
     with pytest.raises(InputError, match="expected"):
         parse_sample_uri(uri)
