@@ -78,9 +78,9 @@ def _draw_sample(source: str, kind: KindName) -> Iterator[str]:
     if not is_sample(source):
         yield source
         return
-    from emotion_ai.sample.files import FILE_NAMES, write_sample
+    from emotion_ai.sample.files import CSV_NAMES, write_sample
     from emotion_ai.sample.uri import parse_sample_uri
 
     with tempfile.TemporaryDirectory() as folder:
         write_sample(folder, *parse_sample_uri(source))
-        yield str(Path(folder, FILE_NAMES[kind]))
+        yield str(Path(folder, CSV_NAMES[kind]))
