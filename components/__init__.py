@@ -1,20 +1,19 @@
 """Emotion-AI: train, gate, release and serve models of facial keypoints and expressions.
 
-The client needs no TensorFlow and is imported from here:
-
-    from emotion_ai import Client
-
-    with Client("127.0.0.1:8500") as client:
-        for face in client.predict("party.jpg"):
-            print(face.emotion, face.box)
-
-Every exception that the package raises on purpose is in one tree:
+The public names below are the client's, which needs no TensorFlow, and the exceptions:
 
     EmotionAIError
     ├── InputError           invalid data, settings or arguments; exit code 2
     │   └── storage.NotFound     no file at this address
     ├── Unavailable          a server, file system or bucket failed; exit code 1
     └── VerificationError    a digest, parity or golden answer differs; exit code 1
+
+Example:
+    from emotion_ai import Client
+
+    with Client("127.0.0.1:8500") as client:
+        for face in client.predict("party.jpg"):
+            print(face.emotion, face.box)
 """
 
 from typing import TYPE_CHECKING

@@ -18,6 +18,14 @@ class EmotionAIError(Exception):
 
     Attributes:
         exit_code: What a command or a step that ends with this error exits with.
+
+    Example:
+        try:
+            with Client("127.0.0.1:8500") as client:
+                client.predict("missing.jpg")
+        except EmotionAIError as error:
+            assert str(error).startswith("missing.jpg: cannot be read")
+            assert error.exit_code == 2
     """
 
     exit_code = 1

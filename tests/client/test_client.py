@@ -1,13 +1,11 @@
-"""The client before servers that answer, stumble, are silent or are not there."""
+"""Client and AsyncClient against servers that respond, fail, are silent or are down."""
 
 import asyncio
-import datetime
-import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import numpy as np
@@ -28,6 +26,7 @@ from emotion_ai.client.results import Box
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.serving_api.messages import PREDICTION_SERVICE, PredictRequest
 
+from support.certificates import make_certificates
 from support.fake_prediction_server import fake_prediction_server
 
 FACE = np.zeros((1, 96, 96, 1), np.uint8)
@@ -36,17 +35,17 @@ GRAY = np.full((96, 96), 5, np.uint8)
 
 @pytest.fixture
 def silent_server() -> Iterator[str]:
-    """A port that takes connections and never says a word."""
+    """Address of a server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_a_silent_server_is_named_when_the_deadline_is_over(silent_server: str) -> None:
+def test_predict_arrays_names_a_server_that_misses_the_deadline(silent_server: str) -> None:
     with Client(silent_server) as client, pytest.raises(Unavailable, match=silent_server):
         client.predict_arrays(FACE, timeout=0.5)
 
 
-def test_a_server_that_is_down_is_named() -> None:
+def test_client_names_a_server_that_is_down() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
     with Client(address, faces="whole") as client:
@@ -62,25 +61,25 @@ def test_a_server_that_is_down_is_named() -> None:
 @pytest.mark.parametrize(
     "address", ["", "localhost", "localhost:", "a b:1", "h:0", "h:65536", "http://h:1"]
 )
-def test_an_address_is_host_and_port(address: str) -> None:
+def test_client_rejects_invalid_addresses(address: str) -> None:
     for kind in (Client, AsyncClient):
         with pytest.raises(InputError, match="HOST:PORT"):
             kind(address)
 
 
 def abort(*codes: grpc.StatusCode) -> Callable[[int, Any], None]:
-    """The first calls fail with these codes, one after another; all later ones are answered."""
+    """Fail the first calls with these codes, in order; later calls succeed."""
 
-    def behave(number: int, context: Any) -> None:
+    def on_call(number: int, context: Any) -> None:
         if number < len(codes):
             context.abort(codes[number], "not now")
 
-    return behave
+    return on_call
 
 
 # gRPC by itself gives up retrying what is larger than 256 KiB.
 @pytest.mark.parametrize("size", [1, MAX_FACES_PER_REQUEST, 400])
-def test_a_server_that_is_unavailable_for_a_moment_is_asked_again(size: int) -> None:
+def test_client_retries_an_unavailable_server(size: int) -> None:
     unavailable = grpc.StatusCode.UNAVAILABLE
     with fake_prediction_server(abort(unavailable, unavailable)) as server:
         with Client(server.address, faces="whole") as client:
@@ -98,7 +97,9 @@ def test_a_server_that_is_unavailable_for_a_moment_is_asked_again(size: int) -> 
         (grpc.StatusCode.INVALID_ARGUMENT, InputError),
     ],
 )
-def test_any_other_failure_is_told_at_once(code: grpc.StatusCode, failure: type[Exception]) -> None:
+def test_client_does_not_retry_other_errors(
+    code: grpc.StatusCode, failure: type[Exception]
+) -> None:
     with (
         fake_prediction_server(abort(code)) as server,
         Client(server.address, faces="whole") as client,
@@ -108,7 +109,7 @@ def test_any_other_failure_is_told_at_once(code: grpc.StatusCode, failure: type[
         assert len(server.calls) == 1
 
 
-def test_the_version_is_pinned_by_number_or_label() -> None:
+def test_client_requests_a_version_by_number_or_label() -> None:
     with fake_prediction_server() as server:
         for version in (None, 3, "stable"):
             with Client(server.address, faces="whole", version=version) as client:
@@ -127,7 +128,7 @@ def test_the_version_is_pinned_by_number_or_label() -> None:
         assert (specs[1].version.value, specs[2].version_label) == (3, "stable")
 
 
-def test_requests_are_shared_out_among_the_servers_of_a_name() -> None:
+def test_channel_balances_requests_between_addresses() -> None:
     with fake_prediction_server() as one, fake_prediction_server() as two:
         together = f"ipv4:{one.address},{two.address}"
         request = with_model_spec(encode_request("serving_default", "images", FACE), None)
@@ -140,7 +141,7 @@ def test_requests_are_shared_out_among_the_servers_of_a_name() -> None:
         assert min(len(one.calls), len(two.calls)) >= 5
 
 
-def test_many_pictures_are_asked_about_in_batches_in_order_and_the_bad_ones_named(
+def test_predict_many_sends_batches_in_order_and_names_bad_pictures(
     tmp_path: Path,
 ) -> None:
     levels = np.random.default_rng(0).permutation(200)
@@ -165,34 +166,34 @@ def test_many_pictures_are_asked_about_in_batches_in_order_and_the_bad_ones_name
         assert 0 < face.latency_s < 60
 
 
-def test_one_picture_is_not_many() -> None:
+def test_predict_many_rejects_a_single_picture() -> None:
     with Client("127.0.0.1:1", faces="whole") as client:
         for one in ("face.png", Path("face.png"), b"face"):
             with pytest.raises(InputError, match="one alone"):
                 next(client.predict_many(one))
 
 
-def test_a_server_that_does_not_answer_is_sent_no_more_than_a_few_batches() -> None:
-    stuck = threading.Event()
-    drawn = 0
+def test_predict_many_bounds_the_batches_in_flight() -> None:
+    release = threading.Event()
+    read = 0
 
     def pictures() -> Iterator[np.ndarray]:
-        nonlocal drawn
+        nonlocal read
         for _ in range(20 * MAX_PICTURES_PER_BATCH):
-            drawn += 1
+            read += 1
             yield GRAY
 
     def wait(number: int, context: Any) -> None:
-        stuck.wait(60)
+        release.wait(60)
 
     with fake_prediction_server(wait) as server, Client(server.address, faces="whole") as client:
         with pytest.raises(Unavailable, match="no answer within"):
             next(client.predict_many(pictures(), timeout=1))
-        stuck.set()
-    assert drawn <= (MAX_BATCHES_IN_FLIGHT + 1) * MAX_PICTURES_PER_BATCH
+        release.set()
+    assert read <= (MAX_BATCHES_IN_FLIGHT + 1) * MAX_PICTURES_PER_BATCH
 
 
-def test_more_faces_than_a_request_holds_are_asked_about_in_several() -> None:
+def test_predict_splits_many_faces_into_several_requests() -> None:
     boxes = [Box(float(k % 10), 0.0, 30.0, 30.0) for k in range(MAX_FACES_PER_REQUEST + 6)]
     image = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
     with fake_prediction_server() as server, Client(server.address, faces="whole") as client:
@@ -204,10 +205,10 @@ def test_more_faces_than_a_request_holds_are_asked_about_in_several() -> None:
     np.testing.assert_allclose([face.keypoints[0, 0] for face in faces], middles)
 
 
-def test_asyncio_gives_the_same_answers_and_failures(silent_server: str) -> None:
+def test_async_client_returns_what_client_returns(silent_server: str) -> None:
     pictures = [np.full((32, 32), level, np.uint8) for level in range(100)]
 
-    async def ask(address: str) -> tuple[Any, list[Any]]:
+    async def predict(address: str) -> tuple[Any, list[Any]]:
         async with AsyncClient(address, faces="whole", version=2) as client:
             one, other = await asyncio.gather(
                 client.predict(pictures[3]), client.predict(pictures[4], boxes=[])
@@ -216,7 +217,7 @@ def test_asyncio_gives_the_same_answers_and_failures(silent_server: str) -> None
             return one, [answer async for answer in client.predict_many([*pictures, b"x"])]
 
     with fake_prediction_server(abort(grpc.StatusCode.UNAVAILABLE)) as server:
-        (face,), answers = asyncio.run(ask(server.address))
+        (face,), answers = asyncio.run(predict(server.address))
         with Client(server.address, faces="whole") as client:
             expected = list(client.predict_many([*pictures, b"x"]))
     assert face.emotion == "happy"
@@ -232,63 +233,53 @@ def test_asyncio_gives_the_same_answers_and_failures(silent_server: str) -> None
         asyncio.run(wait())
 
 
+class TlsFiles(NamedTuple):
+    """PEM files: a certificate authority, and the client's certificate and key."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+    server_credentials: grpc.ServerCredentials
+
+
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """PEM files of a certificate for 127.0.0.1, signed by itself, and of its key."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "emotion-ai test")])
-    now = datetime.datetime.now(datetime.UTC)
-    host = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(host, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
+def tls_files(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
+    made = make_certificates()
     folder = tmp_path_factory.mktemp("tls")
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    form = serialization.PrivateFormat.PKCS8
-    plain = serialization.NoEncryption()
-    paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))
-    return paths
+    contents = {
+        "authority.pem": made.authority,
+        "certificate.pem": made.client.certificate,
+        "key.pem": made.client.key,
+    }
+    for name, text in contents.items():
+        (folder / name).write_text(text)
+    pair = (made.server.key.encode(), made.server.certificate.encode())
+    credentials = grpc.ssl_server_credentials([pair], made.authority.encode(), True)
+    return TlsFiles(*(folder / name for name in contents), credentials)
 
 
-def test_tls_with_certificates_of_both_sides(certificate: tuple[Path, Path]) -> None:
-    path, key = certificate
-    pair = (key.read_bytes(), path.read_bytes())
-    credentials = grpc.ssl_server_credentials([pair], path.read_bytes(), True)
-    with fake_prediction_server(credentials=credentials) as server:
-        with Client(server.address, "whole", tls=Tls(path, path, key)) as client:
+def test_tls_authenticates_both_sides(tls_files: TlsFiles) -> None:
+    both = Tls(tls_files.authority, tls_files.certificate, tls_files.key)
+    with fake_prediction_server(credentials=tls_files.server_credentials) as server:
+        with Client(server.address, "whole", tls=both) as client:
             assert client.predict(GRAY)[0].emotion == "happy"
 
-        async def ask() -> str:
-            async with AsyncClient(server.address, "whole", tls=Tls(path, path, key)) as client:
+        async def predict() -> str:
+            async with AsyncClient(server.address, "whole", tls=both) as client:
                 return (await client.predict(GRAY))[0].emotion
 
-        assert asyncio.run(ask()) == "happy"
-        for tls in (None, Tls(path), Tls()):
+        assert asyncio.run(predict()) == "happy"
+        for tls in (None, Tls(tls_files.authority), Tls()):
             client = Client(server.address, "whole", tls=tls)
             with client, pytest.raises(Unavailable, match=server.address):
                 client.predict(GRAY, timeout=5)
 
 
-def test_a_pem_file_that_is_none_is_named(certificate: tuple[Path, Path], tmp_path: Path) -> None:
-    path, key = certificate
+def test_tls_names_invalid_pem_files(tls_files: TlsFiles, tmp_path: Path) -> None:
     Image.new("L", (16, 16)).save(tmp_path / "picture.png")
     with pytest.raises(InputError, match=r"picture\.png.*PEM"):
         Client("127.0.0.1:1", tls=Tls(tmp_path / "picture.png"))
     with pytest.raises(InputError, match=r"absent\.pem"):
         Client("127.0.0.1:1", tls=Tls(tmp_path / "absent.pem"))
     with pytest.raises(InputError, match="go together"):
-        Client("127.0.0.1:1", tls=Tls(path, key=key))
+        Client("127.0.0.1:1", tls=Tls(tls_files.authority, key=tls_files.key))

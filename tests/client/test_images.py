@@ -1,4 +1,4 @@
-"""Pictures as the client reads them: files, bytes, PIL images and arrays of every kind."""
+"""Read pictures from files, bytes, PIL images and arrays of every kind."""
 
 import io
 from pathlib import Path
@@ -18,19 +18,19 @@ from emotion_ai.faces.picture_files import formats, read_picture
 COLOURS = np.random.default_rng(3).integers(0, 256, (40, 60, 3), np.uint8)
 
 
-def _saved(path: Path, pixels: np.ndarray, **options: Any) -> Path:
+def save_picture(path: Path, pixels: np.ndarray, **options: Any) -> Path:
     Image.fromarray(pixels).save(path, **options)
     return path
 
 
-def test_a_picture_is_the_same_as_path_bytes_pil_image_and_array(tmp_path: Path) -> None:
-    path = _saved(tmp_path / "a.png", COLOURS)
+def test_read_image_accepts_paths_bytes_pil_images_and_arrays(tmp_path: Path) -> None:
+    path = save_picture(tmp_path / "a.png", COLOURS)
     with Image.open(path) as opened:
         for source in (path, str(path), path.read_bytes(), opened, COLOURS):
             np.testing.assert_array_equal(read_image(source), COLOURS)
 
 
-def test_arrays_of_every_kind_are_read() -> None:
+def test_read_image_accepts_arrays_of_every_dtype_and_layout() -> None:
     gray = COLOURS[..., 0]
     same = {
         "one channel": gray[..., None],
@@ -46,11 +46,11 @@ def test_arrays_of_every_kind_are_read() -> None:
     np.testing.assert_array_equal(read_image(COLOURS[..., ::-1], channels="bgr"), COLOURS)
 
 
-def test_what_is_transparent_shows_white_as_pixels_and_in_a_file(tmp_path: Path) -> None:
+def test_read_image_blends_transparency_with_white(tmp_path: Path) -> None:
     layers = np.dstack([COLOURS, np.full((40, 60), 255, np.uint8)])
     layers[:20, :, 3] = 0
     layers[20, :, 3] = 128
-    path = _saved(tmp_path / "a.png", layers)
+    path = save_picture(tmp_path / "a.png", layers)
     for read in (read_image(layers), read_image(path), read_image(layers / 255)):
         assert (read[:20] == 255).all()
         np.testing.assert_array_equal(read[21:], COLOURS[21:])
@@ -58,7 +58,7 @@ def test_what_is_transparent_shows_white_as_pixels_and_in_a_file(tmp_path: Path)
         assert np.abs(read[20] - blended).max() <= 1
     in_bgr = read_image(layers[..., [2, 1, 0, 3]], channels="bgr")
     np.testing.assert_array_equal(in_bgr, read_image(layers))
-    # The faces that networks learn from are read in the same way.
+    # Faces for training are read in the same way.
     face, _ = read_picture(path.read_bytes(), 48, formats())
     assert (face[:23] == 255).all()
 
@@ -76,17 +76,17 @@ def test_what_is_transparent_shows_white_as_pixels_and_in_a_file(tmp_path: Path)
         (None, "NoneType"),
     ],
 )
-def test_what_is_no_picture_says_what_was_expected(array: Any, words: str) -> None:
+def test_read_image_rejects_invalid_arrays(array: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         read_image(array)
 
 
-def test_a_photograph_lying_on_its_side_is_turned_upright(tmp_path: Path) -> None:
+def test_read_image_applies_the_exif_orientation(tmp_path: Path) -> None:
     pixels = np.zeros((40, 80), np.uint8)
     pixels[:, :20] = 255
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held a quarter turn: show it turned clockwise
-    path = _saved(tmp_path / "turned.png", pixels, exif=exif)
+    path = save_picture(tmp_path / "turned.png", pixels, exif=exif)
     with Image.open(path) as opened:
         for source in (path, opened):
             upright = read_image(source)
@@ -95,35 +95,37 @@ def test_a_photograph_lying_on_its_side_is_turned_upright(tmp_path: Path) -> Non
             assert (upright[20:] == 0).all()
 
 
-def test_sixteen_bits_are_read_by_their_high_byte(tmp_path: Path) -> None:
-    deep = _saved(tmp_path / "deep.png", np.full((96, 96), 0x4080, np.uint16))
+def test_read_image_keeps_the_high_byte_of_sixteen_bits(tmp_path: Path) -> None:
+    deep = save_picture(tmp_path / "deep.png", np.full((96, 96), 0x4080, np.uint16))
     assert set(read_image(deep).ravel()) == {0x40}
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_every_format_that_is_promised_is_read(format: str) -> None:
+def test_read_image_reads_every_format(format: str) -> None:
     data = io.BytesIO()
     smooth = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
     Image.fromarray(smooth).save(data, format)
     assert np.abs(read_image(data.getvalue()).astype(int) - smooth).mean() < 40
 
 
-def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
+def test_read_image_names_unreadable_files(tmp_path: Path) -> None:
     text = tmp_path / "note.png"
     text.write_text("not a picture")
-    whole = _saved(tmp_path / "whole.png", np.zeros((96, 96), np.uint8)).read_bytes()
-    half = tmp_path / "half.png"
-    half.write_bytes(whole[: len(whole) // 2])
+    whole = save_picture(tmp_path / "whole.png", np.zeros((96, 96), np.uint8)).read_bytes()
+    truncated = tmp_path / "truncated.png"
+    truncated.write_bytes(whole[: len(whole) // 2])
     empty = tmp_path / "empty.png"
     empty.touch()
-    for path in (text, half, empty, tmp_path / "absent.png", tmp_path):
+    for path in (text, truncated, empty, tmp_path / "absent.png", tmp_path):
         with pytest.raises(InputError, match=str(path)):
             read_image(path)
 
 
 # Pillow itself refuses the second.
 @pytest.mark.parametrize("size", [(10_000, 8_000), (20_000, 10_000)])
-def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_read_image_rejects_too_many_pixels_before_decoding(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
     path = tmp_path / "bomb.png"
     Image.new("1", size).save(path)
     assert path.stat().st_size < 100_000
@@ -133,22 +135,24 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path: Path, size: tuple
         read_image(path)
 
 
-def test_a_file_of_too_many_bytes_is_not_read(
+def test_read_image_rejects_files_of_too_many_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = _saved(tmp_path / "face.bmp", np.zeros((96, 96), np.uint8))
+    path = save_picture(tmp_path / "face.bmp", np.zeros((96, 96), np.uint8))
     monkeypatch.setattr(images, "MAX_FILE_BYTES", 1000)
     for source in (path, path.read_bytes()):
         with pytest.raises(InputError, match="more than"):
             read_image(source)
 
 
-def test_a_whole_picture_reaches_the_networks_as_those_they_learnt_from(tmp_path: Path) -> None:
+def test_whole_crops_pictures_as_training_does(tmp_path: Path) -> None:
     """A face of 48 pixels is doubled, one of 192 averaged, colours weighed alike."""
     detector = Whole()
     rng = np.random.default_rng(1)
     for size in (48, 96, 100, 192):
-        path = _saved(tmp_path / f"{size}.png", rng.integers(0, 256, (size, size, 3), np.uint8))
+        path = save_picture(
+            tmp_path / f"{size}.png", rng.integers(0, 256, (size, size, 3), np.uint8)
+        )
         pixels = read_image(path)
         crops, _ = crop_faces(pixels, detector.find_faces(pixels), detector.framing)
         learnt, _ = read_picture(path.read_bytes(), 96, formats())

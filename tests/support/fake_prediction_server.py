@@ -1,6 +1,6 @@
-"""A small gRPC server that answers Predict as told: for what a healthy server will not do.
+"""A gRPC server with a fake model, for responses and failures that a real server does not give.
 
-Of its model it says that version 7 is available.
+It reports that version 7 of its model is available.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+from numpy.typing import NDArray
 
 from emotion_ai.serving_api.messages import (
     MODEL_SERVICE,
@@ -19,33 +20,35 @@ from emotion_ai.serving_api.messages import (
     GetModelStatusResponse,
     PredictRequest,
     PredictResponse,
+    ReloadConfigRequest,
+    ReloadConfigResponse,
 )
 from emotion_ai.serving_api.tensors import fill_tensor, read_tensor
 
 _VERSION = 7
-# Of ModelVersionStatus.State (tensorflow_serving/apis/get_model_status.proto).
+# ModelVersionStatus.State (tensorflow_serving/apis/get_model_status.proto).
 _AVAILABLE = 30
 
-# Gets the number of the call from 0 and its context, which it may abort; or it waits, or returns.
-Behaviour = Callable[[int, Any], None]
+# Called with the number of the call, from 0, and its context: it may wait, or abort the call.
+OnCall = Callable[[int, Any], None]
 
 
-class Answering:
-    """Where the server listens, and the model_spec and number of faces of every call."""
+class FakePredictionServer:
+    """The server's address, and the model_spec and number of faces of every call."""
 
-    def __init__(self, behave: Behaviour) -> None:
+    def __init__(self, on_call: OnCall) -> None:
         self.address = ""
         self.calls: list[tuple[Any, int]] = []
-        self._behave = behave
+        self._on_call = on_call
         self._lock = threading.Lock()
 
     def predict(self, request: Any, context: Any) -> Any:
-        """Each face's emotion is happy; its keypoints lie at (its first pixel, 20)."""
-        images = read_tensor(request.inputs["images"])
+        """Return "happy" for each face, and every keypoint at (value of its first pixel, 20)."""
+        images = _read_images(request)
         with self._lock:
             number = len(self.calls)
             self.calls.append((request.model_spec, len(images)))
-        self._behave(number, context)
+        self._on_call(number, context)
         count = len(images)
         response = PredictResponse()
         response.model_spec.version.value = _VERSION
@@ -63,18 +66,24 @@ class Answering:
 
 
 @contextlib.contextmanager
-def answering(
-    behave: Behaviour = lambda number, context: None,
+def fake_prediction_server(
+    on_call: OnCall = lambda number, context: None,
     credentials: grpc.ServerCredentials | None = None,
     port: int = 0,
-) -> Iterator[Answering]:
-    """The server, on a port of 127.0.0.1 (0: any free one), for the length of the block."""
-    told = Answering(behave)
+) -> Iterator[FakePredictionServer]:
+    """Run the server on a port of 127.0.0.1 (0 is any free one) during a `with` block."""
+    fake = FakePredictionServer(on_call)
     server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers(
         (
-            _handler(PREDICTION_SERVICE, "Predict", told.predict, PredictRequest),
-            _handler(MODEL_SERVICE, "GetModelStatus", _status, GetModelStatusRequest),
+            _handler(PREDICTION_SERVICE, "Predict", fake.predict, PredictRequest),
+            _handler(MODEL_SERVICE, "GetModelStatus", _get_status, GetModelStatusRequest),
+            _handler(
+                MODEL_SERVICE,
+                "HandleReloadConfigRequest",
+                lambda request, context: ReloadConfigResponse(),
+                ReloadConfigRequest,
+            ),
         )
     )
     address = f"127.0.0.1:{port}"
@@ -82,24 +91,30 @@ def answering(
         port = server.add_insecure_port(address)
     else:
         port = server.add_secure_port(address, credentials)
-    told.address = f"127.0.0.1:{port}"
+    fake.address = f"127.0.0.1:{port}"
     server.start()
     try:
-        yield told
+        yield fake
     finally:
         server.stop(0).wait()
 
 
-def _handler(service: str, name: str, answer: Callable[[Any, Any], Any], request: Any) -> Any:
-    method = grpc.unary_unary_rpc_method_handler(
-        answer,
-        request_deserializer=request.FromString,
+def _handler(service: str, name: str, method: Callable[[Any, Any], Any], request_class: Any) -> Any:
+    handler = grpc.unary_unary_rpc_method_handler(
+        method,
+        request_deserializer=request_class.FromString,
         response_serializer=lambda response: response.SerializeToString(),
     )
-    return grpc.method_handlers_generic_handler(service, {name: method})
+    return grpc.method_handlers_generic_handler(service, {name: handler})
 
 
-def _status(request: Any, context: Any) -> Any:
+def _read_images(request: Any) -> NDArray[np.uint8]:
+    if "image_bytes" in request.inputs:
+        return np.zeros((len(read_tensor(request.inputs["image_bytes"])), 96, 96, 1), np.uint8)
+    return read_tensor(request.inputs["images"])
+
+
+def _get_status(request: Any, context: Any) -> Any:
     response = GetModelStatusResponse()
     response.model_version_status.add(version=_VERSION, state=_AVAILABLE)
     return response
