@@ -1,4 +1,4 @@
-"""One look at a picture: what the page is told about the faces in it."""
+"""Analyse a photo or a camera's frame, and build the JSON that the page receives."""
 
 import time
 from typing import Any
@@ -7,30 +7,40 @@ from emotion_ai.client.client import Client
 from emotion_ai.client.detectors import Detector, open_detector
 from emotion_ai.client.images import read_image
 from emotion_ai.client.tracking import Tracker
-from emotion_ai.errors import InputError, Unavailable, one_line
+from emotion_ai.errors import EmotionAIError, Unavailable, one_line
 
-# Somebody before a camera is near, and there are more pictures than time to look through them: half
-# of it for each, and faces from 55 pixels of 640.
-_LIVE = {"yunet": "yunet:480"}
+# Faces before a camera are large, and speed matters more: half of YuNet's time, and it still finds
+# faces from 55 pixels of 640.
+_LIVE_DETECTORS = {"yunet": "yunet:480"}
 
 
 def live_detector(faces: str) -> Detector:
-    """The detector for a camera's frames, where `faces` is the one for photos."""
-    return open_detector(_LIVE.get(faces, faces))
+    """Return the detector for a camera's frames, where `faces` names the one for photos."""
+    return open_detector(_LIVE_DETECTORS.get(faces, faces))
 
 
 def analyse_photo(
     data: bytes, client: Client, detector: Detector, tracker: Tracker, timeout: float
 ) -> dict[str, Any]:
-    """The faces in a picture file's bytes, as JSON takes them, each with its number.
+    """Predict the faces in a picture file and number them.
 
-    The picture is as in `images.read_image`; `detector` frames faces as the client's does. Numbers
-    are the tracker's: in the next look of the same one a face keeps its own. Raises `InputError`
-    for no picture, `Unavailable` for the server.
+    Args:
+        data: The file's content; see `images.read_image`.
+        client: Predicts the faces.
+        detector: Detects the faces, with the framing of the client's detector.
+        tracker: Numbers the faces; a face keeps its number in the next call with the same tracker.
+        timeout: Seconds until a request fails.
+
+    Returns:
+        `width` and `height` in pixels, `ms`, and `faces`: `Face.as_dict()` with `number`.
+
+    Raises:
+        InputError: The data cannot be read as a picture.
+        Unavailable: The model server failed.
     """
     start = time.monotonic()
     pixels = read_image(data)
-    # Numbered as one reads.
+    # New faces are numbered from left to right.
     boxes = sorted(detector.find_faces(pixels), key=lambda box: box.left)
     faces = client.predict(pixels, boxes=boxes, timeout=timeout)
     numbers = tracker.update(boxes, start)
@@ -44,6 +54,6 @@ def analyse_photo(
     }
 
 
-def error_body(failure: InputError | Unavailable) -> dict[str, Any]:
-    """A failure, as the page reads it: `again` says whether to ask once more is of use."""
+def error_body(failure: EmotionAIError) -> dict[str, Any]:
+    """Build the JSON of an error; `again` says whether a retry may succeed."""
     return {"error": one_line(failure), "again": isinstance(failure, Unavailable)}

@@ -1,4 +1,4 @@
-"""The console's page and what it asks for: /state, /photo, /example and the WebSocket /camera."""
+"""The console's web application: the page, /state, /photo, /example and the WebSocket /camera."""
 
 import asyncio
 import contextlib
@@ -22,29 +22,34 @@ from emotion_ai.apps.console.origin_guard import OriginGuardMiddleware
 from emotion_ai.client.detectors import open_detector
 from emotion_ai.client.images import MAX_FILE_BYTES
 from emotion_ai.client.tracking import Tracker
-from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.errors import EmotionAIError, InputError, Unavailable
 
 ASSETS = Path(__file__).parent / "assets"
 # The page sends frames of 640 pixels: some 60 KiB.
 MAX_FRAME_BYTES = 4 * 1024 * 1024
-# A photo of the most pixels takes 200 MB while it is looked at.
-_PHOTOS_AT_ONCE = 2
-# Whoever looks into a camera would rather be told soon.
+# The largest photo takes 200 MB of memory while it is analysed.
+_MAX_CONCURRENT_PHOTOS = 2
+# With a camera, an early error is better than a late result.
 _TIMEOUTS_S = {"photo": 30.0, "camera": 5.0}
 
 
-def application(model_server: ModelServer, faces: str, name: str) -> Starlette:
-    """The ASGI application; it has the model server for as long as it runs.
+def create_application(model_server: ModelServer, faces: str, name: str) -> Starlette:
+    """Create the ASGI application; it runs the model server for as long as it runs itself.
 
-    `faces` is the detector's name, as in `Client`, and `name` the host name that the console is
-    reached under besides localhost and addresses.
+    Args:
+        model_server: Answers the requests.
+        faces: The name of a detector, as in `Client`.
+        name: A host name that requests may use, besides localhost and IP addresses.
+
+    Returns:
+        The application.
     """
-    answers = _Answers(model_server, faces)
+    handlers = _Handlers(model_server, faces)
     routes: list[BaseRoute] = [
-        Route("/state", answers.state),
-        Route("/photo", answers.photo, methods=["POST"]),
-        Route("/example", answers.example),
-        WebSocketRoute("/camera", answers.camera),
+        Route("/state", handlers.state),
+        Route("/photo", handlers.photo, methods=["POST"]),
+        Route("/example", handlers.example),
+        WebSocketRoute("/camera", handlers.camera),
         Mount("/", StaticFiles(directory=ASSETS, html=True)),
     ]
 
@@ -61,67 +66,70 @@ def application(model_server: ModelServer, faces: str, name: str) -> Starlette:
     )
 
 
-class _Answers:
-    """What is answered on each path."""
+class _Handlers:
+    """The handler of each path."""
 
     def __init__(self, model_server: ModelServer, faces: str) -> None:
         self._model_server = model_server
         self._detectors = {"photo": open_detector(faces), "camera": live_detector(faces)}
-        self._photos = asyncio.Semaphore(_PHOTOS_AT_ONCE)
+        self._photo_slots = asyncio.Semaphore(_MAX_CONCURRENT_PHOTOS)
 
     async def state(self, request: Request) -> Response:
         state = await asyncio.to_thread(self._model_server.state)
         return JSONResponse(
-            state._asdict()
-            | {"stays_here": self._model_server.stays_here, "most_bytes": MAX_FILE_BYTES}
+            {
+                "status": state.status,
+                "words": state.message,
+                "stays_here": self._model_server.is_local,
+                "most_bytes": MAX_FILE_BYTES,
+            }
         )
 
     async def photo(self, request: Request) -> Response:
-        """The body is a picture file; its size is known, and bounded, before it is read."""
+        """Analyse the body, a picture file, whose size is checked before it is read."""
         length = request.headers.get("content-length", "")
-        # In chunks, the body is as long as it likes, whatever length is given besides.
+        # A chunked body has any length, whatever the header says.
         if not length.isdecimal() or "transfer-encoding" in request.headers:
-            return _failed(InputError("a picture is sent with its Content-Length"), 411)
+            return _error_response(InputError("a picture is sent with its Content-Length"), 411)
         if int(length) > MAX_FILE_BYTES:
-            return _failed(InputError(f"more than {MAX_FILE_BYTES >> 20} MiB"), 413)
-        async with self._photos:
+            return _error_response(InputError(f"more than {MAX_FILE_BYTES >> 20} MiB"), 413)
+        async with self._photo_slots:
             data = await request.body()
             try:
-                answer = await self._look(data, "photo", Tracker())
-            except InputError as failure:
-                return _failed(failure, 422)
-            except Unavailable as failure:
-                return _failed(failure, 503)
-        return JSONResponse(answer)
+                result = await self._analyse(data, "photo", Tracker())
+            except EmotionAIError as failure:
+                return _error_response(failure, 503 if isinstance(failure, Unavailable) else 422)
+        return JSONResponse(result)
 
     async def example(self, request: Request) -> Response:
-        return Response(await asyncio.to_thread(_example), media_type="image/jpeg")
+        return Response(await asyncio.to_thread(_cached_example), media_type="image/jpeg")
 
     async def camera(self, socket: WebSocket) -> None:
-        """Each message is a frame as a picture file, and gets one answer; one tracker for all."""
+        """Answer each message, a frame as a picture file, with one result; one tracker for all."""
         await socket.accept()
         tracker = Tracker()
         with contextlib.suppress(WebSocketDisconnect):
             while True:
-                await socket.send_json(await self._seen(await socket.receive(), tracker))
+                result = await self._analyse_message(await socket.receive(), tracker)
+                await socket.send_json(result)
 
-    async def _seen(self, message: Any, tracker: Tracker) -> dict[str, Any]:
+    async def _analyse_message(self, message: Any, tracker: Tracker) -> dict[str, Any]:
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect
         try:
-            return await self._look(message.get("bytes") or b"", "camera", tracker)
-        except (InputError, Unavailable) as failure:
+            return await self._analyse(message.get("bytes") or b"", "camera", tracker)
+        except EmotionAIError as failure:
             return error_body(failure)
 
-    async def _look(self, data: bytes, kind: str, tracker: Tracker) -> dict[str, Any]:
+    async def _analyse(self, data: bytes, kind: str, tracker: Tracker) -> dict[str, Any]:
         client, detector = self._model_server.client, self._detectors[kind]
         return await asyncio.to_thread(
             analyse_photo, data, client, detector, tracker, _TIMEOUTS_S[kind]
         )
 
 
-_example = functools.cache(example_photo)
+_cached_example = functools.cache(example_photo)
 
 
-def _failed(failure: InputError | Unavailable, status: int) -> Response:
+def _error_response(failure: EmotionAIError, status: int) -> Response:
     return JSONResponse(error_body(failure), status)

@@ -1,7 +1,7 @@
-"""The embedded model server as the console's child: it serves the pretrained networks, and ends
-when the console does, however that ends.
+"""Run the embedded model server as a child process of the console, with the pretrained networks.
 
-Run by `model_server.Embedded`, which holds the other end of its standard input.
+`model_server.EmbeddedModelServer` starts it and holds the other end of its standard input. It stops
+when the console does, even if the console is killed: then its standard input is closed.
 """
 
 import os
@@ -17,19 +17,19 @@ from emotion_ai.server.server import serve
 
 def main() -> None:
     """Serve on any free port of 127.0.0.1 until SIGTERM, or until standard input is closed."""
-    # Until the server takes the signal for itself: what has been written by then is removed.
-    signal.signal(signal.SIGTERM, _leave)
-    threading.Thread(target=_end_with_the_console, daemon=True).start()
+    # Until the server handles the signal itself: an exit removes what has been written by then.
+    signal.signal(signal.SIGTERM, _exit)
+    threading.Thread(target=_stop_when_stdin_closes, daemon=True).start()
     with exit_on_failure():
         serve(parse_flags(["--pretrained", "--port=0"], "emotion-ai console"))
 
 
-def _leave(number: int, frame: Any) -> None:
+def _exit(number: int, frame: Any) -> None:
     sys.exit(128 + number)
 
 
-def _end_with_the_console() -> None:
-    # By its number: the object's lock, held here, would be in the way of the interpreter's end.
+def _stop_when_stdin_closes() -> None:
+    # Not sys.stdin: its lock, held by this thread, would block the interpreter's exit.
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

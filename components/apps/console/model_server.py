@@ -1,6 +1,4 @@
-"""The model server that the console asks: one that runs somewhere, or a child with the pretrained
-networks.
-"""
+"""The model server behind the console: a remote one, or a child with the pretrained networks."""
 
 import asyncio
 import ipaddress
@@ -11,94 +9,105 @@ from typing import NamedTuple, Protocol, cast
 from emotion_ai.client.client import Client
 from emotion_ai.errors import Unavailable, one_line
 
-# A page asks every other second.
+# The page asks for the state every two seconds.
 _STATE_TIMEOUT_S = 2.0
 _RESTART_S = 5.0
-# Of an idle server; one that loads its networks ends at once.
-_STOP_S = 10.0
-_LONGEST_LINE = 1 << 20
+# For an idle server; one that is loading its networks stops at once.
+_STOP_TIMEOUT_S = 10.0
+_MAX_LINE_BYTES = 1 << 20
 
 
-class State(NamedTuple):
-    """Whether questions are answered: `status` is ready, loading or down; `words` tell more."""
+class ModelServerState(NamedTuple):
+    """The state of a model server: ready, loading, down or empty, and a message for the page."""
 
     status: str
-    words: str
+    message: str
 
 
 class ModelServer(Protocol):
-    """What the page needs of a model server."""
+    """What the console needs of a model server."""
 
     @property
     def client(self) -> Client:
-        """Who to ask; raises `Unavailable` while there is no server."""
+        """The client to predict with; raises `Unavailable` while there is no server."""
 
     @property
-    def stays_here(self) -> bool:
-        """Whether what it is asked about stays on this machine."""
+    def is_local(self) -> bool:
+        """Whether faces stay on this machine."""
 
-    def state(self) -> State:
-        """Ask how it is; takes seconds where it is silent."""
+    def state(self) -> ModelServerState:
+        """Ask the server for its state; takes seconds where it does not respond."""
 
     async def run(self) -> None:
-        """Have it for as long as this task lives."""
+        """Keep the server until this task is cancelled."""
 
 
-class Named:
-    """A server that somebody runs, at `address`; `faces` is as in `Client`."""
+class RemoteModelServer:
+    """A server that is already running.
+
+    Args:
+        address: HOST:PORT of the server.
+        faces: The name of a detector, as in `Client`.
+    """
 
     def __init__(self, address: str, faces: str) -> None:
         self.client = Client(address, faces)
 
     @property
-    def stays_here(self) -> bool:
-        """Whether the address is this machine's own."""
+    def is_local(self) -> bool:
+        """Whether the address is a loopback address."""
         host = self.client.address.rpartition(":")[0].strip("[]")
         try:
             return ipaddress.ip_address(host).is_loopback
         except ValueError:
             return host == "localhost"
 
-    def state(self) -> State:
+    def state(self) -> ModelServerState:
         """See `ModelServer.state`."""
-        return _state_of(self.client)
+        return _read_state(self.client)
 
     async def run(self) -> None:
-        """See `ModelServer.run`; whoever started it ends it."""
+        """Wait until this task is cancelled, and close the client."""
         try:
             await asyncio.Event().wait()
         finally:
-            # Calls under way would hold up the console's end.
+            # Calls in flight would delay the console's exit.
             self.client.close()
 
 
-class Embedded:
-    """The pretrained networks in a child process, started anew if it ends by itself."""
+class EmbeddedModelServer:
+    """The pretrained networks in a child process, which is restarted if it exits.
 
-    stays_here = True
+    Args:
+        faces: The name of a detector, as in `Client`.
+    """
+
+    is_local = True
 
     def __init__(self, faces: str) -> None:
         self._faces = faces
         self._client: Client | None = None
-        self._waiting = State("loading", "The networks are being loaded, which takes a moment.")
+        self._state_without_client = ModelServerState(
+            "loading", "The networks are being loaded, which takes a moment."
+        )
 
     @property
     def client(self) -> Client:
         """See `ModelServer.client`."""
         if self._client is None:
-            raise Unavailable(self._waiting.words)
+            raise Unavailable(self._state_without_client.message)
         return self._client
 
-    def state(self) -> State:
+    def state(self) -> ModelServerState:
         """See `ModelServer.state`."""
         client = self._client
         if client is None:
-            return self._waiting
-        state = _state_of(client)
+            return self._state_without_client
+        state = _read_state(client)
         if state.status == "ready":
-            return State("ready", "the built-in networks")
-        # The child writes its release before it serves; loading it is the last thing it does.
-        return self._waiting if state.status == "empty" else state
+            return ModelServerState("ready", "the built-in networks")
+        # The child writes its release before it serves, so an empty server is still loading.
+        return self._state_without_client if state.status == "empty" else state
 
     async def run(self) -> None:
         """See `ModelServer.run`."""
@@ -106,19 +115,20 @@ class Embedded:
             try:
                 await self._serve_once()
             except Unavailable as failure:
-                self._waiting = State("down", f"{one_line(failure)}. It is started again.")
+                message = f"{one_line(failure)}. It will be started again."
+                self._state_without_client = ModelServerState("down", message)
             await asyncio.sleep(_RESTART_S)
 
     async def _serve_once(self) -> None:
-        from emotion_ai.server.process import SERVING, TAIL_LINES
+        from emotion_ai.server.process import SERVING_LINE, TAIL_LINES
 
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "emotion_ai.apps.console.embedded_server"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            limit=_LONGEST_LINE,
-            # Ctrl-C is the console's, which ends it in turn.
+            limit=_MAX_LINE_BYTES,
+            # Ctrl-C reaches the console only, which stops the child in turn.
             start_new_session=True,
         )
         output = cast(asyncio.StreamReader, process.stdout)
@@ -127,7 +137,7 @@ class Embedded:
             async for data in output:
                 line = data.decode(errors="replace").rstrip()
                 tail.append(line)
-                if match := SERVING.search(line):
+                if match := SERVING_LINE.search(line):
                     self._client = Client(match[1], self._faces)
             code = await process.wait()
             raise Unavailable(f"The model server ended with code {code}: {' / '.join(tail)}")
@@ -143,21 +153,21 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         return
     process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), _STOP_S)
+        await asyncio.wait_for(process.wait(), _STOP_TIMEOUT_S)
     except TimeoutError:
         process.kill()
         await process.wait()
 
 
-def _state_of(client: Client) -> State:
+def _read_state(client: Client) -> ModelServerState:
     try:
         statuses = client.version_statuses(timeout=_STATE_TIMEOUT_S)
     except Unavailable as failure:
-        return State("down", one_line(failure))
+        return ModelServerState("down", one_line(failure))
     available = [status.version for status in statuses if status.state == "AVAILABLE"]
     if available:
-        return State("ready", f"release {max(available)} at {client.address}")
+        return ModelServerState("ready", f"release {max(available)} at {client.address}")
     if any(status.state in ("START", "LOADING") for status in statuses):
-        return State("loading", "The model server loads a release.")
+        return ModelServerState("loading", "The model server is loading a release.")
     reasons = "; ".join(status.error for status in statuses if status.error)
-    return State("empty", f"Server {client.address} has no release to answer with. {reasons}")
+    return ModelServerState("empty", f"Server {client.address} serves no release. {reasons}")

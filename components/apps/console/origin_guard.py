@@ -1,9 +1,9 @@
-"""Who may ask: the page itself, and no other page that a browser has open.
+"""Accept requests from the console's own page only, not from other sites in the browser.
 
-Any site can make a browser send requests to 127.0.0.1, and give its own name that address once its
-page is loaded (DNS rebinding). The first such request tells its site in Origin, which browsers send
-with each POST and WebSocket (RFC 6454); the second has the site's name in Host, where an address in
-figures or `localhost` cannot be another's.
+Any site can make a browser send requests to 127.0.0.1, or resolve its own name to that address once
+its page is loaded (DNS rebinding). The first kind of request has the site in Origin, which browsers
+send with each POST and WebSocket (RFC 6454). The second has the site's name in Host, whereas an IP
+address or `localhost` cannot belong to another site.
 """
 
 import ipaddress
@@ -15,10 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+)(:[0-9]{1,5})?")
 _REFUSAL = (
-    "Refused: the console answers its own page alone, under an address in figures, under localhost "
-    "or under the name it was started with (--host).\n"
+    "Refused: the console answers its own page only, at an IP address, at localhost or at the name "
+    "that it was started with (--host).\n"
 )
-# https://www.w3.org/TR/CSP3/: the page loads, and talks to, what is served here, and nothing else.
+# https://www.w3.org/TR/CSP3/: the page loads and connects to this server only.
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -29,15 +29,17 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    # Answers are about somebody's face; the page itself may be another version's tomorrow.
+    # Results are personal data, and an update may change the page.
     "Cache-Control": "no-store",
 }
 
 
 class OriginGuardMiddleware:
-    """ASGI middleware that refuses what another site may have sent, and sets the page's headers.
+    """ASGI middleware that rejects requests of other sites and sets security headers.
 
-    `name` is the host name that the console was told to listen under, which may be in Host.
+    Args:
+        app: The application to protect.
+        name: The host name that the console listens on, which is accepted in Host.
     """
 
     def __init__(self, app: ASGIApp, name: str) -> None:
@@ -45,11 +47,11 @@ class OriginGuardMiddleware:
         self._names = {"localhost", name.lower()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what may be asked."""
+        """Pass on a request that is allowed; reject another with status 403."""
         if scope["type"] == "lifespan" or self._allows(Headers(scope=scope)):
             await self._app(scope, receive, _with_headers(send))
         elif scope["type"] == "websocket":
-            # Before it was accepted, this refuses it with status 403.
+            # Closing a socket before it is accepted rejects it with status 403.
             await receive()
             await send({"type": "websocket.close"})
         else:
@@ -61,10 +63,10 @@ class OriginGuardMiddleware:
         if match is None or any(origin != f"http://{hosts[0]}" for origin in origins):
             return False
         host = match[1].lower()
-        return host in self._names or _is_figures(host.strip("[]"))
+        return host in self._names or _is_ip_address(host.strip("[]"))
 
 
-def _is_figures(host: str) -> bool:
+def _is_ip_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -73,7 +75,7 @@ def _is_figures(host: str) -> bool:
 
 
 def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(raw=message["headers"])
             for name, value in _HEADERS.items():
@@ -81,4 +83,4 @@ def _with_headers(send: Send) -> Send:
             message["headers"] = headers.raw
         await send(message)
 
-    return sending
+    return send_with_headers

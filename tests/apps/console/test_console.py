@@ -17,9 +17,9 @@ import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from support.command_line import emotion_ai, refused
+from support.command_line import assert_refused, emotion_ai
 from support.console_process import PLACES, SIDE, Console, model_servers_of, photo, running_console
-from support.fake_prediction_server import answering
+from support.fake_prediction_server import fake_prediction_server
 
 PROJECT = Path(__file__).parents[3]
 
@@ -27,7 +27,10 @@ PROJECT = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def quick() -> Iterator[Console]:
     """A console whose model server takes every face for happy."""
-    with answering() as server, running_console("--port=0", "--server", server.address) as running:
+    with (
+        fake_prediction_server() as server,
+        running_console("--port=0", "--server", server.address) as running,
+    ):
         yield running
 
 
@@ -57,7 +60,7 @@ def exchange(socket: ClientConnection, message: bytes | str) -> dict[str, Any]:
     return json.loads(socket.recv(60))
 
 
-def test_a_photo_is_answered_from_left_to_right(quick: Console) -> None:
+def test_photo_numbers_faces_from_left_to_right(quick: Console) -> None:
     response = ask(quick, "POST", "/photo", photo(), Origin=quick.url)
     assert response.status == 200
     answer = json.load(response)
@@ -68,7 +71,7 @@ def test_a_photo_is_answered_from_left_to_right(quick: Console) -> None:
         assert left <= face["box"]["left"] <= left + SIDE / 2
 
 
-def test_other_sites_get_no_answer(quick: Console) -> None:
+def test_origin_guard_rejects_requests_of_other_sites(quick: Console) -> None:
     port = quick.url.rpartition(":")[2]
     assert ask(quick, "GET", "/").status == 200
     # A tunnel's far end has a port of its own.
@@ -87,7 +90,7 @@ def test_other_sites_get_no_answer(quick: Console) -> None:
         assert ask(quick, "POST", "/photo", photo(), Origin=origin).status == 403, origin
 
 
-def test_other_sites_get_no_socket(quick: Console) -> None:
+def test_origin_guard_rejects_sockets_of_other_sites(quick: Console) -> None:
     with camera(quick, quick.url) as socket:
         assert len(exchange(socket, photo())["faces"]) == 2
     for origin in ("http://console.example", "null", "http://127.0.0.1:1"):
@@ -95,7 +98,7 @@ def test_other_sites_get_no_socket(quick: Console) -> None:
             pass
 
 
-def test_every_answer_has_the_rules_of_the_page(quick: Console) -> None:
+def test_every_response_has_the_security_headers(quick: Console) -> None:
     for path in ("/", "/page.js", "/state", "/example", "/absent"):
         response = ask(quick, "GET", path)
         policy = response.headers["Content-Security-Policy"]
@@ -109,7 +112,7 @@ def test_every_answer_has_the_rules_of_the_page(quick: Console) -> None:
     assert "https:" not in page
 
 
-def test_size_is_told_before_anything_is_read(quick: Console) -> None:
+def test_photo_checks_the_size_before_reading(quick: Console) -> None:
     # Were it waited for, this body would never come.
     response = ask(quick, "POST", "/photo", None, Content_Length=str(64 * 1024 * 1024 + 1))
     assert response.status == 413
@@ -122,7 +125,7 @@ def test_size_is_told_before_anything_is_read(quick: Console) -> None:
     assert ask(quick, "POST", "/photo", photo()).status == 200
 
 
-def test_bad_frames_get_words_and_the_next_one_its_answer(quick: Console) -> None:
+def test_camera_reports_bad_frames_and_continues(quick: Console) -> None:
     with camera(quick, quick.url) as socket:
         for bad in (b"", b"no picture", photo()[:2000], "text"):
             told = exchange(socket, bad)
@@ -135,50 +138,54 @@ def test_bad_frames_get_words_and_the_next_one_its_answer(quick: Console) -> Non
     assert ask(quick, "GET", "/state").status == 200
 
 
-def test_the_browser_is_given_the_address(tmp_path: Path) -> None:
+def test_console_opens_the_browser(tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" >{seen}.part\nmv {seen}.part {seen}\n')
     browser.chmod(0o755)
     with (
-        answering() as server,
+        fake_prediction_server() as server,
         running_console("--port=0", "--server", server.address, BROWSER=str(browser)) as console,
     ):
         wait_for(seen.exists)
         assert seen.read_text().strip() == f"{console.url}/"
 
 
-def test_a_port_in_use_is_named() -> None:
+def test_console_names_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         arguments = ("--no-browser", "--server", "127.0.0.1:1", "--port", str(port))
-        refused(emotion_ai("console", *arguments), 1, f"127.0.0.1:{port}", "in use", "--port")
+        assert_refused(
+            emotion_ai("console", *arguments), 1, f"127.0.0.1:{port}", "in use", "--port"
+        )
 
 
-def test_what_cannot_be_is_refused() -> None:
-    refused(emotion_ai("console", "--server", "nowhere"), 2, "nowhere", "HOST:PORT")
-    refused(emotion_ai("console", "--faces", "eyes", "--server", "h:1"), 2, "'eyes'", "yunet")
+def test_console_rejects_invalid_options() -> None:
+    assert_refused(emotion_ai("console", "--server", "nowhere"), 2, "nowhere", "HOST:PORT")
+    assert_refused(
+        emotion_ai("console", "--faces", "eyes", "--server", "h:1"), 2, "'eyes'", "yunet"
+    )
 
 
 @pytest.mark.parametrize(
     ("missing", "extra"), [("tensorflow", "console,train"), ("uvicorn", "console")]
 )
-def test_a_package_that_is_missing_is_named(missing: str, extra: str) -> None:
+def test_console_names_a_missing_package(missing: str, extra: str) -> None:
     code = (
         "import importlib.util, sys\n"
         "found = importlib.util.find_spec\n"
         f"importlib.util.find_spec = lambda name: None if name == {missing!r} else found(name)\n"
-        "from emotion_ai.pipeline.cli import main\n"
+        "from emotion_ai.pipeline.cli.main import main\n"
         "sys.argv = ['emotion-ai', 'console', '--no-browser', '--port=0']\n"
         "main()\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    refused(result, 2, missing, f"emotion-ai[{extra}]")
+    assert_refused(result, 2, missing, f"emotion-ai[{extra}]")
     assert ("--server" in result.stderr) == (missing == "tensorflow")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_it_ends_in_one_line_with_its_model_server(
+def test_console_stops_on_signals_with_its_model_server(
     number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
     with running_console("--port=0", TMPDIR=str(tmp_path)) as console:
@@ -195,7 +202,7 @@ def test_it_ends_in_one_line_with_its_model_server(
 
 
 @pytest.mark.slow
-def test_a_model_server_is_started_again_and_ends_with_a_console_that_is_killed() -> None:
+def test_embedded_server_restarts_and_stops_with_a_killed_console() -> None:
     with running_console("--port=0") as console:
         wait_for(lambda: model_servers_of(console) != set())
         (first,) = model_servers_of(console)
@@ -223,7 +230,7 @@ def alive(process: int) -> bool:
     return state != "Z"
 
 
-def test_a_wheel_has_the_page(tmp_path: Path) -> None:
+def test_wheel_contains_the_page(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "setup.py", "components", "pipeline"):

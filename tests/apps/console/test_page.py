@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from support.console_process import PLACES, SIDE, Console, photo, running_console
-from support.fake_prediction_server import answering
+from support.fake_prediction_server import fake_prediction_server
 
 pytestmark = pytest.mark.browser
 
@@ -50,7 +50,9 @@ def hand_over(page: Page, event: str, *files: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["choose", "drop", "paste"])
-def test_a_photo_shows_its_faces(page: Page, console: Console, picture: Path, way: str) -> None:
+def test_page_shows_the_faces_of_a_photo(
+    page: Page, console: Console, picture: Path, way: str
+) -> None:
     opened(page, console)
     if way == "choose":
         with page.expect_file_chooser() as chooser:
@@ -103,7 +105,9 @@ def seconds_in_sight(page: Page) -> list[int]:
     return [int(text.split()[0]) for text in texts]
 
 
-def test_the_camera_is_followed_and_let_go(page: Page, console: Console, tmp_path: Path) -> None:
+def test_page_tracks_faces_of_the_camera_and_releases_it(
+    page: Page, console: Console, tmp_path: Path
+) -> None:
     page.add_init_script("""
         const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
         window.tracks = [];
@@ -138,7 +142,7 @@ def test_the_camera_is_followed_and_let_go(page: Page, console: Console, tmp_pat
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as CSV").click()
     download.value.save_as(tmp_path / "emotions.csv")
-    with open(tmp_path / "emotions.csv", newline="") as file:
+    with (tmp_path / "emotions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["face"] for row in rows} == {"1", "2"}
     # Whole seconds are rounded.
@@ -154,12 +158,12 @@ def test_the_camera_is_followed_and_let_go(page: Page, console: Console, tmp_pat
     expect(page.locator("#timeline")).to_be_hidden()
 
 
-def test_late_answers_are_shown_on_what_they_are_about(page: Page) -> None:
+def test_page_shows_late_results_on_their_own_frame(page: Page) -> None:
     def late(number: int, context: Any) -> None:
         time.sleep(0.5)
 
     with (
-        answering(late) as server,
+        fake_prediction_server(late) as server,
         running_console("--port=0", "--server", server.address) as console,
     ):
         opened(page, console)
@@ -185,7 +189,7 @@ def focused(page: Page) -> str:
     }""")
 
 
-def test_the_keyboard_is_enough(page: Page, console: Console, picture: Path) -> None:
+def test_page_works_from_the_keyboard(page: Page, console: Console, picture: Path) -> None:
     opened(page, console)
     order = []
     for _ in range(4):
@@ -222,7 +226,9 @@ def drawing(page: Page) -> str:
     return page.evaluate("document.getElementById('drawing').toDataURL()")
 
 
-def test_what_is_drawn_is_said_in_words(page: Page, console: Console, picture: Path) -> None:
+def test_page_describes_the_drawing_for_screen_readers(
+    page: Page, console: Console, picture: Path
+) -> None:
     opened(page, console)
     assert page.locator("#summary").get_attribute("aria-live") == "polite"
     assert page.locator("#message").get_attribute("role") == "alert"
@@ -241,9 +247,7 @@ def test_what_is_drawn_is_said_in_words(page: Page, console: Console, picture: P
     assert unnamed == []
 
 
-def test_a_phone_shows_all_of_it_without_scrolling_sideways(
-    page: Page, console: Console, picture: Path
-) -> None:
+def test_page_fits_a_phone(page: Page, console: Console, picture: Path) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     opened(page, console)
 
@@ -268,7 +272,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(
     fits()
 
 
-def test_nothing_leaves_the_machine(
+def test_page_connects_to_the_console_only(
     context: BrowserContext, page: Page, console: Console, picture: Path
 ) -> None:
     asked: list[str] = []
@@ -305,7 +309,7 @@ def test_nothing_leaves_the_machine(
             elsewhere.accept()
 
 
-def test_a_bad_picture_is_told_in_words(
+def test_page_reports_bad_pictures(
     page: Page, console: Console, picture: Path, tmp_path: Path
 ) -> None:
     opened(page, console)
@@ -338,7 +342,7 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def test_a_model_server_that_comes_back_is_asked_again(
+def test_page_retries_a_model_server_that_was_down(
     page: Page, picture: Path, free_port: int
 ) -> None:
     address = f"127.0.0.1:{free_port}"
@@ -349,23 +353,21 @@ def test_a_model_server_that_comes_back_is_asked_again(
         expect(state).to_contain_text(address)
         hand_over(page, "drop", picture)
         expect(message).to_contain_text(f"server {address}: no model server answers there")
-        with answering(port=free_port):
+        with fake_prediction_server(port=free_port):
             expect(page.locator(".face")).to_have_count(2)
             expect(message).to_be_hidden()
             expect(state).to_have_attribute("data-status", "ready")
             page.get_by_role("button", name="Use the camera").click()
             expect(page.locator("#tracks tbody tr")).to_have_count(2)
         expect(message).to_contain_text(address)
-        with answering(port=free_port):
+        with fake_prediction_server(port=free_port):
             expect(message).to_be_hidden()
             expect(page.locator(".face")).to_have_count(2)
 
 
-def test_a_console_that_comes_back_is_asked_again(
-    page: Page, picture: Path, free_port: int
-) -> None:
+def test_page_retries_a_console_that_was_down(page: Page, picture: Path, free_port: int) -> None:
     message, state = page.locator("#message"), page.locator("#state")
-    with answering() as server:
+    with fake_prediction_server() as server:
         arguments = ("--port", str(free_port), "--server", server.address)
         with running_console(*arguments) as console:
             opened(page, console)

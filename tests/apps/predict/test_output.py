@@ -46,11 +46,11 @@ def text(format: str) -> str:
     return file.getvalue()
 
 
-def test_json_lines_are_the_records() -> None:
+def test_write_text_writes_records_as_json_lines() -> None:
     assert [json.loads(line) for line in text("jsonl").splitlines()] == records()
 
 
-def test_csv_and_parquet_have_a_column_for_each_number_of_all_label_sets() -> None:
+def test_csv_and_parquet_have_columns_for_all_label_sets() -> None:
     from pyarrow import parquet
 
     rows = list(csv.DictReader(io.StringIO(text("csv"))))
@@ -75,13 +75,13 @@ def test_csv_and_parquet_have_a_column_for_each_number_of_all_label_sets() -> No
     assert table["probability_fear"].to_pylist() == [None, 0.5, 1.0, None, None]
 
 
-def test_a_table_shows_what_brackets_and_errors_say() -> None:
+def test_write_text_shows_brackets_and_errors_in_a_table() -> None:
     shown = text("table")
     for words in ("[b]", "happy 75%", "sad 25%", "1,2 30x40", "no face found", "not a picture"):
         assert words in shown
 
 
-def test_the_format_is_that_of_the_name_or_the_suffix() -> None:
+def test_choose_format_prefers_the_name_over_the_suffix() -> None:
     assert choose_format("", None) == ""
     assert choose_format("csv", Path("a.parquet")) == "csv"
     assert [choose_format("", Path(f"a.{end}")) for end in ("CSV", "jsonl", "ndjson")] == [
@@ -93,7 +93,7 @@ def test_the_format_is_that_of_the_name_or_the_suffix() -> None:
         choose_format("xml", None)
 
 
-def test_two_pictures_of_one_name_have_two_copies(tmp_path: Path) -> None:
+def test_copy_names_are_unique(tmp_path: Path) -> None:
     for name in ("x/a.png", "x/a.jpg", "y/a.png", "y/b/a.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -112,7 +112,7 @@ _SIDE = st.floats(0.5, 700)
     st.lists(st.builds(Box, _PLACE, _PLACE, _SIDE, _SIDE), max_size=5),
     st.tuples(st.integers(16, 300), st.integers(16, 300)),
 )
-def test_faces_anywhere_are_drawn_on_a_copy(boxes: list[Box], size: tuple[int, int]) -> None:
+def test_annotate_draws_faces_anywhere_on_a_copy(boxes: list[Box], size: tuple[int, int]) -> None:
     image = np.full((*size, 3), 127, np.uint8)
     seen = annotate(image, [face({"happy": 0.7, "mood": 0.3}, box) for box in boxes])
     assert (seen.shape, seen.dtype) == (image.shape, np.uint8)

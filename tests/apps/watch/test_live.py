@@ -56,7 +56,7 @@ class Camera:
             yield self._frame
 
 
-def test_a_slow_server_is_asked_about_the_newest_frame(
+def test_watch_skips_to_the_newest_frame_of_a_stream(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     camera, given = Camera(), []
@@ -87,7 +87,7 @@ def test_a_slow_server_is_asked_about_the_newest_frame(
     assert seen.duration_s == pytest.approx(frames[-1] / FPS, abs=1.0)
 
 
-def test_each_nth_frame_of_a_stream(tmp_path: Path) -> None:
+def test_watch_analyses_every_nth_frame_of_a_stream(tmp_path: Path) -> None:
     with (
         streamed(Camera().frames, FPS) as (address, _),
         fake_prediction_server() as server,
@@ -99,7 +99,7 @@ def test_each_nth_frame_of_a_stream(tmp_path: Path) -> None:
     assert {frame % 20 for frame in frames} == {0}
 
 
-def test_a_recording_at_an_address_is_watched_whole(tmp_path: Path) -> None:
+def test_watch_reads_all_of_a_recording_at_an_address(tmp_path: Path) -> None:
     save_video(tmp_path / "clip.avi", two_people(2, 10), 10)
     handler = functools.partial(Files, directory=str(tmp_path))
     with (
@@ -116,7 +116,7 @@ def test_a_recording_at_an_address_is_watched_whole(tmp_path: Path) -> None:
     assert rows[-1]["time_s"] == pytest.approx(1.9, abs=0.01)
 
 
-def test_a_stream_that_ends_leaves_what_was_seen(tmp_path: Path) -> None:
+def test_watch_keeps_results_of_a_stream_that_ends(tmp_path: Path) -> None:
     def short() -> Iterator[NDArray[np.uint8]]:
         return two_people(2, 20)
 
@@ -131,7 +131,7 @@ def test_a_stream_that_ends_leaves_what_was_seen(tmp_path: Path) -> None:
     assert len((tmp_path / "faces.csv").read_text().splitlines()) > 2
 
 
-def test_ctrl_c_ends_a_stream_and_tells_what_was_dropped(tmp_path: Path) -> None:
+def test_watch_stops_a_stream_at_ctrl_c_and_reports_dropped_frames(tmp_path: Path) -> None:
     with streamed(Camera().frames, FPS) as (address, _), fake_prediction_server() as server:
         command = [
             sys.executable,

@@ -25,7 +25,7 @@ from emotion_ai.client.client import Client
 from emotion_ai.client.drawing import COLOURS
 from emotion_ai.errors import InputError, Unavailable
 
-from support.command_line import emotion_ai, refused
+from support.command_line import assert_refused, emotion_ai
 from support.fake_prediction_server import fake_prediction_server
 from support.small_disk import fill_disk, mounted_disk
 from support.videos import drawn_faces, save_video, scene, two_people
@@ -53,7 +53,7 @@ def left_over(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if ".partial" in path.name]
 
 
-def test_a_timeline_has_a_row_a_face_and_look(video: Path, tmp_path: Path) -> None:
+def test_timeline_has_a_row_for_each_face_and_frame(video: Path, tmp_path: Path) -> None:
     with fake_prediction_server() as server, Client(server.address) as client:
         for name in ("faces.csv", "faces.parquet"):
             watch(str(video), client, Outputs(tmp_path / name), every=3)
@@ -79,7 +79,7 @@ def test_a_timeline_has_a_row_a_face_and_look(video: Path, tmp_path: Path) -> No
     ] == without_latency
 
 
-def test_each_minute_is_told_as_json_lines(
+def test_watch_prints_each_minute_as_json_lines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     face = drawn_faces(1, 96)[0]
@@ -105,7 +105,7 @@ def test_each_minute_is_told_as_json_lines(
     assert "13 of 121 frames looked at; 1 faces followed" in printed.err
 
 
-def test_who_comes_back_soon_is_the_same_and_later_another(tmp_path: Path) -> None:
+def test_watch_keeps_a_track_over_a_short_absence_only(tmp_path: Path) -> None:
     face = drawn_faces(1, 96)[0]
     away = [*range(20, 30), *range(50, 90)]
     frames = (scene([] if k in away else [(face, 50 + k, 50)]) for k in range(100))
@@ -116,7 +116,7 @@ def test_who_comes_back_soon_is_the_same_and_later_another(tmp_path: Path) -> No
     assert tracks == {k: 1 if k < 50 else 2 for k in range(0, 100, 2) if k not in away}
 
 
-def test_the_plot_shows_the_colours_of_what_was_told(video: Path, tmp_path: Path) -> None:
+def test_plot_has_the_colours_of_the_predicted_emotions(video: Path, tmp_path: Path) -> None:
     with fake_prediction_server() as server, Client(server.address) as client:
         outputs = Outputs(plot=tmp_path / "plot.png")
         watch(str(video), client, outputs)
@@ -133,9 +133,7 @@ def test_the_plot_shows_the_colours_of_what_was_told(video: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-def test_the_annotated_video_is_the_video_with_boxes(
-    video: Path, tmp_path: Path, suffix: str
-) -> None:
+def test_annotated_video_is_the_video_with_boxes(video: Path, tmp_path: Path, suffix: str) -> None:
     target = tmp_path / f"seen{suffix}"
     with fake_prediction_server() as server, Client(server.address) as client:
         watch(str(video), client, Outputs(video=target), every=4)
@@ -149,7 +147,7 @@ def test_the_annotated_video_is_the_video_with_boxes(
         assert (np.abs(after[k].astype(int) - yellow).max(-1) < 60).sum() > 50
 
 
-def test_a_source_of_frames_without_a_face_has_a_timeline_of_columns(tmp_path: Path) -> None:
+def test_watch_writes_columns_for_a_video_without_faces(tmp_path: Path) -> None:
     path = save_video(tmp_path / "empty.mp4", (scene([]) for _ in range(10)), FPS)
     names = ("faces.csv", "faces.parquet", "plot.png", "seen.mp4")
     with fake_prediction_server() as server, Client(server.address) as client:
@@ -171,7 +169,7 @@ def gone_after(calls: int) -> Any:
     return behave
 
 
-def test_a_server_that_fails_leaves_what_was_seen(video: Path, tmp_path: Path) -> None:
+def test_watch_keeps_results_when_the_server_fails(video: Path, tmp_path: Path) -> None:
     outputs = Outputs(tmp_path / "a.parquet", tmp_path / "a.png", tmp_path / "a.mp4")
     words = r"no memory; results until 0:0[12]: .*a\.mp4"
     with (
@@ -188,7 +186,7 @@ def test_a_server_that_fails_leaves_what_was_seen(video: Path, tmp_path: Path) -
     assert not left_over(tmp_path)
 
 
-def test_a_server_that_never_answers_leaves_nothing(video: Path, tmp_path: Path) -> None:
+def test_watch_leaves_no_files_when_the_server_never_answers(video: Path, tmp_path: Path) -> None:
     outputs = Outputs(tmp_path / "a.parquet", tmp_path / "a.png", tmp_path / "a.mp4")
     with (
         fake_prediction_server(gone_after(0)) as server,
@@ -199,7 +197,7 @@ def test_a_server_that_never_answers_leaves_nothing(video: Path, tmp_path: Path)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_video_that_is_cut_short_is_watched_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_watch_keeps_results_of_a_video_cut_short(tmp_path: Path) -> None:
     whole = save_video(tmp_path / "whole.avi", two_people(6, FPS), FPS)
     cut = tmp_path / "cut.avi"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
@@ -213,7 +211,7 @@ def test_a_video_that_is_cut_short_is_watched_as_far_as_it_goes(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".avi"])
-def test_damaged_videos_are_read_or_refused(tmp_path: Path, suffix: str) -> None:
+def test_recording_reads_or_rejects_damaged_videos(tmp_path: Path, suffix: str) -> None:
     data = save_video(tmp_path / f"whole{suffix}", two_people(1, FPS), FPS).read_bytes()
     rng = np.random.default_rng(1)
     path = tmp_path / f"damaged{suffix}"
@@ -258,7 +256,7 @@ def not_videos(folder: Path) -> Iterator[tuple[str, int, str]]:
     yield "rtsp://me:secret@127.0.0.1:9/a", 1, "rtsp://127.0.0.1:9/a: no video answers there"
 
 
-def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
+def test_watch_rejects_what_is_not_a_video(tmp_path: Path) -> None:
     for name, code, words in not_videos(tmp_path):
         source = name if "/" in name or name.isdecimal() else str(tmp_path / name)
         with Client("127.0.0.1:9") as client, pytest.raises((InputError, Unavailable)) as failure:
@@ -270,7 +268,7 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
         assert not left_over(tmp_path)
 
 
-def test_the_command_refuses_in_one_line(video: Path, tmp_path: Path) -> None:
+def test_watch_command_fails_with_one_line(video: Path, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video\n" * 500)
     (tmp_path / "folder.csv").mkdir()
     for arguments, code, words in (
@@ -281,21 +279,19 @@ def test_the_command_refuses_in_one_line(video: Path, tmp_path: Path) -> None:
         ((str(video), "--annotate", str(video)), 2, "this is the source"),
         ((str(video), "-o", "faces.csv", "--server", "127.0.0.1:9"), 1, "no model server answers"),
     ):
-        refused(emotion_ai("watch", *arguments, cwd=tmp_path), code, words)
+        assert_refused(emotion_ai("watch", *arguments, cwd=tmp_path), code, words)
     assert not (tmp_path / "faces.csv").exists()
     assert not left_over(tmp_path)
 
 
-def test_without_its_package_a_video_is_refused(
-    video: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_watch_names_the_missing_package(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     load_opencv.cache_clear()
     with Client("127.0.0.1:9") as client, pytest.raises(InputError, match=r"emotion-ai\[video\]"):
         watch(str(video), client)
 
 
-def test_a_file_that_another_process_writes_is_left_to_it(video: Path, tmp_path: Path) -> None:
+def test_watch_rejects_a_file_that_another_process_writes(video: Path, tmp_path: Path) -> None:
     from emotion_ai.apps.watch.outputs import atomic_output
 
     path = tmp_path / "faces.csv"
@@ -307,7 +303,7 @@ def test_a_file_that_another_process_writes_is_left_to_it(video: Path, tmp_path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_what_was_seen_whole(tmp_path: Path, number: signal.Signals) -> None:
+def test_watch_keeps_complete_results_at_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     video = save_video(tmp_path / "long.avi", two_people(60, FPS), FPS)
 
     def slowly(number: int, context: Any) -> None:
@@ -359,7 +355,7 @@ def peak_mib(*arguments: str) -> float:
     return usage.ru_maxrss / 1024
 
 
-def test_an_hour_takes_the_memory_of_a_minute(tmp_path: Path) -> None:
+def test_watch_memory_does_not_grow_with_time(tmp_path: Path) -> None:
     assert load_opencv()
     face = drawn_faces(7, 64)
 
@@ -385,7 +381,7 @@ def test_an_hour_takes_the_memory_of_a_minute(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pages", [0, 2])
-def test_a_full_disk_is_named_and_nothing_is_left(
+def test_watch_names_a_full_disk_and_leaves_no_files(
     video: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], pages: int
 ) -> None:
     with (
