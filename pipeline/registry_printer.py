@@ -12,7 +12,7 @@ from emotion_ai.faces.kinds import KINDS
 _HEADLINES = (("accuracy", "accuracy", "{:.1%}"), ("rmse_px", "RMSE", "{:.2f} px"))
 
 
-def print_description(console: Console, facts: dict[str, Any]) -> None:
+def print_registry(console: Console, facts: dict[str, Any]) -> None:
     """Print what `emotion_ai.rollouts.description.describe` found."""
     releases = facts["releases"]
     console.print(f"Registry  {facts['registry']}", highlight=False, soft_wrap=True)

@@ -1,32 +1,52 @@
-"""Settings: one strict object an environment, compile-time apart from run-time.
+"""The settings of an environment and of a run, each one strict object.
 
-An environment is `pipeline/environments/NAME.yaml` or a file of one's own. At run time a flag
-beats the preset (`pipeline/presets/NAME.yaml`), and the preset beats the environment.
+An environment is `pipeline/environments/NAME.yaml` or another YAML file. Its `compile` part is
+fixed when the DAG is compiled; its `run` part holds defaults of a run. A flag overrides the preset
+(`pipeline/presets/NAME.yaml` or another YAML file), and the preset overrides the environment.
 """
 
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.augmentation import AugmentationPolicy
+from emotion_ai.faces.labels import select_emotions
 from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.pipeline.choices import (
+    ENVIRONMENTS,
+    LABEL_SET_NAMES,
+    PRESETS,
+    InitialWeights,
+    join_choices,
+    list_settings_files,
+)
 from emotion_ai.settings import StrictModel, validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.steps.evaluate.settings import GateSettings
 from emotion_ai.steps.validate.limits import ValidationLimits
 
-_HERE = Path(__file__).parent
 _MAX_BYTES = 64 << 10
 
 
+def _known_label_set(name: str) -> str:
+    if name not in LABEL_SET_NAMES:
+        expected = {"choices": join_choices(LABEL_SET_NAMES)}
+        raise PydanticCustomError("label_set", "expected {choices}", expected)
+    return name
+
+
+LabelSet = Annotated[str, AfterValidator(_known_label_set)]
+
+
 class Resources(StrictModel):
-    """What a step asks of a node and is held to; in Kubernetes' notation."""
+    """What a step requests of a node, and its limits, in Kubernetes' notation."""
 
     cpu: str
     memory: str
@@ -42,12 +62,16 @@ class CompileSettings(StrictModel):
     resources: dict[str, Resources] = {}
 
 
-class PairOfTrainings(StrictModel):
+class TrainingPair(StrictModel):
+    """The training settings of each model."""
+
     keypoints: TrainingSettings = TrainingSettings()
     expression: TrainingSettings = TrainingSettings()
 
 
-class PairOfPolicies(StrictModel):
+class AugmentationPair(StrictModel):
+    """The augmentation policy of each model's faces."""
+
     keypoints: AugmentationPolicy = AugmentationPolicy()
     expression: AugmentationPolicy = AugmentationPolicy()
 
@@ -61,31 +85,39 @@ class ServingSettings(StrictModel):
 
 
 class RunSettings(StrictModel):
-    """What a run is told; every field is a parameter of the pipeline or part of one."""
+    """The settings of a run; every field is a parameter of the pipeline or part of one."""
 
     keypoints: str = "sample://2000?seed=1"
     expression: str = "sample://2000?seed=1"
-    label_set: str = "fer7"
+    label_set: LabelSet = "fer7"
+    # Names from the label set, separated by commas; "" for all.
     emotions: str = ""
     registry: str = "./registry"
-    # Where a killed training finds its last epoch; "" = beside the artifacts.
+    # Where a killed training finds its last epoch; "" is beside the artifacts.
     checkpoints: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
-    # The weights that both trainings start from; before there is a champion it means scratch.
-    init: Literal["scratch", "pretrained", "champion"] = "scratch"
-    # The expression network learns from these too: releases by number, pretrained, champion; a,b.
+    # The weights that both trainings start from; "champion" is "scratch" before the first rollout.
+    init: InitialWeights = "scratch"
+    # Releases whose predictions the expression network also learns from, separated by commas:
+    # numbers, pretrained, champion.
     teachers: str = ""
     force_accept: str = ""
     checks: DataChecks = DataChecks()
-    augmentation: PairOfPolicies = PairOfPolicies()
-    training: PairOfTrainings = PairOfTrainings()
+    augmentation: AugmentationPair = AugmentationPair()
+    training: TrainingPair = TrainingPair()
     gate: GateSettings = GateSettings()
     validation: ValidationLimits = ValidationLimits()
     serving: ServingSettings = ServingSettings()
 
 
 class Environment(StrictModel):
-    """The file of an environment. `preset` names the preset its runs take unless told otherwise."""
+    """The content of an environment's file.
+
+    Attributes:
+        compile: What is fixed when the DAG is compiled.
+        preset: The preset of runs that name none.
+        run: Settings of a run, nested as `RunSettings`; validated when they are used.
+    """
 
     compile: CompileSettings = CompileSettings()
     preset: str = "quick"
@@ -93,40 +125,68 @@ class Environment(StrictModel):
 
 
 @cache
-def environment(name: str) -> Environment:
-    """The environment of a name, or of a path to a YAML file. Raises `InputError`."""
-    return validate_settings(Environment, _read("environments", name), f"environment {name}")
+def load_environment(name: str) -> Environment:
+    """Read an environment.
 
+    Args:
+        name: A name from pipeline/environments, or the path of a YAML file.
 
-def run_settings(
-    environment_name: str, preset: str = "", flags: Mapping[str, Any] | None = None
-) -> RunSettings:
-    """The run-time settings in force: environment, then preset, then flags (later ones win).
+    Raises:
+        InputError: The name is unknown, or the file is invalid.
+        Unavailable: The file cannot be read.
 
-    `flags` are those that were given, nested like the settings. Raises `InputError`.
+    Example:
+        >>> load_environment("local").compile.retries
+        0
     """
-    chosen = environment(environment_name)
-    preset_run = _read("presets", preset or chosen.preset)
-    # Each by itself too: a mistake is one even where something above it wins.
+    values = _read_settings_file("environment", ENVIRONMENTS, name)
+    return validate_settings(Environment, values, f"environment {name}")
+
+
+def load_run_settings(
+    environment: str, preset: str = "", flags: Mapping[str, Any] | None = None
+) -> RunSettings:
+    """Merge the settings of a run: the environment's, the preset's over them, then the flags.
+
+    Args:
+        environment: A name from pipeline/environments, or the path of a YAML file.
+        preset: A name from pipeline/presets, or the path of a YAML file; "" for the environment's.
+        flags: The settings given on the command line, nested as `RunSettings`.
+
+    Raises:
+        InputError: A name or a setting is unknown or invalid.
+        Unavailable: A file cannot be read.
+
+    Example:
+        >>> load_run_settings("local", "quick", {"seed": 7}).training.expression.epochs
+        12
+    """
+    chosen = load_environment(environment)
+    preset = preset or chosen.preset
+    preset_run = _read_settings_file("preset", PRESETS, preset)
+    # Each file by itself too: a mistake is reported even where a later layer overrides it.
     validate_settings(RunSettings, chosen.run, "run")
-    validate_settings(RunSettings, preset_run, f"preset {preset or chosen.preset}")
-    merged = _merged(chosen.run, preset_run)
-    return validate_settings(RunSettings, _merged(merged, flags or {}), "run")
+    validate_settings(RunSettings, preset_run, f"preset {preset}")
+    merged = _merge(_merge(chosen.run, preset_run), flags or {})
+    settings = validate_settings(RunSettings, merged, "run")
+    # Only together: one layer may name the label set, another the emotions.
+    select_emotions(settings.label_set, settings.emotions)
+    return settings
 
 
-def _read(folder: str, name: str) -> dict[str, Any]:
-    path = Path(name) if name.endswith((".yaml", ".yml")) else _HERE / folder / f"{name}.yaml"
+def _read_settings_file(setting: str, folder: Path, name: str) -> dict[str, Any]:
+    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in (_HERE / folder).glob("*.yaml")))
-        raise InputError(f"{folder[:-1]} {name!r} is unknown; expected one of {known}, or a file")
-    values = _parsed(str(path), storage.read_bytes(str(path), _MAX_BYTES))
+        known = ", ".join(list_settings_files(folder))
+        raise InputError(f"{setting} {name!r} is unknown; expected one of {known}, or a file")
+    values = _parse_yaml(str(path), storage.read_bytes(str(path), _MAX_BYTES))
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected keys and values")
     return values
 
 
 class _Loader(yaml.SafeLoader):
-    """No aliases: with them a few lines stand for any number of values."""
+    """Rejects aliases: with them a few lines expand to any number of values."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -135,24 +195,24 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _parsed(path: str, text: bytes) -> Any:
+def _parse_yaml(path: str, text: bytes) -> Any:
     try:
         return yaml.load(text.decode(), _Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
-        place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"{path}{place}: not YAML: {error.problem}") from None
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"{path}{line}: not YAML: {error.problem}") from None
     except RecursionError:
         raise InputError(f"{path}: nested too deeply; expected a settings file") from None
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
-        # What PyYAML's constructors raise for a value that is not what its tag or form says.
+        # PyYAML's constructors raise these for a value that its tag does not allow.
         raise InputError(f"{path}: not YAML: {type(error).__name__}: {error}") from None
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(below)
-    for key, value in above.items():
-        under = result.get(key)
-        if isinstance(under, Mapping) and isinstance(value, Mapping):
-            value = _merged(under, value)
+def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in override.items():
+        below = result.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = _merge(below, value)
         result[key] = value
     return result

@@ -10,7 +10,12 @@ from kfp import dsl
 
 from emotion_ai.pipeline.policy import ConfigureTask, task_configurer
 from emotion_ai.pipeline.revisions import step_revision
-from emotion_ai.pipeline.settings import CompileSettings, RunSettings, environment, run_settings
+from emotion_ai.pipeline.settings import (
+    CompileSettings,
+    RunSettings,
+    load_environment,
+    load_run_settings,
+)
 from emotion_ai.steps.combine.component import combine
 from emotion_ai.steps.evaluate.component import evaluate
 from emotion_ai.steps.ingest.component import ingest
@@ -284,4 +289,6 @@ def ingest_and_prepare(
     return PreparedFaces(ingest_task, prepare_task)
 
 
-emotion_ai_training = training_pipeline(environment("cluster").compile, run_settings("cluster"))
+emotion_ai_training = training_pipeline(
+    load_environment("cluster").compile, load_run_settings("cluster")
+)

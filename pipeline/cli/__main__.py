@@ -1,14 +1,14 @@
 """The command `emotion-ai`, also as `python -m emotion_ai.pipeline.cli`."""
 
-from emotion_ai.pipeline.cli.interruption import interrupted
+from emotion_ai.pipeline.cli.interruption import exit_interrupted
 
 
 def main() -> None:
-    """Import and run the command line, which may take a second."""
+    """Import and run the command line; the import may take a second."""
     try:
         from emotion_ai.pipeline.cli.main import main as run_command
     except KeyboardInterrupt:
-        interrupted()
+        exit_interrupted()
     run_command()
 
 

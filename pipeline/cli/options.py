@@ -1,34 +1,64 @@
-"""Options that commands share, and what they mean."""
+"""Options that several commands share, and what is made of them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emotion_ai.pipeline.choices import (
+    ENVIRONMENTS,
+    INITIAL_WEIGHTS,
+    LABEL_SET_NAMES,
+    PRESETS,
+    join_choices,
+    list_settings_files,
+)
+
 if TYPE_CHECKING:
     from emotion_ai.client.client import Client
 
+DEFAULT_SERVER = "127.0.0.1:8500"
+DEFAULT_REGISTRY = "./registry"
+
+PRESET_NAMES = ", ".join(list_settings_files(PRESETS))
+ENVIRONMENT_NAMES = ", ".join(list_settings_files(ENVIRONMENTS))
+LABEL_SET_CHOICES = join_choices(LABEL_SET_NAMES)
+INIT_CHOICES = join_choices(INITIAL_WEIGHTS)
+
 Server = Annotated[str, typer.Option(help="HOST:PORT of a model server.")]
-Release = Annotated[str, typer.Option(help="Number or label; else what the server likes.")]
+Release = Annotated[str, typer.Option(help="Release number or label; default: the server's.")]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")]
 TlsCa = Annotated[
-    Path | None, typer.Option(help="PEM file of whom to trust; makes the connection TLS.")
+    Path | None, typer.Option(help="PEM file of the trusted certificates; turns on TLS.")
 ]
-TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file: the client's.")]
-TlsKey = Annotated[Path | None, typer.Option(help="PEM file of its key.")]
+TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file of the client's certificate.")]
+TlsKey = Annotated[Path | None, typer.Option(help="PEM file of the client's key.")]
+Registry = Annotated[str, typer.Option(help="Folder or gs:// URI that holds the releases.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
-SERVER = "127.0.0.1:8500"
 
-
-def client_of(
+def open_client(
     server: str,
     faces: str,
+    *,
     release: str,
     tls_ca: Path | None,
     tls_certificate: Path | None,
     tls_key: Path | None,
 ) -> "Client":
-    """The client that these options ask for; raises `InputError` where one cannot be."""
+    """Open a client with the options of a command.
+
+    Args:
+        server: HOST:PORT of a model server.
+        faces: The face detector, as in `emotion_ai.client.detectors.open_detector`.
+        release: A number or a label; "" for the server's choice.
+        tls_ca: PEM file of the trusted certificates.
+        tls_certificate: PEM file of the client's certificate.
+        tls_key: PEM file of the client's key. Without any of the three files there is no TLS.
+
+    Raises:
+        InputError: An option is invalid, or a file cannot be read.
+    """
     from emotion_ai.client.channel import Tls
     from emotion_ai.client.client import Client
 

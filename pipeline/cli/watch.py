@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from emotion_ai.pipeline.cli.options import (
-    SERVER,
+    DEFAULT_SERVER,
     Release,
     Server,
     Timeout,
     TlsCa,
     TlsCertificate,
     TlsKey,
-    client_of,
+    open_client,
 )
 
 
@@ -21,12 +21,12 @@ def watch(
     source: Annotated[
         str, typer.Argument(help="A video file, a camera's number or device, rtsp:// or http://.")
     ],
-    server: Server = SERVER,
+    server: Server = DEFAULT_SERVER,
     faces: Annotated[
-        str, typer.Option(help="Who finds the faces, at how many pixels; see predict.")
+        str, typer.Option(help="Face detector and the pixels it scales to; see predict.")
     ] = "yunet:640",
     every: Annotated[
-        int | None, typer.Option(min=1, help="Look at each n-th frame; else at five a second.")
+        int | None, typer.Option(min=1, help="Analyse each n-th frame; default: five a second.")
     ] = None,
     duration: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after so many seconds.")
@@ -38,7 +38,7 @@ def watch(
         Path | None, typer.Option(help="The timeline as a picture: .png, .svg or .pdf.")
     ] = None,
     annotate: Annotated[
-        Path | None, typer.Option(help="The video with what was seen on it: .mp4 or .webm.")
+        Path | None, typer.Option(help="The video with the predictions drawn: .mp4 or .webm.")
     ] = None,
     release: Release = "",
     timeout: Timeout = 30.0,
@@ -46,8 +46,15 @@ def watch(
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
 ) -> None:
-    """Follow faces through a video, a camera or a stream: who shows which emotion, and when."""
+    """Track faces through a video, a camera or a stream, and record their emotions over time."""
     from emotion_ai.apps.watch.command import Outputs, watch
 
-    with client_of(server, faces, release, tls_ca, tls_certificate, tls_key) as client:
+    with open_client(
+        server,
+        faces,
+        release=release,
+        tls_ca=tls_ca,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+    ) as client:
         watch(source, client, Outputs(output, plot, annotate), every, duration, timeout)

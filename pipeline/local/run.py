@@ -21,7 +21,7 @@ from emotion_ai.errors import InputError, Unavailable, one_line
 from emotion_ai.pipeline.local.example_faces import save_faces
 from emotion_ai.pipeline.local.processes import terminate_children_on_exit
 from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run, display_names
-from emotion_ai.pipeline.settings import RunSettings, environment
+from emotion_ai.pipeline.settings import RunSettings, load_environment
 from emotion_ai.registry.runs import SUMMARY, read_records, run_uri
 from emotion_ai.server.process import running_server
 from emotion_ai.sources.uri import check_exists
@@ -145,13 +145,13 @@ def _run_dag(
     compiled = WORKSPACE / "pipeline.yaml"
     serving = settings.serving.model_copy(update={"server": server})
     settings = settings.model_copy(update={"serving": serving})
-    compile_pipeline(environment(environment_name).compile, settings, compiled)
+    compile_pipeline(load_environment(environment_name).compile, settings, compiled)
     spec = next(yaml.safe_load_all(compiled.read_text()))
     artifacts = WORKSPACE / "artifacts"
     artifacts.mkdir(exist_ok=True)
     with (
         _kfp_runner(runner, settings, spec) as kfp_runner,
-        open(WORKSPACE / "logs" / f"{run_id}.log", "w") as log,
+        (WORKSPACE / "logs" / f"{run_id}.log").open("w") as log,
     ):
         local.init(
             kfp_runner,

@@ -56,7 +56,7 @@ class Progress:
             self._live.stop()
 
 
-def print_account(console: Console, run: LocalRun) -> None:
+def print_summary(console: Console, run: LocalRun) -> None:
     """Print the gate's numbers and verdict, the release, the answers and where to go from here."""
     gate = run.record["steps"]["gate"]
     _print_gate(console, gate)
@@ -84,7 +84,7 @@ def commands(run: LocalRun) -> list[str]:
     ]
 
 
-def as_json(run: LocalRun, settings: dict[str, Any]) -> dict[str, Any]:
+def summary_as_json(run: LocalRun, settings: dict[str, Any]) -> dict[str, Any]:
     """The run as `--json` prints it: outcome, steps, gate, release, answers, settings in force."""
     gate = run.record["steps"]["gate"]
     return {

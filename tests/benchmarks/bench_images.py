@@ -22,7 +22,7 @@ import yaml
 
 from emotion_ai.pipeline.compiler import compile_pipeline
 from emotion_ai.pipeline.policy import STEPS, image_tags
-from emotion_ai.pipeline.settings import environment, run_settings
+from emotion_ai.pipeline.settings import load_environment, load_run_settings
 
 ENGINE = shutil.which("docker") or shutil.which("podman") or "docker"
 PYTHON = "python:3.11-slim"
@@ -51,7 +51,7 @@ def show(what: str, number: str, rows: list[tuple[str, float, float]]) -> bool:
 
 
 def image_of(target: str) -> str:
-    return f"{environment('local').compile.image}/{target}:{image_tags(target)[0]}"
+    return f"{load_environment('local').compile.image}/{target}:{image_tags(target)[0]}"
 
 
 def added(target: str) -> float:
@@ -98,7 +98,7 @@ def first_line_alone(step: str) -> list[str]:
 def compiled() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "pipeline.yaml")
-        compile_pipeline(environment("local").compile, run_settings("local"), path)
+        compile_pipeline(load_environment("local").compile, load_run_settings("local"), path)
         return next(yaml.safe_load_all(path.read_text()))
 
 

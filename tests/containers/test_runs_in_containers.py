@@ -20,7 +20,7 @@ from emotion_ai.pipeline.policy import STEPS, image_tags
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import read_release
 
-from support.command_line import refused
+from support.command_line import assert_refused
 from support.container_engine import ROOT, answered, built_upon, engine
 from support.server_calls import eventually
 
@@ -237,7 +237,7 @@ def test_a_step_that_exits_and_one_that_only_says_it_is_done_fail_the_run(
     act = 'os._exit(3 if kind == "keypoints" else 0)'
     with broken_environment(images, tmp_path, act) as environment:
         run = ended(started(folder, "--runner", "docker", "--environment", environment))
-    refused(run, 1, "step ingest", "half way / the container ended with code")
+    assert_refused(run, 1, "step ingest", "half way / the container ended with code")
     said = " ".join(run.stdout.split())
     assert "ingest keypoints" in said
     assert said.count(" failed") == 2
@@ -258,7 +258,9 @@ def test_a_step_that_is_killed_fails_the_run_by_name(
         (step,) = steps_of(client, '"kind": "expression"')
         eventually(lambda: b"half way" in step.logs())
         step.kill()
-        refused(ended(run), 1, "step ingest expression", "half way", "the container was killed")
+        assert_refused(
+            ended(run), 1, "step ingest expression", "half way", "the container was killed"
+        )
 
 
 def steps_of(client: docker.DockerClient, words: str) -> list[Any]:
@@ -275,7 +277,7 @@ def test_an_image_that_is_missing_is_named_before_anything_runs(
         "compile: {image: localhost/nowhere, retries: 0}\nrun: {registry: ./registry}\n"
     )
     run = ended(started(folder, "--runner", "docker", "--environment", str(environment)))
-    refused(run, 1, "localhost/nowhere/base:", "make images")
+    assert_refused(run, 1, "localhost/nowhere/base:", "make images")
     assert list((folder / "registry").iterdir()) == []
 
 
@@ -291,4 +293,4 @@ def test_an_interrupted_run_leaves_no_container(
 
 def test_no_engine_is_one_message(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/none.sock")
-    refused(ended(started(folder, "--runner", "docker")), 1, "none.sock", "--runner docker")
+    assert_refused(ended(started(folder, "--runner", "docker")), 1, "none.sock", "--runner docker")

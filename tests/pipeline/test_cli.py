@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from support.command_line import emotion_ai, refused
+from support.command_line import assert_refused, emotion_ai
 
 COMMANDS = (
     "run",
@@ -68,16 +68,16 @@ def test_compile_writes_a_pipeline(tmp_path: Path) -> None:
 
 
 def test_the_users_mistakes_end_with_2(tmp_path: Path) -> None:
-    refused(emotion_ai("run", "--preset", "fast", cwd=tmp_path), 2, "'fast'", "quick")
-    refused(emotion_ai("run", "--environment", "cluster", cwd=tmp_path), 2, "target")
-    refused(emotion_ai("describe", "3", "--registry", str(tmp_path)), 2, "no release 3")
-    refused(emotion_ai("compile", "--environment", "moon"), 2, "'moon'", "cluster")
-    refused(emotion_ai("sample-data", str(tmp_path), "--faces", "3"), 2, "3", "20")
+    assert_refused(emotion_ai("run", "--preset", "fast", cwd=tmp_path), 2, "'fast'", "quick")
+    assert_refused(emotion_ai("run", "--environment", "cluster", cwd=tmp_path), 2, "target")
+    assert_refused(emotion_ai("describe", "3", "--registry", str(tmp_path)), 2, "no release 3")
+    assert_refused(emotion_ai("compile", "--environment", "moon"), 2, "'moon'", "cluster")
+    assert_refused(emotion_ai("sample-data", str(tmp_path), "--faces", "3"), 2, "3", "20")
     assert not list(tmp_path.glob("*.csv"))
     text = tmp_path / "note.txt"
     text.write_text("no picture")
-    refused(emotion_ai("predict", str(text)), 2, "note.txt", "picture")
-    refused(emotion_ai("predict", str(tmp_path / "absent.png")), 2, "absent.png")
+    assert_refused(emotion_ai("predict", str(text)), 2, "note.txt", "picture")
+    assert_refused(emotion_ai("predict", str(tmp_path / "absent.png")), 2, "absent.png")
 
 
 def test_a_server_that_is_down_ends_with_1_and_its_address(tmp_path: Path) -> None:
@@ -86,5 +86,9 @@ def test_a_server_that_is_down_ends_with_1_and_its_address(tmp_path: Path) -> No
         address = f"127.0.0.1:{free.getsockname()[1]}"
     face = tmp_path / "face.png"
     Image.new("L", (96, 96), 128).save(face)
-    refused(emotion_ai("predict", str(face), "--faces", "whole", "--server", address), 1, address)
-    refused(emotion_ai("describe", "--registry", str(tmp_path), "--server", address), 1, address)
+    assert_refused(
+        emotion_ai("predict", str(face), "--faces", "whole", "--server", address), 1, address
+    )
+    assert_refused(
+        emotion_ai("describe", "--registry", str(tmp_path), "--server", address), 1, address
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emotion_ai.errors import InputError
-from emotion_ai.pipeline.settings import run_settings
+from emotion_ai.pipeline.settings import load_run_settings
 
 
 def test_a_flag_beats_the_preset_and_the_preset_beats_the_environment(tmp_path: Path) -> None:
@@ -16,19 +16,19 @@ def test_a_flag_beats_the_preset_and_the_preset_beats_the_environment(tmp_path: 
     )
     preset = tmp_path / "preset.yaml"
     preset.write_text("training: {expression: {epochs: 5}}\nseed: 8\n")
-    below = run_settings(str(environment))
+    below = load_run_settings(str(environment))
     assert (below.seed, below.label_set, below.training.expression.epochs) == (7, "course5", 12)
-    middle = run_settings(str(environment), str(preset))
+    middle = load_run_settings(str(environment), str(preset))
     assert (middle.seed, middle.training.expression.epochs) == (8, 5)
     assert middle.training.expression.dropout == 0.4
-    above = run_settings(str(environment), str(preset), {"seed": 9})
+    above = load_run_settings(str(environment), str(preset), {"seed": 9})
     assert above.seed == 9
 
 
 @pytest.mark.parametrize("environment", ["local", "cluster"])
 @pytest.mark.parametrize("preset", ["sample", "quick", "standard"])
 def test_every_shipped_environment_and_preset_is_in_order(environment: str, preset: str) -> None:
-    assert run_settings(environment, preset).training.expression.epochs > 1
+    assert load_run_settings(environment, preset).training.expression.epochs > 1
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, named: str) -> None
     path = tmp_path / "wrong.yaml"
     path.write_text(text)
     with pytest.raises(InputError) as failure:
-        run_settings(str(path))
+        load_run_settings(str(path))
     assert named in str(failure.value)
 
 
 def test_an_unknown_environment_names_those_there_are() -> None:
     with pytest.raises(InputError, match="expected one of cluster, local"):
-        run_settings("moon")
+        load_run_settings("moon")

@@ -1,4 +1,4 @@
-"""The command `emotion-ai` as a process, and how it refuses."""
+"""The command `emotion-ai` as a process."""
 
 import subprocess
 import sys
@@ -11,8 +11,8 @@ def emotion_ai(*arguments: str, cwd: Path | None = None) -> subprocess.Completed
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
-def refused(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
-    """One message with these words, this exit code, no traceback."""
+def assert_refused(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """Assert that it printed one line with these words, and ended with this exit code."""
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr + result.stdout
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr

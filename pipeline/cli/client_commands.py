@@ -1,0 +1,70 @@
+"""The commands `emotion-ai predict` and `emotion-ai console`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotion_ai.pipeline.cli.options import (
+    DEFAULT_SERVER,
+    Release,
+    Server,
+    Timeout,
+    TlsCa,
+    TlsCertificate,
+    TlsKey,
+    open_client,
+)
+
+
+def predict(
+    pictures: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
+    server: Server = DEFAULT_SERVER,
+    faces: Annotated[
+        str, typer.Option(help="Face detector: yunet or dlib; whole: each picture is one face.")
+    ] = "yunet",
+    format: Annotated[
+        str, typer.Option(help="jsonl, csv, parquet or table; default: by the name of --output.")
+    ] = "",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="File to write; an interrupted command resumes."),
+    ] = None,
+    annotate: Annotated[
+        Path | None, typer.Option(help="Folder for the pictures with the predictions drawn.")
+    ] = None,
+    release: Release = "",
+    timeout: Timeout = 30.0,
+    tls_ca: TlsCa = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+) -> None:
+    """Predict the emotion and the keypoints of every face in photographs."""
+    from emotion_ai.apps.predict.command import predict_paths
+
+    with open_client(
+        server,
+        faces,
+        release=release,
+        tls_ca=tls_ca,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+    ) as client:
+        predict_paths(pictures, client, timeout, format, output, annotate)
+
+
+def console(
+    server: Annotated[
+        str, typer.Option(help="HOST:PORT of a model server; default: the pretrained networks.")
+    ] = "",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any free one.")
+    ] = 8600,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    faces: Annotated[str, typer.Option(help="Face detector: yunet or dlib.")] = "yunet",
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+) -> None:
+    """Open a page that shows predictions for dropped photos and for the camera."""
+    from emotion_ai.apps.console.command import open_browser, run_console
+
+    run_console(server, host, port, faces, open_browser if browser else lambda url: None)
