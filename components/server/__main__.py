@@ -1,4 +1,4 @@
-"""`python -m emotion_ai.server`: the embedded model server as a process of its own."""
+"""`python -m emotion_ai.server`: runs the embedded model server in the foreground."""
 
 import sys
 
@@ -8,7 +8,7 @@ from emotion_ai.server.server import serve
 
 
 def main() -> None:
-    """Read the flags and serve."""
+    """Parse the flags and serve until SIGTERM or SIGINT."""
     with exit_on_failure():
         serve(parse_flags(sys.argv[1:], "python -m emotion_ai.server"))
 

@@ -3,7 +3,7 @@
 Follows SharedBatchScheduler (tensorflow/core/kernels/batching_util/shared_batch_scheduler.h) and
 BatchingSession (tensorflow_serving/batching/batching_session.cc): requests for the same version
 and signature wait in batches; a batch is run when it is full, or when its first request has waited
-for `timeout_s` and a thread is free. Knows no TensorFlow.
+for `timeout_s` and a thread is free. Does not import TensorFlow.
 """
 
 import threading
@@ -11,127 +11,90 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 import numpy as np
 from grpc import StatusCode
 from numpy.typing import NDArray
 
-from emotion_ai.errors import InputError
-from emotion_ai.server.errors import StatusError, invalid
-
-_MAX_ROWS = 1 << 20
-_MAX_THREADS = 1024
-_LONGEST_MICROS = 60_000_000
+from emotion_ai.server.batch_policy import BatchPolicy
+from emotion_ai.server.errors import StatusError, invalid_argument
 
 Arrays = dict[str, NDArray]
-Run = Callable[[Arrays], Arrays]
-
-
-class BatchPolicy(NamedTuple):
-    """How requests are put together; sizes are rows along the first dimension of the inputs."""
-
-    max_batch_size: int
-    timeout_s: float
-    max_enqueued_batches: int
-    threads: int
-    # Batches are filled up to one of these sizes; () leaves them as they are.
-    allowed_sizes: tuple[int, ...] = ()
-    # The most rows that one request may have; None is no limit.
-    largest_request: int | None = None
-    # The most rows that the model is given at once; None is no limit.
-    largest_run: int | None = None
-
-
-def policy_of(parameters: Any, cores: int) -> BatchPolicy:
-    """The policy of a `BatchingParameters` message, with TensorFlow Serving's defaults.
-
-    Raises `InputError` for parameters that cannot be.
-    """
-
-    def value(name: str, default: int, least: int, most: int = _MAX_ROWS) -> int:
-        number = getattr(parameters, name).value if parameters.HasField(name) else default
-        if not least <= number <= most:
-            raise InputError(f"{name} {number}: expected {least} to {most}")
-        return int(number)
-
-    most = value("max_batch_size", 1000, 1)
-    splits = parameters.enable_large_batch_splitting.value
-    allowed = tuple(parameters.allowed_batch_sizes)
-    largest_run = value("max_execution_batch_size", most, 1) if splits else most
-    if list(allowed) != sorted(set(allowed)):
-        raise InputError("allowed_batch_sizes entries must be monotonically increasing")
-    if allowed and allowed[-1] != largest_run:
-        raise InputError(
-            f"final entry in allowed_batch_sizes must equal max_batch_size, {largest_run}"
-        )
-    return BatchPolicy(
-        max_batch_size=most,
-        timeout_s=value("batch_timeout_micros", 0, 0, _LONGEST_MICROS) / 1e6,
-        max_enqueued_batches=value("max_enqueued_batches", 10, 1),
-        threads=value("num_batch_threads", cores, 1, _MAX_THREADS),
-        allowed_sizes=allowed,
-        largest_request=None if splits else most,
-        largest_run=largest_run,
-    )
+RunModel = Callable[[Arrays], Arrays]
 
 
 @dataclass(eq=False)
 class Task:
-    """A request under way; `done(outputs or failure)` is called once, on a batch thread."""
+    """A request in a queue. The batcher sets `outputs` or `error` when it is done.
+
+    Attributes:
+        inputs: Arrays by input name, batch first.
+        rows: The size of their first dimension.
+        deadline: The `time.monotonic()` after which the task is not run; None is no deadline.
+        outputs: Arrays by output name, batch first.
+        error: Why there are no outputs.
+        cancelled: Set by the caller: the task is not run and not reported as done.
+    """
 
     inputs: Arrays
     rows: int
-    # As time.monotonic() tells; None is for ever.
     deadline: float | None
     outputs: Arrays | None = None
-    failure: BaseException | None = None
+    error: BaseException | None = None
     cancelled: bool = False
 
 
 @dataclass(eq=False)
 class _Batch:
-    opened: float
+    created: float
     tasks: list[Task] = field(default_factory=list)
     rows: int = 0
 
 
 @dataclass(eq=False)
 class _Queue:
-    run: Run
+    run_model: RunModel
     batches: deque[_Batch] = field(default_factory=deque)
 
 
 class Batcher:
-    """Batch threads over queues, one for each version and signature; `deliver` takes what is done.
+    """Runs tasks in batches on its own threads, with one queue for each key.
 
-    `deliver(tasks)` is called on a batch thread with tasks that have `outputs` or `failure` set.
+    Args:
+        policy: How large batches get, how long they wait, how many threads run them.
+        on_done: Called on a batch thread with the tasks that now have `outputs` or `error`.
     """
 
-    def __init__(self, policy: BatchPolicy, deliver: Callable[[list[Task]], None]) -> None:
+    def __init__(self, policy: BatchPolicy, on_done: Callable[[list[Task]], None]) -> None:
         self._policy = policy
-        self._deliver = deliver
-        self._changed = threading.Condition()
+        self._on_done = on_done
+        self._condition = threading.Condition()
         self._queues: OrderedDict[Hashable, _Queue] = OrderedDict()
-        for number in range(policy.threads):
+        for number in range(policy.num_threads):
             threading.Thread(target=self._work, name=f"batch-{number}", daemon=True).start()
 
-    def submit(self, key: Hashable, run: Run, task: Task) -> None:
-        """Put a request in the queue of its kind; the inputs of one kind have one inner shape.
+    def submit(self, key: Hashable, run_model: RunModel, task: Task) -> None:
+        """Put a task into the queue of its key.
 
-        Raises `StatusError`: INVALID_ARGUMENT for a request larger than a batch may be, UNAVAILABLE
-        at once where the queue is full.
+        Args:
+            key: Tasks with the same key share batches, so their inputs need one inner shape.
+            run_model: Runs a batch; the same for every task of a key.
+            task: The request.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT for a task larger than a request may be; UNAVAILABLE for
+                a full queue.
         """
         policy = self._policy
-        if policy.largest_request is not None and task.rows > policy.largest_request:
-            raise invalid(
+        if policy.max_request_size is not None and task.rows > policy.max_request_size:
+            raise invalid_argument(
                 f"Task size {task.rows} is larger than maximum input batch size "
-                f"{policy.largest_request}"
+                f"{policy.max_request_size}"
             )
-        with self._changed:
+        with self._condition:
             queue = self._queues.get(key)
             if queue is None:
-                queue = self._queues[key] = _Queue(run)
+                queue = self._queues[key] = _Queue(run_model)
             batches = queue.batches
             if not batches or batches[-1].rows + task.rows > policy.max_batch_size:
                 if len(batches) >= policy.max_enqueued_batches:
@@ -144,101 +107,105 @@ class Batcher:
                 batches.append(_Batch(time.monotonic()))
             batches[-1].tasks.append(task)
             batches[-1].rows += task.rows
-            self._changed.notify()
+            self._condition.notify()
 
     def _work(self) -> None:
         while True:
-            run, tasks = self._next()
-            tasks = _still_wanted(tasks, self._deliver)
+            run_model, tasks = self._wait_for_batch()
+            tasks = self._without_expired(tasks)
             if tasks:
-                self._run(run, tasks)
-                self._deliver(tasks)
+                self._run_tasks(run_model, tasks)
+                self._on_done(tasks)
 
-    def _next(self) -> tuple[Run, list[Task]]:
+    def _wait_for_batch(self) -> tuple[RunModel, list[Task]]:
         """Wait for a batch that may run; the queues take turns."""
-        with self._changed:
+        with self._condition:
             while True:
                 now = time.monotonic()
-                soonest: float | None = None
+                next_due: float | None = None
                 for key, queue in self._queues.items():
                     first = queue.batches[0]
-                    due = first.opened + self._policy.timeout_s
+                    due = first.created + self._policy.timeout_s
                     full = len(queue.batches) > 1 or first.rows >= self._policy.max_batch_size
                     if full or due <= now:
-                        return queue.run, self._take(key, queue)
-                    soonest = due if soonest is None else min(soonest, due)
-                self._changed.wait(None if soonest is None else soonest - now)
+                        return queue.run_model, self._pop_batch(key, queue)
+                    next_due = due if next_due is None else min(next_due, due)
+                self._condition.wait(None if next_due is None else next_due - now)
 
-    def _take(self, key: Hashable, queue: _Queue) -> list[Task]:
+    def _pop_batch(self, key: Hashable, queue: _Queue) -> list[Task]:
         tasks = queue.batches.popleft().tasks
         if queue.batches:
             self._queues.move_to_end(key)
-            self._changed.notify()
+            self._condition.notify()
         else:
-            # The queue holds on to its model; a version that is dropped has to go.
+            # The queue refers to its model; keeping it would keep an unloaded version in memory.
             del self._queues[key]
         return tasks
 
-    def _run(self, run: Run, tasks: list[Task]) -> None:
+    def _without_expired(self, tasks: list[Task]) -> list[Task]:
+        """Report the tasks past their deadline, and return those still to be run."""
+        now = time.monotonic()
+        expired = [task for task in tasks if task.deadline is not None and task.deadline <= now]
+        for task in expired:
+            task.error = StatusError(
+                StatusCode.DEADLINE_EXCEEDED,
+                "Run() timeout exceeded while waiting in batching queue",
+            )
+        if expired:
+            self._on_done(expired)
+        return [task for task in tasks if not task.cancelled and task.error is None]
+
+    def _run_tasks(self, run_model: RunModel, tasks: list[Task]) -> None:
         try:
             if len(tasks) == 1:
-                tasks[0].outputs = self._outputs(run, tasks[0].inputs, tasks[0].rows)
+                tasks[0].outputs = self._run_rows(run_model, tasks[0].inputs, tasks[0].rows)
             else:
                 rows = sum(task.rows for task in tasks)
-                _split(self._outputs(run, _merged(tasks), rows), tasks)
+                outputs = self._run_rows(run_model, _concatenate_inputs(tasks), rows)
+                _split_outputs(outputs, tasks)
         except Exception as error:
             if len(tasks) == 1:
-                tasks[0].failure = error
+                tasks[0].error = error
                 return
-            # One request's mistake is not its neighbours'.
-            half = len(tasks) // 2
-            self._run(run, tasks[:half])
-            self._run(run, tasks[half:])
+            # A bad request must not fail the others in its batch: bisect to find it.
+            middle = len(tasks) // 2
+            self._run_tasks(run_model, tasks[:middle])
+            self._run_tasks(run_model, tasks[middle:])
 
-    def _outputs(self, run: Run, inputs: Arrays, rows: int) -> Arrays:
-        most = self._policy.largest_run or rows
-        if rows > most:
+    def _run_rows(self, run_model: RunModel, inputs: Arrays, rows: int) -> Arrays:
+        """Run one batch, in several runs where it is too large, padded to an allowed size."""
+        step = self._policy.max_execution_batch_size or rows
+        if rows > step:
             parts = [
-                self._outputs(run, _cut(inputs, start, start + most), min(most, rows - start))
-                for start in range(0, rows, most)
+                self._run_rows(
+                    run_model, _slice(inputs, start, start + step), min(step, rows - start)
+                )
+                for start in range(0, rows, step)
             ]
             return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        size = next((size for size in self._policy.allowed_sizes if size >= rows), rows)
+        size = next((size for size in self._policy.allowed_batch_sizes if size >= rows), rows)
         if size == rows or rows == 0:
-            return run(inputs)
-        return _cut(run(_padded(inputs, size - rows)), 0, rows)
+            return run_model(inputs)
+        return _slice(run_model(_pad(inputs, size - rows)), 0, rows)
 
 
-def _still_wanted(tasks: list[Task], deliver: Callable[[list[Task]], None]) -> list[Task]:
-    now = time.monotonic()
-    late = [task for task in tasks if task.deadline is not None and task.deadline <= now]
-    for task in late:
-        task.failure = StatusError(
-            StatusCode.DEADLINE_EXCEEDED,
-            "Run() timeout exceeded while waiting in batching queue",
-        )
-    if late:
-        deliver(late)
-    return [task for task in tasks if not task.cancelled and task.failure is None]
-
-
-def _merged(tasks: list[Task]) -> Arrays:
+def _concatenate_inputs(tasks: list[Task]) -> Arrays:
     return {name: np.concatenate([task.inputs[name] for task in tasks]) for name in tasks[0].inputs}
 
 
-def _padded(inputs: Arrays, more: int) -> Arrays:
-    # A row that is there is surely a valid one.
+def _pad(inputs: Arrays, rows: int) -> Arrays:
+    # Repeat the first row: zeros might be invalid for the model.
     return {
-        name: np.concatenate([array, np.repeat(array[:1], more, axis=0)])
+        name: np.concatenate([array, np.repeat(array[:1], rows, axis=0)])
         for name, array in inputs.items()
     }
 
 
-def _cut(arrays: Arrays, start: int, end: int) -> Arrays:
+def _slice(arrays: Arrays, start: int, end: int) -> Arrays:
     return {name: array[start:end] for name, array in arrays.items()}
 
 
-def _split(outputs: Arrays, tasks: list[Task]) -> None:
+def _split_outputs(outputs: Arrays, tasks: list[Task]) -> None:
     total = sum(task.rows for task in tasks)
     for array in outputs.values():
         if array.ndim == 0:
@@ -253,5 +220,5 @@ def _split(outputs: Arrays, tasks: list[Task]) -> None:
             )
     start = 0
     for task in tasks:
-        task.outputs = _cut(outputs, start, start + task.rows)
+        task.outputs = _slice(outputs, start, start + task.rows)
         start += task.rows

@@ -1,4 +1,4 @@
-"""Keep the versions a server holds in step with its configuration and with the file system."""
+"""Polls the configuration and the file system, and loads or unloads versions accordingly."""
 
 import logging
 import threading
@@ -8,20 +8,21 @@ from typing import Any
 from grpc import StatusCode
 
 from emotion_ai.errors import InputError, Unavailable
-from emotion_ai.server.configuration import ConfigSource, check_models, plans_of
-from emotion_ai.server.errors import StatusError, invalid
+from emotion_ai.server.configuration import ConfigSource, check_models, plan_models
+from emotion_ai.server.errors import StatusError, invalid_argument
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.health import Health
 from emotion_ai.server.versions import VersionManager
 
+_MAX_WAIT_S = 3600.0
 _log = logging.getLogger(__name__)
 
 
 class ConfigPoller:
-    """Reads the configuration again and again, and applies it to the manager.
+    """Reads the configuration periodically and applies it to the version manager.
 
-    TensorFlow Serving has two clocks: one for the configuration, one for the versions in the
-    models' folders.
+    Like TensorFlow Serving it has two intervals: one for the configuration, and one for the
+    versions in the models' folders.
     """
 
     def __init__(
@@ -30,109 +31,122 @@ class ConfigPoller:
         self._source = source
         self._manager = manager
         self._health = health
-        self._new_labels_anywhere = flags.allow_version_labels_for_unavailable_models
+        self._allow_labels_for_unavailable = flags.allow_version_labels_for_unavailable_models
         seconds = flags.model_config_file_poll_wait_seconds
-        self._config_seconds = (1.0 if flags.registry else 0.0) if seconds is None else seconds
-        self._folder_seconds = flags.file_system_poll_wait_seconds
+        self._config_interval_s = (1.0 if flags.registry else 0.0) if seconds is None else seconds
+        self._folder_interval_s = flags.file_system_poll_wait_seconds
         self._lock = threading.Lock()
         self._config: Any | None = None
         self._last_error = ""
 
     def run(self, stop: threading.Event) -> None:
-        """Follow until `stop` is set.
+        """Poll until `stop` is set.
 
-        A configuration that is missing, cannot be read or cannot be understood leaves everything
-        as it is and is logged once.
+        A missing, unreadable or invalid configuration changes nothing and is logged once.
         """
         config_due = folders_due = time.monotonic()
         while not stop.is_set():
             now = time.monotonic()
-            trouble = ""
+            error = ""
             if now >= config_due:
-                config_due = _next(now, self._config_seconds)
-                trouble = self._read()
+                config_due = _next_due(now, self._config_interval_s)
+                error = self._read_config()
                 folders_due = now
             if now >= folders_due:
-                folders_due = _next(now, self._folder_seconds)
-                trouble = trouble or self._apply()
-                if trouble and trouble != self._last_error:
-                    _log.error(trouble)
-                self._last_error = trouble
-                self._health.show(self._manager.answers())
-            stop.wait(max(0.0, min(config_due, folders_due, now + 3600.0) - time.monotonic()))
+                folders_due = _next_due(now, self._folder_interval_s)
+                error = error or self._apply_config()
+                if error and error != self._last_error:
+                    _log.error(error)
+                self._last_error = error
+                self._health.set_serving(self._manager.is_ready())
+            next_due = min(config_due, folders_due, now + _MAX_WAIT_S)
+            stop.wait(max(0.0, next_due - time.monotonic()))
 
-    def _read(self) -> str:
+    def _read_config(self) -> str:
+        """Take over the current configuration; returns an error message, or ""."""
         try:
             config = self._source.read()
             if config is None:
-                gone = self._manager.answers()
-                return f"{self._source.address} is gone; serving goes on as before" if gone else ""
-            self.check(config)
+                # Before the first rollout there is none, and that is no error.
+                ready = self._manager.is_ready()
+                return f"{self._source.address} is gone; serving goes on as before" if ready else ""
+            self.check_config(config)
         except (InputError, Unavailable, StatusError) as error:
             return f"{self._source.address}: {error}; serving goes on as before"
         with self._lock:
             self._config = config
         return ""
 
-    def check(self, config: Any) -> None:
-        """Raise `InputError` or `StatusError` for a configuration that is not to be taken over."""
+    def check_config(self, config: Any) -> None:
+        """Check a `ModelServerConfig` before it is applied.
+
+        Raises:
+            InputError: The configuration is invalid.
+            StatusError: FAILED_PRECONDITION for a label of a version that is not available.
+        """
         check_models(config)
         labels = {model.name: model.version_labels for model in config.model_config_list.config}
-        self._manager.check_labels(labels, self._new_labels_anywhere)
+        self._manager.check_labels(labels, self._allow_labels_for_unavailable)
 
-    def _apply(self) -> str:
-        # Held throughout: a reload in between would be undone by what was read before it.
+    def _apply_config(self) -> str:
+        # Locked throughout: otherwise a reload in between would be undone by the older config.
         with self._lock:
             if self._config is None:
                 return ""
             try:
-                self._manager.apply(plans_of(self._config))
+                self._manager.apply(plan_models(self._config))
             except (InputError, Unavailable) as error:
                 return f"{error}; serving goes on as before"
         return ""
 
     def reload(self, config: Any) -> None:
-        """Hold what this configuration says, until the file is read again.
+        """Apply a configuration until the next poll; returns once its new models are loaded.
 
-        Returns once its new models are loaded. Raises `StatusError` with TensorFlow Serving's
-        codes: INVALID_ARGUMENT for a configuration that cannot be, FAILED_PRECONDITION for a label
-        of a version that is not available, UNKNOWN where a new model has no version that loads.
+        Args:
+            config: A `ModelServerConfig` message.
+
+        Raises:
+            StatusError: With TensorFlow Serving's codes: INVALID_ARGUMENT for an invalid
+                configuration, FAILED_PRECONDITION for a label of a version that is not available,
+                UNKNOWN for a new model of which no version loads.
+            Unavailable: A model's folder cannot be read.
         """
         if config.WhichOneof("config") != "model_config_list":
-            raise invalid(
+            raise invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
                 "ModelConfigList is currently supported"
             )
         with self._lock:
             try:
-                self.check(config)
-                known = self._manager.names()
-                plans = plans_of(config)
+                self.check_config(config)
+                known = self._manager.model_names()
+                plans = plan_models(config)
             except InputError as error:
-                raise invalid(str(error)) from None
+                raise invalid_argument(str(error)) from None
             self._config = config
             self._manager.apply(plans)
-        self._health.show(self._manager.answers())
+        self._health.set_serving(self._manager.is_ready())
         failed = [
-            self._failure(plan.name)
+            self._load_error(plan.name)
             for plan in plans
             if plan.name not in known and not self._manager.is_available(plan.name)
         ]
         if failed:
-            listed = "".join(f"{failure}, " for failure in failed)
+            details = "".join(f"{error}, " for error in failed)
             raise StatusError(
                 StatusCode.UNKNOWN,
-                f"{len(failed)} model(s) did not become available: {{{listed}}}",
+                f"{len(failed)} model(s) did not become available: {{{details}}}",
             )
 
-    def _failure(self, name: str) -> str:
+    def _load_error(self, name: str) -> str:
         try:
             newest = self._manager.statuses(name)[0]
-        except StatusError as refusal:
-            return f"{{{refusal.message}}}"
-        place = f"{{name: {name} version: {newest.version}}}"
-        return f"{{{place} due to error: {newest.error}}}"
+        except StatusError as error:
+            return f"{{{error.message}}}"
+        servable = f"{{name: {name} version: {newest.version}}}"
+        return f"{{{servable} due to error: {newest.error}}}"
 
 
-def _next(now: float, seconds: float) -> float:
-    return now + seconds if seconds > 0 else float("inf")
+def _next_due(now: float, interval_s: float) -> float:
+    """Return when to poll again; an interval of 0 polls only once."""
+    return now + interval_s if interval_s > 0 else float("inf")

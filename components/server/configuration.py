@@ -1,4 +1,4 @@
-"""What a ModelServerConfig of TensorFlow Serving asks a server to hold."""
+"""The models and versions to serve, from TensorFlow Serving's ModelServerConfig."""
 
 import re
 from typing import Any, NamedTuple
@@ -11,12 +11,19 @@ from emotion_ai.registry.champion import CONFIG_NAME, read_config
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.serving_api.messages import ModelServerConfig
 
-_NUMBER = re.compile(r"[0-9]{1,18}")
-_MAX_BYTES = 64 << 10
+_VERSION = re.compile(r"[0-9]{1,18}")
+_MAX_CONFIG_BYTES = 64 << 10
 
 
 class ModelPlan(NamedTuple):
-    """A model's name, where its version directories lie, which to hold, and names for some."""
+    """The versions of one model that should be loaded.
+
+    Attributes:
+        name: The model's name in requests.
+        base_path: Absolute path or URI of the folder with a subfolder for each version.
+        versions: The versions to load.
+        labels: Versions by label.
+    """
 
     name: str
     base_path: str
@@ -25,7 +32,11 @@ class ModelPlan(NamedTuple):
 
 
 class ConfigSource:
-    """Where the configuration comes from: the registry, a file of its own, or the flags."""
+    """Reads the configuration from the registry, from a file, or from the flags.
+
+    Attributes:
+        address: Path or URI of what is read, for messages.
+    """
 
     def __init__(self, flags: ServerFlags) -> None:
         self._flags = flags
@@ -35,23 +46,24 @@ class ConfigSource:
             self.address = flags.model_config_file or flags.model_base_path
 
     def read(self) -> Any | None:
-        """The `ModelServerConfig` as it is now; None where the registry has none (yet).
+        """Read the current `ModelServerConfig`; None if the registry has none (yet).
 
-        Raises `InputError` for a file that cannot be understood or, but for the registry's, is
-        absent, and `Unavailable` where the storage fails.
+        Raises:
+            InputError: The file cannot be parsed, or is missing where it is not the registry's.
+            Unavailable: The storage cannot be read.
         """
         if self._flags.registry:
             return read_config(self._flags.registry)
         if not self._flags.model_config_file:
-            return _one_model(self._flags.model_name, self._flags.model_base_path)
-        text = storage.read_bytes(self.address, _MAX_BYTES)
+            return _single_model_config(self._flags.model_name, self._flags.model_base_path)
+        text = storage.read_bytes(self.address, _MAX_CONFIG_BYTES)
         try:
             return text_format.Parse(text.decode(), ModelServerConfig())
         except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
             raise InputError(f"{self.address}: not a ModelServerConfig: {error}") from None
 
 
-def _one_model(name: str, base_path: str) -> Any:
+def _single_model_config(name: str, base_path: str) -> Any:
     config = ModelServerConfig()
     model = config.model_config_list.config.add(name=name, model_platform="tensorflow")
     local = not storage.is_remote(base_path)
@@ -59,31 +71,33 @@ def _one_model(name: str, base_path: str) -> Any:
     return config
 
 
-def read_plans(registry: str) -> list[ModelPlan] | None:
-    """The plans of `<registry>/models.config`, or None where there is no such file.
+def plan_models(config: Any) -> list[ModelPlan]:
+    """Return which versions to load, from a `ModelServerConfig` and the models' folders.
 
-    Raises `InputError` for a file that cannot be understood and `Unavailable` where the registry
-    cannot be read.
-    """
-    source = ConfigSource(ServerFlags(registry=registry))
-    config = source.read()
-    try:
-        return None if config is None else plans_of(config)
-    except InputError as error:
-        raise InputError(f"{source.address}: {error}") from None
-
-
-def plans_of(config: Any) -> list[ModelPlan]:
-    """The plans of a `ModelServerConfig` message; raises `InputError` for what cannot be served.
-
-    The messages are those of tensorflow_serving/model_servers/server_core.cc.
+    Raises:
+        InputError: The configuration is invalid.
+        Unavailable: A model's folder is missing or cannot be read.
     """
     check_models(config)
-    return [_plan(model) for model in config.model_config_list.config]
+    return [
+        ModelPlan(
+            name=model.name,
+            base_path=model.base_path,
+            versions=_select_versions(model),
+            labels=dict(model.version_labels),
+        )
+        for model in config.model_config_list.config
+    ]
 
 
 def check_models(config: Any) -> None:
-    """Raise `InputError` for models that cannot be served, before a folder is looked into."""
+    """Check a `ModelServerConfig` without looking into the models' folders.
+
+    The messages are those of tensorflow_serving/model_servers/server_core.cc.
+
+    Raises:
+        InputError: The configuration is invalid.
+    """
     if config.WhichOneof("config") != "model_config_list":
         raise InputError("expected a model_config_list")
     names = [model.name for model in config.model_config_list.config]
@@ -111,19 +125,15 @@ def _check_model(model: Any) -> None:
         )
 
 
-def _plan(model: Any) -> ModelPlan:
-    return ModelPlan(model.name, model.base_path, _versions(model), dict(model.version_labels))
-
-
-def _versions(model: Any) -> tuple[int, ...]:
+def _select_versions(model: Any) -> tuple[int, ...]:
     policy = model.model_version_policy
     if policy.WhichOneof("policy_choice") == "specific":
         return tuple(policy.specific.versions)
-    # A folder that went, or a storage that is down, is no order to drop everything.
+    # A deleted folder or a failing storage must not unload every version.
     if not storage.is_folder(model.base_path):
         raise Unavailable(f"Could not find base path {model.base_path} for servable {model.name}")
     names = storage.list_names(model.base_path)
-    there = sorted(int(name) for name in names if _NUMBER.fullmatch(name))
+    found = sorted(int(name) for name in names if _VERSION.fullmatch(name))
     if policy.WhichOneof("policy_choice") == "all":
-        return tuple(there)
-    return tuple(there[-(policy.latest.num_versions or 1) :])
+        return tuple(found)
+    return tuple(found[-(policy.latest.num_versions or 1) :])

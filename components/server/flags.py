@@ -1,8 +1,8 @@
-"""What the server is told on its command line: TensorFlow Serving's flags, and some of its own.
+"""The server's command line: TensorFlow Serving's flags and a few additional ones.
 
 Names, defaults and forms (`--flag=value`, `--flag value`, a bare `--flag` for true) are those of
 tensorflow_serving/model_servers/main.cc, so that one set of arguments starts either server.
-`--registry`, `--pretrained` and `--host` are ours.
+`--registry`, `--pretrained` and `--host` are additional.
 """
 
 import argparse
@@ -21,10 +21,10 @@ from emotion_ai.settings import StrictModel, validate_settings
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Threads = Annotated[int, Field(ge=0, le=1_024)]
-REGISTRY = "./registry"
-_FLAG_FILE_BYTES = 1 << 20
-# What the other server reads and this one has no use for: there is nothing to set here.
-_WITHOUT_EFFECT = (
+DEFAULT_REGISTRY = "./registry"
+_MAX_FLAG_FILE_BYTES = 1 << 20
+# TensorFlow Serving has these flags; this server accepts them and has nothing to set.
+_IGNORED_FLAGS = (
     "flush_filesystem_caches",
     "num_tflite_interpreters_per_pool",
     "num_tflite_pools",
@@ -37,94 +37,115 @@ _WITHOUT_EFFECT = (
     "xla_cpu_compilation_enabled",
     "enable_profiler",
 )
-_ARGUMENT = re.compile(r"([^=,]+)=([^=,]*)")
+_CHANNEL_ARGUMENT = re.compile(r"([^=,]+)=([^=,]*)")
 
 
 class ServerFlags(StrictModel):
-    """The flags, checked. Seconds, bytes and ports are numbers; "" is a flag that is not given."""
+    """The validated flags; "" is a flag that is not set."""
 
     registry: str = Field("", description="local folder or gs:// URI whose models.config is served")
     pretrained: bool = Field(False, description="serve the networks that come with this package")
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: Port = Field(8500, description="gRPC; 0 is any free port")
-    rest_api_port: Port = Field(0, description="HTTP for status, metadata and metrics; 0 is none")
-    rest_api_timeout_in_ms: Count = Field(30_000, description="for a silent HTTP client")
+    rest_api_port: Port = Field(0, description="HTTP for status, metadata and metrics; 0 is off")
+    rest_api_timeout_in_ms: Count = Field(30_000, description="timeout of an HTTP connection")
     model_name: str = Field("default", description="with --model_base_path")
-    model_base_path: str = Field("", description="a model's folder of versions; serves the newest")
+    model_base_path: str = Field(
+        "", description="folder with a model's versions; serves the newest"
+    )
     model_config_file: str = Field("", description="a ModelServerConfig, protobuf text")
     model_config_file_poll_wait_seconds: float | None = Field(
-        None, ge=0, description="how often it is read; 0 is once (--registry: 1 second)"
+        None, ge=0, description="seconds between reads; 0 reads once (--registry: 1 second)"
     )
     file_system_poll_wait_seconds: float = Field(
-        1.0, ge=0, description="how often versions are looked for; 0 is once"
+        1.0, ge=0, description="seconds between looks for new versions; 0 looks once"
     )
     allow_version_labels_for_unavailable_models: bool = Field(
-        False, description="a label may be given before its version is loaded"
+        False, description="a label may be assigned before its version is loaded"
     )
-    max_num_load_retries: Count = Field(5, description="after a version did not load")
-    load_retry_interval_micros: int = Field(60_000_000, description="between two attempts")
+    max_num_load_retries: Count = Field(5, description="retries of a version that does not load")
+    load_retry_interval_micros: int = Field(
+        60_000_000, description="microseconds between two attempts"
+    )
     enable_model_warmup: bool = Field(True, description="replay the warm-up requests at load")
     prefer_tflite_model: bool = Field(
-        False, description="LiteRT answers serving_default where a release has model.tflite"
+        False, description="run serving_default with LiteRT where a release has model.tflite"
     )
-    enable_batching: bool = Field(False, description="batch as the parameters file says")
+    enable_batching: bool = Field(
+        False, description="batch requests as set in --batching_parameters_file"
+    )
     batching_parameters_file: str = Field("", description="BatchingParameters, protobuf text")
     monitoring_config_file: str = Field("", description="MonitoringConfig, protobuf text")
     ssl_config_file: str = Field("", description="SSLConfig, protobuf text: TLS, mutual TLS")
-    grpc_channel_arguments: str = Field("", description="gRPC's own settings: key=value,key=value")
-    grpc_max_threads: Count = Field(0, description="requests answered at once; 0 is 4,096")
-    tensorflow_session_parallelism: Threads = Field(0, description="both of the following")
-    tensorflow_intra_op_parallelism: Threads = Field(0, description="an op's threads; 0 is one")
-    tensorflow_inter_op_parallelism: Threads = Field(0, description="ops at once; 0 is two")
+    grpc_channel_arguments: str = Field(
+        "", description="gRPC channel arguments: key=value,key=value"
+    )
+    grpc_max_threads: Count = Field(0, description="requests handled at once; 0 is 4,096")
+    tensorflow_session_parallelism: Threads = Field(0, description="sets both of the following")
+    tensorflow_intra_op_parallelism: Threads = Field(0, description="threads of an op; 0 is one")
+    tensorflow_inter_op_parallelism: Threads = Field(
+        0, description="ops that run at once; 0 is two"
+    )
 
     def channel_options(self) -> dict[str, int | str]:
-        """`grpc_channel_arguments` for gRPC: numbers where they look like numbers."""
+        """Return `grpc_channel_arguments` as gRPC takes them: integers, else strings."""
         return {
             key: int(value) if re.fullmatch(r"-?[0-9]+", value) else value
-            for key, value in _ARGUMENT.findall(self.grpc_channel_arguments)
+            for key, value in _CHANNEL_ARGUMENT.findall(self.grpc_channel_arguments)
         }
 
 
 def parse_flags(arguments: Sequence[str], program: str) -> ServerFlags:
-    """The flags in `arguments`, of which a `--flagfile` may hold more, one to a line.
+    """Parse and validate a command line; `--help` prints the help and exits.
 
-    Prints the help and ends the process for `--help`. Raises `InputError` naming the flag that is
-    unknown, cannot be or goes without the other that it needs.
+    Args:
+        arguments: The command line. A `--flagfile=PATH` is replaced by the flags in that file.
+        program: The command's name in the help.
+
+    Returns:
+        The flags; `registry` is ./registry if no flag names what to serve.
+
+    Raises:
+        InputError: A flag is unknown, invalid or contradicts another; the message names it.
+
+    Example:
+        >>> parse_flags(["--registry=models", "--port", "0"], "serve").port
+        0
     """
-    given = vars(_parser(program).parse_args(_with_flag_files(arguments)))
+    given = vars(_parser(program).parse_args(_expand_flag_files(arguments)))
     poll_seconds = given.pop("poll_seconds", None)
     if poll_seconds is not None:
         given["model_config_file_poll_wait_seconds"] = poll_seconds
         given["file_system_poll_wait_seconds"] = poll_seconds
-    values = {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT}
+    values = {name: value for name, value in given.items() if name not in _IGNORED_FLAGS}
     flags = validate_settings(ServerFlags, values, "flags")
-    _check_together(flags)
+    _check_combinations(flags)
     sources = (flags.registry, flags.pretrained, flags.model_config_file, flags.model_base_path)
     if not any(sources):
-        flags = flags.model_copy(update={"registry": REGISTRY})
+        flags = flags.model_copy(update={"registry": DEFAULT_REGISTRY})
     return flags
 
 
-def _check_together(flags: ServerFlags) -> None:
+def _check_combinations(flags: ServerFlags) -> None:
     sources = ("registry", "pretrained", "model_config_file", "model_base_path")
     given = [f"--{name}" for name in sources if getattr(flags, name)]
     # TensorFlow Serving ignores --model_base_path beside --model_config_file.
     if {"--registry", "--pretrained"} & set(given) and len(given) > 1:
-        raise InputError(f"{given[0]} and {given[1]}: one says what is served, not both")
+        raise InputError(f"{given[0]} and {given[1]} are mutually exclusive")
     if flags.batching_parameters_file and not flags.enable_batching:
         raise InputError("--batching_parameters_file is set without --enable_batching")
     if flags.rest_api_port and flags.rest_api_port == flags.port:
         raise InputError(f"--rest_api_port {flags.port}: cannot be the same as --port")
     arguments = flags.grpc_channel_arguments
-    if arguments and len(_ARGUMENT.findall(arguments)) != arguments.count(",") + 1:
+    if arguments and len(_CHANNEL_ARGUMENT.findall(arguments)) != arguments.count(",") + 1:
         raise InputError(f"--grpc_channel_arguments {arguments!r}: expected key=value,key=value")
 
 
-def _with_flag_files(arguments: Sequence[str]) -> list[str]:
+def _expand_flag_files(arguments: Sequence[str]) -> list[str]:
     expanded = []
     for argument in arguments:
         if argument.startswith("--flagfile="):
-            text = storage.read_bytes(argument.partition("=")[2], _FLAG_FILE_BYTES)
+            text = storage.read_bytes(argument.partition("=")[2], _MAX_FLAG_FILE_BYTES)
             expanded += shlex.split(text.decode(errors="replace"), comments=True)
         else:
             expanded.append(argument)
@@ -146,27 +167,27 @@ def _parser(program: str) -> argparse.ArgumentParser:
         prog=program,
         usage=f"{program} [--registry REGISTRY] [FLAG ...]",
         description="Serve the registry's champion over gRPC until SIGTERM; follows each rollout.",
-        epilog=f"The flags are TensorFlow Serving's, but for --registry (which serves {MODEL_NAME} "
-        "and is ./registry where nothing says what to serve), --pretrained, --host and "
-        "--poll-seconds (both poll waits at once). Taken and without effect here: "
-        f"{', '.join('--' + name for name in _WITHOUT_EFFECT)}.",
+        epilog=f"The flags are TensorFlow Serving's, except --registry (which serves {MODEL_NAME} "
+        f"and is {DEFAULT_REGISTRY} if no flag names what to serve), --pretrained, --host and "
+        "--poll-seconds (sets both poll waits). Accepted without effect: "
+        f"{', '.join('--' + name for name in _IGNORED_FLAGS)}.",
         formatter_class=_Formatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
     for name, field in ServerFlags.model_fields.items():
         default = field.get_default()
-        shown = "" if default in ("", None, False) else f" ({default})"
-        _add(parser, f"--{name}", field.annotation, f"{field.description}{shown}")
+        suffix = "" if default in ("", None, False) else f" ({default})"
+        _add_flag(parser, f"--{name}", field.annotation, f"{field.description}{suffix}")
     parser.add_argument("--poll-seconds", type=float, metavar="S", help=argparse.SUPPRESS)
-    for name in _WITHOUT_EFFECT:
+    for name in _IGNORED_FLAGS:
         parser.add_argument(f"--{name}", nargs="?", help=argparse.SUPPRESS)
     return parser
 
 
-def _add(parser: argparse.ArgumentParser, name: str, kind: Any, text: str) -> None:
-    if kind is bool:
-        parser.add_argument(name, nargs="?", const="true", metavar="BOOL", help=text)
+def _add_flag(parser: argparse.ArgumentParser, name: str, value_type: Any, help: str) -> None:
+    if value_type is bool:
+        parser.add_argument(name, nargs="?", const="true", metavar="BOOL", help=help)
     else:
-        metavar = {str: "TEXT", int: "N"}.get(kind, "S")
-        parser.add_argument(name, metavar=metavar, help=text)
+        metavar = {str: "TEXT", int: "N"}.get(value_type, "S")
+        parser.add_argument(name, metavar=metavar, help=help)

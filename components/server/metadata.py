@@ -1,12 +1,12 @@
-"""What GetModelMetadata and GetModelStatus answer.
+"""The responses to GetModelMetadata and GetModelStatus.
 
 Sources: servables/tensorflow/get_model_metadata_impl.cc and model_servers/get_model_status_impl.cc
-in TensorFlow Serving. Knows no TensorFlow.
+in TensorFlow Serving. Does not import TensorFlow.
 """
 
 from typing import Any
 
-from emotion_ai.server.errors import invalid
+from emotion_ai.server.errors import invalid_argument
 from emotion_ai.server.versions import VersionManager
 from emotion_ai.serving_api.messages import GetModelMetadataResponse, GetModelStatusResponse
 
@@ -14,15 +14,27 @@ SIGNATURE_FIELD = "signature_def"
 MISSING_SPEC = "Missing ModelSpec"
 
 
-def model_metadata(manager: VersionManager[Any], request: Any) -> Any:
-    """The signatures of one version. Raises `StatusError` where they cannot be told."""
+def get_model_metadata(manager: VersionManager[Any], request: Any) -> Any:
+    """Return the signatures of one version.
+
+    Args:
+        manager: The loaded versions.
+        request: A `GetModelMetadataRequest`.
+
+    Returns:
+        A `GetModelMetadataResponse`.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT for a request without ModelSpec or with other fields than
+            `signature_def`; NOT_FOUND for a version that is not available.
+    """
     if not request.HasField("model_spec"):
-        raise invalid(MISSING_SPEC)
+        raise invalid_argument(MISSING_SPEC)
     if not request.metadata_field:
-        raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
+        raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
     for field in request.metadata_field:
         if field != SIGNATURE_FIELD:
-            raise invalid(f"Metadata field {field} is not supported")
+            raise invalid_argument(f"Metadata field {field} is not supported")
     response = GetModelMetadataResponse()
     with manager.use(request.model_spec) as (version, model):
         response.metadata[SIGNATURE_FIELD].Pack(model.definitions)
@@ -31,17 +43,26 @@ def model_metadata(manager: VersionManager[Any], request: Any) -> Any:
     return response
 
 
-def model_status(manager: VersionManager[Any], request: Any) -> Any:
-    """The states of a model's versions, and why one did not load; a label makes no difference.
+def get_model_status(manager: VersionManager[Any], request: Any) -> Any:
+    """Return the states of a model's versions and their load errors; labels are ignored.
 
-    Raises `StatusError` NOT_FOUND for a model or version that was never held.
+    Args:
+        manager: The loaded versions.
+        request: A `GetModelStatusRequest`.
+
+    Returns:
+        A `GetModelStatusResponse`, the newest version first.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT for a request without ModelSpec; NOT_FOUND for a model or
+            version that was never loaded.
     """
     if not request.HasField("model_spec"):
-        raise invalid(MISSING_SPEC)
+        raise invalid_argument(MISSING_SPEC)
     spec = request.model_spec
-    number = int(spec.version.value) if spec.HasField("version") else None
+    version = int(spec.version.value) if spec.HasField("version") else None
     response = GetModelStatusResponse()
-    for status in manager.statuses(spec.name, number):
+    for status in manager.statuses(spec.name, version):
         entry = response.model_version_status.add(version=status.version, state=int(status.state))
         entry.status.error_code = status.code
         entry.status.error_message = status.error

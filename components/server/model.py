@@ -1,4 +1,4 @@
-"""A SavedModel in memory: fetched, verified, loaded and warmed up. Imports TensorFlow."""
+"""Fetches, verifies, loads and warms up SavedModels. Imports TensorFlow."""
 
 import logging
 import os
@@ -23,82 +23,106 @@ from emotion_ai.registry.releases import (
     release_uri,
     verify_release,
 )
-from emotion_ai.server.errors import StatusError
+from emotion_ai.server.errors import MAX_MESSAGE_LENGTH, StatusError
 from emotion_ai.server.flags import ServerFlags
-from emotion_ai.server.predict_request import DEFAULT_SIGNATURE, Signature, prepare, signature_of
+from emotion_ai.server.predict_request import (
+    DEFAULT_SIGNATURE,
+    Signature,
+    parse_request,
+    parse_signature,
+)
 from emotion_ai.server.session import open_session
 from emotion_ai.serving_api.messages import SignatureDefMap
-from emotion_ai.serving_api.warmup import read_golden
+from emotion_ai.serving_api.warmup import read_warmup
 
 _CODES = {code.value[0]: code for code in StatusCode}
-# gRPC carries a message in a header, and headers are small.
-_LONGEST_MESSAGE = 2_000
-# As TensorFlow Serving labels its runtimes in the metrics; it has no label for LiteRT.
+# TensorFlow Serving's labels for runtimes in the metrics; it has none for LiteRT.
 _TENSORFLOW, _LITE = "TF1", "TFLite"
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """What a version is while it is held: its session, and its signatures by name.
+    """A loaded version.
 
-    `definitions` is the SignatureDefMap of its metadata.
+    Attributes:
+        session: The TensorFlow session with its graph.
+        signatures: Its signatures by name.
+        definitions: The `SignatureDefMap` for GetModelMetadata.
+        resources: Objects that must live as long as the session.
+        lite: Its model.tflite, where that runs `serving_default`.
     """
 
     session: Any
     signatures: dict[str, Signature]
     definitions: Any
-    # What has to live as long as the session does.
-    holds: tuple[Any, ...]
-    # model.tflite, where it answers `serving_default`.
+    resources: tuple[Any, ...]
     lite: LiteModel | None = None
 
     def runtime(self, signature: Signature) -> str:
-        """What answers a signature, as the metrics name it."""
+        """Return the metrics' name of the runtime that runs a signature."""
         is_lite = self.lite is not None and signature is self.signatures.get(DEFAULT_SIGNATURE)
         return _LITE if is_lite else _TENSORFLOW
 
     def run(self, signature: Signature, inputs: dict[str, NDArray]) -> dict[str, NDArray]:
-        """The outputs of a signature by name; raises `StatusError` as TensorFlow would."""
+        """Run a signature on a batch.
+
+        Args:
+            signature: One of the model's signatures.
+            inputs: Arrays by alias, of the signature's dtypes and shapes.
+
+        Returns:
+            Every output by alias.
+
+        Raises:
+            StatusError: With the code of TensorFlow's error.
+        """
         if self.lite is not None and self.runtime(signature) == _LITE:
-            answers = self.lite.run(inputs[self.lite.input])
-            return {alias: answers[alias] for alias in signature.outputs}
+            outputs = self.lite.run(inputs[self.lite.input])
+            return {alias: outputs[alias] for alias in signature.outputs}
         feeds = {signature.inputs[alias].tensor: array for alias, array in inputs.items()}
         try:
-            outputs = self.session.run(list(signature.outputs.values()), feeds)
+            arrays = self.session.run(list(signature.outputs.values()), feeds)
         except tf.errors.OpError as error:
-            raise _refusal(error) from None
-        return dict(zip(signature.outputs, outputs, strict=True))
+            raise _to_status_error(error) from None
+        return dict(zip(signature.outputs, arrays, strict=True))
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         self.session.close()
 
 
-class Loader:
-    """Loads versions, with the threads and the warm-up that the flags say."""
+class ModelLoader:
+    """Loads versions, with the threads, runtime and warm-up that the flags set."""
 
     def __init__(self, flags: ServerFlags) -> None:
-        self._warms_up = flags.enable_model_warmup
-        self._prefers_lite = flags.prefer_tflite_model
-        both = flags.tensorflow_session_parallelism
-        # As many batches run at once as there are cores, so one thread each is enough for an op.
-        # Two ops at once let both networks look at a lone face side by side. On a single core the
-        # caller's own thread does all of them (below zero), and none is woken.
-        side_by_side = 2 if len(os.sched_getaffinity(0)) > 1 else -1
-        self._threads = tf.compat.v1.ConfigProto(
-            intra_op_parallelism_threads=flags.tensorflow_intra_op_parallelism or both or 1,
-            inter_op_parallelism_threads=flags.tensorflow_inter_op_parallelism
-            or both
-            or side_by_side,
+        self._run_warmup = flags.enable_model_warmup
+        self._prefer_lite = flags.prefer_tflite_model
+        session_threads = flags.tensorflow_session_parallelism
+        # As many batches run at once as there are cores, so an op needs one thread. With two ops
+        # at once, both networks run a single face in parallel. On a single core, a negative number
+        # runs every op in the caller's thread and wakes no other.
+        default_inter_op = 2 if len(os.sched_getaffinity(0)) > 1 else -1
+        intra_op = flags.tensorflow_intra_op_parallelism or session_threads or 1
+        inter_op = flags.tensorflow_inter_op_parallelism or session_threads or default_inter_op
+        self._session_config = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=intra_op, inter_op_parallelism_threads=inter_op
         )
 
     def __call__(self, base_path: str, version: int) -> LoadedModel:
         """Load `<base_path>/<version>` and replay its warm-up requests.
 
         A release's files are compared with its release.json first; a SavedModel without one is
-        taken as it is, as TensorFlow Serving takes it. Raises `InputError` naming what is missing
-        or altered, and whatever TensorFlow raises.
+        loaded unverified, as TensorFlow Serving does.
+
+        Args:
+            base_path: Path or URI of the folder with the versions.
+            version: The version to load.
+
+        Raises:
+            InputError: A file is missing or invalid.
+            VerificationError: A file differs from the release's release.json.
+            Exception: Whatever TensorFlow raises.
         """
         uri = release_uri(base_path, version)
         if not storage.exists(storage.join(uri, GRAPH_PATH)):
@@ -109,23 +133,23 @@ class Loader:
             return self._load(scratch.name, version, (scratch,))
         return self._load(str(storage.local_path(base_path)), version, ())
 
-    def _load(self, base_path: str, version: int, holds: tuple[Any, ...]) -> LoadedModel:
+    def _load(self, base_path: str, version: int, resources: tuple[Any, ...]) -> LoadedModel:
         path = Path(base_path) / str(version)
         if (path / INFO_PATH).exists():
             verify_release(base_path, version)
-        session, meta_graph = open_session(path, self._threads)
+        session, meta_graph = open_session(path, self._session_config)
         try:
             definitions = SignatureDefMap()
             for name, definition in meta_graph.signature_def.items():
                 serialized = definition.SerializeToString()
                 definitions.signature_def[name].ParseFromString(serialized)
             signatures = {
-                name: signature_of(definition)
+                name: parse_signature(definition)
                 for name, definition in definitions.signature_def.items()
             }
-            lite = _lite_model(path, signatures) if self._prefers_lite else None
-            model = LoadedModel(session, signatures, definitions, holds, lite)
-            if self._warms_up and (path / WARMUP_PATH).exists():
+            lite = _load_lite_model(path, signatures) if self._prefer_lite else None
+            model = LoadedModel(session, signatures, definitions, resources, lite)
+            if self._run_warmup and (path / WARMUP_PATH).exists():
                 _warm_up(model, str(path / WARMUP_PATH))
         except BaseException:
             session.close()
@@ -133,30 +157,31 @@ class Loader:
         return model
 
 
-def _lite_model(path: Path, signatures: dict[str, Signature]) -> LiteModel | None:
-    """The folder's model.tflite, for `serving_default`; None where there is none.
+def _load_lite_model(path: Path, signatures: dict[str, Signature]) -> LiteModel | None:
+    """Load a version's model.tflite for `serving_default`; None if there is no such file.
 
-    Raises `InputError` where it is none or has other inputs and outputs than the signature.
+    Raises:
+        InputError: The file is invalid, or its inputs and outputs are not the signature's.
     """
     file = path / LITE_PATH
     if not file.exists():
-        _log.info("version %s: no %s there; the SavedModel answers", path.name, LITE_PATH)
+        _log.info("version %s: no %s; the SavedModel serves every signature", path.name, LITE_PATH)
         return None
     try:
         model = LiteModel(file.read_bytes(), len(os.sched_getaffinity(0)))
     except (ValueError, RuntimeError) as error:
-        raise InputError(f"{file}: not a model for LiteRT: {error}") from None
+        raise InputError(f"{file}: not a TensorFlow Lite model: {error}") from None
     signature = signatures.get(DEFAULT_SIGNATURE)
     if signature is None or ({model.input}, model.outputs) != (
         set(signature.inputs),
         set(signature.outputs),
     ):
         raise InputError(
-            f"{file}: takes {model.input} and answers {', '.join(sorted(model.outputs))}; expected "
-            f"what {DEFAULT_SIGNATURE} of {GRAPH_PATH} takes and answers"
+            f"{file}: input {model.input}, outputs {', '.join(sorted(model.outputs))}; expected "
+            f"those of {DEFAULT_SIGNATURE} in {GRAPH_PATH}"
         )
     _log.info(
-        "version %s: LiteRT answers %s from %s, the SavedModel other signatures",
+        "version %s: LiteRT serves %s from %s, the SavedModel other signatures",
         path.name,
         DEFAULT_SIGNATURE,
         LITE_PATH,
@@ -165,10 +190,10 @@ def _lite_model(path: Path, signatures: dict[str, Signature]) -> LiteModel | Non
 
 
 def _warm_up(model: LoadedModel, path: str) -> None:
-    for log in read_golden(path):
+    for log in read_warmup(path):
         if log.HasField("predict_log"):
-            prepared = prepare(model.signatures, log.predict_log.request)
-            model.run(prepared.signature, prepared.inputs)
+            parsed = parse_request(model.signatures, log.predict_log.request)
+            model.run(parsed.signature, parsed.inputs)
 
 
 def _download(base_path: str, version: int, directory: Path) -> None:
@@ -179,9 +204,9 @@ def _download(base_path: str, version: int, directory: Path) -> None:
         storage.download(storage.join(source, name), target)
 
 
-def _refusal(error: tf.errors.OpError) -> StatusError:
-    # The session wraps the graph's own words in pages about where each operation was made.
+def _to_status_error(error: tf.errors.OpError) -> StatusError:
+    # The session adds pages about where each operation was created to the graph's own message.
     inner = error.__context__
     message = inner.message if isinstance(inner, tf.errors.OpError) else error.message
     code = _CODES.get(error.error_code, StatusCode.INTERNAL)
-    return StatusError(code, message[:_LONGEST_MESSAGE])
+    return StatusError(code, message[:MAX_MESSAGE_LENGTH])

@@ -1,6 +1,6 @@
-"""TensorFlow Serving's own parameter files, protobuf text: batching, TLS and monitoring.
+"""Reads TensorFlow Serving's parameter files (protobuf text): batching, TLS and monitoring.
 
-The package tensorflow-serving-api lacks these three messages; their fields are those of
+The package tensorflow-serving-api lacks these three messages. Their fields are those of
 servables/tensorflow/session_bundle_config.proto (BatchingParameters), config/ssl_config.proto and
 config/monitoring_config.proto in TensorFlow Serving's sources.
 """
@@ -18,7 +18,7 @@ from emotion_ai.errors import InputError
 _MAX_BYTES = 1 << 20
 _PACKAGE = "tensorflow.serving"
 _OPTIONAL, _REPEATED = FieldDescriptorProto.LABEL_OPTIONAL, FieldDescriptorProto.LABEL_REPEATED
-_TYPES = {
+_SCALAR_TYPES = {
     "string": FieldDescriptorProto.TYPE_STRING,
     "bool": FieldDescriptorProto.TYPE_BOOL,
     "int64": FieldDescriptorProto.TYPE_INT64,
@@ -28,22 +28,22 @@ _TYPES = {
 class _Field(NamedTuple):
     name: str
     number: int
-    kind: str
+    type: str
     label: Any = _OPTIONAL
 
 
-_WRAPPED = "google.protobuf."
+_WRAPPERS = "google.protobuf."
 _MESSAGES = {
     "BatchingParameters": (
-        _Field("max_batch_size", 1, _WRAPPED + "Int64Value"),
-        _Field("batch_timeout_micros", 2, _WRAPPED + "Int64Value"),
-        _Field("max_enqueued_batches", 3, _WRAPPED + "Int64Value"),
-        _Field("num_batch_threads", 4, _WRAPPED + "Int64Value"),
-        _Field("thread_pool_name", 5, _WRAPPED + "StringValue"),
+        _Field("max_batch_size", 1, _WRAPPERS + "Int64Value"),
+        _Field("batch_timeout_micros", 2, _WRAPPERS + "Int64Value"),
+        _Field("max_enqueued_batches", 3, _WRAPPERS + "Int64Value"),
+        _Field("num_batch_threads", 4, _WRAPPERS + "Int64Value"),
+        _Field("thread_pool_name", 5, _WRAPPERS + "StringValue"),
         _Field("allowed_batch_sizes", 6, "int64", _REPEATED),
         _Field("pad_variable_length_inputs", 7, "bool"),
-        _Field("enable_large_batch_splitting", 8, _WRAPPED + "BoolValue"),
-        _Field("max_execution_batch_size", 9, _WRAPPED + "Int64Value"),
+        _Field("enable_large_batch_splitting", 8, _WRAPPERS + "BoolValue"),
+        _Field("max_execution_batch_size", 9, _WRAPPERS + "Int64Value"),
     ),
     "SSLConfig": (
         _Field("server_key", 1, "string"),
@@ -56,17 +56,17 @@ _MESSAGES = {
 }
 
 
-def _classes() -> dict[str, Any]:
+def _build_classes() -> dict[str, Any]:
     file = FileDescriptorProto(name="parameters.proto", package=_PACKAGE, syntax="proto3")
     file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         for field in fields:
             entry = message.field.add(name=field.name, number=field.number, label=field.label)
-            if field.kind in _TYPES:
-                entry.type = _TYPES[field.kind]
+            if field.type in _SCALAR_TYPES:
+                entry.type = _SCALAR_TYPES[field.type]
             else:
-                entry.type, entry.type_name = entry.TYPE_MESSAGE, f".{field.kind}"
+                entry.type, entry.type_name = entry.TYPE_MESSAGE, f".{field.type}"
     pool = DescriptorPool()
     pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
     pool.Add(file)
@@ -76,17 +76,25 @@ def _classes() -> dict[str, Any]:
     }
 
 
-_CLASSES = _classes()
+_CLASSES = _build_classes()
 
 
-def read_parameters(kind: str, uri: str) -> Any:
-    """The message in a file: BatchingParameters, SSLConfig or MonitoringConfig; "" has defaults.
+def read_parameters(message: str, uri: str) -> Any:
+    """Read a parameter file.
 
-    Raises `InputError` for a file that is missing, longer than 1 MiB or holds something else, and
-    `Unavailable` where it cannot be read.
+    Args:
+        message: BatchingParameters, SSLConfig or MonitoringConfig.
+        uri: Path or URI of the file; "" returns an empty message.
+
+    Returns:
+        The protobuf message.
+
+    Raises:
+        InputError: The file is missing, longer than 1 MiB or holds something else.
+        Unavailable: The file cannot be read.
     """
     text = storage.read_bytes(uri, _MAX_BYTES) if uri else b""
     try:
-        return text_format.Parse(text.decode(), _CLASSES[kind]())
+        return text_format.Parse(text.decode(), _CLASSES[message]())
     except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{uri}: not a {kind} of TensorFlow Serving: {error}") from None
+        raise InputError(f"{uri}: not a {message} of TensorFlow Serving: {error}") from None

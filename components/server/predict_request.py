@@ -1,7 +1,7 @@
-"""What Predict means: the checks, their order and their words are those of TensorFlow Serving.
+"""Reads Predict requests and builds responses; checks and messages are TensorFlow Serving's.
 
 Sources: tensorflow_serving/servables/tensorflow/predict_util.cc (PreProcessPrediction) and
-tensorflow/cc/saved_model/util.cc (GetInputValues). Knows no TensorFlow.
+tensorflow/cc/saved_model/util.cc (GetInputValues). Does not import TensorFlow.
 """
 
 from collections.abc import Mapping
@@ -10,17 +10,20 @@ from typing import Any, NamedTuple
 from grpc import StatusCode
 from numpy.typing import NDArray
 
-from emotion_ai.server.errors import StatusError, invalid
+from emotion_ai.server.errors import StatusError, invalid_argument
 from emotion_ai.serving_api.messages import PredictResponse
 from emotion_ai.serving_api.tensors import fill_tensor, read_tensor
 
 DEFAULT_SIGNATURE = "serving_default"
 
 
-class Input(NamedTuple):
-    """An input of a signature: the tensor it feeds, its DataType, and its shape.
+class InputSpec(NamedTuple):
+    """An input of a signature.
 
-    The shape is None where its rank is not known; a dimension of -1 takes any size.
+    Attributes:
+        tensor: The name of the graph's tensor that it feeds.
+        dtype: The number of its `tensorflow.DataType`.
+        shape: -1 is a dimension of any size; None is an unknown rank.
     """
 
     tensor: str
@@ -29,29 +32,39 @@ class Input(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """Inputs, and the names of the output tensors, by their aliases in the order of the alphabet.
+    """The inputs and outputs of a SavedModel's signature, in alphabetical order.
 
-    `is_batched` tells whether every input and output has a first dimension of any size.
+    Attributes:
+        inputs: Specs by alias.
+        outputs: Names of the graph's tensors by alias.
+        is_batched: Whether every input and output has a first dimension of any size.
     """
 
-    inputs: dict[str, Input]
+    inputs: dict[str, InputSpec]
     outputs: dict[str, str]
     is_batched: bool
 
 
-class Prepared(NamedTuple):
-    """A request that may be run: of what, with what, and the outputs that it wants."""
+class ParsedRequest(NamedTuple):
+    """A valid Predict request.
 
-    name: str
+    Attributes:
+        signature_name: The signature's name, never "".
+        signature: The signature to run.
+        inputs: Arrays by alias.
+        outputs: Aliases of the requested outputs.
+    """
+
+    signature_name: str
     signature: Signature
     inputs: dict[str, NDArray]
-    wanted: list[str]
+    outputs: list[str]
 
 
-def signature_of(definition: Any) -> Signature:
-    """What the server needs of a `SignatureDef` message."""
+def parse_signature(definition: Any) -> Signature:
+    """Convert a `SignatureDef` message."""
     inputs = {
-        alias: Input(info.name, info.dtype, _shape(info))
+        alias: InputSpec(info.name, info.dtype, _shape(info))
         for alias, info in sorted(definition.inputs.items())
     }
     outputs = {alias: info.name for alias, info in sorted(definition.outputs.items())}
@@ -65,11 +78,16 @@ def _shape(info: Any) -> tuple[int, ...] | None:
     return None if shape.unknown_rank else tuple(dim.size for dim in shape.dim)
 
 
-def prepare(signatures: Mapping[str, Signature], request: Any) -> Prepared:
-    """Check a PredictRequest and read its tensors.
+def parse_request(signatures: Mapping[str, Signature], request: Any) -> ParsedRequest:
+    """Check a request against its signature and read its tensors.
 
-    Raises `StatusError`: FAILED_PRECONDITION for an unknown signature, INVALID_ARGUMENT for inputs
-    that are missing, unknown, of another type or shape, and for unknown or repeated outputs.
+    Args:
+        signatures: The model's signatures by name.
+        request: A `PredictRequest`.
+
+    Raises:
+        StatusError: FAILED_PRECONDITION for an unknown signature; INVALID_ARGUMENT for inputs that
+            are missing, unknown or of another type or shape, and for unknown or repeated outputs.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = signatures.get(name)
@@ -77,81 +95,83 @@ def prepare(signatures: Mapping[str, Signature], request: Any) -> Prepared:
         raise StatusError(
             StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
         )
-    _check_names(request.inputs, signature.inputs)
-    arrays = {alias: _parsed(alias, request.inputs[alias]) for alias in signature.inputs}
-    wanted = _wanted_outputs(request.output_filter, signature.outputs)
+    _check_format_names(request.inputs, signature.inputs)
+    arrays = {alias: _read_input(alias, request.inputs[alias]) for alias in signature.inputs}
+    outputs = _select_outputs(request.output_filter, signature.outputs)
     for position, (alias, expected) in enumerate(signature.inputs.items()):
         _check_type(position, request.inputs[alias].dtype, expected)
         _check_shape(alias, arrays[alias].shape, expected)
-    return Prepared(name, signature, arrays, wanted)
+    return ParsedRequest(name, signature, arrays, outputs)
 
 
-def _check_names(sent: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+def _check_format_names(sent: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     if len(sent) != len(expected):
-        raise invalid(
+        raise invalid_argument(
             f"input size does not match signature: {len(sent)}!={len(expected)} "
-            f"len({_names(sent)}) != len({_names(expected)}). "
-            f"Sent extra: {_names(set(sent) - set(expected))}. "
-            f"Missing but required: {_names(set(expected) - set(sent))}."
+            f"len({_format_names(sent)}) != len({_format_names(expected)}). "
+            f"Sent extra: {_format_names(set(sent) - set(expected))}. "
+            f"Missing but required: {_format_names(set(expected) - set(sent))}."
         )
     for alias in expected:
         if alias not in sent:
-            raise invalid(
+            raise invalid_argument(
                 f"Signature input alias: {alias}(feed name: {expected[alias].tensor}) not found in "
                 "request and no default value provided. Inputs expected to be in the request "
-                f"{_names(sent)}, or default input alias set: "
+                f"{_format_names(sent)}, or default input alias set: "
             )
 
 
-def _parsed(alias: str, proto: Any) -> NDArray:
+def _read_input(alias: str, proto: Any) -> NDArray:
     try:
         return read_tensor(proto)
     except ValueError as error:
-        raise invalid(f"tensor parsing error: {alias}: {error}") from None
+        raise invalid_argument(f"tensor parsing error: {alias}: {error}") from None
 
 
-def _wanted_outputs(asked: Any, there: Mapping[str, str]) -> list[str]:
+def _select_outputs(output_filter: Any, available: Mapping[str, str]) -> list[str]:
     seen: set[str] = set()
-    for alias in asked:
-        if alias not in there:
-            raise invalid(
+    for alias in output_filter:
+        if alias not in available:
+            raise invalid_argument(
                 f"output tensor alias not found in signature: {alias} Outputs expected to be in "
-                f"the set {_names(there)}."
+                f"the set {_format_names(available)}."
             )
         if alias in seen:
-            raise invalid(f"duplicate output tensor alias: {alias}")
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
         seen.add(alias)
-    return list(asked) or list(there)
+    return list(output_filter) or list(available)
 
 
-def _check_type(position: int, sent: int, expected: Input) -> None:
+def _check_type(position: int, sent: int, expected: InputSpec) -> None:
     if sent != expected.dtype:
-        raise invalid(
+        raise invalid_argument(
             f"Expects arg[{position}] to be {_type_name(expected.dtype)} but {_type_name(sent)} "
             "is provided"
         )
 
 
-def _check_shape(alias: str, sent: tuple[int, ...], expected: Input) -> None:
-    # TensorFlow Serving leaves it to the first operation that the shape does not suit.
+def _check_shape(alias: str, sent: tuple[int, ...], expected: InputSpec) -> None:
+    # TensorFlow Serving has no such check: the first operation with another shape fails there.
     shape = expected.shape
     if shape is None:
         return
     fits = len(sent) == len(shape) and all(
-        size in (-1, given) for size, given in zip(shape, sent, strict=True)
+        size in (-1, sent_size) for size, sent_size in zip(shape, sent, strict=True)
     )
     if not fits:
-        wanted = ",".join("?" if size == -1 else str(size) for size in shape)
-        got = ",".join(map(str, sent))
-        raise invalid(f"input {alias} must have shape [{wanted}], but has shape [{got}]")
+        expected_text = ",".join("?" if size == -1 else str(size) for size in shape)
+        sent_text = ",".join(map(str, sent))
+        raise invalid_argument(
+            f"input {alias} must have shape [{expected_text}], but has shape [{sent_text}]"
+        )
 
 
 def _type_name(number: int) -> str:
-    return _TYPES.get(number, f"DataType {number}")
+    return _TYPE_NAMES.get(number, f"DataType {number}")
 
 
-# As tensorflow::DataTypeString writes them.
-_TYPES = {
+# As tensorflow::DataTypeString spells them.
+_TYPE_NAMES = {
     value.number: value.name.removeprefix("DT_").lower()
     for value in PredictResponse.OutputsEntry.DESCRIPTOR.fields_by_name["value"]
     .message_type.fields_by_name["dtype"]
@@ -159,17 +179,26 @@ _TYPES = {
 }
 
 
-def _names(names: Any) -> str:
+def _format_names(names: Any) -> str:
     return "{" + ",".join(sorted(names)) + "}"
 
 
-def response_to(request: Any, version: int, prepared: Prepared, outputs: Any) -> Any:
-    """The PredictResponse: the outputs that the request wants, and who answered."""
+def build_response(
+    model_name: str, version: int, parsed: ParsedRequest, outputs: Mapping[str, NDArray]
+) -> Any:
+    """Return a `PredictResponse` with the requested outputs.
+
+    Args:
+        model_name: The model's name in the request.
+        version: The version that ran.
+        parsed: The request.
+        outputs: Every output of the signature by alias.
+    """
     response = PredictResponse()
     spec = response.model_spec
-    spec.name = request.model_spec.name
+    spec.name = model_name
     spec.version.value = version
-    spec.signature_name = prepared.name
-    for alias in prepared.wanted:
+    spec.signature_name = parsed.signature_name
+    for alias in parsed.outputs:
         fill_tensor(response.outputs[alias], outputs[alias])
     return response

@@ -1,7 +1,6 @@
-"""The networks that come with this package, as a registry to serve."""
+"""The package's pretrained networks, as a registry to serve."""
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +11,18 @@ from emotion_ai.faces.kinds import KINDS
 
 @contextlib.contextmanager
 def pretrained_registry() -> Iterator[str]:
-    """A registry whose release 1, its champion, is the two pretrained networks; gone afterwards.
+    """Create a temporary registry with the pretrained networks as release 1, its champion.
 
-    Raises `InputError` where the package was installed without their weights.
+    Yields:
+        The registry's path; it is removed at the end of the block.
+
+    Raises:
+        InputError: The package was installed without the weights, or without what they need.
     """
-    # Here and not above: these import TensorFlow.
+    # Not at the top: these import TensorFlow.
     try:
-        from emotion_ai.export.saved_model import Pair, save_combined
-        from emotion_ai.networks.architectures import build
+        from emotion_ai.export.saved_model import NetworkPair, save_combined
+        from emotion_ai.networks.architectures import build_network
     except ModuleNotFoundError as missing:
         raise InputError(
             f"the pretrained networks need {missing.name}: install emotion-ai[train]"
@@ -27,26 +30,26 @@ def pretrained_registry() -> Iterator[str]:
     from emotion_ai.networks.weights import PRETRAINED, read_weights, weights_uri
     from emotion_ai.registry.champion import write_champion
 
-    networks, descriptions = [], []
+    networks, specs = [], []
     for kind in KINDS:
-        described, weights = read_weights(weights_uri(PRETRAINED, kind))
-        network = build(described)
+        spec, weights = read_weights(weights_uri(PRETRAINED, kind))
+        network = build_network(spec)
         network.set_weights(weights)
         networks.append(network)
-        descriptions.append(described)
+        specs.append(spec)
     with tempfile.TemporaryDirectory(prefix="emotion-ai-pretrained-") as folder:
-        save_combined(Pair(*networks), descriptions, os.path.join(folder, "1"))
+        save_combined(NetworkPair(*networks), specs, str(Path(folder, "1")))
         write_champion(folder, 1)
         yield folder
 
 
-def add_lite(registry: str) -> None:
-    """Write the pretrained networks' `model.tflite`, with weights of eight bits.
+def add_lite_model(registry: str) -> None:
+    """Write the pretrained networks' `model.tflite`, with 8-bit weights.
 
-    What these cost in accuracy was measured once; it stands in the networks' card.
+    MODEL_CARD.md has what 8 bits cost in accuracy.
     """
-    from emotion_ai.export.lite import converted
+    from emotion_ai.export.lite import convert_to_lite
     from emotion_ai.registry.releases import LITE_PATH
 
-    saved_model = os.path.join(registry, "1")
-    Path(saved_model, LITE_PATH).write_bytes(converted(saved_model, "int8"))
+    saved_model = Path(registry, "1")
+    (saved_model / LITE_PATH).write_bytes(convert_to_lite(str(saved_model), "int8"))

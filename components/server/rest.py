@@ -1,7 +1,7 @@
-"""TensorFlow Serving's REST addresses for status, metadata and metrics.
+"""TensorFlow Serving's REST API for status, metadata and metrics.
 
 Sources: model_servers/http_rest_api_util.cc (paths), http_server.cc (codes, metrics) and
-http_rest_api_handler.cc. Prediction is gRPC's affair here: a POST is answered with 501.
+http_rest_api_handler.cc. Predictions are available over gRPC only: a POST returns 501.
 """
 
 import contextlib
@@ -16,18 +16,18 @@ from google.protobuf import json_format
 from grpc import StatusCode
 
 from emotion_ai.errors import Unavailable
-from emotion_ai.server.errors import StatusError, invalid
-from emotion_ai.server.metadata import SIGNATURE_FIELD, model_metadata, model_status
+from emotion_ai.server.errors import StatusError, invalid_argument
+from emotion_ai.server.metadata import SIGNATURE_FIELD, get_model_metadata, get_model_status
 from emotion_ai.server.metrics import CONTENT_TYPE, Metrics
 from emotion_ai.server.versions import VersionManager
 from emotion_ai.serving_api import messages
 
-_PATH = re.compile(
+_MODEL_PATH = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:/versions/([0-9]{1,18})|/labels/([^/:]+))?(/metadata)?",
     re.IGNORECASE,
 )
-_PREDICTION = re.compile(r"/v1/models/[^:]+:(?:classify|regress|predict)", re.IGNORECASE)
-_HTTP = {
+_PREDICTION_PATH = re.compile(r"/v1/models/[^:]+:(?:classify|regress|predict)", re.IGNORECASE)
+_HTTP_CODES = {
     StatusCode.INVALID_ARGUMENT: 400,
     StatusCode.FAILED_PRECONDITION: 400,
     StatusCode.NOT_FOUND: 404,
@@ -37,7 +37,7 @@ _HTTP = {
 
 
 class Monitoring(NamedTuple):
-    """The metrics, and the path under which they are shown; None shows them nowhere."""
+    """The metrics, and the HTTP path that returns them; None disables the path."""
 
     metrics: Metrics
     path: str | None
@@ -51,16 +51,27 @@ def rest_server(
     manager: VersionManager[Any],
     monitoring: Monitoring,
 ) -> Iterator[int]:
-    """Serve HTTP for the length of the block; gives the port, which is free where 0 is asked.
+    """Serve HTTP on a thread during a `with` block.
 
-    Raises `Unavailable` naming an address that cannot be bound.
+    Args:
+        host: The address to listen on; IPv6 in brackets.
+        port: 0 is any free port.
+        timeout_s: Seconds after which an idle connection is closed; None is never.
+        manager: The loaded versions.
+        monitoring: The metrics and their path.
+
+    Yields:
+        The port.
+
+    Raises:
+        Unavailable: The address cannot be bound.
     """
 
     class Handler(_Handler):
         timeout = timeout_s
 
-        def answer(self, path: str) -> tuple[str, str]:
-            return _answer(path, manager, monitoring)
+        def respond(self, path: str) -> tuple[str, str]:
+            return _respond(path, manager, monitoring)
 
     try:
         server = ThreadingHTTPServer((host.strip("[]"), port), Handler)
@@ -83,30 +94,33 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "emotion-ai"
     sys_version = ""
-    answer: Callable[[str], tuple[str, str]]
+    respond: Callable[[str], tuple[str, str]]
 
     def do_GET(self) -> None:
-        """Answer with JSON, or with the metrics."""
-        code, kind = 200, "application/json"
+        """Return JSON, or the metrics."""
+        code, content_type = 200, "application/json"
         try:
-            kind, body = self.answer(self.path.partition("?")[0])
-        except StatusError as refusal:
-            code, body = _HTTP.get(refusal.code, 500), _error(refusal.message)
-        self._send(code, kind, body)
+            content_type, body = self.respond(self.path.partition("?")[0])
+        except StatusError as error:
+            code, body = _HTTP_CODES.get(error.code, 500), _error_body(error.message)
+        self._send(code, content_type, body)
 
     def do_POST(self) -> None:
-        """Refuse: the body is not read, so the connection ends."""
+        """Return an error: predictions are available over gRPC only."""
+        # The body is not read, so the connection cannot be used again.
         self.close_connection = True
         path = self.path.partition("?")[0]
-        if _PREDICTION.fullmatch(path):
-            self._send(501, "application/json", _error("predict over gRPC; this is status alone"))
+        if _PREDICTION_PATH.fullmatch(path):
+            self._send(
+                501, "application/json", _error_body("predictions are available over gRPC only")
+            )
         else:
-            self._send(400, "application/json", _error(f"Malformed request: POST {path}"))
+            self._send(400, "application/json", _error_body(f"Malformed request: POST {path}"))
 
-    def _send(self, code: int, kind: str, text: str) -> None:
+    def _send(self, code: int, content_type: str, text: str) -> None:
         body = text.encode()
         self.send_response(code)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         if self.close_connection:
             self.send_header("Connection", "close")
@@ -114,18 +128,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Keep quiet: a probe every few seconds would bury the log."""
+        """Log nothing: a probe every few seconds would bury the log."""
 
 
-def _answer(path: str, manager: VersionManager[Any], monitoring: Monitoring) -> tuple[str, str]:
+def _respond(path: str, manager: VersionManager[Any], monitoring: Monitoring) -> tuple[str, str]:
     if monitoring.path is not None and path == monitoring.path:
-        return CONTENT_TYPE, monitoring.metrics.page()
-    match = _PATH.fullmatch(path)
+        return CONTENT_TYPE, monitoring.metrics.render()
+    match = _MODEL_PATH.fullmatch(path)
     if match is None:
-        raise invalid(f"Malformed request: GET {path}")
+        raise invalid_argument(f"Malformed request: GET {path}")
     name, number, label, metadata = match.groups()
     if not name:
-        raise invalid("Missing model name in request.")
+        raise invalid_argument("Missing model name in request.")
     request = messages.GetModelStatusRequest()
     if metadata:
         request = messages.GetModelMetadataRequest(metadata_field=[SIGNATURE_FIELD])
@@ -134,11 +148,11 @@ def _answer(path: str, manager: VersionManager[Any], monitoring: Monitoring) -> 
         request.model_spec.version.value = int(number)
     elif label is not None:
         request.model_spec.version_label = label
-    answer = model_metadata if metadata else model_status
-    return "application/json", _json(answer(manager, request))
+    get = get_model_metadata if metadata else get_model_status
+    return "application/json", _to_json(get(manager, request))
 
 
-def _json(message: Any) -> str:
+def _to_json(message: Any) -> str:
     return json_format.MessageToJson(
         message,
         preserving_proto_field_name=True,
@@ -148,5 +162,5 @@ def _json(message: Any) -> str:
     )
 
 
-def _error(text: str) -> str:
+def _error_body(text: str) -> str:
     return json.dumps({"error": text}, indent=4)

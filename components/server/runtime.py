@@ -1,17 +1,49 @@
-"""TensorFlow as the server needs it: without Keras."""
+"""Imports TensorFlow for the server: late, and without Keras."""
 
+import gc
+import logging
+import os
 import sys
+import time
+from typing import Any
+
+from emotion_ai.server.flags import ServerFlags
+
+_log = logging.getLogger(__name__)
+
+
+class LazyLoader:
+    """Loads versions; imports TensorFlow when it is called first."""
+
+    def __init__(self, flags: ServerFlags) -> None:
+        self._flags = flags
+        self._load: Any = None
+
+    def __call__(self, base_path: str, version: int) -> Any:
+        """Load `<base_path>/<version>`; see `ModelLoader`."""
+        if self._load is None:
+            # TensorFlow's messages about the processor would bury the log.
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+            started = time.monotonic()
+            import_tensorflow()
+            from emotion_ai.server.model import ModelLoader
+
+            _log.info("TensorFlow is imported: %.1f s", time.monotonic() - started)
+            self._load = ModelLoader(self._flags)
+            # The imported modules stay: spare the garbage collector from traversing them.
+            gc.freeze()
+        return self._load(base_path, version)
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow alone; does nothing where it is imported already.
+    """Import TensorFlow without Keras, unless either is imported already.
 
-    TensorFlow imports Keras at its end and goes on without it where there is none. Keras, with
-    scikit-learn, pandas and matplotlib behind it, takes as long as all the rest.
+    TensorFlow's last import is Keras, and it works without it. Keras, with scikit-learn, pandas
+    and matplotlib behind it, takes as long as all the rest.
     """
     if "tensorflow" in sys.modules or "keras" in sys.modules:
         return
-    # What stands for a module that cannot be imported.
+    # None marks a module that cannot be imported.
     sys.modules["keras"] = None  # type: ignore[assignment]
     try:
         import tensorflow  # noqa: F401

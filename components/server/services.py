@@ -1,7 +1,7 @@
 """TensorFlow Serving's PredictionService and ModelService for an asyncio gRPC server.
 
-Predict is a coroutine: between its reading of a request and its writing of the answer no thread
-waits. The other calls are rare, and run on threads. Knows no TensorFlow.
+Predict is a coroutine: no thread waits between reading a request and writing its response. The
+other methods are rare and run on threads. Does not import TensorFlow.
 """
 
 import asyncio
@@ -16,12 +16,13 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from emotion_ai.errors import InputError, Unavailable
-from emotion_ai.server.batching import Arrays, Batcher, BatchPolicy, Task
+from emotion_ai.server.batch_policy import BatchPolicy
+from emotion_ai.server.batching import Arrays, Batcher, Task
 from emotion_ai.server.config_poller import ConfigPoller
-from emotion_ai.server.errors import StatusError, invalid
-from emotion_ai.server.metadata import MISSING_SPEC, model_metadata, model_status
+from emotion_ai.server.errors import MAX_MESSAGE_LENGTH, StatusError, invalid_argument
+from emotion_ai.server.metadata import MISSING_SPEC, get_model_metadata, get_model_status
 from emotion_ai.server.metrics import Metrics
-from emotion_ai.server.predict_request import Prepared, prepare, response_to
+from emotion_ai.server.predict_request import ParsedRequest, build_response, parse_request
 from emotion_ai.server.versions import VersionManager
 from emotion_ai.serving_api import messages
 
@@ -29,29 +30,29 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
-class _Pending(Task):
-    """A task and the coroutine's way to learn that it is done."""
+class _AwaitableTask(Task):
+    """A task with a future that completes when the task is done."""
 
     finished: asyncio.Future[None] = field(kw_only=True)
 
 
 class PredictionService:
-    """Predict and GetModelMetadata; to be made on the event loop that will serve."""
+    """Predict and GetModelMetadata. Create it on the event loop that serves."""
 
     def __init__(self, manager: VersionManager[Any], policy: BatchPolicy, metrics: Metrics) -> None:
         self._manager = manager
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
-        self._batcher = Batcher(policy, self._deliver)
+        self._batcher = Batcher(policy, self._on_tasks_done)
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """What the server registers."""
+        """Return the handler to register with the gRPC server."""
         return grpc.method_handlers_generic_handler(
             messages.PREDICTION_SERVICE,
             {
                 "Predict": grpc.unary_unary_rpc_method_handler(self._predict),
-                "GetModelMetadata": _method(
-                    lambda request: model_metadata(self._manager, request),
+                "GetModelMetadata": _unary_method(
+                    lambda request: get_model_metadata(self._manager, request),
                     messages.GetModelMetadataRequest,
                 ),
             },
@@ -63,124 +64,126 @@ class PredictionService:
         try:
             request = messages.PredictRequest.FromString(data)
             if not request.HasField("model_spec"):
-                raise invalid(MISSING_SPEC)
+                raise invalid_argument(MISSING_SPEC)
             with self._manager.use(request.model_spec) as (version, model):
                 labels = (request.model_spec.name, str(version))
-                prepared = prepare(model.signatures, request)
-                outputs = await self._run(labels, model, prepared, context.time_remaining())
-            return bytes(response_to(request, version, prepared, outputs).SerializeToString())
+                parsed = parse_request(model.signatures, request)
+                outputs = await self._run(labels, model, parsed, context.time_remaining())
+            response = build_response(request.model_spec.name, version, parsed, outputs)
+            return bytes(response.SerializeToString())
         except asyncio.CancelledError:
             status = grpc.StatusCode.CANCELLED
             raise
         except Exception as error:
-            refusal = _refusal(error)
-            status = refusal.code
-            await context.abort(refusal.code, refusal.message)
+            status_error = _to_status_error(error)
+            status = status_error.code
+            await context.abort(status, status_error.message)
             raise AssertionError("abort raises") from None
         finally:
             seconds = time.perf_counter() - started
-            self._metrics.request(*labels, status.name, seconds)
+            self._metrics.record_request(*labels, status.name, seconds)
 
     async def _run(
-        self, labels: tuple[str, str], model: Any, prepared: Prepared, seconds: float | None
+        self, labels: tuple[str, str], model: Any, parsed: ParsedRequest, timeout_s: float | None
     ) -> Arrays:
-        signature, inputs = prepared.signature, prepared.inputs
-        rows, key = 1, _kind(model, prepared)
-        if signature.is_batched:
-            rows = len(next(iter(inputs.values())))
-        deadline = None if seconds is None else time.monotonic() + seconds
-        task = _Pending(inputs, rows, deadline, finished=self._loop.create_future())
+        signature, inputs = parsed.signature, parsed.inputs
+        rows = len(next(iter(inputs.values()))) if signature.is_batched else 1
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        task = _AwaitableTask(inputs, rows, deadline, finished=self._loop.create_future())
 
-        def run(arrays: Arrays) -> Arrays:
+        def run_model(arrays: Arrays) -> Arrays:
             started = time.perf_counter()
             outputs: Arrays = model.run(signature, arrays)
-            took = time.perf_counter() - started
-            self._metrics.runtime(*labels, model.runtime(signature), took)
+            seconds = time.perf_counter() - started
+            self._metrics.record_runtime(*labels, model.runtime(signature), seconds)
             return outputs
 
-        self._batcher.submit(key, run, task)
+        self._batcher.submit(_batch_key(model, parsed), run_model, task)
         try:
             await task.finished
         finally:
             task.cancelled = True
-        if task.failure is not None:
-            raise task.failure
+        if task.error is not None:
+            raise task.error
         return task.outputs or {}
 
-    def _deliver(self, tasks: list[Task]) -> None:
-        # RuntimeError: the server has stopped, and nobody waits any more.
+    def _on_tasks_done(self, tasks: list[Task]) -> None:
+        # RuntimeError: the event loop is closed, and no request waits any more.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(_finish, tasks)
+            self._loop.call_soon_threadsafe(_complete, tasks)
 
 
-def _finish(tasks: list[Task]) -> None:
+def _complete(tasks: list[Task]) -> None:
     for task in tasks:
-        if isinstance(task, _Pending) and not task.finished.done():
+        if isinstance(task, _AwaitableTask) and not task.finished.done():
             task.finished.set_result(None)
 
 
-def _kind(model: Any, prepared: Prepared) -> Hashable:
-    """Requests of one kind may share a batch: same version, signature and inner shapes."""
-    if not prepared.signature.is_batched:
+def _batch_key(model: Any, parsed: ParsedRequest) -> Hashable:
+    """Requests share a batch if they have the same version, signature and inner shapes."""
+    if not parsed.signature.is_batched:
         return object()
-    return id(model), prepared.name, tuple(array.shape[1:] for array in prepared.inputs.values())
+    inner_shapes = tuple(array.shape[1:] for array in parsed.inputs.values())
+    return id(model), parsed.signature_name, inner_shapes
 
 
 class ModelService:
     """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, manager: VersionManager[Any], follower: ConfigPoller) -> None:
+    def __init__(self, manager: VersionManager[Any], config_poller: ConfigPoller) -> None:
         self._manager = manager
-        self._follower = follower
+        self._config_poller = config_poller
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """What the server registers."""
+        """Return the handler to register with the gRPC server."""
         return grpc.method_handlers_generic_handler(
             messages.MODEL_SERVICE,
             {
-                "GetModelStatus": _method(
-                    lambda request: model_status(self._manager, request),
+                "GetModelStatus": _unary_method(
+                    lambda request: get_model_status(self._manager, request),
                     messages.GetModelStatusRequest,
                 ),
-                "HandleReloadConfigRequest": _method(self._reload, messages.ReloadConfigRequest),
+                "HandleReloadConfigRequest": _unary_method(
+                    self._reload, messages.ReloadConfigRequest
+                ),
             },
         )
 
     def _reload(self, request: Any) -> Any:
-        self._follower.reload(request.config)
+        self._config_poller.reload(request.config)
         response = messages.ReloadConfigResponse()
         response.status.SetInParent()
         return response
 
 
-def _method(answer: Callable[[Any], Any], request_class: Any) -> grpc.RpcMethodHandler:
+def _unary_method(method: Callable[[Any], Any], request_class: Any) -> grpc.RpcMethodHandler:
     def call(data: bytes, context: grpc.ServicerContext) -> bytes:
-        with _refusals(context):
-            return bytes(answer(request_class.FromString(data)).SerializeToString())
+        with _abort_on_error(context):
+            return bytes(method(request_class.FromString(data)).SerializeToString())
 
     return grpc.unary_unary_rpc_method_handler(call)
 
 
 @contextlib.contextmanager
-def _refusals(context: grpc.ServicerContext) -> Iterator[None]:
+def _abort_on_error(context: grpc.ServicerContext) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        refusal = _refusal(error)
-        context.abort(refusal.code, refusal.message)
+        status_error = _to_status_error(error)
+        context.abort(status_error.code, status_error.message)
 
 
-def _refusal(error: Exception) -> StatusError:
+def _to_status_error(error: Exception) -> StatusError:
     if isinstance(error, StatusError):
         return error
     if isinstance(error, InputError):
-        return invalid(str(error))
+        return invalid_argument(str(error))
     if isinstance(error, Unavailable):
         return StatusError(grpc.StatusCode.UNAVAILABLE, str(error))
     if isinstance(error, DecodeError):
-        return StatusError(
-            grpc.StatusCode.INTERNAL, "the request is not the message that it should be"
-        )
-    # A defect of ours or of the model: the caller learns that it is not theirs.
+        return StatusError(grpc.StatusCode.INTERNAL, "the request is not a valid protobuf message")
+    # A defect of the server or the model, and no mistake in the request.
     _log.error("a request failed", exc_info=error)
-    return StatusError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"[:2_000])
+    return StatusError(
+        grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"[:MAX_MESSAGE_LENGTH]
+    )

@@ -1,9 +1,9 @@
-"""The versions a server holds: loaded, served and dropped as a model configuration says.
+"""Loads, serves and unloads the versions of models.
 
 Follows TensorFlow Serving's AspiredVersionsManager with its AvailabilityPreservingPolicy
-(tensorflow_serving/core): a version goes only when another one answers, so that a new version
-which does not load leaves the old one serving. Knows no TensorFlow: how a version is loaded is a
-function given from outside.
+(tensorflow_serving/core): a version is unloaded only when another one is available, so a new
+version that does not load leaves the old one serving. Does not import TensorFlow: the caller
+passes the function that loads a version.
 """
 
 import contextlib
@@ -11,66 +11,24 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic
 
 from grpc import StatusCode
 
 from emotion_ai.server.configuration import ModelPlan
-from emotion_ai.server.errors import StatusError, invalid, not_found
-
-# TensorFlow Serving's --load_retry_interval_micros and --max_num_load_retries.
-RETRY_SECONDS = 60.0
-MAX_RETRIES = 5
+from emotion_ai.server.errors import StatusError, invalid_argument, not_found
+from emotion_ai.server.version_state import Model, RetryPolicy, State, Version, VersionStatus
 
 _log = logging.getLogger(__name__)
 
-Model = TypeVar("Model")
-
-
-class State(IntEnum):
-    """tensorflow.serving.ModelVersionStatus.State."""
-
-    START = 10
-    LOADING = 20
-    AVAILABLE = 30
-    UNLOADING = 40
-    END = 50
-
-
-class RetryPolicy(NamedTuple):
-    """How often, and how many seconds apart, a version that did not load is tried again."""
-
-    seconds: float = RETRY_SECONDS
-    times: int = MAX_RETRIES
-
-
-class VersionStatus(NamedTuple):
-    """What GetModelStatus tells about a version; `code` is 0 where nothing went wrong."""
-
-    version: int
-    state: State
-    code: int
-    error: str
-
-
-@dataclass
-class _Version(Generic[Model]):
-    state: State = State.START
-    model: Model | None = None
-    in_flight: int = 0
-    code: int = 0
-    error: str = ""
-    retry_at: float = 0.0
-    retries_left: int = 0
-
 
 class VersionManager(Generic[Model]):
-    """Models by name and version; `load(base_path, version)` returns a model or raises.
+    """Holds models by name and version. Thread-safe; `use` never waits for a load.
 
-    `unload(model)` is called once nobody uses a model that was dropped. `apply` may be called from
-    several threads; loads then follow one another. `use` never waits for a load.
+    Args:
+        load: Called with `(base_path, version)`; returns a model or raises.
+        unload: Called with a model that is no longer planned once no request uses it.
+        retry: When to load a failed version again.
     """
 
     def __init__(
@@ -83,27 +41,27 @@ class VersionManager(Generic[Model]):
         self._unload = unload
         self._retry = retry or RetryPolicy()
         self._lock = threading.Lock()
-        self._applying = threading.Lock()
-        self._models: dict[str, dict[int, _Version[Model]]] = {}
+        self._apply_lock = threading.Lock()
+        self._models: dict[str, dict[int, Version[Model]]] = {}
         self._labels: dict[str, dict[str, int]] = {}
 
     def apply(self, plans: list[ModelPlan]) -> None:
-        """Load what is planned and missing, then drop what is not planned any more.
+        """Load planned versions, then unload those that are not planned any more.
 
-        A version that does not load is reported by `statuses` and tried again as the retry policy
-        says, or at once when it was left out of the plan in between.
+        Concurrent calls run one after the other. `statuses` reports a version that does not load.
+        It is retried by the retry policy, or at once after a plan without it.
         """
-        with self._applying:
+        with self._apply_lock:
             with self._lock:
-                gone = set(self._models) - {plan.name for plan in plans}
+                removed = set(self._models) - {plan.name for plan in plans}
                 self._labels = {plan.name: dict(plan.labels) for plan in plans}
-            for name in gone:
-                self._retire(name, keep=frozenset())
+            for name in removed:
+                self._unload_except(name, keep=frozenset())
             for plan in plans:
                 for version in plan.versions:
                     self._load(plan, version)
                 if not plan.versions or self._any_available(plan):
-                    self._retire(plan.name, keep=frozenset(plan.versions))
+                    self._unload_except(plan.name, keep=frozenset(plan.versions))
                 self._forget_failures(plan)
 
     def _load(self, plan: ModelPlan, version: int) -> None:
@@ -111,9 +69,11 @@ class VersionManager(Generic[Model]):
             old = self._models.setdefault(plan.name, {}).get(version)
             if old is not None and not self._is_due(old):
                 return
-            entry = self._models[plan.name][version] = _Version(State.LOADING)
-            again = old is not None and old.code
-            entry.retries_left = old.retries_left - 1 if old and again else self._retry.times
+            entry = self._models[plan.name][version] = Version(State.LOADING)
+            if old is not None and old.code:
+                entry.retries_left = old.retries_left - 1
+            else:
+                entry.retries_left = self._retry.max_retries
         started = time.monotonic()
         try:
             model = self._load_model(plan.base_path, version)
@@ -123,14 +83,15 @@ class VersionManager(Generic[Model]):
             with self._lock:
                 entry.state = State.END
                 entry.code, entry.error = StatusCode.UNKNOWN.value[0], message
-                entry.retry_at = time.monotonic() + self._retry.seconds
+                entry.retry_at = time.monotonic() + self._retry.interval_s
             return
         with self._lock:
             entry.model, entry.state = model, State.AVAILABLE
-        _log.info("%s version %d answers: %.1f s", plan.name, version, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        _log.info("%s version %d is available: loaded in %.1f s", plan.name, version, seconds)
 
-    def _is_due(self, entry: _Version[Model]) -> bool:
-        """Whether a version that is planned and known has to be loaded (again)."""
+    def _is_due(self, entry: Version[Model]) -> bool:
+        """Whether to load (again) a version that was planned before."""
         if entry.state == State.AVAILABLE:
             return False
         if not entry.code:
@@ -145,26 +106,26 @@ class VersionManager(Generic[Model]):
                 for number, entry in versions.items()
             )
 
-    def _retire(self, name: str, keep: frozenset[int]) -> None:
+    def _unload_except(self, name: str, keep: frozenset[int]) -> None:
         with self._lock:
-            retired = [
+            to_unload = [
                 (number, entry)
                 for number, entry in self._models[name].items()
                 if number not in keep and entry.state == State.AVAILABLE
             ]
-            for number, entry in retired:
+            for number, entry in to_unload:
                 entry.state = State.UNLOADING
-                self._end_if_drained(entry)
-                _log.info("%s version %d is dropped", name, number)
+                self._unload_if_unused(entry)
+                _log.info("%s version %d is unloaded", name, number)
 
-    def _end_if_drained(self, entry: _Version[Model]) -> None:
+    def _unload_if_unused(self, entry: Version[Model]) -> None:
         if entry.state == State.UNLOADING and entry.in_flight == 0:
             if entry.model is not None:
                 self._unload(entry.model)
             entry.state, entry.model = State.END, None
 
     def _forget_failures(self, plan: ModelPlan) -> None:
-        # Whoever plans the version again wants a new attempt, and no old answer about it.
+        # If the version is planned again, it is loaded at once, without the old error.
         with self._lock:
             versions = self._models.get(plan.name, {})
             for number in [n for n, entry in versions.items() if entry.code]:
@@ -172,19 +133,25 @@ class VersionManager(Generic[Model]):
                     del versions[number]
 
     def check_labels(
-        self, labels: Mapping[str, Mapping[str, int]], new_labels_anywhere: bool
+        self, labels: Mapping[str, Mapping[str, int]], allow_unavailable: bool
     ) -> None:
-        """Raise `StatusError` FAILED_PRECONDITION for a label of a version that is not available.
+        """Check that labels refer to available versions.
 
-        With `new_labels_anywhere` that holds only for a label that stands for another version now.
         Source: ServerCore::UpdateModelVersionLabelMap in model_servers/server_core.cc.
+
+        Args:
+            labels: Versions by model name and label.
+            allow_unavailable: Check only labels that already refer to another version.
+
+        Raises:
+            StatusError: FAILED_PRECONDITION for a label of a version that is not available.
         """
         with self._lock:
             for name, model_labels in labels.items():
                 versions = self._models.get(name, {})
                 for label, number in model_labels.items():
-                    now = self._labels.get(name, {}).get(label, number)
-                    if new_labels_anywhere and now == number:
+                    current = self._labels.get(name, {}).get(label, number)
+                    if allow_unavailable and current == number:
                         continue
                     if number not in versions or versions[number].state != State.AVAILABLE:
                         raise StatusError(
@@ -193,17 +160,24 @@ class VersionManager(Generic[Model]):
                             "is not currently available for inference",
                         )
 
-    def names(self) -> set[str]:
-        """The models of the last plans."""
+    def model_names(self) -> set[str]:
+        """Return the names of the planned models."""
         with self._lock:
             return set(self._labels)
 
     @contextlib.contextmanager
     def use(self, spec: Any) -> Iterator[tuple[int, Model]]:
-        """The version a `ModelSpec` asks for, kept loaded for the length of the block.
+        """Keep the version of a `ModelSpec` loaded during a `with` block.
 
-        Without a version or label that is the highest one available. Raises `StatusError`:
-        INVALID_ARGUMENT without a name or for an unknown label, NOT_FOUND where nothing is served.
+        Args:
+            spec: Without a version or label, it selects the highest available version.
+
+        Yields:
+            The version's number and its model.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT for a missing name or an unknown label; NOT_FOUND for a
+                version that is not available.
         """
         number, entry, model = self._acquire(spec)
         try:
@@ -211,20 +185,21 @@ class VersionManager(Generic[Model]):
         finally:
             with self._lock:
                 entry.in_flight -= 1
-                self._end_if_drained(entry)
+                self._unload_if_unused(entry)
 
-    def _acquire(self, spec: Any) -> tuple[int, _Version[Model], Model]:
+    def _acquire(self, spec: Any) -> tuple[int, Version[Model], Model]:
         if not spec.name:
-            raise invalid("ModelSpec has no name specified.")
+            raise invalid_argument("ModelSpec has no name specified.")
         with self._lock:
-            wanted = self._wanted(spec)
+            requested = self._requested_version(spec)
             versions = self._models.get(spec.name, {})
             available = [n for n, entry in versions.items() if entry.state == State.AVAILABLE]
-            number = max(available, default=-1) if wanted is None else wanted
+            number = max(available, default=-1) if requested is None else requested
             if number not in available:
-                latest = wanted is None
-                asked = f"Latest({spec.name})" if latest else f"Specific({spec.name}, {wanted})"
-                raise not_found(f"Servable not found for request: {asked}")
+                servable = f"Specific({spec.name}, {requested})"
+                if requested is None:
+                    servable = f"Latest({spec.name})"
+                raise not_found(f"Servable not found for request: {servable}")
             entry = versions[number]
             model = entry.model
             if model is None:
@@ -232,7 +207,7 @@ class VersionManager(Generic[Model]):
             entry.in_flight += 1
             return number, entry, model
 
-    def _wanted(self, spec: Any) -> int | None:
+    def _requested_version(self, spec: Any) -> int | None:
         choice = spec.WhichOneof("version_choice")
         if choice == "version":
             return int(spec.version.value)
@@ -241,13 +216,18 @@ class VersionManager(Generic[Model]):
             try:
                 return self._labels[spec.name][label]
             except KeyError:
-                raise invalid(f"Unrecognized servable version label: {label}") from None
+                raise invalid_argument(f"Unrecognized servable version label: {label}") from None
         return None
 
     def statuses(self, name: str, number: int | None = None) -> list[VersionStatus]:
-        """State of every version of a model that is or was held, the newest first, or of one.
+        """Return the states of a model's versions, the newest first, unloaded ones included.
 
-        Raises `StatusError` NOT_FOUND where there is none.
+        Args:
+            name: The model's name.
+            number: Return only this version.
+
+        Raises:
+            StatusError: NOT_FOUND for an unknown model or version.
         """
         with self._lock:
             versions = self._models.get(name, {})
@@ -262,13 +242,13 @@ class VersionManager(Generic[Model]):
             ]
 
     def is_available(self, name: str) -> bool:
-        """Whether a version of the model answers."""
+        """Whether a version of the model is available."""
         with self._lock:
             versions = self._models.get(name, {})
             return any(entry.state == State.AVAILABLE for entry in versions.values())
 
-    def answers(self) -> bool:
-        """Whether at least one model is there and each has a version available."""
+    def is_ready(self) -> bool:
+        """Whether there is a model, and every model has an available version."""
         with self._lock:
             return bool(self._models) and all(
                 any(entry.state == State.AVAILABLE for entry in versions.values())

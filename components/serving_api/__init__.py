@@ -1,0 +1,1 @@
+"""TensorFlow Serving's messages, tensors and golden answers, without TensorFlow."""

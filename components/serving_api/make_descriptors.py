@@ -1,11 +1,11 @@
-"""Make serving.binpb from the package tensorflow-serving-api.
+"""Creates serving.binpb from the package tensorflow-serving-api.
 
     python -m emotion_ai.serving_api.make_descriptors
 
 The file is a FileDescriptorSet of TensorFlow Serving's messages and all they import, dependencies
 first, without the services: a client names a method by its path. prediction_service_pb2 and
-model_service_pb2 of tensorflow-serving-api 2.20 could not be read anyway: they are code of a
-protoc so old that protobuf 4 and later refuse to import it.
+model_service_pb2 of tensorflow-serving-api 2.20 cannot be imported anyway: protobuf 4 and later
+reject the code of the old protoc that generated them.
 """
 
 import sys
@@ -16,7 +16,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 
 
 def installed_descriptors() -> FileDescriptorSet:
-    """The descriptors of the installed tensorflow-serving-api, each after those it imports."""
+    """Return the descriptors of the installed tensorflow-serving-api, dependencies first."""
     from tensorflow_serving.apis import (
         get_model_metadata_pb2,
         get_model_status_pb2,

@@ -1,8 +1,12 @@
-"""TensorFlow Serving's messages, without TensorFlow.
+"""TensorFlow Serving's protobuf messages, without TensorFlow.
 
-The classes are made from serving.binpb (see make_descriptors) in a descriptor pool of their own:
-in the default pool the names would collide with those of TensorFlow where both are imported. So a
-message goes from here to tensorflow_serving's classes, or back, as serialized bytes.
+The classes are built from serving.binpb (see `make_descriptors`) in a separate descriptor pool: in
+the default pool their names would collide with TensorFlow's when both are imported. A message is
+therefore passed to tensorflow_serving's classes, or back, as serialized bytes.
+
+Example:
+    >>> request = PredictRequest()
+    >>> request.model_spec.name = MODEL_NAME
 """
 
 from pathlib import Path
@@ -14,11 +18,11 @@ from google.protobuf.message_factory import GetMessageClass
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
-# The name under which every server knows the model.
+# The model's name on every server.
 MODEL_NAME = "emotion_ai"
 
 
-def _pool() -> DescriptorPool:
+def _build_pool() -> DescriptorPool:
     files = FileDescriptorSet.FromString(Path(__file__).with_name("serving.binpb").read_bytes())
     pool = DescriptorPool()
     for file in files.file:
@@ -26,23 +30,23 @@ def _pool() -> DescriptorPool:
     return pool
 
 
-POOL = _pool()
+POOL = _build_pool()
 
 
-def _message(name: str) -> Any:
+def _message_class(name: str) -> Any:
     return GetMessageClass(POOL.FindMessageTypeByName(name))
 
 
-PredictRequest = _message("tensorflow.serving.PredictRequest")
-PredictResponse = _message("tensorflow.serving.PredictResponse")
-GetModelMetadataRequest = _message("tensorflow.serving.GetModelMetadataRequest")
-GetModelMetadataResponse = _message("tensorflow.serving.GetModelMetadataResponse")
-GetModelStatusRequest = _message("tensorflow.serving.GetModelStatusRequest")
-GetModelStatusResponse = _message("tensorflow.serving.GetModelStatusResponse")
-ModelVersionStatus = _message("tensorflow.serving.ModelVersionStatus")
-ReloadConfigRequest = _message("tensorflow.serving.ReloadConfigRequest")
-ReloadConfigResponse = _message("tensorflow.serving.ReloadConfigResponse")
-ModelServerConfig = _message("tensorflow.serving.ModelServerConfig")
-PredictionLog = _message("tensorflow.serving.PredictionLog")
-SignatureDefMap = _message("tensorflow.serving.SignatureDefMap")
-TensorProto = _message("tensorflow.TensorProto")
+PredictRequest = _message_class("tensorflow.serving.PredictRequest")
+PredictResponse = _message_class("tensorflow.serving.PredictResponse")
+GetModelMetadataRequest = _message_class("tensorflow.serving.GetModelMetadataRequest")
+GetModelMetadataResponse = _message_class("tensorflow.serving.GetModelMetadataResponse")
+GetModelStatusRequest = _message_class("tensorflow.serving.GetModelStatusRequest")
+GetModelStatusResponse = _message_class("tensorflow.serving.GetModelStatusResponse")
+ModelVersionStatus = _message_class("tensorflow.serving.ModelVersionStatus")
+ReloadConfigRequest = _message_class("tensorflow.serving.ReloadConfigRequest")
+ReloadConfigResponse = _message_class("tensorflow.serving.ReloadConfigResponse")
+ModelServerConfig = _message_class("tensorflow.serving.ModelServerConfig")
+PredictionLog = _message_class("tensorflow.serving.PredictionLog")
+SignatureDefMap = _message_class("tensorflow.serving.SignatureDefMap")
+TensorProto = _message_class("tensorflow.TensorProto")

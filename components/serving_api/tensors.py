@@ -1,8 +1,8 @@
-"""NumPy arrays to and from TensorProto, of whichever descriptor pool the message is.
+"""Converts NumPy arrays to and from TensorProto messages of any descriptor pool.
 
-Values travel as TensorFlow Serving sends them by default: in the field of their type (`float_val`
-and its kin), so that clients which read only that field work; uint8 alone travels as
-`tensor_content`, which is a fifth of the size. Both are read.
+Values are written as TensorFlow Serving does by default: in the field of their type (`float_val`
+and so on), for clients that read only that field. uint8 is written as `tensor_content`, which takes
+a fifth of the size. Both are read.
 """
 
 import math
@@ -11,29 +11,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# What a tensor may unpack to: its shape can promise far more than the message holds, since the
-# last value stands for all that follow.
-MAX_BYTES = 256 * 1024 * 1024
+# The limit of an unpacked tensor: its shape can be far larger than the message, because the last
+# value is repeated.
+MAX_TENSOR_BYTES = 256 * 1024 * 1024
 
 
-class _Kind(NamedTuple):
+class _DataType(NamedTuple):
     number: int
     dtype: np.dtype
     field: str
 
 
 # Numbers of tensorflow.DataType (tensorflow/core/framework/types.proto).
-_KINDS = (
-    _Kind(1, np.dtype("<f4"), "float_val"),
-    _Kind(2, np.dtype("<f8"), "double_val"),
-    _Kind(3, np.dtype("<i4"), "int_val"),
-    _Kind(4, np.dtype("u1"), "int_val"),
-    _Kind(7, np.dtype(object), "string_val"),
-    _Kind(9, np.dtype("<i8"), "int64_val"),
-    _Kind(10, np.dtype(bool), "bool_val"),
+_DATA_TYPES = (
+    _DataType(1, np.dtype("<f4"), "float_val"),
+    _DataType(2, np.dtype("<f8"), "double_val"),
+    _DataType(3, np.dtype("<i4"), "int_val"),
+    _DataType(4, np.dtype("u1"), "int_val"),
+    _DataType(7, np.dtype(object), "string_val"),
+    _DataType(9, np.dtype("<i8"), "int64_val"),
+    _DataType(10, np.dtype(bool), "bool_val"),
 )
-_BY_NUMBER = {kind.number: kind for kind in _KINDS}
-_BY_DTYPE = {kind.dtype: kind for kind in _KINDS}
+_BY_NUMBER = {data_type.number: data_type for data_type in _DATA_TYPES}
+_BY_DTYPE = {data_type.dtype: data_type for data_type in _DATA_TYPES}
 _UINT8 = np.dtype("u1")
 _BYTES = np.dtype(object)
 
@@ -41,50 +41,69 @@ _BYTES = np.dtype(object)
 def fill_tensor(proto: Any, array: NDArray) -> None:
     """Write an array into an empty TensorProto.
 
-    dtypes: float32, float64, int32, int64, uint8, bool, and object arrays of bytes as DT_STRING.
-    Raises `ValueError` for any other dtype.
+    Args:
+        proto: An empty `TensorProto`.
+        array: Any shape; float32, float64, int32, int64, uint8, bool, or objects of type bytes,
+            which become DT_STRING.
+
+    Raises:
+        ValueError: The array has another dtype.
+
+    Example:
+        >>> from emotion_ai.serving_api.messages import TensorProto
+        >>> proto = TensorProto()
+        >>> fill_tensor(proto, np.zeros((1, 96, 96, 1), np.uint8))
+        >>> read_tensor(proto).shape
+        (1, 96, 96, 1)
     """
-    kind = _BY_DTYPE.get(array.dtype.newbyteorder("<"))
-    if kind is None:
+    data_type = _BY_DTYPE.get(array.dtype.newbyteorder("<"))
+    if data_type is None:
         raise ValueError(f"arrays of {array.dtype} cannot be sent as tensors")
-    proto.dtype = kind.number
+    proto.dtype = data_type.number
     proto.tensor_shape.SetInParent()
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    if kind.dtype == _UINT8:
+    if data_type.dtype == _UINT8:
         proto.tensor_content = array.tobytes()
     else:
-        getattr(proto, kind.field).extend(array.ravel().tolist())
+        getattr(proto, data_type.field).extend(array.ravel().tolist())
 
 
 def read_tensor(proto: Any) -> NDArray:
-    """The array of a TensorProto; strings come as an object array of bytes.
+    """Read the array of a TensorProto.
 
-    Raises `ValueError` for an unknown shape, an unsupported dtype, a number of values that does
-    not fit the shape, and more than `MAX_BYTES`.
+    Args:
+        proto: A `TensorProto`.
+
+    Returns:
+        An array of the tensor's shape and dtype; strings become an object array of bytes.
+
+    Raises:
+        ValueError: The shape is unknown, the dtype is unsupported, the number of values does not
+            fit the shape, or the array would take more than `MAX_TENSOR_BYTES`.
     """
-    kind = _BY_NUMBER.get(proto.dtype)
-    if kind is None:
+    data_type = _BY_NUMBER.get(proto.dtype)
+    if data_type is None:
         raise ValueError(f"tensors of DataType {proto.dtype} are not supported")
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0:
         raise ValueError(f"a tensor of unknown shape {shape} holds no values")
     count = math.prod(shape)
-    if count * kind.dtype.itemsize > MAX_BYTES:
-        raise ValueError(f"a tensor of shape {shape} is larger than {MAX_BYTES} bytes")
-    if proto.tensor_content and kind.dtype != _BYTES:
-        return _from_content(proto.tensor_content, kind.dtype, shape)
-    values = getattr(proto, kind.field)
+    if count * data_type.dtype.itemsize > MAX_TENSOR_BYTES:
+        raise ValueError(f"a tensor of shape {shape} is larger than {MAX_TENSOR_BYTES} bytes")
+    if proto.tensor_content and data_type.dtype != _BYTES:
+        return _read_content(proto.tensor_content, data_type.dtype, shape)
+    values = getattr(proto, data_type.field)
     if len(values) > count:
         raise ValueError(f"{len(values)} values do not fit shape {shape}")
     missing = count - len(values)
-    # A shorter list stands for itself with its last value repeated; an empty one for zeros.
-    array = np.array(values, dtype=kind.dtype)
-    last = array[-1:] if len(values) else np.array([b""] if kind.dtype == _BYTES else [0])
-    return np.concatenate([array, np.repeat(last.astype(kind.dtype), missing)]).reshape(shape)
+    # The last value of a shorter list is repeated; an empty list means zeros.
+    array = np.array(values, dtype=data_type.dtype)
+    last = array[-1:] if len(values) else np.array([b""] if data_type.dtype == _BYTES else [0])
+    return np.concatenate([array, np.repeat(last.astype(data_type.dtype), missing)]).reshape(shape)
 
 
-def _from_content(content: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray:
+def _read_content(content: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray:
     if len(content) != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"{len(content)} bytes do not fit shape {shape} of {dtype}")
     return np.frombuffer(content, dtype=dtype).reshape(shape)

@@ -1,4 +1,4 @@
-"""The server that the tests of this folder share: release 1 is its champion."""
+"""The servers that the tests of this folder share."""
 
 from collections.abc import Iterator
 
@@ -10,15 +10,15 @@ from emotion_ai.client.client import Client
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.server.process import server_process
 
-from support.server_calls import Running, eventually, health_of
-from support.server_with_flags import Flagged, flagged_server
+from support.server_calls import RunningServer, eventually, get_health
+from support.server_with_flags import ConfiguredServer, run_configured_server
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-    from support.tiny_saved_model import release
+    from support.tiny_saved_model import publish_tiny_release
 
     folder = tmp_path_factory.mktemp("serve")
     registry = folder / "registry"
@@ -29,13 +29,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         # Before the first rollout.
         assert client.model_status() == {}
         assert "waiting for the first rollout" in log.read_text()
-        assert health_of(address) == health_pb2.HealthCheckResponse.NOT_SERVING
-        release(registry, folder, 1.0, 1.0)
+        assert get_health(address) == health_pb2.HealthCheckResponse.NOT_SERVING
+        publish_tiny_release(registry, folder, 1.0, 1.0)
         (registry / "not-a-version").mkdir()
         write_champion(str(registry), 1)
         eventually(lambda: client.model_status() == {1: "AVAILABLE"})
         with grpc.insecure_channel(address) as channel:
-            yield Running(
+            yield RunningServer(
                 address,
                 registry,
                 log,
@@ -47,6 +47,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="session")
-def flagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flagged]:
-    with flagged_server(tmp_path_factory.mktemp("flagged")) as server:
+def configured_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConfiguredServer]:
+    with run_configured_server(tmp_path_factory.mktemp("configured")) as server:
         yield server

@@ -1,4 +1,4 @@
-"""Rule by rule, what TensorFlow Serving answers: asked with its own stubs, over a real socket."""
+"""Predict's rules one by one, with TensorFlow Serving's own stubs over a real socket."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import pytest
 
-from support.server_calls import Running, choose, refused, request_for
+from support.server_calls import RunningServer, expect_rpc_error, four_face_request, set_model_spec
 
 Change = Callable[[Any], None]
 
@@ -22,7 +22,7 @@ def _images(array: Any) -> Change:
 
 
 def _tensor(**fields: Any) -> Change:
-    """The input as a TensorProto of exactly these fields; `shape` is its dimensions."""
+    """Set the input to a TensorProto with these fields; `shape` is its dimensions."""
 
     def change(request: Any) -> None:
         from tensorflow.core.framework.tensor_pb2 import TensorProto
@@ -41,25 +41,25 @@ def _tensor(**fields: Any) -> Change:
 
 
 def _spec(**fields: Any) -> Change:
-    return lambda request: choose(request, fields)
+    return lambda request: set_model_spec(request, fields)
 
 
 def _filter(*aliases: str) -> Change:
     return lambda request: request.output_filter.extend(aliases)
 
 
-def _renamed(request: Any) -> None:
+def _rename_input(request: Any) -> None:
     request.inputs["pictures"].CopyFrom(request.inputs.pop("images"))
 
 
-def _more(request: Any) -> None:
+def _add_input(request: Any) -> None:
     request.inputs["more"].CopyFrom(request.inputs["images"])
 
 
 FACE = np.zeros((1, 96, 96, 1), np.uint8)
 ROW = 96 * 96
 
-REFUSALS: dict[str, tuple[Change, str, str]] = {
+INVALID_REQUESTS: dict[str, tuple[Change, str, str]] = {
     "no model_spec": (
         lambda request: request.ClearField("model_spec"),
         "INVALID_ARGUMENT",
@@ -94,13 +94,13 @@ REFUSALS: dict[str, tuple[Change, str, str]] = {
         "Missing but required: {images}.",
     ),
     "one input too many": (
-        _more,
+        _add_input,
         "INVALID_ARGUMENT",
         "input size does not match signature: 2!=1 len({images,more}) != len({images}). "
         "Sent extra: {more}. Missing but required: {}.",
     ),
     "an input of another name": (
-        _renamed,
+        _rename_input,
         "INVALID_ARGUMENT",
         "Signature input alias: images(feed name: serving_default_images:0) not found in request "
         "and no default value provided. Inputs expected to be in the request {pictures}",
@@ -166,30 +166,32 @@ REFUSALS: dict[str, tuple[Change, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("rule", REFUSALS)
-def test_predict_refuses(running: Running, rule: str) -> None:
-    change, code, words = REFUSALS[rule]
-    request = request_for()
+@pytest.mark.parametrize("rule", INVALID_REQUESTS)
+def test_predict_rejects_invalid_requests(server: RunningServer, rule: str) -> None:
+    change, code, message = INVALID_REQUESTS[rule]
+    request = four_face_request()
     change(request)
-    got, details = refused(lambda: running.predict.Predict(request, timeout=30))
-    assert got.name == code
-    assert words in details
+    status, details = expect_rpc_error(lambda: server.predict.Predict(request, timeout=30))
+    assert status.name == code
+    assert message in details
 
 
-def test_the_order_of_the_checks_is_theirs(running: Running) -> None:
-    """A request with several mistakes is told the first that TensorFlow Serving finds."""
-    request = request_for(signature_name="classify", version=9)
+def test_predict_checks_in_tensorflow_serving_order(server: RunningServer) -> None:
+    """Of several mistakes, the error names the one that TensorFlow Serving finds first."""
+    request = four_face_request(signature_name="classify", version=9)
     _filter("mood")(request)
-    _more(request)
-    for field, words in (("version", "Specific"), ("signature_name", "classify"), (None, "size")):
-        assert words in refused(lambda: running.predict.Predict(request, timeout=30))[1]
+    _add_input(request)
+    for field, message in (("version", "Specific"), ("signature_name", "classify"), (None, "size")):
+        assert message in expect_rpc_error(lambda: server.predict.Predict(request, timeout=30))[1]
         if field:
             request.model_spec.ClearField(field)
     del request.inputs["more"]
     _images(FACE[0].astype(np.float32))(request)
-    assert "mood" in refused(lambda: running.predict.Predict(request, timeout=30))[1]
+    assert "mood" in expect_rpc_error(lambda: server.predict.Predict(request, timeout=30))[1]
     del request.output_filter[:]
-    assert "Expects arg[0]" in refused(lambda: running.predict.Predict(request, timeout=30))[1]
+    assert (
+        "Expects arg[0]" in expect_rpc_error(lambda: server.predict.Predict(request, timeout=30))[1]
+    )
 
 
 LEVELS = np.full((2, 96, 96, 1), 245, np.uint8)
@@ -197,7 +199,7 @@ ENCODINGS: dict[str, Change] = {
     "tensor_content": _tensor(shape=LEVELS.shape, tensor_content=LEVELS.tobytes()),
     "a value for each element": _tensor(shape=LEVELS.shape, int_val=LEVELS.ravel().tolist()),
     "one value for all": _tensor(shape=LEVELS.shape, int_val=[245]),
-    "the last value goes on": _tensor(shape=LEVELS.shape, int_val=[245, 245]),
+    "the last value is repeated": _tensor(shape=LEVELS.shape, int_val=[245, 245]),
     "an empty signature name": lambda request: (
         _images(LEVELS)(request),
         _spec(signature_name="")(request),
@@ -210,20 +212,20 @@ ENCODINGS: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_tensor_is_read_in_every_encoding(running: Running, encoding: str) -> None:
-    request = request_for()
+def test_predict_reads_every_tensor_encoding(server: RunningServer, encoding: str) -> None:
+    request = four_face_request()
     ENCODINGS[encoding](request)
-    response = running.predict.Predict(request, timeout=30)
+    response = server.predict.Predict(request, timeout=30)
     assert list(response.outputs["emotion"].string_val) == [b"neutral", b"neutral"]
     assert response.model_spec.signature_name == "serving_default"
 
 
-def test_a_batch_of_none_is_answered_with_none(running: Running) -> None:
+def test_predict_of_empty_batch_returns_empty_outputs(server: RunningServer) -> None:
     import tensorflow as tf
 
-    request = request_for()
+    request = four_face_request()
     _images(FACE[:0])(request)
-    outputs = running.predict.Predict(request, timeout=30).outputs
+    outputs = server.predict.Predict(request, timeout=30).outputs
     assert {name: tf.make_ndarray(proto).shape for name, proto in outputs.items()} == {
         "keypoints": (0, 15, 2),
         "emotion_probabilities": (0, 7),
@@ -232,16 +234,21 @@ def test_a_batch_of_none_is_answered_with_none(running: Running) -> None:
     }
 
 
-def test_the_output_filter_gives_what_it_names(running: Running) -> None:
-    request = request_for()
+def test_output_filter_selects_outputs(server: RunningServer) -> None:
+    request = four_face_request()
     _filter("keypoints", "emotion")(request)
-    assert set(running.predict.Predict(request, timeout=30).outputs) == {"emotion", "keypoints"}
+    assert set(server.predict.Predict(request, timeout=30).outputs) == {
+        "emotion",
+        "keypoints",
+    }
 
 
-def test_a_call_that_is_none_of_theirs_is_unimplemented(running: Running) -> None:
-    with grpc.insecure_channel(running.address) as channel:
+def test_unknown_method_is_unimplemented(server: RunningServer) -> None:
+    with grpc.insecure_channel(server.address) as channel:
         call = channel.unary_unary("/tensorflow.serving.PredictionService/Guess")
-        assert refused(lambda: call(b"", timeout=30))[0] == grpc.StatusCode.UNIMPLEMENTED
+        assert expect_rpc_error(lambda: call(b"", timeout=30))[0] == grpc.StatusCode.UNIMPLEMENTED
         call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-        # Bytes that are no message.
-        assert refused(lambda: call(b"\xff\xff", timeout=30))[0] == grpc.StatusCode.INTERNAL
+        # Not a protobuf message.
+        assert (
+            expect_rpc_error(lambda: call(b"\xff\xff", timeout=30))[0] == grpc.StatusCode.INTERNAL
+        )

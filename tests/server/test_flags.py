@@ -1,19 +1,19 @@
-"""The flags and the files they name: what is taken, and what is refused with which words."""
+"""The server's flags and parameter files, valid and invalid."""
 
 from pathlib import Path
 
 import pytest
 
 from emotion_ai.errors import InputError
-from emotion_ai.server.batching import policy_of
+from emotion_ai.server.batch_policy import BatchPolicy
 from emotion_ai.server.flags import parse_flags
 from emotion_ai.server.parameter_files import read_parameters
 
 from support.certificates import make_certificates
-from support.command_line import emotion_ai, refused
+from support.command_line import assert_refused, emotion_ai
 
 
-def test_the_arguments_of_a_tensorflow_serving_container_are_taken(tmp_path: Path) -> None:
+def test_parse_flags_accepts_tensorflow_serving_flags(tmp_path: Path) -> None:
     (tmp_path / "flags").write_text("--rest_api_port=8501  # status\n--enable_batching\n")
     flags = parse_flags(
         [
@@ -38,14 +38,14 @@ def test_the_arguments_of_a_tensorflow_serving_container_are_taken(tmp_path: Pat
     }
 
 
-def test_the_registry_is_what_is_served_where_nothing_says_otherwise() -> None:
+def test_parse_flags_defaults_to_the_registry() -> None:
     assert parse_flags([], "serve").registry == "./registry"
     flags = parse_flags(["--registry=r", "--poll-seconds", "0.5"], "serve")
     assert flags.registry == "r"
     assert flags.model_config_file_poll_wait_seconds == flags.file_system_poll_wait_seconds == 0.5
 
 
-MISTAKES = {
+INVALID_FLAGS = {
     "--port=70000": ("flags.port", "70000"),
     "--poll-seconds=-1": ("poll_wait_seconds", "-1"),
     "--enable_batching=perhaps": ("flags.enable_batching", "perhaps"),
@@ -60,15 +60,15 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("arguments", MISTAKES)
-def test_flags_that_cannot_be_are_named(arguments: str) -> None:
+@pytest.mark.parametrize("arguments", INVALID_FLAGS)
+def test_parse_flags_names_invalid_flags(arguments: str) -> None:
     with pytest.raises(InputError) as raised:
         parse_flags(arguments.split(), "serve")
-    for word in MISTAKES[arguments]:
+    for word in INVALID_FLAGS[arguments]:
         assert word in str(raised.value)
 
 
-BATCHING = {
+INVALID_BATCHING = {
     "max_batch_size { value: 0 }": "max_batch_size 0",
     "num_batch_threads { value: 0 }": "num_batch_threads 0",
     "num_batch_threads { value: 1000000 }": "expected 1 to 1024",
@@ -78,45 +78,45 @@ BATCHING = {
 }
 
 
-@pytest.mark.parametrize("text", BATCHING)
-def test_batching_parameters_that_cannot_be_are_named(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", INVALID_BATCHING)
+def test_batch_policy_names_invalid_parameters(tmp_path: Path, text: str) -> None:
     path = tmp_path / "batching.config"
     path.write_text(text)
-    with pytest.raises(InputError, match=BATCHING[text]):
-        policy_of(read_parameters("BatchingParameters", str(path)), cores=2)
+    with pytest.raises(InputError, match=INVALID_BATCHING[text]):
+        BatchPolicy.from_parameters(read_parameters("BatchingParameters", str(path)), cores=2)
 
 
-def test_batching_has_the_defaults_of_tensorflow_serving(tmp_path: Path) -> None:
-    policy = policy_of(read_parameters("BatchingParameters", ""), cores=2)
+def test_batch_policy_has_tensorflow_serving_defaults(tmp_path: Path) -> None:
+    policy = BatchPolicy.from_parameters(read_parameters("BatchingParameters", ""), cores=2)
     assert policy[:4] == (1000, 0.0, 10, 2)
     path = tmp_path / "batching.config"
     path.write_text("enable_large_batch_splitting { value: true } max_batch_size { value: 32 }")
-    policy = policy_of(read_parameters("BatchingParameters", str(path)), cores=2)
-    assert (policy.largest_request, policy.largest_run) == (None, 32)
+    policy = BatchPolicy.from_parameters(read_parameters("BatchingParameters", str(path)), cores=2)
+    assert (policy.max_request_size, policy.max_execution_batch_size) == (None, 32)
 
 
-FILES = {
+INVALID_FILES = {
     "batching": ("--enable_batching --batching_parameters_file=file", "BatchingParameters"),
     "batching sizes": ("--enable_batching --batching_parameters_file=zero", "max_batch_size 0"),
     "monitoring": ("--monitoring_config_file=file", "MonitoringConfig"),
     "ssl": ("--ssl_config_file=file", "SSLConfig"),
     "ssl without a key": ("--ssl_config_file=empty", "server_key"),
     "ssl without an authority": ("--ssl_config_file=verify", "custom_ca"),
-    "ssl of another key": ("--ssl_config_file=mixed", "do not serve"),
+    "ssl of another key": ("--ssl_config_file=mixed", "cannot use server_key"),
     "models": ("--model_config_file=file", "ModelServerConfig"),
     "no models": ("--model_config_file=absent", "absent"),
     "labels": ("--model_config_file=labels", "allow_version_labels_for_unavailable_models"),
 }
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_a_file_that_cannot_be_used_ends_the_server_with_2(tmp_path: Path, file: str) -> None:
-    arguments, word = FILES[file]
+@pytest.mark.parametrize("file", INVALID_FILES)
+def test_serve_exits_with_2_for_invalid_file(tmp_path: Path, file: str) -> None:
+    arguments, word = INVALID_FILES[file]
     keys = make_certificates()
     key, other = keys.server.key, keys.client.certificate
     pair = f"server_key: {key!r} server_cert: {keys.server.certificate!r}"
     texts = {
-        "file": "no message {",
+        "file": "not a message {",
         "empty": "",
         "zero": "max_batch_size { value: 0 }",
         "verify": f"{pair} client_verify: true",
@@ -129,5 +129,5 @@ def test_a_file_that_cannot_be_used_ends_the_server_with_2(tmp_path: Path, file:
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     result = emotion_ai("serve", "--port=0", *arguments.split(), cwd=tmp_path)
-    refused(result, 2, arguments.rpartition("=")[2], word)
+    assert_refused(result, 2, arguments.rpartition("=")[2], word)
     assert keys.server.key.splitlines()[1] not in result.stderr

@@ -1,6 +1,6 @@
-"""--prefer_tflite_model: LiteRT answers where a release has a model for it, and it says so.
+"""--prefer_tflite_model: LiteRT serves `serving_default` where a release has model.tflite.
 
-Beside the SavedModel of shift 2 lies a model.tflite of shift 5: an answer tells who gave it.
+The SavedModel has shift 2 and its model.tflite shift 5, so outputs show which of them ran.
 """
 
 import re
@@ -26,12 +26,12 @@ model_config_list {{ config {{
   model_version_policy {{ all {{}} }}
 }} }}
 """
-WITHOUT, WITH, DAMAGED, OF_ANOTHER = 1, 2, 3, 4
+SAVED_MODEL_ONLY, WITH_LITE, DAMAGED, OTHER_SIGNATURE = 1, 2, 3, 4
 SHIFT_SAVED_MODEL, SHIFT_LITE = 2.0, 5.0
 
 
 class Served(NamedTuple):
-    """The server's client, what it logged, and where its metrics are."""
+    """A client of the server, its log, and the URL of its metrics."""
 
     client: Client
     log: Path
@@ -42,17 +42,17 @@ class Served(NamedTuple):
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     import tensorflow as tf
 
-    from emotion_ai.export.lite import converted
+    from emotion_ai.export.lite import convert_to_lite
 
     from support.tiny_saved_model import write_saved_model
 
     folder = tmp_path_factory.mktemp("lite")
     base = folder / "models"
-    for version in (WITHOUT, WITH, DAMAGED, OF_ANOTHER):
+    for version in (SAVED_MODEL_ONLY, WITH_LITE, DAMAGED, OTHER_SIGNATURE):
         write_saved_model(base / str(version), SHIFT_SAVED_MODEL)
     other = str(write_saved_model(folder / "other", SHIFT_LITE))
-    (base / str(WITH) / LITE_PATH).write_bytes(converted(other, "float32"))
-    (base / str(DAMAGED) / LITE_PATH).write_bytes(b"no model")
+    (base / str(WITH_LITE) / LITE_PATH).write_bytes(convert_to_lite(other, "float32"))
+    (base / str(DAMAGED) / LITE_PATH).write_bytes(b"not a model")
 
     @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "numbers")])
     def doubled(numbers: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -61,8 +61,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     module = tf.Module()
     module.doubled = doubled
     tf.saved_model.save(module, str(folder / "doubled"), signatures=doubled)
-    content = converted(str(folder / "doubled"), "float32")
-    (base / str(OF_ANOTHER) / LITE_PATH).write_bytes(content)
+    content = convert_to_lite(str(folder / "doubled"), "float32")
+    (base / str(OTHER_SIGNATURE) / LITE_PATH).write_bytes(content)
 
     (folder / "models.config").write_text(_MODELS.format(folder=base))
     (folder / "monitoring.config").write_text("prometheus_config { enable: true }")
@@ -75,7 +75,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         server_process(flags, folder / "log") as (address, _),
         Client(address) as client,
     ):
-        states = {WITHOUT: "AVAILABLE", WITH: "AVAILABLE", DAMAGED: "END", OF_ANOTHER: "END"}
+        states = {
+            SAVED_MODEL_ONLY: "AVAILABLE",
+            WITH_LITE: "AVAILABLE",
+            DAMAGED: "END",
+            OTHER_SIGNATURE: "END",
+        }
         eventually(lambda: client.model_status() == states)
         yield Served(
             client, folder / "log", f"http://127.0.0.1:{rest}/monitoring/prometheus/metrics"
@@ -100,41 +105,44 @@ def _shift(served: Served, version: int, signature: str = "serving_default") -> 
         fill_tensor(request.inputs["image_bytes"], np.array([file.getvalue()], object))
     else:
         fill_tensor(request.inputs["images"], black)
-    answer = served.client.send(request, version)
-    return float(answer.outputs["keypoints"][0, 0, 0]) - 10
+    response = served.client.send(request, version)
+    return float(response.outputs["keypoints"][0, 0, 0]) - 10
 
 
-def test_litert_answers_serving_default_and_the_savedmodel_the_rest(served: Served) -> None:
-    assert _shift(served, WITH) == pytest.approx(SHIFT_LITE)
-    assert _shift(served, WITH, "encoded") == pytest.approx(SHIFT_SAVED_MODEL)
+def test_litert_serves_serving_default_only(served: Served) -> None:
+    assert _shift(served, WITH_LITE) == pytest.approx(SHIFT_LITE)
+    assert _shift(served, WITH_LITE, "encoded") == pytest.approx(SHIFT_SAVED_MODEL)
     text = served.log.read_text()
-    assert f"version {WITH}: LiteRT answers serving_default from model.tflite" in text
+    assert f"version {WITH_LITE}: LiteRT serves serving_default from model.tflite" in text
 
 
-def test_without_a_model_for_it_the_savedmodel_answers(served: Served) -> None:
-    assert _shift(served, WITHOUT) == pytest.approx(SHIFT_SAVED_MODEL)
+def test_saved_model_serves_without_model_tflite(served: Served) -> None:
+    assert _shift(served, SAVED_MODEL_ONLY) == pytest.approx(SHIFT_SAVED_MODEL)
     text = served.log.read_text()
-    assert f"version {WITHOUT}: no model.tflite there; the SavedModel answers" in text
+    assert (
+        f"version {SAVED_MODEL_ONLY}: no model.tflite; the SavedModel serves every signature"
+        in text
+    )
 
 
-def test_what_is_no_such_model_does_not_load(served: Served) -> None:
+def test_invalid_model_tflite_does_not_load(served: Served) -> None:
     errors = {s.version: s.error for s in served.client.version_statuses() if s.error}
-    assert f"{DAMAGED}/model.tflite: not a model for LiteRT" in errors[DAMAGED]
-    assert "takes numbers and answers doubled" in errors[OF_ANOTHER]
+    assert f"{DAMAGED}/model.tflite: not a TensorFlow Lite model" in errors[DAMAGED]
+    assert "input numbers, outputs doubled" in errors[OTHER_SIGNATURE]
 
 
-def test_the_metrics_tell_which_one_ran(served: Served) -> None:
-    for version in (WITHOUT, WITH):
+def test_metrics_name_the_runtime(served: Served) -> None:
+    for version in (SAVED_MODEL_ONLY, WITH_LITE):
         _shift(served, version)
-    with urllib.request.urlopen(served.metrics, timeout=10) as answer:  # noqa: S310 - our own
-        page = answer.read().decode()
+    with urllib.request.urlopen(served.metrics, timeout=10) as response:  # noqa: S310 - our own
+        page = response.read().decode()
     ran = set(re.findall(r'runtime_latency_count\{.*version="(.)".*runtime="(\w+)"\} [1-9]', page))
-    assert {(str(WITHOUT), "TF1"), (str(WITH), "TFLite")} <= ran
+    assert {(str(SAVED_MODEL_ONLY), "TF1"), (str(WITH_LITE), "TFLite")} <= ran
 
 
-def test_callers_side_by_side_get_their_own_answers(served: Served) -> None:
-    def ask(level: int) -> None:
-        # Of sizes that take one call of the model and several.
+def test_concurrent_clients_get_their_own_outputs(served: Served) -> None:
+    def predict(level: int) -> None:
+        # Sizes that take one run of the interpreter and several.
         for count in (1, 3, 21, 0):
             faces = np.full((count, 96, 96, 1), level, np.uint8)
             outputs = served.client.predict_arrays(faces).outputs
@@ -144,4 +152,4 @@ def test_callers_side_by_side_get_their_own_answers(served: Served) -> None:
             assert len(set(outputs["emotion"].tolist())) == min(count, 1)
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(ask, range(10, 250, 5)))
+        list(pool.map(predict, range(10, 250, 5)))

@@ -1,4 +1,4 @@
-"""The REST addresses: status, metadata and Prometheus' metrics."""
+"""The REST API: status, metadata and Prometheus metrics."""
 
 import contextlib
 import http.client
@@ -6,19 +6,21 @@ import json
 
 import pytest
 
-from support.server_calls import refused
-from support.server_with_flags import Flagged, asked, level_faces
+from support.server_calls import expect_rpc_error
+from support.server_with_flags import ConfiguredServer, image_request, uniform_faces
 
 
-def _get(flagged: Flagged, path: str, body: str | None = None) -> tuple[int, str, str]:
-    connection = http.client.HTTPConnection(flagged.rest, timeout=30)
+def _get(
+    configured_server: ConfiguredServer, path: str, body: str | None = None
+) -> tuple[int, str, str]:
+    connection = http.client.HTTPConnection(configured_server.rest, timeout=30)
     with contextlib.closing(connection):
         connection.request("GET" if body is None else "POST", path, body)
         response = connection.getresponse()
         return response.status, response.headers["Content-Type"], response.read().decode()
 
 
-REST = {
+RESPONSES = {
     "/v1/models/faces": (
         200,
         {
@@ -38,42 +40,52 @@ REST = {
 }
 
 
-@pytest.mark.parametrize("path", REST)
-def test_rest_tells_the_status(flagged: Flagged, path: str) -> None:
-    code, kind, body = _get(flagged, path)
-    assert (code, json.loads(body)) == REST[path]
-    assert kind == "application/json"
+@pytest.mark.parametrize("path", RESPONSES)
+def test_rest_returns_model_status(configured_server: ConfiguredServer, path: str) -> None:
+    code, content_type, body = _get(configured_server, path)
+    assert (code, json.loads(body)) == RESPONSES[path]
+    assert content_type == "application/json"
 
 
-def test_rest_tells_the_signatures_and_leaves_prediction_to_grpc(flagged: Flagged) -> None:
-    metadata = json.loads(_get(flagged, "/v1/models/faces/metadata")[2])
+def test_rest_returns_metadata_and_no_predictions(
+    configured_server: ConfiguredServer,
+) -> None:
+    metadata = json.loads(_get(configured_server, "/v1/models/faces/metadata")[2])
     assert metadata["model_spec"]["version"] == "1"
     signatures = metadata["metadata"]["signature_def"]["signature_def"]
     assert {"serving_default", "encoded"} <= set(signatures)
-    code, _, body = _get(flagged, "/v1/models/faces:predict", "{}")
+    code, _, body = _get(configured_server, "/v1/models/faces:predict", "{}")
     assert (code, "gRPC" in body) == (501, True)
 
 
-def test_prometheus_reads_what_was_answered(flagged: Flagged) -> None:
+def test_rest_returns_prometheus_metrics(configured_server: ConfiguredServer) -> None:
     def metrics() -> dict[str, float]:
-        code, kind, page = _get(flagged, "/monitoring/prometheus/metrics")
-        assert (code, kind) == (200, "text/plain")
+        code, content_type, page = _get(configured_server, "/monitoring/prometheus/metrics")
+        assert (code, content_type) == (200, "text/plain")
         lines = [line for line in page.splitlines() if not line.startswith("#")]
         return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
     labels = 'model_name="faces",version="1"'
-    counted = f':tensorflow:serving:request_count{{{labels},status="OK"}}'
+    count = f':tensorflow:serving:request_count{{{labels},status="OK"}}'
     latency = ":tensorflow:serving:request_latency"
-    taken = f'{labels},API="Predict",entrypoint="GRPC"'
+    latency_labels = f'{labels},API="Predict",entrypoint="GRPC"'
     before = metrics()
     for _ in range(3):
-        flagged.predict.Predict(asked("faces", level_faces(1)), timeout=30)
-    refused(lambda: flagged.predict.Predict(asked("faces", level_faces(1)[0]), timeout=30))
-    refused(lambda: flagged.predict.Predict(asked("no such model", level_faces(1)), timeout=30))
+        configured_server.predict.Predict(image_request("faces", uniform_faces(1)), timeout=30)
+    expect_rpc_error(
+        lambda: configured_server.predict.Predict(
+            image_request("faces", uniform_faces(1)[0]), timeout=30
+        )
+    )
+    expect_rpc_error(
+        lambda: configured_server.predict.Predict(
+            image_request("no such model", uniform_faces(1)), timeout=30
+        )
+    )
     after = metrics()
-    assert after[counted] - before.get(counted, 0) == 3
-    assert after[counted.replace("OK", "INVALID_ARGUMENT")] >= 1
-    assert after[f"{latency}_count{{{taken}}}"] == after[counted]
-    assert after[f'{latency}_bucket{{{taken},le="+Inf"}}'] == after[counted]
-    assert after[f'{latency}_bucket{{{taken},le="10"}}'] == 0
+    assert after[count] - before.get(count, 0) == 3
+    assert after[count.replace("OK", "INVALID_ARGUMENT")] >= 1
+    assert after[f"{latency}_count{{{latency_labels}}}"] == after[count]
+    assert after[f'{latency}_bucket{{{latency_labels},le="+Inf"}}'] == after[count]
+    assert after[f'{latency}_bucket{{{latency_labels},le="10"}}'] == 0
     assert not any("no such model" in name for name in after)

@@ -1,4 +1,4 @@
-"""Which versions are held, with models that are files."""
+"""The version manager, with the text of files as models."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,8 @@ import pytest
 
 from emotion_ai.server.configuration import ModelPlan
 from emotion_ai.server.errors import StatusError
-from emotion_ai.server.versions import RetryPolicy, State, VersionManager
+from emotion_ai.server.version_state import RetryPolicy, State
+from emotion_ai.server.versions import VersionManager
 from emotion_ai.serving_api.messages import GetModelStatusRequest
 
 
@@ -23,20 +24,22 @@ def _plan(folder: Path, *numbers: int, labels: dict[str, int] | None = None) -> 
     return [ModelPlan("m", str(folder), numbers, labels or {})]
 
 
+def _read_model(base_path: str, number: int) -> str:
+    return (Path(base_path) / str(number)).read_text()
+
+
 @pytest.fixture
 def manager(tmp_path: Path) -> VersionManager[str]:
     for number in (1, 2):
         (tmp_path / str(number)).write_text(f"model {number}")
-    return VersionManager(lambda base_path, number: (Path(base_path) / str(number)).read_text())
+    return VersionManager(_read_model)
 
 
 def _states(manager: VersionManager[str]) -> dict[int, State]:
     return {status.version: status.state for status in manager.statuses("m")}
 
 
-def test_a_version_in_use_is_kept_until_it_is_not(
-    manager: VersionManager[str], tmp_path: Path
-) -> None:
+def test_use_keeps_the_version_loaded(manager: VersionManager[str], tmp_path: Path) -> None:
     manager.apply(_plan(tmp_path, 1))
     with manager.use(_spec()) as (number, model):
         manager.apply(_plan(tmp_path, 2))
@@ -47,9 +50,7 @@ def test_a_version_in_use_is_kept_until_it_is_not(
     assert _states(manager) == {1: State.END, 2: State.AVAILABLE}
 
 
-def test_the_highest_answers_who_names_none_and_a_label_answers_its_own(
-    manager: VersionManager[str], tmp_path: Path
-) -> None:
+def test_use_selects_highest_version_or_label(manager: VersionManager[str], tmp_path: Path) -> None:
     manager.apply(_plan(tmp_path, 1, 2, labels={"stable": 1, "next": 3}))
     with manager.use(_spec()) as (number, _):
         assert number == 2
@@ -64,46 +65,38 @@ def test_the_highest_answers_who_names_none_and_a_label_answers_its_own(
         pass
 
 
-def _read(base_path: str, number: int) -> str:
-    return (Path(base_path) / str(number)).read_text()
-
-
-def test_a_failed_version_is_tried_again_in_time(
-    manager: VersionManager[str], tmp_path: Path
-) -> None:
+def test_apply_retries_a_failed_version(manager: VersionManager[str], tmp_path: Path) -> None:
     manager.apply(_plan(tmp_path, 1))
     manager.apply(_plan(tmp_path, 3))
     assert _states(manager) == {1: State.AVAILABLE, 3: State.END}
     (tmp_path / "3").write_text("model 3")
     manager.apply(_plan(tmp_path, 3))
     assert _states(manager)[3] == State.END
-    # Left out of the plan in between, it is tried at once.
+    # After a plan without it, it is tried at once.
     manager.apply(_plan(tmp_path, 1))
     manager.apply(_plan(tmp_path, 3))
     assert _states(manager) == {1: State.END, 3: State.AVAILABLE}
 
 
-def test_a_failed_version_is_tried_no_more_often_than_allowed(tmp_path: Path) -> None:
+def test_apply_stops_after_max_retries(tmp_path: Path) -> None:
     attempts = []
 
     def load(base_path: str, number: int) -> str:
         attempts.append(number)
-        return _read(base_path, number)
+        return _read_model(base_path, number)
 
-    manager = VersionManager(load, retry=RetryPolicy(seconds=0.0, times=2))
+    manager = VersionManager(load, retry=RetryPolicy(interval_s=0.0, max_retries=2))
     for _ in range(5):
         manager.apply(_plan(tmp_path, 4))
     assert attempts == [4, 4, 4]
     assert _states(manager) == {4: State.END}
 
 
-def test_a_model_that_is_planned_no_more_is_dropped(
-    manager: VersionManager[str], tmp_path: Path
-) -> None:
+def test_apply_unloads_models_without_plan(manager: VersionManager[str], tmp_path: Path) -> None:
     manager.apply(_plan(tmp_path, 1))
-    assert manager.answers()
+    assert manager.is_ready()
     manager.apply([])
-    assert not manager.answers()
+    assert not manager.is_ready()
     assert _states(manager) == {1: State.END}
     with pytest.raises(StatusError, match="not found"), manager.use(_spec()):
         pass

@@ -1,4 +1,4 @@
-"""The client's messages: TensorFlow Serving's own, and no TensorFlow behind them."""
+"""The protobuf messages: identical to TensorFlow Serving's, and without TensorFlow."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from support.fake_prediction_server import fake_prediction_server
 from support.photographs import portrait
 
 
-def test_the_stored_descriptors_are_those_of_the_installed_package() -> None:
+def test_stored_descriptors_match_the_installed_package() -> None:
     stored = Path(make_descriptors.__file__).with_name("serving.binpb").read_bytes()
     installed = make_descriptors.installed_descriptors()
     assert FileDescriptorSet.FromString(stored) == installed
@@ -23,20 +23,20 @@ def test_the_stored_descriptors_are_those_of_the_installed_package() -> None:
     }
 
 
-def test_a_message_is_the_same_on_the_wire_as_the_package_s() -> None:
+def test_messages_serialize_as_the_package_s() -> None:
     from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
-    ours = messages.PredictRequest(output_filter=["emotion"])
-    ours.model_spec.name = "emotion_ai"
-    ours.model_spec.version.value = 3
-    ours.inputs["images"].tensor_content = b"\x00\xff"
-    theirs = PredictRequest.FromString(ours.SerializeToString())
-    assert theirs.model_spec.version.value == 3
-    assert theirs.inputs["images"].tensor_content == b"\x00\xff"
-    assert list(theirs.output_filter) == ["emotion"]
+    message = messages.PredictRequest(output_filter=["emotion"])
+    message.model_spec.name = "emotion_ai"
+    message.model_spec.version.value = 3
+    message.inputs["images"].tensor_content = b"\x00\xff"
+    parsed = PredictRequest.FromString(message.SerializeToString())
+    assert parsed.model_spec.version.value == 3
+    assert parsed.inputs["images"].tensor_content == b"\x00\xff"
+    assert list(parsed.output_filter) == ["emotion"]
 
 
-def test_the_client_and_the_server_s_entry_import_no_tensorflow() -> None:
+def test_client_and_server_modules_import_no_tensorflow() -> None:
     program = (
         "import emotion_ai.client.async_client, emotion_ai.client.drawing\n"
         "import emotion_ai.apps.predict.command, emotion_ai.rollouts.targets\n"
@@ -47,8 +47,8 @@ def test_the_client_and_the_server_s_entry_import_no_tensorflow() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_a_photograph_is_asked_about_without_anything_heavy(tmp_path: Path) -> None:
-    """To the very answer, with only what the client needs: nothing of training, nor of output."""
+def test_predict_imports_only_what_the_client_needs(tmp_path: Path) -> None:
+    """Neither training nor output formats are imported, even when faces are detected."""
     photo = tmp_path / "portrait.png"
     Image.fromarray(portrait()).save(photo)
     with fake_prediction_server() as server:

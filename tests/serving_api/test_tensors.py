@@ -1,4 +1,4 @@
-"""Arrays to TensorProto and back, and what must not be unpacked."""
+"""Arrays to TensorProto and back, and invalid tensors."""
 
 import numpy as np
 import pytest
@@ -17,12 +17,12 @@ _STRINGS = npst.arrays(object, npst.array_shapes(min_dims=0, min_side=0), elemen
 
 
 @given(_NUMBERS | _STRINGS)
-def test_an_array_survives_the_round_trip(array: NDArray) -> None:
+def test_read_tensor_returns_what_fill_tensor_wrote(array: NDArray) -> None:
     proto = TensorProto()
     fill_tensor(proto, array)
-    back = read_tensor(TensorProto.FromString(proto.SerializeToString()))
-    assert back.dtype == array.dtype
-    np.testing.assert_array_equal(back, array)
+    restored = read_tensor(TensorProto.FromString(proto.SerializeToString()))
+    assert restored.dtype == array.dtype
+    np.testing.assert_array_equal(restored, array)
 
 
 @pytest.mark.parametrize(
@@ -36,16 +36,16 @@ def test_an_array_survives_the_round_trip(array: NDArray) -> None:
         np.array([True, False]),
     ],
 )
-def test_tensorflow_reads_and_writes_the_same(array: NDArray) -> None:
+def test_tensorflow_reads_and_writes_the_same_tensors(array: NDArray) -> None:
     import tensorflow as tf
 
-    ours = tf.make_tensor_proto(0.0).__class__()
-    fill_tensor(ours, array)
-    np.testing.assert_array_equal(tf.make_ndarray(ours), array)
+    proto = tf.make_tensor_proto(0.0).__class__()
+    fill_tensor(proto, array)
+    np.testing.assert_array_equal(tf.make_ndarray(proto), array)
     np.testing.assert_array_equal(read_tensor(tf.make_tensor_proto(array)), array)
 
 
-def test_the_last_value_stands_for_those_that_follow() -> None:
+def test_read_tensor_repeats_the_last_value() -> None:
     proto = TensorProto(dtype=1, float_val=[1.0, 2.0])
     proto.tensor_shape.dim.add(size=4)
     np.testing.assert_array_equal(read_tensor(proto), [1.0, 2.0, 2.0, 2.0])
@@ -54,7 +54,7 @@ def test_the_last_value_stands_for_those_that_follow() -> None:
     np.testing.assert_array_equal(read_tensor(proto), [b"", b""])
 
 
-def _shaped(*sizes: int, **fields: object) -> TensorProto:  # type: ignore[valid-type]
+def _proto(*sizes: int, **fields: object) -> TensorProto:  # type: ignore[valid-type]
     proto = TensorProto(**fields)
     for size in sizes:
         proto.tensor_shape.dim.add(size=size)
@@ -64,20 +64,20 @@ def _shaped(*sizes: int, **fields: object) -> TensorProto:  # type: ignore[valid
 @pytest.mark.parametrize(
     ("proto", "reason"),
     [
-        (_shaped(1 << 40, dtype=1, float_val=[1.0]), "larger than"),
-        (_shaped(1 << 31, 1 << 31, 1 << 31, dtype=4), "larger than"),
-        (_shaped(1 << 40, dtype=7), "larger than"),
-        (_shaped(-1, dtype=1), "unknown shape"),
-        (_shaped(2, dtype=1, float_val=[1, 2, 3]), "do not fit"),
-        (_shaped(2, dtype=4, tensor_content=b"abc"), "do not fit"),
-        (_shaped(2, dtype=20), "not supported"),
+        (_proto(1 << 40, dtype=1, float_val=[1.0]), "larger than"),
+        (_proto(1 << 31, 1 << 31, 1 << 31, dtype=4), "larger than"),
+        (_proto(1 << 40, dtype=7), "larger than"),
+        (_proto(-1, dtype=1), "unknown shape"),
+        (_proto(2, dtype=1, float_val=[1, 2, 3]), "do not fit"),
+        (_proto(2, dtype=4, tensor_content=b"abc"), "do not fit"),
+        (_proto(2, dtype=20), "not supported"),
     ],
 )
-def test_a_tensor_that_cannot_be_is_refused(proto: object, reason: str) -> None:
+def test_read_tensor_rejects_invalid_tensors(proto: object, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         read_tensor(proto)
 
 
-def test_an_array_of_another_type_is_not_sent() -> None:
+def test_fill_tensor_rejects_other_dtypes() -> None:
     with pytest.raises(ValueError, match="complex64"):
         fill_tensor(TensorProto(), np.zeros(1, np.complex64))

@@ -1,4 +1,4 @@
-"""Certificates for a server on loopback and for its clients, signed by an authority of our own."""
+"""Test certificates for a server on loopback and its clients."""
 
 import datetime
 import ipaddress
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-class Pair(NamedTuple):
+class KeyPair(NamedTuple):
     """A private key and its certificate, PEM."""
 
     key: str
@@ -20,16 +20,16 @@ class Pair(NamedTuple):
 class _Authority:
     def __init__(self, name: str) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = _named(name)
-        self.certificate = _pem(self._signed(self.key, self.name, is_authority=True))
+        self.name = _x509_name(name)
+        self.certificate = _to_pem(self._sign(self.key, self.name, is_authority=True))
 
-    def issue(self, name: str) -> Pair:
+    def issue(self, name: str) -> KeyPair:
         key = ec.generate_private_key(ec.SECP256R1())
         form, container = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         text = key.private_bytes(form, container, serialization.NoEncryption()).decode()
-        return Pair(text, _pem(self._signed(key, _named(name), is_authority=False)))
+        return KeyPair(text, _to_pem(self._sign(key, _x509_name(name), is_authority=False)))
 
-    def _signed(self, key: ec.EllipticCurvePrivateKey, name: x509.Name, is_authority: bool):
+    def _sign(self, key: ec.EllipticCurvePrivateKey, name: x509.Name, is_authority: bool):
         now = datetime.datetime.now(datetime.UTC)
         address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
         builder = (
@@ -47,25 +47,28 @@ class _Authority:
 
 
 class Certificates(NamedTuple):
-    """What the tests of TLS need: `stranger` is signed by nobody that the server trusts."""
+    """An authority, and key pairs that it signed; another one signed `untrusted_client`."""
 
     authority: str
-    server: Pair
-    client: Pair
-    stranger: Pair
+    server: KeyPair
+    client: KeyPair
+    untrusted_client: KeyPair
 
 
 def make_certificates() -> Certificates:
-    """New keys and certificates, valid for a day."""
-    ours, other = _Authority("ours"), _Authority("other")
+    """Create keys and certificates that are valid for a day."""
+    trusted, untrusted = _Authority("trusted"), _Authority("untrusted")
     return Certificates(
-        ours.certificate, ours.issue("server"), ours.issue("client"), other.issue("stranger")
+        authority=trusted.certificate,
+        server=trusted.issue("server"),
+        client=trusted.issue("client"),
+        untrusted_client=untrusted.issue("client"),
     )
 
 
-def _named(name: str) -> x509.Name:
+def _x509_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _pem(certificate: x509.Certificate) -> str:
+def _to_pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()

@@ -1,4 +1,4 @@
-"""What the tests of the server share: a running one, and how to ask it."""
+"""Requests to a model server in tests, and what a running server consists of."""
 
 import time
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from emotion_ai.client.client import Client
 
 
-class Running(NamedTuple):
-    """A server with one release of shift 1, and one client of each kind."""
+class RunningServer(NamedTuple):
+    """A server of a registry whose release 1 has shift 1; `predict` and `models` are stubs."""
 
     address: str
     registry: Path
@@ -24,37 +24,37 @@ class Running(NamedTuple):
     process_id: int
 
 
-def eventually(what: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait until it is true; a test that waits in vain fails."""
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until a condition is true; fail if it is not in time."""
     deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come about"
+    while not condition():
+        assert time.monotonic() < deadline, f"still not true after {seconds:g} s"
         time.sleep(0.05)
 
 
-def health_of(address: str, service: str = "") -> int:
-    """The status that the gRPC health service tells."""
+def get_health(address: str, service: str = "") -> int:
+    """Return the status that the gRPC health service reports."""
     with grpc.insecure_channel(address) as channel:
         request = health_pb2.HealthCheckRequest(service=service)
         return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=10).status)
 
 
-def request_for(**spec: Any) -> Any:
-    """A PredictRequest for four faces, made with tensorflow-serving-api."""
+def four_face_request(**spec: Any) -> Any:
+    """Return a PredictRequest of tensorflow-serving-api with four faces and a ModelSpec."""
     import tensorflow as tf
     from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
-    from support.tiny_saved_model import faces
+    from support.tiny_saved_model import gray_faces
 
     request = PredictRequest()
     request.model_spec.name = spec.pop("name", "emotion_ai")
-    choose(request, spec)
-    request.inputs["images"].CopyFrom(tf.make_tensor_proto(faces(4)))
+    set_model_spec(request, spec)
+    request.inputs["images"].CopyFrom(tf.make_tensor_proto(gray_faces(4)))
     return request
 
 
-def choose(request: Any, spec: dict[str, Any]) -> None:
-    """Set fields of the ModelSpec of any request: name, version, version_label, signature_name."""
+def set_model_spec(request: Any, spec: dict[str, Any]) -> None:
+    """Set ModelSpec fields of a request: name, version, version_label or signature_name."""
     for field, value in spec.items():
         if field == "version":
             request.model_spec.version.value = value
@@ -63,7 +63,7 @@ def choose(request: Any, spec: dict[str, Any]) -> None:
 
 
 def reload_request(base_path: Path, name: str) -> Any:
-    """A ReloadConfigRequest for the newest version of one model."""
+    """Return a ReloadConfigRequest for the newest version of one model."""
     from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
 
     request = ReloadConfigRequest()
@@ -73,8 +73,8 @@ def reload_request(base_path: Path, name: str) -> Any:
     return request
 
 
-def refused(call: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:
-    """The code and the words with which a call is refused; fails where it is answered."""
+def expect_rpc_error(call: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:
+    """Return the status code and details of a call that must fail."""
     with pytest.raises(grpc.RpcError) as raised:
         call()
     return raised.value.code(), raised.value.details()

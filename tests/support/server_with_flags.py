@@ -1,4 +1,4 @@
-"""A server started with TensorFlow Serving's own flags and files, and how to ask it."""
+"""A server with TensorFlow Serving's flags and parameter files, and requests to it."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ import numpy as np
 
 from emotion_ai.server.process import server_process
 
-from support.certificates import Certificates, Pair, make_certificates
+from support.certificates import Certificates, KeyPair, make_certificates
 from support.server_calls import eventually
 
 MODELS = """
@@ -37,8 +37,8 @@ allowed_batch_sizes: 4
 """
 
 
-class Flagged(NamedTuple):
-    """The server, and a stub of each service over mutual TLS."""
+class ConfiguredServer(NamedTuple):
+    """A running server; `predict` and `models` are stubs over mutual TLS, `rest` is HOST:PORT."""
 
     address: str
     folder: Path
@@ -50,7 +50,7 @@ class Flagged(NamedTuple):
     models: Any
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return json.dumps(text)
 
 
@@ -59,15 +59,15 @@ def _write_files(folder: Path, certificates: Certificates) -> None:
     (folder / "batching.config").write_text(BATCHING)
     (folder / "monitoring.config").write_text("prometheus_config { enable: true }")
     (folder / "ssl.config").write_text(
-        f"server_key: {_quoted(certificates.server.key)}\n"
-        f"server_cert: {_quoted(certificates.server.certificate)}\n"
-        f"custom_ca: {_quoted(certificates.authority)}\n"
+        f"server_key: {_quote(certificates.server.key)}\n"
+        f"server_cert: {_quote(certificates.server.certificate)}\n"
+        f"custom_ca: {_quote(certificates.authority)}\n"
         "client_verify: true\n"
     )
 
 
-def tls_channel(address: str, certificates: Certificates, client: Pair | None) -> grpc.Channel:
-    """A channel that trusts the authority, with the certificate of a client or none."""
+def tls_channel(address: str, certificates: Certificates, client: KeyPair | None) -> grpc.Channel:
+    """Open a channel that trusts the authority, with or without a client certificate."""
     credentials = grpc.ssl_channel_credentials(
         certificates.authority.encode(),
         client.key.encode() if client else None,
@@ -77,8 +77,8 @@ def tls_channel(address: str, certificates: Certificates, client: Pair | None) -
 
 
 @contextlib.contextmanager
-def flagged_server(folder: Path) -> Iterator[Flagged]:
-    """Start it in an empty folder, and stop it."""
+def run_configured_server(folder: Path) -> Iterator[ConfiguredServer]:
+    """Run a server with its models and files in an empty folder during a `with` block."""
     from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
     from support.tiny_saved_model import write_saved_model, write_slow_model
@@ -109,8 +109,8 @@ def flagged_server(folder: Path) -> Iterator[Flagged]:
         server_process(flags, log) as (address, process),
         tls_channel(address, certificates, certificates.client) as channel,
     ):
-        eventually(lambda: log.read_text().count(" answers: ") == 3)
-        yield Flagged(
+        eventually(lambda: log.read_text().count(" is available: ") == 3)
+        yield ConfiguredServer(
             address,
             folder,
             log,
@@ -122,8 +122,8 @@ def flagged_server(folder: Path) -> Iterator[Flagged]:
         )
 
 
-def asked(model: str, images: Any, **spec: Any) -> Any:
-    """A PredictRequest for `images`, or pictures where the signature is "encoded"."""
+def image_request(model: str, images: Any, **spec: Any) -> Any:
+    """Return a PredictRequest with images: arrays, or files for the signature "encoded"."""
     import tensorflow as tf
     from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
@@ -136,6 +136,6 @@ def asked(model: str, images: Any, **spec: Any) -> Any:
     return request
 
 
-def level_faces(count: int, level: int = 245) -> Any:
-    """Faces of one brightness, uint8 [count, 96, 96, 1]."""
+def uniform_faces(count: int, level: int = 245) -> Any:
+    """Return faces of one brightness, uint8 [count, 96, 96, 1]."""
     return np.full((count, 96, 96, 1), level, np.uint8)

@@ -1,8 +1,8 @@
-"""A SavedModel with emotion_ai's two signatures and next to no weights, and releases of it.
+"""A SavedModel with emotion_ai's two signatures and a single weight, and releases of it.
 
-Its answers depend on the brightness of the picture and on `shift`, which tells one release from
-another: every keypoint lies at (10 + brightness + shift, 20), and the emotion is the brightness in
-sevenths.
+Its outputs depend on the image's brightness (0 to 1) and on `shift`, which differs between
+releases: every keypoint is at (10 + brightness + shift, 20), and the emotion is the seventh of the
+range that the brightness is in.
 """
 
 import tempfile
@@ -19,7 +19,7 @@ from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.releases import WARMUP_PATH, GateDecision, ReleaseInfo
 from emotion_ai.serving_api.messages import PredictionLog
 from emotion_ai.serving_api.tensors import fill_tensor
-from emotion_ai.serving_api.warmup import write_golden
+from emotion_ai.serving_api.warmup import write_warmup
 
 LABELS = LABEL_SETS["fer7"]
 
@@ -37,13 +37,13 @@ class TinyModel(tf.Module):
         x = 10.0 + brightness + self.shift
         points = tf.stack([x, tf.fill(tf.shape(x), 20.0)], axis=-1)
         centres = (tf.range(7, dtype=tf.float32) + 0.5) / 7.0
-        shares = tf.nn.softmax(-100.0 * tf.square(brightness[:, None] - centres))
+        probabilities = tf.nn.softmax(-100.0 * tf.square(brightness[:, None] - centres))
         labels = tf.constant(LABELS)
         return {
             "keypoints": tf.tile(points[:, None, :], [1, 15, 1]),
-            "emotion_probabilities": shares,
-            "emotion": tf.gather(labels, tf.argmax(shares, axis=-1)),
-            "emotion_labels": tf.tile(labels[None], [tf.shape(shares)[0], 1]),
+            "emotion_probabilities": probabilities,
+            "emotion": tf.gather(labels, tf.argmax(probabilities, axis=-1)),
+            "emotion_labels": tf.tile(labels[None], [tf.shape(probabilities)[0], 1]),
         }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
@@ -57,7 +57,7 @@ class TinyModel(tf.Module):
 
 
 def write_saved_model(path: Path, shift: float = 0.0) -> Path:
-    """Export the model to a new folder."""
+    """Export a `TinyModel` to a new folder; returns the folder."""
     model = TinyModel(shift)
     signatures = {"serving_default": model.from_images, "encoded": model.from_encoded}
     tf.saved_model.save(model, str(path), signatures=signatures)
@@ -65,7 +65,7 @@ def write_saved_model(path: Path, shift: float = 0.0) -> Path:
 
 
 class SlowModel(tf.Module):
-    """A graph that says "under way" on standard error and then takes a second or so."""
+    """A graph that prints "under way" to standard error and then takes about a second."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, 96, 96, 1], tf.uint8, "images")])
     def from_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -83,8 +83,8 @@ def write_slow_model(path: Path) -> None:
     tf.saved_model.save(model, str(path), signatures=model.from_images)
 
 
-def golden_logs(shift: float, images: NDArray[np.uint8]) -> list[Any]:
-    """A PredictionLog for each image, with what a model of this shift answers to it."""
+def prediction_logs(shift: float, images: NDArray[np.uint8]) -> list[Any]:
+    """Return a PredictionLog for each image, with the outputs of a model with this shift."""
     model = TinyModel(shift)
     logs = []
     for image in images:
@@ -98,25 +98,33 @@ def golden_logs(shift: float, images: NDArray[np.uint8]) -> list[Any]:
     return logs
 
 
-def faces(count: int) -> NDArray[np.uint8]:
-    """uint8 [count, 96, 96, 1], from dark to bright."""
+def gray_faces(count: int) -> NDArray[np.uint8]:
+    """Return uniform faces from dark to bright, uint8 [count, 96, 96, 1]."""
     levels = np.linspace(10, 245, count).astype(np.uint8)
     return np.broadcast_to(levels[:, None, None, None], (count, 96, 96, 1)).copy()
 
 
-def release(
+def publish_tiny_release(
     registry: str | Path,
     scratch: Path,
     shift: float,
     golden_shift: float,
     lite: dict[str, Any] | None = None,
 ) -> int:
-    """Publish a release that answers with `shift` and whose golden answers have `golden_shift`.
+    """Publish a release of a `TinyModel`.
 
-    `lite` is what it tells about a model.tflite.
+    Args:
+        registry: The registry's path.
+        scratch: An existing folder for temporary files.
+        shift: The model's shift.
+        golden_shift: The shift of the golden answers.
+        lite: What release.json says about a model.tflite.
+
+    Returns:
+        The version.
     """
     model = write_saved_model(Path(tempfile.mkdtemp(dir=scratch)), shift)
-    write_golden(str(model / WARMUP_PATH), golden_logs(golden_shift, faces(3)))
+    write_warmup(str(model / WARMUP_PATH), prediction_logs(golden_shift, gray_faces(3)))
     files = {str(p.relative_to(model)): p for p in model.rglob("*") if p.is_file()}
     draft = ReleaseInfo(
         content_digest=f"{shift} {golden_shift}",

@@ -1,4 +1,4 @@
-"""A SavedModel of the graph that releases have, with small networks that learned nothing."""
+"""A SavedModel with the graph of a release and small, untrained networks."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from emotion_ai.faces.labels import LABEL_SETS
 
 
 def write_face_model(path: Path) -> Path:
-    """Export it to a new folder."""
+    """Export the model to a new folder; returns the folder."""
     import tensorflow as tf
 
     from emotion_ai.export.face_model import FaceModel
@@ -20,7 +20,7 @@ def write_face_model(path: Path) -> Path:
     expression = expression_network(settings, 48, 120.0, 60.0, 7)
     random = np.random.default_rng(1)
     for weight in (*keypoints.weights, *expression.weights):
-        # Weights that start at zero would hide whether they were restored.
+        # Weights of zero would hide that they were not restored.
         weight.assign(np.abs(random.normal(0.1, 0.1, weight.shape)))
     model = FaceModel(keypoints, expression, LABEL_SETS["fer7"])
     signatures = {"serving_default": model.serving_default, "encoded": model.encoded}

@@ -1,4 +1,4 @@
-"""The command line and the embedded server, with certificates on both sides."""
+"""The command line and the embedded server with mutual TLS."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,12 @@ from emotion_ai.sample.drawing import draw_faces
 from emotion_ai.server.process import server_process
 
 from support.certificates import make_certificates
-from support.command_line import emotion_ai, refused
+from support.command_line import assert_refused, emotion_ai
 from support.server_calls import eventually
 
 
 @pytest.mark.slow
-def test_the_command_asks_an_encrypted_server(tmp_path: Path) -> None:
+def test_predict_command_uses_mutual_tls(tmp_path: Path) -> None:
     certificates = make_certificates()
     texts = {
         "authority.pem": certificates.authority,
@@ -33,18 +33,24 @@ def test_the_command_asks_an_encrypted_server(tmp_path: Path) -> None:
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     Image.fromarray(next(draw_faces(7, 1)).images[3]).save(tmp_path / "face.png")
-    ours = Tls(*(tmp_path / name for name in ("authority.pem", "client.pem", "client.key")))
+    tls = Tls(*(tmp_path / name for name in ("authority.pem", "client.pem", "client.key")))
     options = ["--pretrained", "--port", "0", f"--ssl_config_file={tmp_path}/ssl.config"]
     with server_process(options, tmp_path / "log") as (address, _):
-        with Client(address, faces="whole", tls=ours) as client:
+        with Client(address, faces="whole", tls=tls) as client:
             eventually(lambda: client.model_status() == {1: "AVAILABLE"})
-        asked = ("predict", "face.png", "--faces", "whole", "--server", address)
-        trusted = (*asked, "--tls-ca", "authority.pem")
-        known = (*trusted, "--tls-certificate", "client.pem", "--tls-key", "client.key")
-        answered = emotion_ai(*known, cwd=tmp_path)
-        assert answered.returncode == 0, answered.stderr
-        (face,) = json.loads(answered.stdout)["faces"]
+        without_tls = ("predict", "face.png", "--faces", "whole", "--server", address)
+        without_certificate = (*without_tls, "--tls-ca", "authority.pem")
+        mutual_tls = (
+            *without_certificate,
+            "--tls-certificate",
+            "client.pem",
+            "--tls-key",
+            "client.key",
+        )
+        result = emotion_ai(*mutual_tls, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        (face,) = json.loads(result.stdout)["faces"]
         assert face["model_version"] == 1
         assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-4)
-        for unwelcome in (asked, trusted):
-            refused(emotion_ai(*unwelcome, cwd=tmp_path), 1, address)
+        for arguments in (without_tls, without_certificate):
+            assert_refused(emotion_ai(*arguments, cwd=tmp_path), 1, address)

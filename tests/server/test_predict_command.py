@@ -1,4 +1,4 @@
-"""`emotion-ai predict` before the embedded server: photographs, folders, every output."""
+"""`emotion-ai predict` with the embedded server: photographs, folders, every output format."""
 
 import csv
 import json
@@ -19,9 +19,9 @@ from emotion_ai.client.cropping import crop_faces
 from emotion_ai.faces.keypoints import COLUMNS, NAMES
 from emotion_ai.sample.drawing import draw_faces
 
-from support.command_line import emotion_ai, refused
+from support.command_line import assert_refused, emotion_ai
 from support.photographs import found, group, portrait
-from support.server_calls import Running
+from support.server_calls import RunningServer
 
 FACES = next(draw_faces(6, 2)).images
 SIDE = 200
@@ -29,21 +29,23 @@ SIDE = 200
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six faces, one, none, a damaged file, and what is no picture; in two folders."""
+    """Images of six faces, one and none, a damaged image, and no image, in two folders."""
     folder = tmp_path_factory.mktemp("photographs")
     (folder / "more" / ".hidden").mkdir(parents=True)
     Image.fromarray(group(list(FACES), SIDE, 0).image).save(folder / "group.jpg", quality=95)
     Image.fromarray(portrait()).save(folder / "more" / "PORTRAIT.PNG")
     Image.new("RGB", (80, 60), "gray").save(folder / "more" / "empty.webp")
     (folder / "more" / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
-    (folder / "more" / "notes.txt").write_text("not meant")
+    (folder / "more" / "notes.txt").write_text("not an image")
     Image.new("RGB", (80, 60)).save(folder / "more" / ".hidden" / "a.png")
     return folder
 
 
-def test_every_face_of_a_photograph_is_answered_in_its_own_pixels(running: Running) -> None:
+def test_predict_returns_each_face_in_image_coordinates(
+    server: RunningServer,
+) -> None:
     picture = group(list(FACES), SIDE, 0)
-    with Client(running.address) as client:
+    with Client(server.address) as client:
         faces = client.predict(picture.image)
         assert len(found([face.box for face in faces], picture.frames)) == len(FACES)
         for face in faces:
@@ -58,13 +60,13 @@ def test_every_face_of_a_photograph_is_answered_in_its_own_pixels(running: Runni
             assert face.model_version == 1
 
 
-def test_folders_are_answered_as_json_lines_and_what_is_bad_is_named_at_the_end(
-    running: Running, folder: Path, tmp_path: Path
+def test_predict_prints_json_lines_and_names_bad_images(
+    server: RunningServer, folder: Path, tmp_path: Path
 ) -> None:
     absent = tmp_path / "absent.jpg"
-    asked = emotion_ai("predict", str(folder), str(absent), "--server", running.address)
-    refused(asked, 2, "damaged.png", "1 of the others")
-    records = {Path(r["file"]).name: r for r in map(json.loads, asked.stdout.splitlines())}
+    result = emotion_ai("predict", str(folder), str(absent), "--server", server.address)
+    assert_refused(result, 2, "damaged.png", "2 pictures could not be read")
+    records = {Path(r["file"]).name: r for r in map(json.loads, result.stdout.splitlines())}
     names = ["group.jpg", "PORTRAIT.PNG", "damaged.png", "empty.webp", "absent.jpg"]
     assert list(records) == names
     assert [len(records[name]["faces"]) for name in names] == [6, 1, 0, 0, 0]
@@ -77,15 +79,17 @@ def test_folders_are_answered_as_json_lines_and_what_is_bad_is_named_at_the_end(
     assert face["latency_ms"] > 0
 
 
-def test_csv_and_parquet_have_a_row_a_face(running: Running, folder: Path, tmp_path: Path) -> None:
+def test_predict_writes_a_row_per_face_as_csv_and_parquet(
+    server: RunningServer, folder: Path, tmp_path: Path
+) -> None:
     from pyarrow import parquet
 
     pictures = [str(folder / "group.jpg"), str(folder / "more" / "empty.webp")]
     for name in ("faces.csv", "faces.parquet"):
-        asked = emotion_ai(
-            "predict", *pictures, "--server", running.address, "-o", str(tmp_path / name)
+        result = emotion_ai(
+            "predict", *pictures, "--server", server.address, "-o", str(tmp_path / name)
         )
-        assert (asked.returncode, asked.stdout) == (0, ""), asked.stderr
+        assert (result.returncode, result.stdout) == (0, ""), result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.csv", "faces.parquet"]
     with (tmp_path / "faces.csv").open() as file:
         texts = list(csv.DictReader(file))
@@ -101,24 +105,24 @@ def test_csv_and_parquet_have_a_row_a_face(running: Running, folder: Path, tmp_p
     assert sum(rows[0][f"probability_{name}"] for name in ("angry", "happy", "sad")) <= 1.001
 
 
-def test_a_table_shows_each_face_and_a_picture_without(running: Running, folder: Path) -> None:
+def test_predict_prints_a_table(server: RunningServer, folder: Path) -> None:
     pictures = [str(folder / "more" / name) for name in ("PORTRAIT.PNG", "empty.webp")]
-    asked = emotion_ai("predict", *pictures, "--server", running.address, "--format", "table")
-    assert asked.returncode == 0
-    assert re.search(r" \d+,\d+ \d+x\d+ +[a-z]+ \d+% +[a-z]+ \d+%, ", asked.stdout)
-    assert "no face found" in asked.stdout
-    assert "PNG" in asked.stdout
+    result = emotion_ai("predict", *pictures, "--server", server.address, "--format", "table")
+    assert result.returncode == 0
+    assert re.search(r" \d+,\d+ \d+x\d+ +[a-z]+ \d+% +[a-z]+ \d+%, ", result.stdout)
+    assert "no face found" in result.stdout
+    assert "PNG" in result.stdout
 
 
-def test_annotated_pictures_are_the_originals_with_something_on_the_faces(
-    running: Running, folder: Path, tmp_path: Path
+def test_predict_draws_on_the_faces_only(
+    server: RunningServer, folder: Path, tmp_path: Path
 ) -> None:
     drawn = folder / "drawn"
-    for _ in range(2):  # the second time, those of the first are no photographs
-        asked = emotion_ai(
-            "predict", str(folder), "--server", running.address, "--annotate", str(drawn)
+    for _ in range(2):  # the second time, the first run's drawings must be skipped
+        result = emotion_ai(
+            "predict", str(folder), "--server", server.address, "--annotate", str(drawn)
         )
-        refused(asked, 2, "damaged.png")
+        assert_refused(result, 2, "damaged.png")
     names = sorted(str(path.relative_to(drawn)) for path in drawn.rglob("*.*"))
     assert names == ["group.jpg", "more/PORTRAIT.jpg", "more/empty.jpg"]
     with Image.open(drawn / "more/PORTRAIT.jpg") as picture:
@@ -129,20 +133,22 @@ def test_annotated_pictures_are_the_originals_with_something_on_the_faces(
     assert not changed[:, :60].any()
 
 
-def test_mistakes_are_told_before_anything_is_asked(folder: Path, tmp_path: Path) -> None:
+def test_predict_rejects_invalid_arguments(folder: Path, tmp_path: Path) -> None:
     picture = str(folder / "group.jpg")
-    refused(emotion_ai("predict", picture, "--format", "xml"), 2, "'xml'", "jsonl, csv")
-    refused(emotion_ai("predict", picture, "-o", "faces.xls"), 2, "faces.xls", "parquet")
-    refused(emotion_ai("predict", picture, "--format", "parquet"), 2, "--output")
-    refused(emotion_ai("predict", picture, "-o", f"{folder}/more.csv/a.csv"), 2, "no folder")
-    refused(emotion_ai("predict", picture, "-o", str(folder), "--format", "csv"), 2, "a folder")
-    refused(emotion_ai("predict", picture, "--faces", "haar"), 2, "'haar'", "yunet")
-    refused(emotion_ai("predict", picture, "--tls-ca", "/absent.pem"), 2, "/absent.pem")
-    refused(emotion_ai("predict", str(tmp_path)), 2, str(tmp_path), "no picture")
+    assert_refused(emotion_ai("predict", picture, "--format", "xml"), 2, "'xml'", "jsonl, csv")
+    assert_refused(emotion_ai("predict", picture, "-o", "faces.xls"), 2, "faces.xls", "parquet")
+    assert_refused(emotion_ai("predict", picture, "--format", "parquet"), 2, "--output")
+    assert_refused(emotion_ai("predict", picture, "-o", f"{folder}/more.csv/a.csv"), 2, "no folder")
+    assert_refused(
+        emotion_ai("predict", picture, "-o", str(folder), "--format", "csv"), 2, "a folder"
+    )
+    assert_refused(emotion_ai("predict", picture, "--faces", "haar"), 2, "'haar'", "yunet")
+    assert_refused(emotion_ai("predict", picture, "--tls-ca", "/absent.pem"), 2, "/absent.pem")
+    assert_refused(emotion_ai("predict", str(tmp_path)), 2, str(tmp_path), "no picture")
 
 
-def test_what_was_killed_goes_on_where_it_stopped(running: Running, tmp_path: Path) -> None:
-    """The command is killed while it waits for a picture that never comes: a pipe by that name."""
+def test_predict_resumes_after_being_killed(server: RunningServer, tmp_path: Path) -> None:
+    """The last image is a pipe without a writer, so the command is killed while it waits."""
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for number in range(500):
@@ -157,7 +163,7 @@ def test_what_was_killed_goes_on_where_it_stopped(running: Running, tmp_path: Pa
         "emotion_ai.pipeline.cli",
         *arguments,
         "--server",
-        running.address,
+        server.address,
     ]
     journal = tmp_path / ".faces.jsonl.journal"
     with subprocess.Popen(command) as process:
@@ -165,8 +171,8 @@ def test_what_was_killed_goes_on_where_it_stopped(running: Running, tmp_path: Pa
         while not journal.exists() or len(journal.read_bytes().splitlines()) < 65:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        waiting = emotion_ai(*arguments, "--server", running.address)
-        refused(waiting, 2, "faces.jsonl", "another process")
+        second = emotion_ai(*arguments, "--server", server.address)
+        assert_refused(second, 2, "faces.jsonl", "another process")
         process.send_signal(signal.SIGKILL)
     assert not output.exists()
     with journal.open("ab") as file:
@@ -175,9 +181,9 @@ def test_what_was_killed_goes_on_where_it_stopped(running: Running, tmp_path: Pa
     assert done >= 64
     stuck.unlink()
     Image.new("L", (16, 16)).save(stuck)
-    # A picture that was done and changed since is asked about anew.
+    # An image that has changed since must be sent again.
     Image.new("L", (16, 16), 250).save(pictures / "000.png")
-    again = emotion_ai(*arguments, "--server", running.address)
+    again = emotion_ai(*arguments, "--server", server.address)
     assert again.returncode == 0, again.stderr
     records = [json.loads(line) for line in output.read_text().splitlines()]
     assert [Path(record["file"]).name for record in records] == [f"{k:03}.png" for k in range(501)]
