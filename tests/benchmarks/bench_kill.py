@@ -1,6 +1,6 @@
 """Kill writers at random moments and count what is lost: `make bench-kill N=200`.
 
-Each of the N victims pushes a release or rolls one out, in a folder or in Cloud Storage
+Each of the N writers pushes a release or rolls one out, in a folder or in Cloud Storage
 (fake-gcs-server), and gets SIGKILL at a moment drawn from the time that an undisturbed one takes.
 A loss is a release that was listed and not whole, that went away unasked, a push or rollout that
 could not be finished afterwards, something left behind, or a question that neither the old champion
@@ -23,7 +23,7 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from emotion_ai import storage  # noqa: E402
-from emotion_ai.errors import InputError  # noqa: E402
+from emotion_ai.errors import InputError, VerificationError  # noqa: E402
 from emotion_ai.registry.champion import read_champion, write_champion  # noqa: E402
 from emotion_ai.registry.releases import (  # noqa: E402
     list_versions,
@@ -32,15 +32,15 @@ from emotion_ai.registry.releases import (  # noqa: E402
 )
 
 from support.cloud_storage import running_cloud_storage  # noqa: E402
-from support.registry_monitor import watched  # noqa: E402
-from support.registry_writers import Victims, running_victims  # noqa: E402
+from support.registry_monitor import monitored  # noqa: E402
+from support.registry_writers import RegistryWriters, running_registry_writers  # noqa: E402
 
 
 class Row(NamedTuple):
-    """What became of the victims of one kind."""
+    """What became of the writers of one kind."""
 
     what: str
-    victims: int
+    writers: int
     killed: int
     looks: int
     losses: list[str]
@@ -62,39 +62,39 @@ def main() -> int:
         os.environ["STORAGE_EMULATOR_HOST"] = stack.enter_context(running_cloud_storage("faces"))
         os.environ["no_proxy"] = "127.0.0.1"
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        victims = stack.enter_context(running_victims())
+        writers = stack.enter_context(running_registry_writers())
         local = flags.kills - 2 * rollouts - remote
         rows = [
-            _pushes(victims, str(scratch / "pushed"), local, moments, scratch / "local"),
-            _pushes(victims, "gs://faces/pushed", remote, moments, scratch / "remote"),
-            _rollouts(victims, str(scratch / "served"), rollouts, moments, scratch),
-            _rollouts(victims, "gs://faces/served", rollouts, moments, scratch),
+            _pushes(writers, str(scratch / "pushed"), local, moments, scratch / "local"),
+            _pushes(writers, "gs://faces/pushed", remote, moments, scratch / "remote"),
+            _rollouts(writers, str(scratch / "served"), rollouts, moments, scratch),
+            _rollouts(writers, "gs://faces/served", rollouts, moments, scratch),
         ]
     return _print(rows)
 
 
 def _pushes(
-    victims: Victims, registry: str, kills: int, moments: random.Random, scratch: Path
+    writers: RegistryWriters, registry: str, kills: int, moments: random.Random, scratch: Path
 ) -> Row:
-    undisturbed = [victims.push(registry, scratch / f"w{i}", f"w{i}")["seconds"] for i in range(5)]
+    undisturbed = [writers.push(registry, scratch / f"w{i}", f"w{i}")["seconds"] for i in range(5)]
     write_champion(registry, list_versions(registry)[-1])
     champion = read_champion(registry)
     killed, losses, digests = 0, [], [f"w{i}" for i in (2, 3, 4)]
-    with watched(registry) as seen:
+    with monitored(registry) as monitor:
         for number in range(kills):
-            after = moments.uniform(0, max(undisturbed[1:]))
+            delay = moments.uniform(0, max(undisturbed[1:]))
             digest = f"d{number}"
-            victim = victims.push(registry, scratch / digest, digest, after=after)
-            killed += victim["killed"]
+            outcome = writers.push(registry, scratch / digest, digest, kill_after=delay)
+            killed += outcome["killed"]
             digests = [*digests, digest][-3:]
             losses += _damaged(registry)
-            again = victims.push(registry, scratch / digest, digest)
+            again = writers.push(registry, scratch / digest, digest)
             losses += [f"{digest}: {again['error']}"] * bool(again["error"])
             losses += _missing(registry, digests) + _debris(registry)
             if read_champion(registry) != champion:
                 losses.append(f"{digest}: the champion changed")
-    losses += seen["troubles"]
-    return Row(f"push, {_kind(registry)}", kills, killed, seen["verified"], losses)
+    losses += monitor["errors"]
+    return Row(f"push, {_kind(registry)}", kills, killed, monitor["verified"], losses)
 
 
 def _kind(registry: str) -> str:
@@ -106,7 +106,7 @@ def _damaged(registry: str) -> list[str]:
     for version in list_versions(registry):
         try:
             verify_release(registry, version)
-        except InputError as failure:
+        except (InputError, VerificationError) as failure:
             damaged.append(str(failure))
     return damaged
 
@@ -123,12 +123,12 @@ def _debris(registry: str) -> list[str]:
 
 
 def _rollouts(
-    victims: Victims, registry: str, kills: int, moments: random.Random, scratch: Path
+    writers: RegistryWriters, registry: str, kills: int, moments: random.Random, scratch: Path
 ) -> Row:
     from emotion_ai.rollouts.targets import roll_out
     from emotion_ai.server.process import running_server
 
-    from support.steady_caller import Caller
+    from support.steady_caller import SteadyCaller
     from support.tiny_saved_model import publish_tiny_release
 
     for shift in (1.0, 2.0):
@@ -136,15 +136,15 @@ def _rollouts(
     killed, losses, new = 0, [], 2
     with running_server(registry, scratch / "server.log") as server:
         roll_out(registry, 1, server)
-        usual = victims.roll_out(registry, 2, server)["seconds"]
-        with Caller(server) as caller:
+        usual = writers.roll_out(registry, 2, server)["seconds"]
+        with SteadyCaller(server) as caller:
             for _ in range(kills):
                 new = 3 - new
-                after = moments.uniform(0, usual)
-                killed += victims.roll_out(registry, new, server, after=after)["killed"]
+                delay = moments.uniform(0, usual)
+                killed += writers.roll_out(registry, new, server, kill_after=delay)["killed"]
                 if read_champion(registry) not in (1, 2):
                     losses.append("no champion")
-                error = victims.roll_out(registry, new, server)["error"]
+                error = writers.roll_out(registry, new, server)["error"]
                 losses += [error] * bool(error)
                 losses += _damaged(registry) + _debris(registry)
     losses += [str(answer) for answer in caller.answers if answer not in (1, 2)]
@@ -152,9 +152,9 @@ def _rollouts(
 
 
 def _print(rows: list[Row]) -> int:
-    table = Table("what", "victims", "killed", "looks meanwhile", "losses")
+    table = Table("what", "writers", "killed", "looks meanwhile", "losses")
     for row in rows:
-        table.add_row(row.what, *map(str, (row.victims, row.killed, row.looks, len(row.losses))))
+        table.add_row(row.what, *map(str, (row.writers, row.killed, row.looks, len(row.losses))))
     console = Console()
     console.print(table)
     losses = [loss for row in rows for loss in row.losses]

@@ -1,4 +1,4 @@
-"""Mistakes at the command line and in settings: one message, exit code 2, nothing written."""
+"""Mistakes in commands and settings: one message, exit code 2, nothing written."""
 
 import socket
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from support.command_line import emotion_ai, refused
+from support.command_line import assert_refused, emotion_ai
 
 
 @pytest.mark.parametrize(
@@ -19,23 +19,23 @@ from support.command_line import emotion_ai, refused
         ("sample://12", ("12 sample faces", "20")),
     ],
 )
-def test_a_run_looks_for_its_sources_before_it_starts_anything(
+def test_run_checks_its_sources_before_it_starts(
     tmp_path: Path, cloud_storage: str, source: str, words: tuple[str, ...]
 ) -> None:
     sources = ("--keypoints", "sample://20", "--expression", source)
-    refused(emotion_ai("run", *sources, cwd=tmp_path), 2, *words)
-    # Neither a server's log nor a run's record.
+    assert_refused(emotion_ai("run", *sources, cwd=tmp_path), 2, *words)
+    # No server's log and no run's record.
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("registry", ["file/registry", "gs://no-such-bucket/registry"])
-def test_a_run_looks_for_its_registry_before_it_starts_anything(
+def test_run_checks_its_registry_before_it_starts(
     tmp_path: Path, cloud_storage: str, registry: str
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     sources = ("--keypoints", "sample://20", "--expression", "sample://20")
     words = registry.removesuffix("/registry")
-    refused(emotion_ai("run", *sources, "--registry", registry, cwd=tmp_path), 2, words)
+    assert_refused(emotion_ai("run", *sources, "--registry", registry, cwd=tmp_path), 2, words)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -46,20 +46,20 @@ def test_a_run_looks_for_its_registry_before_it_starts_anything(
         ("run: {checks: {duplicates: 1.5}}", ("run.checks.duplicates = 1.5", "equal to 1")),
         ("run: {gate: {expression: {accuracy: .nan}}}", ("accuracy = nan",)),
         ("run: {serving: {target: moon}, seed: -1}", ("run.seed = -1",)),
-        ("run: [\n  a: {\n", ("mine.yaml, line 3", "not YAML")),
-        ("run: {seed: !!bool x}", ("mine.yaml: not YAML",)),
-        ("a: &a [x]\nb: [*a, *a]\n", ("mine.yaml, line 2", "alias")),
-        ("run: " + "[" * 5000, ("mine.yaml: nested too deeply",)),
-        ("# " + "x" * 70_000, ("mine.yaml: larger than 65536 bytes",)),
-        ("", ("mine.yaml: expected keys and values",)),
+        ("run: [\n  a: {\n", ("test.yaml, line 3", "not YAML")),
+        ("run: {seed: !!bool x}", ("test.yaml: not YAML",)),
+        ("a: &a [x]\nb: [*a, *a]\n", ("test.yaml, line 2", "alias")),
+        ("run: " + "[" * 5000, ("test.yaml: nested too deeply",)),
+        ("# " + "x" * 70_000, ("test.yaml: larger than 65536 bytes",)),
+        ("", ("test.yaml: expected keys and values",)),
         ("run:\n  ? |\n    two\n    lines\n  : 1\n", ("setting run.two lines is unknown",)),
     ],
 )
-def test_bad_settings_are_named(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
-    (tmp_path / "mine.yaml").write_text(text)
-    result = emotion_ai("compile", "--environment", "mine.yaml", cwd=tmp_path)
-    refused(result, 2, *words)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+def test_compile_names_bad_settings(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
+    (tmp_path / "test.yaml").write_text(text)
+    result = emotion_ai("compile", "--environment", "test.yaml", cwd=tmp_path)
+    assert_refused(result, 2, *words)
+    assert [path.name for path in tmp_path.iterdir()] == ["test.yaml"]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_bad_settings_are_named(tmp_path: Path, text: str, words: tuple[str, ...
         ("predict face.png --server nowhere", ("'nowhere'", "HOST:PORT")),
     ],
 )
-def test_a_mistake_at_the_command_line_is_named(
+def test_commands_name_bad_arguments(
     tmp_path: Path, arguments: str, words: tuple[str, ...]
 ) -> None:
     (tmp_path / "file").write_text("neither a folder nor a picture")
@@ -88,19 +88,19 @@ def test_a_mistake_at_the_command_line_is_named(
     Image.new("L", (1, 1)).save(tmp_path / "tiny.png")
     Image.new("1", (30_000, 30_000)).save(tmp_path / "huge.png")
     before = sorted(tmp_path.rglob("*"))
-    refused(emotion_ai(*arguments.split(), cwd=tmp_path), 2, *words)
+    assert_refused(emotion_ai(*arguments.split(), cwd=tmp_path), 2, *words)
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_port_in_use_and_a_silent_server_end_with_1_and_the_address(tmp_path: Path) -> None:
+def test_busy_port_and_silent_server_exit_with_1_and_the_address(tmp_path: Path) -> None:
     Image.new("L", (96, 96)).save(tmp_path / "face.png")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = str(silent.getsockname()[1])
-        serving = emotion_ai("serve", "--registry", str(tmp_path), "--port", port)
-        refused(serving, 1, f"127.0.0.1:{port}", "in use", "--port")
+        result = emotion_ai("serve", "--registry", str(tmp_path), "--port", port)
+        assert_refused(result, 1, f"127.0.0.1:{port}", "in use", "--port")
         address = f"127.0.0.1:{port}"
-        asked = emotion_ai(
+        result = emotion_ai(
             *("predict", str(tmp_path / "face.png"), "--faces", "whole"),
             *("--server", address, "--timeout", "1"),
         )
-        refused(asked, 1, address, "no answer within 1 s")
+        assert_refused(result, 1, address, "no answer within 1 s")

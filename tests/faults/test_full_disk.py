@@ -1,6 +1,5 @@
-"""A disk that fills up in whatever is being written: one message with the path, and no half."""
+"""A full disk: one message with the path, and no partial result."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,71 +15,71 @@ from emotion_ai.sample.files import write_sample
 from emotion_ai.steps.ingest.run import run as ingest
 from emotion_ai.steps.prepare.run import run as prepare
 
-from support.minimal_release import small_release
-from support.small_disk import FULL, PAGES, leave
+from support.minimal_release import write_minimal_release
+from support.small_disk import FULL, PAGES, fill_disk
 
 
-def _failure(work: Callable[[], object]) -> str:
+def _error_message(work: Callable[[], object]) -> str:
     try:
         work()
-    except Unavailable as failure:
-        return str(failure)
+    except Unavailable as error:
+        return str(error)
     return ""
 
 
-def _until_it_fits(
-    disk: Path, work: Callable[[], object], after_failure: Callable[[], None], step: int = 1
+def _retry_until_it_fits(
+    disk: Path, work: Callable[[], object], check_after_error: Callable[[], None], step: int = 1
 ) -> None:
-    """Try with ever more room on the disk; what fails says where and that it is the disk."""
+    """Retry with more and more free pages; every error names the path and the full disk."""
     for pages in range(0, PAGES, step):
-        leave(disk, pages)
-        message = _failure(work)
+        fill_disk(disk, pages)
+        message = _error_message(work)
         if not message:
             assert pages
             return
         assert str(disk) in message
         assert message.endswith(FULL)
         assert "\n" not in message
-        after_failure()
-    pytest.fail("it never fitted")
+        check_after_error()
+    pytest.fail("the disk was too small to the end")
 
 
-def test_publishing(disk: Path, tmp_path: Path) -> None:
+def test_publish_leaves_no_partial_release(disk: Path, tmp_path: Path) -> None:
     registry = disk / "registry"
-    files, draft = small_release(tmp_path / "export", "a")
+    files, draft = write_minimal_release(tmp_path / "export", "a")
 
-    def nothing_is_there() -> None:
+    def check_no_release() -> None:
         assert list_versions(str(registry)) == []
         assert not registry.exists() or {p.name for p in registry.iterdir()} <= {".writer.lock"}
 
-    _until_it_fits(disk, lambda: publish(str(registry), files, draft), nothing_is_there)
+    _retry_until_it_fits(disk, lambda: publish(str(registry), files, draft), check_no_release)
     verify_release(str(registry), 1)
 
 
-def test_naming_the_champion_and_recording(disk: Path) -> None:
+def test_write_champion_and_write_record_keep_the_old_content(disk: Path) -> None:
     registry = str(disk / "registry")
     write_champion(registry, 1)
     write_record(registry, "run", "push", {"version": 1})
 
-    def as_before() -> None:
+    def check_unchanged() -> None:
         assert read_champion(registry) == 1
         assert read_records(registry, "run") == {"push": {"version": 1}}
-        assert sorted(os.listdir(registry)) == ["models.config", "runs"]
+        assert sorted(path.name for path in Path(registry).iterdir()) == ["models.config", "runs"]
 
-    _until_it_fits(disk, lambda: write_champion(registry, 2), as_before)
+    _retry_until_it_fits(disk, lambda: write_champion(registry, 2), check_unchanged)
     write_champion(registry, 1)
     big = {"text": "x" * 20_000}
-    _until_it_fits(disk, lambda: write_record(registry, "run", "push", big), as_before)
-    assert os.listdir(disk / "registry" / "runs" / "run") == ["push.json"]
+    _retry_until_it_fits(disk, lambda: write_record(registry, "run", "push", big), check_unchanged)
+    assert [path.name for path in Path(registry, "runs", "run").iterdir()] == ["push.json"]
 
 
-def _no_faces(folder: Path) -> None:
+def _check_no_faces(folder: Path) -> None:
     with pytest.raises(InputError, match="not a faces artifact"):
         Faces(folder)
-    assert not folder.exists() or os.listdir(folder) == []
+    assert not folder.exists() or not list(folder.iterdir())
 
 
-def test_ingesting_and_preparing(disk: Path, tmp_path: Path) -> None:
+def test_ingest_and_prepare_leave_no_partial_faces(disk: Path, tmp_path: Path) -> None:
     write_sample(tmp_path, 120, 1)
     source = str(tmp_path / "expression.csv")
 
@@ -88,11 +87,11 @@ def test_ingesting_and_preparing(disk: Path, tmp_path: Path) -> None:
         paths = [str(folder / name) for name in ("faces", "report", "statistics")]
         ingest(source, "", "expression", "fer7", "", {}, *paths)
 
-    def no_result() -> None:
+    def check_no_result() -> None:
         with pytest.raises(InputError, match="not a faces artifact"):
             Faces(disk / "faces")
 
-    _until_it_fits(disk, lambda: ingest_to(disk), no_result, step=25)
+    _retry_until_it_fits(disk, lambda: ingest_to(disk), check_no_result, step=25)
     for path in disk.iterdir():
         if path.is_file():
             path.unlink()
@@ -100,27 +99,29 @@ def test_ingesting_and_preparing(disk: Path, tmp_path: Path) -> None:
     for path in (disk / "faces").iterdir():
         path.unlink()
 
-    def prepare_there() -> None:
+    def prepare_to_disk() -> None:
         prepare(str(tmp_path / "faces"), {}, str(disk / "faces"), str(disk / "preview"))
 
-    _until_it_fits(disk, prepare_there, no_result, step=25)
+    _retry_until_it_fits(disk, prepare_to_disk, check_no_result, step=25)
     assert len(Faces(disk / "faces"))
 
 
-def test_what_was_written_of_faces_goes(disk: Path, tmp_path: Path) -> None:
-    """The arrays would keep the disk full, and they are of no use without faces.json."""
+def test_faces_writer_removes_partial_arrays(disk: Path, tmp_path: Path) -> None:
+    """Without faces.json the arrays are useless, and they would keep the disk full."""
     from support.prepared_faces import write_faces
 
-    _until_it_fits(
+    _retry_until_it_fits(
         disk,
         lambda: write_faces(disk / "faces", "expression"),
-        lambda: _no_faces(disk / "faces"),
+        lambda: _check_no_faces(disk / "faces"),
         step=30,
     )
 
 
-def test_checkpoints(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The epoch before stays the one to go on from."""
+def test_checkpoint_of_the_last_epoch_is_kept(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training can resume from the epoch before the failed one."""
     import tempfile
 
     import keras
@@ -129,36 +130,37 @@ def test_checkpoints(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     network = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(64)])
     network.compile("adam", "mse")
-    uri = str(disk / "checkpoint")
+    folder = disk / "checkpoint"
+    uri = str(folder)
     progress = checkpoints.Progress(epoch=1, best_epoch=1)
     checkpoints.save(uri, progress, network)
-    kept = sorted(os.listdir(uri))
+    kept = set(folder.iterdir())
 
     def save_next() -> None:
         checkpoints.save(
             uri, checkpoints.Progress(epoch=2, best_epoch=2, files=dict(progress.files)), network
         )
 
-    def the_first_is_there() -> None:
-        found = checkpoints.load(uri)
-        assert found is not None
-        assert found[0].epoch == 1
-        assert set(kept) <= set(os.listdir(uri))
+    def check_first_checkpoint() -> None:
+        loaded = checkpoints.load(uri)
+        assert loaded is not None
+        assert loaded[0].epoch == 1
+        assert kept <= set(folder.iterdir())
 
-    _until_it_fits(disk, save_next, the_first_is_there, step=6)
-    found = checkpoints.load(uri)
-    assert found is not None
-    assert found[0].epoch == 2
-    assert len(os.listdir(uri)) == 3
+    _retry_until_it_fits(disk, save_next, check_first_checkpoint, step=6)
+    loaded = checkpoints.load(uri)
+    assert loaded is not None
+    assert loaded[0].epoch == 2
+    assert len(list(folder.iterdir())) == 3
 
     monkeypatch.setattr(tempfile, "tempdir", str(disk))
-    leave(disk, 1)
+    fill_disk(disk, 1)
     with pytest.raises(Unavailable, match=f"{disk}.*No space left on device"):
         checkpoints.save(str(tmp_path / "elsewhere"), progress, network)
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_rollout_leaves_the_champion_answering(disk: Path, tmp_path: Path) -> None:
+def test_rollout_leaves_the_champion_serving(disk: Path, tmp_path: Path) -> None:
     import numpy as np
 
     from emotion_ai.client.client import Client
@@ -174,9 +176,11 @@ def test_a_rollout_leaves_the_champion_answering(disk: Path, tmp_path: Path) -> 
     ]
     with running_server(registry, tmp_path / "log") as server, Client(server) as client:
         roll_out(registry, 1, server)
-        leave(disk, 0)
-        says = f"release 2 is not rolled out: {disk}.*No space.*release 1 is the champion, as befor"
-        with pytest.raises(Unavailable, match=says):
+        fill_disk(disk, 0)
+        message = (
+            f"release 2 is not rolled out: {disk}.*No space.*release 1 is the champion, as befor"
+        )
+        with pytest.raises(Unavailable, match=message):
             roll_out(registry, 2, server)
         assert read_champion(registry) == 1
         assert client.predict_arrays(np.zeros((1, 96, 96, 1), np.uint8)).version == 1

@@ -1,4 +1,4 @@
-"""SIGKILL at every write of a push, in a folder and in Cloud Storage, with somebody looking on."""
+"""SIGKILL at every write of a push, in a folder and in Cloud Storage, under a monitor."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +15,9 @@ from emotion_ai.registry.releases import (
     verify_release,
 )
 
-from support.minimal_release import small_release
-from support.registry_monitor import watched
-from support.registry_writers import Victims, running_victims
+from support.minimal_release import write_minimal_release
+from support.registry_monitor import monitored
+from support.registry_writers import RegistryWriters, running_registry_writers
 
 _MAX_WRITES = 200
 
@@ -30,47 +30,49 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def victims(registry: str) -> Iterator[Victims]:
-    # After `registry`, which says in the environment where Cloud Storage is.
-    with running_victims() as victims:
-        yield victims
+def writers(registry: str) -> Iterator[RegistryWriters]:
+    # After `registry`, which sets the emulator's address in the environment.
+    with running_registry_writers() as writers:
+        yield writers
 
 
-def test_whichever_write_a_push_dies_at(registry: str, victims: Victims, tmp_path: Path) -> None:
-    """The next push finishes it, no release is lost or doubled, and nothing else is left."""
-    files, draft = small_release(tmp_path / "first", "first")
+def test_push_recovers_from_a_kill_at_any_write(
+    registry: str, writers: RegistryWriters, tmp_path: Path
+) -> None:
+    """The next push finishes; no release is lost or duplicated, and nothing else is left."""
+    files, draft = write_minimal_release(tmp_path / "first", "first")
     publish(registry, files, draft)
     write_champion(registry, 1)
     digests = ["first"]
-    with watched(registry) as seen:
+    with monitored(registry) as monitor:
         for write in range(1, _MAX_WRITES):
             digest = f"killed-at-{write}"
-            victim = victims.push(registry, tmp_path / digest, digest, at=write)
-            assert victim["killed"] or not victim["error"]
-            _check_whole(registry)
+            outcome = writers.push(registry, tmp_path / digest, digest, kill_at_write=write)
+            assert outcome["killed"] or not outcome["error"]
+            _assert_releases_complete(registry)
             digests.append(digest)
-            again = victims.push(registry, tmp_path / digest, digest)
-            assert again["error"] == ""
+            retry = writers.push(registry, tmp_path / digest, digest)
+            assert retry["error"] == ""
             versions = list_versions(registry)
-            assert again["version"] == versions[-1]
+            assert retry["version"] == versions[-1]
             released = [read_release(registry, version).content_digest for version in versions]
             assert released == ["first", *digests[1:][-3:]]
-            _check_tidy(registry, versions)
-            if not victim["killed"]:
+            _assert_no_leftovers(registry, versions)
+            if not outcome["killed"]:
                 break
-    assert not victim["killed"]
+    assert not outcome["killed"]
     assert write > 20
     assert read_champion(registry) == 1
-    assert seen["troubles"] == []
-    assert seen["verified"] > write
+    assert monitor["errors"] == []
+    assert monitor["verified"] > write
 
 
-def _check_whole(registry: str) -> None:
+def _assert_releases_complete(registry: str) -> None:
     for version in list_versions(registry):
         verify_release(registry, version)
 
 
-def _check_tidy(registry: str, versions: list[int]) -> None:
+def _assert_no_leftovers(registry: str, versions: list[int]) -> None:
     names = {*map(str, versions), "models.config"}
     if not storage.is_remote(registry):
         names.add(".writer.lock")

@@ -1,4 +1,4 @@
-"""A writer that is silent for so long that it counts as dead, and then wakes up."""
+"""A writer that is presumed dead and then wakes up."""
 
 from pathlib import Path
 
@@ -11,26 +11,26 @@ from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.releases import GRAPH_PATH, INFO_PATH, list_versions, verify_release
 from emotion_ai.storage import gcs
 
-from support.minimal_release import small_release
+from support.minimal_release import write_minimal_release
 
 
-def test_a_late_writer_gives_up_and_what_it_adds_is_no_release(
+def test_lease_stops_a_late_writer_and_its_objects_are_no_release(
     cloud_storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry = storage.join(cloud_storage, tmp_path.name)
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.3)
-    # A process that is suspended renews nothing.
+    # A suspended process does not renew its lease.
     monkeypatch.setattr(lease.Lease, "renew", lambda *_: None)
     with lease.hold_lease(registry) as late:
         late.record_in_progress(1)
         gcs.put(storage.join(registry, "1", INFO_PATH), b"{}", 0)
-        files, draft = small_release(tmp_path / "export", "a")
+        files, draft = write_minimal_release(tmp_path / "export", "a")
         assert publish(registry, files, draft) == (2, True)
         with pytest.raises(Unavailable, match="another one took over"):
             late.check()
         with pytest.raises(Unavailable, match="another one took over"):
             late.record_in_progress()
-        # As if the request had been on its way all the time.
+        # As if this request had been sent before and was slow.
         gcs.put(storage.join(registry, "1", GRAPH_PATH), b"late", 0)
     assert list_versions(registry) == [2]
     verify_release(registry, 2)

@@ -12,7 +12,7 @@ from emotion_ai.networks.weights import NetworkSpec, pack_weights, read_weights,
 from emotion_ai.registry.digest import file_digest
 from emotion_ai.registry.publishing import publish
 
-from support.minimal_release import small_release
+from support.minimal_release import write_minimal_release
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("keypoints", "expression")
@@ -21,7 +21,7 @@ KINDS = ("keypoints", "expression")
 def test_networks_and_card_come_without_the_addresses_of_their_training(tmp_path: Path) -> None:
     registry = tmp_path / "secret-place" / "registry"
     kernel = np.array([[0.25, -3.0]], np.float32)
-    files, draft = small_release(tmp_path / "files", "d" * 64)
+    files, draft = write_minimal_release(tmp_path / "files", "d" * 64)
     training = {
         "start": f"{registry}/7",
         "teachers": [f"{registry}/5", "pretrained"],

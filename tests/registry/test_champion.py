@@ -1,4 +1,4 @@
-"""models.config, as TensorFlow Serving itself reads it."""
+"""Tests of `registry.champion`: models.config as TensorFlow Serving reads it."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from emotion_ai.registry.champion import (
 )
 
 
-def test_the_champion_is_the_version_written_last(registry: str) -> None:
+def test_read_champion_returns_the_last_version_written(registry: str) -> None:
     assert read_champion(registry) is None
     write_champion(registry, 3)
     write_champion(registry, 1)
@@ -26,7 +26,9 @@ def test_the_champion_is_the_version_written_last(registry: str) -> None:
     assert read_champion(registry) is None
 
 
-def test_tensorflow_serving_reads_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_champion_writes_a_tensorflow_serving_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
     monkeypatch.chdir(tmp_path)
@@ -40,7 +42,7 @@ def test_tensorflow_serving_reads_the_same(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("not protobuf", "not a TensorFlow Serving model configuration"),
         ("", "names 0 versions"),
@@ -53,10 +55,10 @@ def test_tensorflow_serving_reads_the_same(tmp_path: Path, monkeypatch: pytest.M
         (b"\xff\xfe", "not a TensorFlow Serving model configuration"),
     ],
 )
-def test_a_file_that_names_no_single_version_is_refused(
-    tmp_path: Path, text: str | bytes, says: str
+def test_read_champion_rejects_files_without_a_single_version(
+    tmp_path: Path, text: str | bytes, message: str
 ) -> None:
     data = text if isinstance(text, bytes) else text.encode()
     storage.write_bytes(str(tmp_path / CONFIG_NAME), data)
-    with pytest.raises(InputError, match=f"{CONFIG_NAME}: {says}"):
+    with pytest.raises(InputError, match=f"{CONFIG_NAME}: {message}"):
         read_champion(str(tmp_path))

@@ -1,4 +1,4 @@
-"""release.json is read strictly, and what two models have in common is told by their digest."""
+"""Tests of `registry.releases` and `registry.digest`."""
 
 import numpy as np
 import pytest
@@ -15,19 +15,19 @@ _CONTENT = ModelContent(
 )
 
 
-def test_an_absent_release_is_answered_with_those_there(
-    registry: str, publish_small: Publisher
+def test_read_release_lists_the_existing_versions_for_a_missing_one(
+    registry: str, publish_minimal: Publisher
 ) -> None:
     with pytest.raises(InputError, match="no release 1; there are: none"):
         read_release(registry, 1)
-    publish_small("a")
-    publish_small("b")
+    publish_minimal("a")
+    publish_minimal("b")
     with pytest.raises(InputError, match="no release 3; there are: 1, 2"):
         read_release(registry, 3)
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (b"{}", "content_digest: Field required"),
         (b"{", "the whole file: Invalid JSON"),
@@ -35,25 +35,27 @@ def test_an_absent_release_is_answered_with_those_there(
     ],
 )
 @pytest.mark.parametrize("registry", ["local"], indirect=True)
-def test_a_damaged_release_json_is_named(
-    registry: str, publish_small: Publisher, text: bytes, says: str
+def test_read_release_names_a_damaged_release_json(
+    registry: str, publish_minimal: Publisher, text: bytes, message: str
 ) -> None:
-    publish_small("a")
+    publish_minimal("a")
     storage.write_bytes(storage.join(registry, "1", INFO_PATH), text)
-    with pytest.raises(InputError, match=rf"release\.json: {says}"):
+    with pytest.raises(InputError, match=rf"release\.json: {message}"):
         read_release(registry, 1)
 
 
 @pytest.mark.parametrize("registry", ["local"], indirect=True)
-def test_a_release_under_another_number_is_refused(registry: str, publish_small: Publisher) -> None:
-    publish_small("a")
+def test_read_release_rejects_another_version_number(
+    registry: str, publish_minimal: Publisher
+) -> None:
+    publish_minimal("a")
     text = storage.read_bytes(storage.join(registry, "1", INFO_PATH), 1 << 20)
     storage.write_bytes(storage.join(registry, "5", INFO_PATH), text)
     with pytest.raises(InputError, match="says version 1; expected 5"):
         read_release(registry, 5)
 
 
-def test_the_content_digest_covers_what_answers_and_nothing_else() -> None:
+def test_content_digest_covers_the_answers_and_nothing_else() -> None:
     digest = content_digest(_CONTENT, "r1")
     same = _CONTENT.model_copy(update={"packages": {"keras": "3"}})
     assert content_digest(same, "r1") == digest
@@ -65,11 +67,11 @@ def test_the_content_digest_covers_what_answers_and_nothing_else() -> None:
     assert len(others) == len(changes) + 2
 
 
-def test_the_weights_digest_ignores_order_alone() -> None:
+def test_weights_sha256_ignores_only_the_order() -> None:
     a, b = np.arange(6, dtype=np.float32), np.ones(2, dtype=np.float32)
     digest = weights_sha256([("a", a), ("b", b)])
     assert weights_sha256([("b", b), ("a", a)]) == digest
-    # Memory order is not content either.
+    # The order in memory is no content either.
     square = np.arange(4.0).reshape(2, 2)
     assert weights_sha256([("s", np.asfortranarray(square))]) == weights_sha256([("s", square)])
     variants = (

@@ -1,4 +1,4 @@
-"""What a run leaves behind can be read again, and a run id cannot leave the registry."""
+"""Tests of `registry.runs`."""
 
 import math
 from pathlib import Path
@@ -19,7 +19,7 @@ from emotion_ai.registry.runs import (
 )
 
 
-def test_records_and_reports_are_read_again(registry: str, tmp_path: Path) -> None:
+def test_records_and_reports_are_read_back(registry: str, tmp_path: Path) -> None:
     assert read_records(registry, "run-1") == {}
     assert list_reports(registry, "run-1") == []
     page = tmp_path / "report"
@@ -37,7 +37,7 @@ def test_records_and_reports_are_read_again(registry: str, tmp_path: Path) -> No
 
 
 @given(name=st.text(max_size=200))
-def test_a_name_stays_in_its_folder_or_is_refused(name: str) -> None:
+def test_run_uri_is_in_the_runs_folder_or_rejected(name: str) -> None:
     try:
         uri = run_uri("/registry", name)
     except InputError:
@@ -46,9 +46,13 @@ def test_a_name_stays_in_its_folder_or_is_refused(name: str) -> None:
     assert len(Path(uri).name) <= 128
 
 
-def test_damaged_records_are_named(tmp_path: Path) -> None:
+def test_read_json_names_damaged_records(tmp_path: Path) -> None:
     uri = str(tmp_path / "record.json")
-    for text, says in ((b"{", "not JSON"), (b"[1]", "expected a JSON object"), (b"\xff", "JSON")):
+    for text, message in (
+        (b"{", "not JSON"),
+        (b"[1]", "expected a JSON object"),
+        (b"\xff", "JSON"),
+    ):
         storage.write_bytes(uri, text)
-        with pytest.raises(InputError, match=f"record.json: .*{says}"):
+        with pytest.raises(InputError, match=f"record.json: .*{message}"):
             read_json(uri)

@@ -26,10 +26,10 @@ def test_an_empty_registry_has_nothing_to_say(registry: str) -> None:
 
 
 def test_every_release_says_where_it_comes_from_and_why_it_was_accepted(
-    registry: str, publish_and_roll_out: Publisher, publish_small: Publisher
+    registry: str, publish_and_roll_out: Publisher, publish_minimal: Publisher
 ) -> None:
     publish_and_roll_out("a")
-    publish_small("b", 1)
+    publish_minimal("b", 1)
     told = json.loads(json.dumps(describe(registry, None, None)))
     assert told["champion"] == 1
     assert [(r["version"], r["is_champion"]) for r in told["releases"]] == [(1, True), (2, False)]
@@ -44,9 +44,9 @@ def test_every_release_says_where_it_comes_from_and_why_it_was_accepted(
     assert "files" not in second
 
 
-def test_one_release_in_full(registry: str, publish_small: Publisher) -> None:
-    publish_small("a")
-    publish_small("b")
+def test_one_release_in_full(registry: str, publish_minimal: Publisher) -> None:
+    publish_minimal("a")
+    publish_minimal("b")
     (release,) = describe(registry, 2, None)["releases"]
     assert release["version"] == 2
     assert set(release["files"]) == {"saved_model.pb", "variables/variables.index"}
@@ -56,10 +56,10 @@ def test_one_release_in_full(registry: str, publish_small: Publisher) -> None:
 
 
 def test_a_damaged_release_does_not_hide_the_others(
-    registry: str, publish_small: Publisher
+    registry: str, publish_minimal: Publisher
 ) -> None:
-    publish_small("a")
-    publish_small("b")
+    publish_minimal("a")
+    publish_minimal("b")
     storage.write_bytes(storage.join(registry, "1", INFO_PATH), b"{}")
     first, second = describe(registry, None, None)["releases"]
     assert "release.json" in first["error"]

@@ -1,4 +1,4 @@
-"""Kaggle's files as they come, packed or not, and files that are something else."""
+"""Tests of `sources.csv_table` with Kaggle's files, compressed or not, and with other files."""
 
 import gzip
 import io
@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import UNASSIGNED, Rows
 from emotion_ai.faces.keypoints import COLUMNS
 from emotion_ai.faces.kinds import KindName
-from emotion_ai.sources import csv_lines as records
 from emotion_ai.sources.checks import DataChecks
+from emotion_ai.sources.csv_lines import MAX_LINE_BYTES
 from emotion_ai.sources.csv_table import BadRow, open_table, read_blocks
 
 from support.face_csv import (
@@ -50,7 +51,7 @@ def read_all(path: Path | str, kind: KindName = "expression") -> tuple[Rows, lis
     ],
     ids=["original", "blanks", "Kaggle full", "other order", "quoted", "BOM", "extra columns"],
 )
-def test_expression_in_every_form(tmp_path: Path, text: str) -> None:
+def test_read_blocks_reads_every_form_of_expressions(tmp_path: Path, text: str) -> None:
     path = tmp_path / "faces.csv"
     path.write_bytes(text.format(*PIXELS).encode())
     rows, bad = read_all(path)
@@ -62,14 +63,14 @@ def test_expression_in_every_form(tmp_path: Path, text: str) -> None:
     assert rows.subject.tolist() == [-1, -1, -1]
 
 
-def test_the_course_file_has_no_usage(tmp_path: Path) -> None:
+def test_split_is_unassigned_without_a_usage_column(tmp_path: Path) -> None:
     path = tmp_path / "icml_face_data.csv"
     path.write_text(f"emotion, pixels\n0,{PIXELS[0]}\n4,{PIXELS[1]}\n")
     rows, _ = read_all(path)
     assert rows.split.tolist() == [UNASSIGNED, UNASSIGNED]
 
 
-def test_a_subject_column_says_who_is_shown(tmp_path: Path) -> None:
+def test_subject_column_is_read_and_checked(tmp_path: Path) -> None:
     path = tmp_path / "faces.csv"
     path.write_text(f"subject,emotion,pixels\n12,0,{PIXELS[0]}\nAnn,4,{PIXELS[1]}\n")
     rows, bad = read_all(path)
@@ -79,10 +80,10 @@ def test_a_subject_column_says_who_is_shown(tmp_path: Path) -> None:
     ]
 
 
-def test_gzip_and_zip_are_told_by_their_content(tmp_path: Path) -> None:
+def test_compression_is_recognised_by_content(tmp_path: Path) -> None:
     plain = write_expression(tmp_path / "plain.csv", [0, 1, 2], pixels=PIXELS)
-    packed = tmp_path / "faces.csv.gz"
-    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    gzipped = tmp_path / "faces.csv.gz"
+    gzipped.write_bytes(gzip.compress(plain.read_bytes()))
     zipped = tmp_path / "faces.csv.zip"
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(plain, "folder/icml_face_data.csv")
@@ -90,14 +91,12 @@ def test_gzip_and_zip_are_told_by_their_content(tmp_path: Path) -> None:
         archive.writestr("readme.txt", b"hello")
     misnamed = tmp_path / "download"
     misnamed.write_bytes(zipped.read_bytes())
-    for path in (plain, packed, zipped, misnamed):
+    for path in (plain, gzipped, zipped, misnamed):
         rows, _ = read_all(path)
         assert np.array_equal(rows.images, IMAGES)
 
 
-def test_cloud_storage(tmp_path: Path, cloud_storage: str) -> None:
-    from emotion_ai import storage
-
+def test_gzip_is_read_from_cloud_storage(tmp_path: Path, cloud_storage: str) -> None:
     plain = write_expression(tmp_path / "plain.csv", [0, 1, 2], pixels=PIXELS)
     uri = storage.join(cloud_storage, tmp_path.name, "faces.csv.gz")
     storage.write_bytes(uri, gzip.compress(plain.read_bytes()))
@@ -105,7 +104,7 @@ def test_cloud_storage(tmp_path: Path, cloud_storage: str) -> None:
     assert np.array_equal(rows.images, IMAGES)
 
 
-def test_keypoints_by_name_in_any_order(tmp_path: Path) -> None:
+def test_keypoint_columns_are_read_by_name(tmp_path: Path) -> None:
     images = random_images(2, 96)
     names = ["Image", *reversed(COLUMNS)]
     values = {name: float(k) for k, name in enumerate(COLUMNS)}
@@ -140,7 +139,7 @@ def test_keypoints_by_name_in_any_order(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_bad_keypoints_are_named(
+def test_bad_keypoints_are_dropped_and_named(
     tmp_path: Path, changes: dict[int, str], column: str, check: str, message: str
 ) -> None:
     cells = keypoint_cells(3)
@@ -167,9 +166,7 @@ def test_bad_keypoints_are_named(
         (f'2,"{PIXELS[1]},Training', "-", "malformed_row"),
     ],
 )
-def test_bad_rows_are_left_out_and_named(
-    tmp_path: Path, line: str, column: str, check: str
-) -> None:
+def test_bad_rows_are_dropped_and_named(tmp_path: Path, line: str, column: str, check: str) -> None:
     path = tmp_path / "faces.csv"
     good = f"1,{PIXELS[0]},Training\n"
     path.write_text(f"emotion,pixels,Usage\n{good}\n{line}\n{good}")
@@ -188,20 +185,20 @@ def test_bad_rows_are_left_out_and_named(
         (b"emotion,pixels,Pixels\n", "column pixels is in the header twice"),
         (gzip.compress(b"emotion,pixels\n" * 99)[:-12], "damaged after line"),
         (b"PK\x03\x04 and no more", "damaged zip"),
-        (b"x" * (records.MAX_LINE_BYTES + 1), "line 1 is longer than 262144 bytes"),
+        (b"x" * (MAX_LINE_BYTES + 1), "line 1 is longer than 262144 bytes"),
         (gzip.compress(b"7" * 10_000_000), "line 1 is longer than 262144 bytes"),
     ],
 )
-def test_something_else_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_open_table_rejects_other_files(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "faces.csv"
     path.write_bytes(content)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_all(path)
-    assert str(refusal.value).startswith(f"{path}: ")
-    assert message in str(refusal.value)
+    assert str(error.value).startswith(f"{path}: ")
+    assert message in str(error.value)
 
 
-def test_a_file_of_the_other_kind_is_recognised(tmp_path: Path) -> None:
+def test_open_table_recognises_a_file_of_the_other_kind(tmp_path: Path) -> None:
     keypoints = write_keypoints(tmp_path / "training.csv", keypoint_cells(1))
     with pytest.raises(InputError, match="looks like a file of keypoints, expected expression"):
         read_all(keypoints)
@@ -211,7 +208,7 @@ def test_a_file_of_the_other_kind_is_recognised(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [[], ["a.csv", "b.csv"]])
-def test_a_zip_without_one_csv_is_refused(tmp_path: Path, names: list[str]) -> None:
+def test_open_table_rejects_a_zip_without_exactly_one_csv(tmp_path: Path, names: list[str]) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("readme.txt", "hello")
@@ -225,7 +222,7 @@ def test_a_zip_without_one_csv_is_refused(tmp_path: Path, names: list[str]) -> N
         read_all(path)
 
 
-def test_no_more_rows_are_read_than_allowed(tmp_path: Path) -> None:
+def test_read_blocks_rejects_more_than_max_rows(tmp_path: Path) -> None:
     path = write_expression(tmp_path / "faces.csv", [0, 1, 2])
     table = open_table(str(path), "expression")
     with pytest.raises(InputError, match="more than 2 rows; raise max_rows"):
@@ -233,6 +230,6 @@ def test_no_more_rows_are_read_than_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["nowhere.csv", "."])
-def test_what_is_not_there_cannot_be_read(tmp_path: Path, path: str) -> None:
+def test_open_table_rejects_missing_files_and_folders(tmp_path: Path, path: str) -> None:
     with pytest.raises(InputError, match=str(tmp_path)):
         read_all(tmp_path / path)

@@ -1,4 +1,4 @@
-"""Folders of pictures and zips of them, on disk and in Cloud Storage, as a source."""
+"""Tests of `sources.pictures`: folders and zips, on disk and in Cloud Storage."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import UNASSIGNED, Faces
 from emotion_ai.sources import pictures
 from emotion_ai.sources.uri import fingerprint
-from emotion_ai.steps.ingest.run import ingest
+from emotion_ai.steps.ingest.run import run as ingest
 
 from support.face_csv import random_images
 from support.picture_folders import EMOTIONS, write_pictures, zip_folder
@@ -37,12 +37,12 @@ def run_ingest(source: Path | str, out: Path, **settings: Any) -> Faces:
     return Faces(paths[0])
 
 
-def picture_of(width: int, height: int) -> bytes:
-    """A PNG that says how large it is and holds next to nothing."""
+def png_of_size(width: int, height: int) -> bytes:
+    """Return a small PNG whose header states this size."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + check
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 999)) + chunk(b"IEND", b"")
@@ -57,7 +57,7 @@ def upload(folder: Path, uri: str) -> str:
     return uri
 
 
-def test_a_folder_a_zip_and_cloud_storage_give_the_same_faces(
+def test_ingest_reads_the_same_faces_from_folder_zip_and_cloud_storage(
     tmp_path: Path, cloud_storage: str
 ) -> None:
     folder = tmp_path / "faces %41"
@@ -65,17 +65,17 @@ def test_a_folder_a_zip_and_cloud_storage_give_the_same_faces(
     (folder / "train" / ".DS_Store").write_bytes(b"\0")
     (folder / ".cache" / "deep").mkdir(parents=True)
     (folder / ".cache" / "deep" / "notes.txt").write_text("hidden")
-    packed = zip_folder(folder, tmp_path / "faces.zip", "fer/")
+    archive = zip_folder(folder, tmp_path / "faces.zip", "fer/")
     remote = storage.join(cloud_storage, tmp_path.name)
     sources = {
         "folder": str(folder),
         "slash": f"{folder}/",
         "uri": folder.as_uri(),
-        "zip": str(packed),
+        "zip": str(archive),
         "gs": upload(folder, storage.join(remote, "faces")),
         "gs zip": storage.join(remote, "fer.zip"),
     }
-    storage.write_bytes(sources["gs zip"], packed.read_bytes())
+    storage.write_bytes(sources["gs zip"], archive.read_bytes())
     for form, source in sources.items():
         faces = run_ingest(source, tmp_path / form, fingerprint=fingerprint(source))
         rows = faces.take(np.arange(14))
@@ -101,7 +101,7 @@ def test_a_folder_a_zip_and_cloud_storage_give_the_same_faces(
         ),
     ],
 )
-def test_the_folders_name_the_splits(
+def test_folders_name_the_splits(
     tmp_path: Path, splits: tuple[str, ...], codes: list[int], names: tuple[str, ...]
 ) -> None:
     write_pictures(tmp_path / "fer", splits)
@@ -110,7 +110,7 @@ def test_the_folders_name_the_splits(
     assert faces.info.split_names == names
 
 
-def test_folders_name_emotions_in_any_case_and_of_the_label_set(tmp_path: Path) -> None:
+def test_folders_name_emotions_of_the_label_set_in_any_case(tmp_path: Path) -> None:
     folder = tmp_path / "posed"
     for k, emotion in enumerate(("Anger", "DISGUST", "sad", "happy", "surprise")):
         (folder / emotion).mkdir(parents=True)
@@ -124,7 +124,7 @@ def test_folders_name_emotions_in_any_case_and_of_the_label_set(tmp_path: Path) 
         run_ingest(folder, tmp_path / "other")
 
 
-def test_emotions_may_lack_pictures_when_they_are_not_learned(tmp_path: Path) -> None:
+def test_emotions_that_are_not_learned_may_lack_pictures(tmp_path: Path) -> None:
     write_pictures(tmp_path / "fer")
     for split in ("train", "test"):
         for emotion in ("surprise", "neutral"):
@@ -134,14 +134,14 @@ def test_emotions_may_lack_pictures_when_they_are_not_learned(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".bmp", ".gif", ".tiff", ".webp", ".pgm", ".jp2"])
-def test_any_format_is_read(tmp_path: Path, suffix: str) -> None:
+def test_ingest_reads_every_picture_format(tmp_path: Path, suffix: str) -> None:
     write_pictures(tmp_path / "fer", suffix=suffix)
     images = run_ingest(tmp_path / "fer", tmp_path / "out").take(np.arange(14)).images
     error = np.abs(images.astype(int) - random_images(14, 48)).mean()
     assert error < (35 if suffix in (".jpg", ".webp") else 2)
 
 
-def test_pictures_become_gray_and_48_pixels_by_area(tmp_path: Path) -> None:
+def test_pictures_are_converted_to_gray_and_resized_by_area(tmp_path: Path) -> None:
     write_pictures(tmp_path / "fer")
     large = np.random.default_rng(3).integers(0, 256, (144, 96, 3), np.uint8)
     Image.fromarray(large).save(tmp_path / "fer/test/angry/0.png")
@@ -150,15 +150,15 @@ def test_pictures_become_gray_and_48_pixels_by_area(tmp_path: Path) -> None:
     assert np.abs(face - gray.reshape(48, 3, 48, 2).mean(axis=(1, 3))).max() <= 0.5
 
 
-def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
+def test_files_that_are_no_pictures_are_dropped_and_named(tmp_path: Path) -> None:
     folder = tmp_path / "fer"
     write_pictures(folder, each=3)
-    whole = (folder / "train/sad/0.png").read_bytes()
+    picture = (folder / "train/sad/0.png").read_bytes()
     (folder / "README.txt").write_text("about these faces")
     (folder / "test/angry/1.png").write_text("<b>no picture</b>")
-    (folder / "test/fear/2.png").write_bytes(whole[: len(whole) // 2])
-    (folder / "train/fear/2.png").write_bytes(picture_of(30_000, 30_000))
-    (folder / "train/happy/1.png").write_bytes(picture_of(9_000, 9_000))
+    (folder / "test/fear/2.png").write_bytes(picture[: len(picture) // 2])
+    (folder / "train/fear/2.png").write_bytes(png_of_size(30_000, 30_000))
+    (folder / "train/happy/1.png").write_bytes(png_of_size(9_000, 9_000))
     (folder / "train/happy/2.png").write_bytes(b"")
     zip_folder(folder, tmp_path / "fer.zip")
     for source in (folder, tmp_path / "fer.zip"):
@@ -178,16 +178,16 @@ def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
         ):
             assert cell in report
         statistics = json.loads((tmp_path / "out" / "statistics.json").read_text())
-        (found,) = [each for each in statistics["findings"] if each["check"] == "malformed_row"]
-        assert found["count"] == 6
-        assert found["files"][:2] == ["README.txt", "test/angry/1.png"]
-        with pytest.raises(InputError) as refusal:
+        (finding,) = [each for each in statistics["findings"] if each["check"] == "malformed_row"]
+        assert finding["count"] == 6
+        assert finding["files"][:2] == ["README.txt", "test/angry/1.png"]
+        with pytest.raises(InputError) as error:
             run_ingest(source, tmp_path / "out", checks={})
-        assert "the first is file README.txt: in no emotion's folder" in str(refusal.value)
+        assert "the first is file README.txt: in no emotion's folder" in str(error.value)
         assert not (tmp_path / "out" / "faces" / "faces.json").exists()
 
 
-def test_copies_are_named_by_file(tmp_path: Path) -> None:
+def test_split_duplicates_are_named_by_file(tmp_path: Path) -> None:
     folder = tmp_path / "fer"
     write_pictures(folder, each=3)
     (folder / "train/sad/2.png").write_bytes((folder / "test/sad/0.png").read_bytes())
@@ -195,7 +195,7 @@ def test_copies_are_named_by_file(tmp_path: Path) -> None:
         run_ingest(folder, tmp_path / "out", checks={"split_duplicates": 0.01})
 
 
-def test_a_picture_of_too_many_bytes_is_not_read(
+def test_pictures_over_the_size_limit_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud_storage: str
 ) -> None:
     monkeypatch.setattr(pictures, "MAX_PICTURE_BYTES", 4000)
@@ -210,7 +210,7 @@ def test_a_picture_of_too_many_bytes_is_not_read(
         assert "larger than 4000 bytes" in report
 
 
-def test_a_damaged_member_is_a_bad_row(tmp_path: Path) -> None:
+def test_damaged_zip_member_is_a_bad_row(tmp_path: Path) -> None:
     write_pictures(tmp_path / "fer")
     path = zip_folder(tmp_path / "fer", tmp_path / "fer.zip")
     with zipfile.ZipFile(path) as archive:
@@ -233,7 +233,7 @@ def test_a_damaged_member_is_a_bad_row(tmp_path: Path) -> None:
         ("happy/0.png", "happy/0.png is in no split's folder, "),
     ],
 )
-def test_folders_that_mean_nothing_are_named(
+def test_unknown_folders_are_rejected(
     tmp_path: Path, cloud_storage: str, form: str, name: str, message: str
 ) -> None:
     folder = tmp_path / "fer"
@@ -245,15 +245,15 @@ def test_folders_that_mean_nothing_are_named(
         source = str(zip_folder(folder, tmp_path / "fer.zip"))
     elif form == "gs":
         source = upload(folder, storage.join(cloud_storage, tmp_path.name))
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         run_ingest(source, tmp_path / "out")
-    assert str(refusal.value).startswith(f"{source}: ")
-    assert message in str(refusal.value)
+    assert str(error.value).startswith(f"{source}: ")
+    assert message in str(error.value)
     assert not (tmp_path / "out" / "faces" / "faces.json").exists()
 
 
 @pytest.mark.parametrize("file", [None, "README.txt", ".hidden/happy/0.png"])
-def test_a_folder_without_pictures_is_refused(tmp_path: Path, file: str | None) -> None:
+def test_folder_without_pictures_is_rejected(tmp_path: Path, file: str | None) -> None:
     folder = tmp_path / "fer"
     folder.mkdir()
     if file is not None:
@@ -266,7 +266,7 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path, file: str | None) 
             read()
 
 
-def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_name_that_is_not_utf8_is_rejected(tmp_path: Path) -> None:
     write_pictures(tmp_path / "fer")
     (tmp_path / "fer/test/sad" / os.fsdecode(b"\xff.png")).write_bytes(b"")
     for read in (
@@ -277,20 +277,20 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
             read()
 
 
-def test_links_stay_within_the_folder(tmp_path: Path) -> None:
+def test_links_must_stay_in_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "fer"
     write_pictures(folder)
-    elsewhere = tmp_path / "elsewhere.png"
-    Image.fromarray(random_images(1, 48, seed=9)[0]).save(elsewhere)
+    outside = tmp_path / "outside.png"
+    Image.fromarray(random_images(1, 48, seed=9)[0]).save(outside)
     link = folder / "train/happy/1.png"
     link.symlink_to("../sad/0.png")
     copies = {"duplicates": 1, "contradicting_duplicates": 1}
     assert len(run_ingest(folder, tmp_path / "out", checks=copies)) == 15
-    # The folder's own address may be a link.
+    # The folder's own path may be a link.
     (tmp_path / "alias").symlink_to(folder)
     assert fingerprint(str(tmp_path / "alias")) == fingerprint(str(folder))
     for target, message in (
-        (str(elsewhere), "train/happy/1.png is a link that leads out of the folder"),
+        (str(outside), "train/happy/1.png is a link that leads out of the folder"),
         ("../../..", "train/happy/1.png is a link that leads out of the folder"),
         ("../sad", "train/happy/1.png is neither a file nor a link to one"),
         ("nowhere.png", "train/happy/1.png is neither a file nor a link to one"),
@@ -308,12 +308,12 @@ def test_links_stay_within_the_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["folder", "gs"])
-def test_one_changed_file_is_another_source(tmp_path: Path, cloud_storage: str, form: str) -> None:
+def test_fingerprint_changes_with_any_file(tmp_path: Path, cloud_storage: str, form: str) -> None:
     folder = tmp_path / "fer"
     write_pictures(folder)
-    where = storage.join(cloud_storage, tmp_path.name)
-    source = upload(folder, where) if form == "gs" else str(folder)
-    seen = [fingerprint(source)]
+    uri = storage.join(cloud_storage, tmp_path.name)
+    source = upload(folder, uri) if form == "gs" else str(folder)
+    fingerprints = [fingerprint(source)]
     picture = (folder / "train/sad/0.png").read_bytes()
     for name, content in (
         ("train/sad/1.png", picture),
@@ -321,15 +321,15 @@ def test_one_changed_file_is_another_source(tmp_path: Path, cloud_storage: str, 
         ("train/sad/a.png", picture),
     ):
         storage.write_bytes(storage.join(source, name), content)
-        seen.append(fingerprint(source))
+        fingerprints.append(fingerprint(source))
     storage.write_bytes(f"{source}.subjects.csv", b"row,subject\n0,1\n")
-    seen.append(fingerprint(source))
-    assert len(set(seen)) == 5
+    fingerprints.append(fingerprint(source))
+    assert len(set(fingerprints)) == 5
     with pytest.raises(InputError, match="changed while the run went on"):
-        run_ingest(source, tmp_path / "out", fingerprint=seen[0], checks={"duplicates": 1})
+        run_ingest(source, tmp_path / "out", fingerprint=fingerprints[0], checks={"duplicates": 1})
 
 
-def test_people_are_named_by_the_file_beside_the_folder(tmp_path: Path) -> None:
+def test_subjects_file_beside_the_folder_is_read(tmp_path: Path) -> None:
     write_pictures(tmp_path / "fer")
     (tmp_path / "fer.subjects.csv").write_text("row,subject\n0,4\n13,4\n")
     faces = run_ingest(f"{tmp_path}/fer/", tmp_path / "out")
@@ -337,28 +337,28 @@ def test_people_are_named_by_the_file_beside_the_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "said"),
+    ("source", "message"),
     [
         ("gs://no-such-bucket/fer", "gs://no-such-bucket: no such bucket"),
         ("gs://faces/nowhere/fer/", "gs://faces/nowhere/fer/: no such object"),
     ],
 )
-def test_what_is_not_in_cloud_storage_is_named(
-    tmp_path: Path, cloud_storage: str, where: str, said: str
+def test_missing_objects_and_buckets_are_named(
+    tmp_path: Path, cloud_storage: str, source: str, message: str
 ) -> None:
-    for read in (lambda: run_ingest(where, tmp_path / "out"), lambda: fingerprint(where)):
-        with pytest.raises(InputError, match=f"^{said}"):
+    for read in (lambda: run_ingest(source, tmp_path / "out"), lambda: fingerprint(source)):
+        with pytest.raises(InputError, match=f"^{message}"):
             read()
 
 
-def test_pictures_are_no_keypoints(tmp_path: Path) -> None:
+def test_pictures_are_rejected_as_keypoints(tmp_path: Path) -> None:
     write_pictures(tmp_path / "fer")
     for source in (tmp_path / "fer", zip_folder(tmp_path / "fer", tmp_path / "fer.zip")):
         with pytest.raises(InputError, match="pictures carry no keypoints; expected a CSV"):
             run_ingest(source, tmp_path / "out", kind="keypoints")
 
 
-def test_no_more_files_are_read_than_allowed(tmp_path: Path) -> None:
+def test_more_than_max_rows_files_are_rejected(tmp_path: Path) -> None:
     write_pictures(tmp_path / "fer")
     with pytest.raises(InputError, match="fer: more than 13 files; raise max_rows"):
         run_ingest(tmp_path / "fer", tmp_path / "out", checks={"max_rows": 13})

@@ -1,4 +1,4 @@
-"""The bulk parser of pixels against the obvious one."""
+"""Tests of `sources.pixels`, against a simple parser."""
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ from emotion_ai.sources.pixels import parse_pixels
 from support.face_csv import pixel_text, random_images
 
 
-def parse_slowly(text: bytes, size: int) -> list[int] | None:
-    """The pixels, or None where the text is not size x size whole numbers 0-255 in digits."""
+def parse_simply(text: bytes, size: int) -> list[int] | None:
+    """Return the pixels, or None if the text is not size x size whole numbers 0-255."""
     words = text.split(b" ")
     words = [word for word in words if word]
     if len(words) != size * size:
@@ -23,7 +23,7 @@ def parse_slowly(text: bytes, size: int) -> list[int] | None:
 
 
 @given(numpy_strategies.arrays(np.uint8, (5, 3, 3)))
-def test_what_is_written_is_read(images: np.ndarray) -> None:
+def test_parse_pixels_reads_written_pixels(images: np.ndarray) -> None:
     parsed, bad = parse_pixels([pixel_text(image).encode() for image in images], 3)
     assert bad == []
     assert np.array_equal(parsed, images)
@@ -40,11 +40,11 @@ def test_what_is_written_is_read(images: np.ndarray) -> None:
         max_size=40,
     )
 )
-def test_takes_and_refuses_what_the_obvious_parser_does(texts: list[bytes]) -> None:
+def test_parse_pixels_agrees_with_the_simple_parser(texts: list[bytes]) -> None:
     parsed, bad = parse_pixels(texts, 2)
     refused = {each.position for each in bad}
     for position, text in enumerate(texts):
-        expected = parse_slowly(text, 2)
+        expected = parse_simply(text, 2)
         assert (position in refused) == (expected is None), text
         if expected is not None:
             assert parsed[position].ravel().tolist() == expected
@@ -62,24 +62,24 @@ def test_takes_and_refuses_what_the_obvious_parser_does(texts: list[bytes]) -> N
         (b"1\t2\t3\t4", "pixel_value", "pixels are not separated by blanks"),
     ],
 )
-def test_says_what_is_wrong_and_where(text: bytes, check: str, message: str) -> None:
+def test_parse_pixels_describes_the_error(text: bytes, check: str, message: str) -> None:
     _, bad = parse_pixels([b"1 2 3 4", text], 2)
     assert [(each.position, each.check, each.message) for each in bad] == [(1, check, message)]
 
 
-def test_a_missing_pixel_is_not_made_up_for_by_the_next_row() -> None:
+def test_missing_pixel_is_not_taken_from_the_next_row() -> None:
     parsed, bad = parse_pixels([b"1 2 3", b"4 5 6 7 8", b"9 9 9 9"], 2)
     assert [each.position for each in bad] == [0, 1]
     assert parsed[2].tolist() == [[9, 9], [9, 9]]
 
 
-def test_no_rows() -> None:
+def test_parse_pixels_of_no_rows() -> None:
     parsed, bad = parse_pixels([], 48)
     assert parsed.shape == (0, 48, 48)
     assert bad == []
 
 
-def test_rows_of_several_batches_stay_in_order() -> None:
+def test_parse_pixels_keeps_the_order_across_batches() -> None:
     images = random_images(100, 4)
     parsed, _ = parse_pixels([pixel_text(image).encode() for image in images], 4)
     assert np.array_equal(parsed, images)

@@ -11,7 +11,7 @@ from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.runs import read_records, record_report, write_record
 from emotion_ai.steps.notify.run import run as notify
 
-from support.minimal_release import small_release
+from support.minimal_release import write_minimal_release
 
 _CHECK = {
     "name": "expression/PublicTest/accuracy",
@@ -27,7 +27,7 @@ _CHECK = {
 def registry(tmp_path: Path) -> str:
     """A registry with release 1 as its champion and a run that has begun."""
     registry = str(tmp_path / "registry")
-    files, draft = small_release(tmp_path / "export", "a")
+    files, draft = write_minimal_release(tmp_path / "export", "a")
     publish(registry, files, draft)
     write_champion(registry, 1)
     write_record(registry, "run-1", "resolve", {"champion": "1", "keypoints": "<b>faces.csv"})

@@ -14,7 +14,7 @@ from emotion_ai.sources.uri import fingerprint
 from emotion_ai.steps.resolve.run import run as resolve
 
 from support.face_csv import keypoint_cells, write_expression, write_keypoints
-from support.minimal_release import small_release
+from support.minimal_release import write_minimal_release
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_what_trainings_start_from(tmp_path: Path, sources: tuple[str, str]) -> 
 def test_what_expression_learn_from(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
     for version in (2, 3):
-        files, draft = small_release(tmp_path / f"files-{version}", str(version) * 64)
+        files, draft = write_minimal_release(tmp_path / f"files-{version}", str(version) * 64)
         publish(registry, files, draft)
 
     def teachers(asked: str) -> list[str]:

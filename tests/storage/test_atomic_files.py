@@ -1,4 +1,4 @@
-"""What a step leaves behind when it fails."""
+"""Tests of `storage.atomic_files`."""
 
 import contextlib
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 from emotion_ai.storage.atomic_files import remove_on_failure
 
 
-def test_what_was_written_goes_and_a_folder_that_was_there_stays(tmp_path: Path) -> None:
-    mine, new, report = (tmp_path / name for name in ("mine", "new", "report"))
-    mine.mkdir()
-    (mine / "kept").touch()
-    with contextlib.suppress(ValueError), remove_on_failure(mine, new, report, "absent"):
+def test_remove_on_failure_removes_new_outputs_and_keeps_existing_folders(tmp_path: Path) -> None:
+    existing, new, report = (tmp_path / name for name in ("existing", "new", "report"))
+    existing.mkdir()
+    (existing / "kept").touch()
+    with contextlib.suppress(ValueError), remove_on_failure(existing, new, report, "absent"):
         new.mkdir()
         (new / "graph").touch()
         report.touch()
         raise ValueError
-    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "kept"]
+    assert [path.name for path in tmp_path.rglob("*")] == ["existing", "kept"]

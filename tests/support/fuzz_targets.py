@@ -1,6 +1,6 @@
-"""What is fuzzed: for each reader of foreign bytes, where its cases come from and what reads them.
+"""Fuzz targets: the readers of untrusted bytes, each with a strategy for its cases.
 
-A case may be read or refused as bad input; whatever else happens is a defect.
+A case may be read, or rejected as bad input; anything else is a defect.
 """
 
 import contextlib
@@ -19,9 +19,14 @@ from PIL import Image
 
 from emotion_ai import storage
 from emotion_ai.client.images import read_image
-from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.errors import EmotionAIError, InputError
 from emotion_ai.faces.kinds import KindName
-from emotion_ai.pipeline.settings import Environment, RunSettings, environment, run_settings
+from emotion_ai.pipeline.settings import (
+    Environment,
+    RunSettings,
+    load_environment,
+    load_run_settings,
+)
 from emotion_ai.registry.champion import CONFIG_NAME, read_champion, write_champion
 from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.releases import INFO_PATH, list_versions, verify_release
@@ -35,9 +40,9 @@ from emotion_ai.sources.csv_table import open_table, read_blocks
 from emotion_ai.sources.subjects import read_subjects
 
 from support.face_csv import keypoint_cells, write_expression, write_keypoints
-from support.minimal_release import small_release
+from support.minimal_release import write_minimal_release
 
-_WORDS = [b"\0", b"\n", b",", b'"', b" ", b"nan", b"-1", b"1e309", b"9" * 30, b"\xff\xff\xff\xff"]
+_TOKENS = [b"\0", b"\n", b",", b'"', b" ", b"nan", b"-1", b"1e309", b"9" * 30, b"\xff\xff\xff\xff"]
 
 _BATCHING = b"""
 max_batch_size { value: 128 }
@@ -49,35 +54,35 @@ thread_pool_name { value: "batches" }
 
 
 class Target(NamedTuple):
-    """A reader: the cases, and the function that reads one in a folder of its own."""
+    """A reader under test: its cases, and the function that reads one case in an empty folder."""
 
     cases: SearchStrategy[bytes]
     read: Callable[[Path, bytes], Any]
 
 
-def is_sound(target: Target, case: bytes) -> None:
-    """Read one case; raises what a user should never see."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(InputError, Unavailable):
+def check_case(target: Target, case: bytes) -> None:
+    """Read one case; raise only what would be a defect."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(EmotionAIError):
         target.read(Path(folder), case)
 
 
 def damaged(examples: list[bytes]) -> SearchStrategy[bytes]:
-    """One of the examples, after a few cuts and replacements."""
+    """Draw one of the examples, damaged by a few cuts and replacements."""
 
     def damage(example: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
-        for place, cut, put in changes:
-            start = int(place * len(example))
-            example = example[:start] + put + example[start + cut :]
+        for position, cut, inserted in changes:
+            start = int(position * len(example))
+            example = example[:start] + inserted + example[start + cut :]
         return example
 
-    put = st.one_of(st.sampled_from(_WORDS), st.binary(max_size=8))
-    # Headers stand at the front, a zip's directory at the end.
-    place = st.one_of(st.floats(0, 1), st.floats(0, 0.02), st.floats(0.98, 1))
-    changes = st.lists(st.tuples(place, st.integers(0, 40), put), min_size=1, max_size=6)
+    inserted = st.one_of(st.sampled_from(_TOKENS), st.binary(max_size=8))
+    # Headers are at the start, a zip's directory is at the end.
+    position = st.one_of(st.floats(0, 1), st.floats(0, 0.02), st.floats(0.98, 1))
+    changes = st.lists(st.tuples(position, st.integers(0, 40), inserted), min_size=1, max_size=6)
     return st.builds(damage, st.sampled_from(examples), changes)
 
 
-def _pictures() -> list[bytes]:
+def _picture_examples() -> list[bytes]:
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -93,7 +98,7 @@ def _pictures() -> list[bytes]:
     return encoded
 
 
-def _packed(text: bytes) -> list[bytes]:
+def _compressed_forms(text: bytes) -> list[bytes]:
     zipped = []
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA):
         archive = io.BytesIO()
@@ -103,18 +108,18 @@ def _packed(text: bytes) -> list[bytes]:
     return [text, text, gzip.compress(text), *zipped]
 
 
-def _tables() -> tuple[list[bytes], list[bytes]]:
+def _table_examples() -> tuple[list[bytes], list[bytes]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "faces.csv")
         usage = ["Training", "PublicTest"]
         expression = write_expression(path, [0, 6], usage).read_bytes()
         keypoints = write_keypoints(path, keypoint_cells(2)).read_bytes()
-    return _packed(expression), _packed(keypoints)
+    return _compressed_forms(expression), _compressed_forms(keypoints)
 
 
-def _registry_texts() -> tuple[bytes, bytes]:
+def _registry_examples() -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory() as folder:
-        files, draft = small_release(Path(folder, "export"), "a")
+        files, draft = write_minimal_release(Path(folder, "export"), "a")
         registry = str(Path(folder, "registry"))
         publish(registry, files, draft)
         write_champion(registry, 1)
@@ -180,18 +185,18 @@ def _read_json(folder: Path, case: bytes) -> None:
 
 
 def _read_environment(folder: Path, case: bytes) -> None:
-    path = folder / "mine.yaml"
+    path = folder / "test.yaml"
     path.write_bytes(case)
     try:
-        run_settings(str(path))
+        load_run_settings(str(path))
     finally:
-        environment.cache_clear()
+        load_environment.cache_clear()
 
 
-def targets() -> dict[str, Target]:
-    """The readers by name."""
-    expression, keypoints = _tables()
-    config, release = _registry_texts()
+def fuzz_targets() -> dict[str, Target]:
+    """Return the targets by name."""
+    expression, keypoints = _table_examples()
+    config, release = _registry_examples()
     settings = RunSettings().model_dump_json().encode()
     environments = [
         Environment().model_dump_json().encode(),
@@ -203,7 +208,7 @@ def targets() -> dict[str, Target]:
         "expression": Target(damaged(expression), _read_table("expression")),
         "keypoints": Target(damaged(keypoints), _read_table("keypoints")),
         "subjects": Target(damaged([b"row,subject\n0,1\n5,2\n"]), _read_subjects),
-        "picture": Target(damaged(_pictures()), _read_picture),
+        "picture": Target(damaged(_picture_examples()), _read_picture),
         "parameters": Target(damaged([_BATCHING]), _read_parameters),
         "models.config": Target(damaged([config]), _read_config),
         "release.json": Target(damaged([release]), _read_release),

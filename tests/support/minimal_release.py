@@ -1,4 +1,4 @@
-"""A release of a few bytes, for tests of everything but the model in it."""
+"""A release of a few bytes, for tests that load no model."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +9,8 @@ from emotion_ai.registry.releases import GRAPH_PATH, DataInfo, GateDecision, Rel
 Publisher = Callable[..., int]
 
 
-def small_release(folder: Path, digest: str) -> tuple[dict[str, Path], ReleaseInfo]:
-    """The files of a release whose content is its digest, and the draft of its release.json."""
+def write_minimal_release(folder: Path, digest: str) -> tuple[dict[str, Path], ReleaseInfo]:
+    """Write a release's files, whose content is the digest, and return them with a draft."""
     files = {GRAPH_PATH: folder / "graph", "variables/variables.index": folder / "index"}
     folder.mkdir(parents=True, exist_ok=True)
     for path in files.values():

@@ -1,4 +1,4 @@
-"""Empty registries and what fills them."""
+"""Fixtures: an empty registry, and functions that publish to it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from emotion_ai import storage
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.publishing import publish
 
-from support.minimal_release import Publisher, small_release
+from support.minimal_release import Publisher, write_minimal_release
 
 
 @pytest.fixture(params=["local", "gs"])
@@ -20,23 +20,23 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def publish_small(tmp_path: Path, registry: str) -> Publisher:
-    """Publish a small release with this digest; returns its version."""
+def publish_minimal(tmp_path: Path, registry: str) -> Publisher:
+    """A function that publishes a minimal release with this digest and returns its version."""
 
-    def publish_one(digest: str, parent: int | None = None) -> int:
-        files, draft = small_release(tmp_path / "export" / digest, digest)
+    def publish_with_digest(digest: str, parent: int | None = None) -> int:
+        files, draft = write_minimal_release(tmp_path / "export" / digest, digest)
         version, _ = publish(registry, files, draft.model_copy(update={"parent": parent}))
         return version
 
-    return publish_one
+    return publish_with_digest
 
 
 @pytest.fixture
-def publish_and_roll_out(registry: str, publish_small: Publisher) -> Publisher:
-    """Publish a small release after the champion's, and name it the champion."""
+def publish_and_roll_out(registry: str, publish_minimal: Publisher) -> Publisher:
+    """A function that publishes a minimal release and makes it the champion."""
 
     def roll_out(digest: str, parent: int | None = None) -> int:
-        version = publish_small(digest, parent)
+        version = publish_minimal(digest, parent)
         write_champion(registry, version)
         return version
 

@@ -1,4 +1,4 @@
-"""Somebody who keeps listing and verifying a registry while others write to it and die."""
+"""A process that keeps listing and verifying a registry while writers to it are killed."""
 
 import contextlib
 import json
@@ -13,12 +13,12 @@ _ROOT = Path(__file__).parent.parent.parent
 
 
 @contextlib.contextmanager
-def watched(registry: str) -> Iterator[dict[str, Any]]:
-    """Watch in a process of its own; the dict is filled when the block is left.
+def monitored(registry: str) -> Iterator[dict[str, Any]]:
+    """Monitor the registry from another process; the dict is filled at the end of the block.
 
-    "verified" counts the releases looked at, "troubles" names those that were there and not whole.
+    "verified" counts the verifications, "errors" lists the releases that were incomplete.
     """
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     process = subprocess.Popen(
         [sys.executable, __file__, registry],
         stdin=subprocess.PIPE,
@@ -26,40 +26,40 @@ def watched(registry: str) -> Iterator[dict[str, Any]]:
         text=True,
     )
     with process:
-        yield found
-        found |= json.loads(process.communicate("stop\n", timeout=60)[0])
+        yield result
+        result |= json.loads(process.communicate("stop\n", timeout=60)[0])
 
 
-def _watch(registry: str) -> None:
+def _monitor(registry: str) -> None:
     stop = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
-    verified, troubles = 0, []
+    verified, errors = 0, []
     while not stop.wait(0.002):
-        looked, trouble = _look(registry)
-        verified += looked
-        troubles += trouble
-    print(json.dumps({"verified": verified, "troubles": troubles}))
+        new_verified, new_errors = _verify_all(registry)
+        verified += new_verified
+        errors += new_errors
+    print(json.dumps({"verified": verified, "errors": errors}))
 
 
-def _look(registry: str) -> tuple[int, list[str]]:
-    from emotion_ai.errors import InputError, Unavailable
+def _verify_all(registry: str) -> tuple[int, list[str]]:
+    from emotion_ai.errors import EmotionAIError, InputError, VerificationError
     from emotion_ai.registry.releases import is_complete, list_versions, verify_release
 
-    verified, troubles = 0, []
+    verified, errors = 0, []
     try:
         for version in list_versions(registry):
             try:
                 verify_release(registry, version)
                 verified += 1
-            except InputError as failure:
-                # Retention may remove a release that is being read; it has to be gone then.
+            except (InputError, VerificationError) as error:
+                # Retention may remove a release while it is read; then it must no longer exist.
                 if is_complete(registry, version):
-                    troubles.append(str(failure))
-    except (InputError, Unavailable) as failure:
-        troubles.append(str(failure))
-    return verified, troubles
+                    errors.append(str(error))
+    except EmotionAIError as error:
+        errors.append(str(error))
+    return verified, errors
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(_ROOT))
-    _watch(sys.argv[1])
+    _monitor(sys.argv[1])

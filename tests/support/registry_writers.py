@@ -1,7 +1,8 @@
-"""Writers to a registry that die: a process that forks one for each line it reads.
+"""Registry writers that get killed: a process that forks a writer for each request.
 
-Run as a script it imports what writers need once, so that a victim lives within milliseconds, and
-then answers each JSON line with one. `Victims` is the handle that tests and benchmarks have of it.
+Run as a script, it imports what writers need only once, so that a forked writer starts within
+milliseconds. It reads a request a line as JSON from standard input, and prints one outcome each.
+Tests and benchmarks use it through `RegistryWriters`.
 """
 
 import contextlib
@@ -16,30 +17,33 @@ from pathlib import Path
 from typing import Any
 
 LEASE_SECONDS = 0.6
-_CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}
+_CHANGE_EVENTS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}
 _TESTS = Path(__file__).parent.parent
 
 
-class Victims:
-    """Asks for writers; each call returns when its writer has ended."""
+class RegistryWriters:
+    """Runs writers, one at a time; each call returns when its writer has ended."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def push(self, registry: str, folder: Path, digest: str, **death: float) -> dict[str, Any]:
-        """Publish a small release and keep three; dies at the n-th write (`at`), or `after` s.
+    def push(self, registry: str, folder: Path, digest: str, **kill: float) -> dict[str, Any]:
+        """Publish a minimal release and keep three.
 
-        The answer has "killed", "version", "error" and "seconds".
+        With `kill_at_write=n` the writer kills itself at its n-th write, with `kill_after=s` it is
+        killed after s seconds. The outcome has "killed", "version", "error" and "seconds".
         """
-        return self._ask(what="push", registry=registry, folder=str(folder), digest=digest, **death)
-
-    def roll_out(self, registry: str, version: int, server: str, **death: float) -> dict[str, Any]:
-        """Make a release the champion, or die as `push` does."""
-        return self._ask(
-            what="roll_out", registry=registry, version=version, server=server, **death
+        return self._run(
+            action="push", registry=registry, folder=str(folder), digest=digest, **kill
         )
 
-    def _ask(self, **request: Any) -> dict[str, Any]:
+    def roll_out(self, registry: str, version: int, server: str, **kill: float) -> dict[str, Any]:
+        """Make a release the champion; killed as `push` is."""
+        return self._run(
+            action="roll_out", registry=registry, version=version, server=server, **kill
+        )
+
+    def _run(self, **request: Any) -> dict[str, Any]:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin
         assert stdout
@@ -49,13 +53,13 @@ class Victims:
 
 
 @contextlib.contextmanager
-def running_victims() -> Iterator[Victims]:
-    """Start the process that forks them."""
+def running_registry_writers() -> Iterator[RegistryWriters]:
+    """Start the process that forks the writers."""
     process = subprocess.Popen(
         [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with process:
-        yield Victims(process)
+        yield RegistryWriters(process)
         assert process.stdin
         process.stdin.close()
         process.wait(timeout=60)
@@ -72,100 +76,100 @@ def _serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         started = time.monotonic()
-        answers, answer = os.pipe()
-        victim = os.fork()
-        if not victim:
-            _live(request, answer)
-        os.close(answer)
-        if "after" in request:
-            time.sleep(request["after"])
-            os.kill(victim, signal.SIGKILL)
-        with open(answers) as pipe:
-            said = json.loads(pipe.read() or "{}")
-        _, status = os.waitpid(victim, 0)
+        read_end, write_end = os.pipe()
+        writer = os.fork()
+        if not writer:
+            _run_writer(request, write_end)
+        os.close(write_end)
+        if "kill_after" in request:
+            time.sleep(request["kill_after"])
+            os.kill(writer, signal.SIGKILL)
+        with os.fdopen(read_end) as pipe:
+            result = json.loads(pipe.read() or "{}")
+        _, status = os.waitpid(writer, 0)
         outcome = {"killed": os.WIFSIGNALED(status), "seconds": time.monotonic() - started}
-        print(json.dumps({"version": None, "error": "", **said, **outcome}), flush=True)
+        print(json.dumps({"version": None, "error": "", **result, **outcome}), flush=True)
 
 
-def _live(request: dict[str, Any], answer: int) -> None:
-    """The life of a victim: it never returns."""
+def _run_writer(request: dict[str, Any], write_end: int) -> None:
+    """Run a forked writer to its end, without returning."""
     code = 1
     try:
-        if "at" in request:
-            _die_at(request["at"], request["registry"].startswith("gs://"))
-        said = {"version": _work(request)}
+        if "kill_at_write" in request:
+            _kill_at_write(request["kill_at_write"], request["registry"].startswith("gs://"))
+        result = {"version": _write(request)}
         code = 0
     except Exception as error:
-        said = {"error": f"{type(error).__name__}: {error}"}
+        result = {"error": f"{type(error).__name__}: {error}"}
     with contextlib.suppress(BrokenPipeError):
-        os.write(answer, json.dumps(said).encode())
+        os.write(write_end, json.dumps(result).encode())
     os._exit(code)
 
 
-def _work(request: dict[str, Any]) -> int:
-    if request["what"] == "roll_out":
+def _write(request: dict[str, Any]) -> int:
+    if request["action"] == "roll_out":
         from emotion_ai.rollouts.targets import roll_out
 
         return roll_out(request["registry"], request["version"], request["server"])["version"]
     from emotion_ai.registry.publishing import publish, retain
 
-    from support.minimal_release import small_release
+    from support.minimal_release import write_minimal_release
 
-    files, draft = small_release(Path(request["folder"]), request["digest"])
+    files, draft = write_minimal_release(Path(request["folder"]), request["digest"])
     version, _ = publish(request["registry"], files, draft)
     retain(request["registry"], 3)
     return version
 
 
-def _die_at(number: int, remote: bool) -> None:
-    """Kill this process when it is about to make its n-th change to the storage.
+def _kill_at_write(number: int, remote: bool) -> None:
+    """Make this process kill itself just before its n-th write to the storage.
 
-    In Cloud Storage each request that writes counts twice: before it is sent, and once it is
-    answered.
+    In Cloud Storage each request that writes counts twice: before it is sent, and when its
+    response has arrived.
     """
     count = 0
 
-    def tick() -> None:
+    def on_write() -> None:
         nonlocal count
         count += 1
         if count == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
     if remote:
-        _watch_requests(tick)
+        _hook_requests(on_write)
     else:
-        _watch_files(tick)
+        _hook_files(on_write)
 
 
-def _watch_requests(tick: Callable[[], None]) -> None:
+def _hook_requests(on_write: Callable[[], None]) -> None:
     from requests.adapters import HTTPAdapter
 
     send = HTTPAdapter.send
 
-    def watched(self: HTTPAdapter, request: Any, *args: Any, **options: Any) -> Any:
+    def send_and_count(self: HTTPAdapter, request: Any, *args: Any, **options: Any) -> Any:
         if request.method == "GET":
             return send(self, request, *args, **options)
-        tick()
+        on_write()
         response = send(self, request, *args, **options)
-        tick()
+        on_write()
         return response
 
-    HTTPAdapter.send = watched
+    HTTPAdapter.send = send_and_count
 
 
-def _watch_files(tick: Callable[[], None]) -> None:
+def _hook_files(on_write: Callable[[], None]) -> None:
     fsync = os.fsync
 
-    def watched(descriptor: int) -> None:
-        tick()
+    def fsync_and_count(descriptor: int) -> None:
+        on_write()
         fsync(descriptor)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if writes or event in _CHANGES:
-            tick()
+        if writes or event in _CHANGE_EVENTS:
+            on_write()
 
-    os.fsync = watched
+    os.fsync = fsync_and_count
     sys.addaudithook(hook)
 
 

@@ -1,4 +1,4 @@
-"""A disk so small that it fills up, and how full it is."""
+"""A small tmpfs, to test what happens when a disk is full."""
 
 import contextlib
 import os
@@ -14,8 +14,8 @@ FULL = ": No space left on device"
 
 
 @contextlib.contextmanager
-def mounted(folder: Path) -> Iterator[Path]:
-    """An empty disk of `PAGES` pages at a new folder; skips the test where none can be mounted."""
+def mounted_disk(folder: Path) -> Iterator[Path]:
+    """Mount an empty disk of `PAGES` pages at a new folder; skip the test if that fails."""
     folder.mkdir()
     size = f"size={PAGES * PAGE_BYTES}"
     command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
@@ -28,14 +28,14 @@ def mounted(folder: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def leave(disk: Path, pages: int) -> None:
-    """Fill the disk but for so many pages."""
+def fill_disk(disk: Path, free: int) -> None:
+    """Fill the disk with a file, except for this many free pages."""
     filler = disk / "filler"
     filler.unlink(missing_ok=True)
-    filler.write_bytes(b"\0" * max(0, free_pages(disk) - pages) * PAGE_BYTES)
+    filler.write_bytes(b"\0" * max(0, free_pages(disk) - free) * PAGE_BYTES)
 
 
 def free_pages(disk: Path) -> int:
-    """How many pages are not used."""
+    """Count the free pages of the disk."""
     status = os.statvfs(disk)
     return status.f_bavail * status.f_frsize // PAGE_BYTES

@@ -1,4 +1,4 @@
-"""Somebody who keeps asking a model server while others change what it serves."""
+"""A client that keeps sending requests while the served release changes."""
 
 import threading
 from collections import Counter
@@ -9,25 +9,25 @@ from emotion_ai.client.client import Client
 from emotion_ai.errors import Unavailable
 
 
-class Caller:
-    """Somebody who keeps asking; counts who answered, and what went wrong."""
+class SteadyCaller:
+    """Sends requests from a thread; `answers` counts them by release or by error message."""
 
     def __init__(self, server: str) -> None:
         self.answers: Counter[int | str] = Counter()
         self._server = server
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
+        self._thread = threading.Thread(target=self._send_requests)
 
-    def _ask(self) -> None:
+    def _send_requests(self) -> None:
         with Client(self._server) as client:
             while not self._stop.wait(0.01):
                 try:
                     answer = client.predict_arrays(np.zeros((1, 96, 96, 1), np.uint8))
                     self.answers[answer.version] += 1
-                except Unavailable as failure:
-                    self.answers[str(failure)] += 1
+                except Unavailable as error:
+                    self.answers[str(error)] += 1
 
-    def __enter__(self) -> "Caller":
+    def __enter__(self) -> "SteadyCaller":
         self._thread.start()
         return self
 

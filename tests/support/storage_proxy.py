@@ -1,4 +1,4 @@
-"""A proxy in front of a Cloud Storage server that has bad days on demand."""
+"""A proxy in front of a Cloud Storage server that refuses requests and loses responses."""
 
 import contextlib
 import http.client
@@ -7,41 +7,41 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
-_NOT_PASSED_ON = {"connection", "transfer-encoding", "content-length", "host", "keep-alive"}
+_HOP_HEADERS = {"connection", "transfer-encoding", "content-length", "host", "keep-alive"}
 
 
-class Proxy:
-    """Passes requests on to `upstream`; `refused` counts those that it answered itself."""
+class StorageProxy:
+    """Forwards requests to `upstream`; `refused` counts those that it answered with an error."""
 
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream.removeprefix("http://")
         self.address = ""
         self.refused = 0
         self._status = 0
-        self._left = 0
-        self._lost = False
+        self._remaining = 0
+        self._lose_response = False
 
     def refuse(self, count: int, status: int) -> None:
-        """Answer the next `count` requests with this status."""
-        self._status, self._left, self._lost, self.refused = status, count, False, 0
+        """Answer the next `count` requests with this status instead of forwarding them."""
+        self._status, self._remaining, self._lose_response, self.refused = status, count, False, 0
 
-    def lose_answers(self, count: int) -> None:
-        """Pass the next `count` writes on, and answer 503 all the same."""
-        self._status, self._left, self._lost, self.refused = 503, count, True, 0
+    def lose_responses(self, count: int) -> None:
+        """Forward the next `count` writes, but answer 503."""
+        self._status, self._remaining, self._lose_response, self.refused = 503, count, True, 0
 
-    def fate(self, method: str) -> tuple[int, bool]:
-        """The status to answer a request with (0: the server's own), and whether to pass it on."""
-        if not self._left or (self._lost and method not in _WRITES):
+    def decide(self, method: str) -> tuple[int, bool]:
+        """Return the status to answer with (0: the server's), and whether to forward."""
+        if not self._remaining or (self._lose_response and method not in _WRITES):
             return 0, True
-        self._left -= 1
+        self._remaining -= 1
         self.refused += 1
-        return self._status, self._lost
+        return self._status, self._lose_response
 
 
 @contextlib.contextmanager
-def running_proxy(upstream: str) -> Iterator[Proxy]:
-    """A proxy on loopback in front of the server at this address."""
-    proxy = Proxy(upstream)
+def running_storage_proxy(upstream: str) -> Iterator[StorageProxy]:
+    """Run a proxy on loopback in front of the server at this address."""
+    proxy = StorageProxy(upstream)
     handler = type("Handler", (_Handler,), {"proxy": proxy})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     proxy.address = f"http://127.0.0.1:{server.server_port}"
@@ -56,31 +56,31 @@ def running_proxy(upstream: str) -> Iterator[Proxy]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    proxy: Proxy
+    proxy: StorageProxy
     protocol_version = "HTTP/1.1"
-    # Headers and body in two packets would wait for each other's acknowledgement.
+    # Headers and body in two packets would each wait for an acknowledgement.
     wbufsize = -1
 
-    def _pass_on(self) -> None:
+    def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        status, passed = self.proxy.fate(self.command)
-        answer = self._asked(body) if passed else (0, [], b"")
-        if status:
-            answer = (status, [("Content-Type", "text/plain")], b"refused by the test")
-        status, headers, data = answer
+        error_status, forward = self.proxy.decide(self.command)
+        response = self._forward(body) if forward else (0, [], b"")
+        if error_status:
+            response = (error_status, [("Content-Type", "text/plain")], b"refused by the test")
+        status, headers, data = response
         self.send_response_only(status)
         for name, value in headers:
-            if name.lower() not in _NOT_PASSED_ON:
+            if name.lower() not in _HOP_HEADERS:
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
         self.wfile.flush()
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
 
-    def _asked(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        headers = {k: v for k, v in self.headers.items() if k.lower() not in _NOT_PASSED_ON}
+    def _forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in _HOP_HEADERS}
         connection = http.client.HTTPConnection(self.proxy.upstream, timeout=30)
         with contextlib.closing(connection):
             connection.request(self.command, self.path, body, headers)
@@ -88,4 +88,4 @@ class _Handler(BaseHTTPRequestHandler):
             return response.status, response.getheaders(), response.read()
 
     def log_message(self, *_: object) -> None:
-        """Keep the tests' output for what went wrong."""
+        """Log nothing, so that the tests' output shows failures only."""
