@@ -1,7 +1,18 @@
-"""One look for every HTML page the steps write: self-contained, readable in light and dark.
+"""Write the steps' HTML pages: self-contained, with one style for light and dark mode.
 
-A page is a title, one sentence, facts as a row of tiles, and sections of HTML made with
-`figure_html` (a matplotlib figure, embedded), `image_html` (an array, embedded) and `table_html`.
+A page has a title, a lead sentence, a row of tiles with facts, and sections. The HTML of a section
+is made with `figure_html` (an embedded matplotlib figure), `image_html` (an embedded array) and
+`table_html`.
+
+Example:
+    table = table_html(("emotion", "rows"), [("happy", 120), ("sad", 80)])
+    write_page(
+        "report.html",
+        title="Data report",
+        lead="200 faces were read.",
+        tiles=[("rows", 200)],
+        sections=[Section("Emotions", table)],
+    )
 """
 
 import base64
@@ -20,7 +31,7 @@ from emotion_ai import storage
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Qualitative colours of Okabe and Ito (2008), told apart by colour-blind readers too.
+# Qualitative colours of Okabe and Ito (2008), which colour-blind readers can distinguish.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
 
 _TEMPLATE = """<!doctype html>
@@ -64,7 +75,12 @@ img.pixels { image-rendering: pixelated }
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and the HTML under it; plain text is escaped, `Markup` is taken as it is."""
+    """A section of a page.
+
+    Attributes:
+        title: The heading.
+        html: The content; plain text is escaped, `Markup` is inserted unchanged.
+    """
 
     title: str
     html: str
@@ -77,32 +93,43 @@ def write_page(
     tiles: Sequence[tuple[str, object]],
     sections: Iterable[Section],
 ) -> None:
-    """Write a page; `tiles` are (name, value) facts shown large under the lead sentence."""
+    """Write an HTML page.
+
+    Args:
+        path: The file, a local path or a URI that `storage` can write.
+        title: The page's title.
+        lead: One sentence under the title.
+        tiles: (name, value) facts, shown large under the lead sentence.
+        sections: The sections in order.
+
+    Raises:
+        Unavailable: The file cannot be written.
+    """
     page = Environment(autoescape=True).from_string(_TEMPLATE)
     text = page.render(title=title, lead=lead, tiles=tiles, sections=list(sections))
     storage.write_bytes(str(path), text.encode())
 
 
 def figure_html(figure: "Figure", alt: str) -> Markup:
-    """A matplotlib figure as an embedded PNG; `alt` says in words what it shows."""
+    """Return a matplotlib figure as an embedded PNG; `alt` describes it in words."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
-    return _embedded(buffer.getvalue(), alt, "")
+    return _embed(buffer.getvalue(), alt, "")
 
 
 def image_html(pixels: NDArray, alt: str) -> Markup:
-    """An uint8 array [H, W] or [H, W, 3] as an embedded PNG, its pixels kept sharp."""
+    """Return a uint8 array [H, W] or [H, W, 3] as an embedded PNG with sharp pixels."""
     from PIL import Image
 
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="png")
-    return _embedded(buffer.getvalue(), alt, "pixels")
+    return _embed(buffer.getvalue(), alt, "pixels")
 
 
 def table_html(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Markup:
-    """A table; floats are shown with four significant digits, `Markup` cells as they are."""
+    """Return a table; floats have four significant digits, `Markup` cells are unchanged."""
     head = Markup("").join(Markup("<th>{}</th>").format(column) for column in columns)
-    lines = [
+    body = [
         Markup("<tr>{}</tr>").format(
             Markup("").join(Markup("<td>{}</td>").format(_cell(value)) for value in row)
         )
@@ -110,13 +137,13 @@ def table_html(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Markup:
     ]
     return Markup(
         '<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
-    ).format(head, Markup("\n").join(lines))
+    ).format(head, Markup("\n").join(body))
 
 
 def _cell(value: object) -> Markup:
     return escape(f"{value:.4g}" if isinstance(value, float) else value)
 
 
-def _embedded(png: bytes, alt: str, css: str) -> Markup:
+def _embed(png: bytes, alt: str, css: str) -> Markup:
     data = base64.b64encode(png).decode("ascii")
     return Markup('<img class="{}" alt="{}" src="data:image/png;base64,{}">').format(css, alt, data)
