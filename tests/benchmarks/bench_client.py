@@ -1,13 +1,14 @@
-"""What a photograph costs, beside `fer` where that is installed: `make bench-client`.
+"""Measure what predicting a photograph costs, beside the package `fer` where that is installed.
 
-    python tests/benchmarks/bench_client.py HOST:PORT [--photo FILE] [--times 30]
+    make bench NAME=client ARGS="[HOST:PORT] [--photo FILE] [--times 30]"
 
-Times of a photo of 512x512 (Matplotlib's portrait unless told), in milliseconds, with a server
-already running: the command from a cold interpreter, then one picture after another, then many
-through `predict_many`, and each part of the way by itself. Wall time is the smallest and the
-median of so many; the processor's is this process's own. Budgets are those of the project: 1,000 ms
-for the command, 50 ms for a photo. `fer` (https://pypi.org/project/fer/) finds with OpenCV's Haar
-cascade what it is asked about; it is a peer to compare with, never a dependency.
+Needs a running model server (127.0.0.1:8500 by default). Prints the times for a photo of 512x512
+(Matplotlib's portrait by default) in milliseconds: the command from a cold interpreter, one picture
+after another, many through `predict_many`, and each part by itself. Wall time is the minimum and
+the median of the repetitions; processor time is this process's own. The budgets are 1,000 ms for
+the command and 50 ms for a photo; the exit code is 1 if a median is over its budget. `fer`
+(https://pypi.org/project/fer/) finds faces with OpenCV's Haar cascade; it is a peer to compare
+with, never a dependency.
 """
 
 import argparse
@@ -120,8 +121,8 @@ def peer_costs(photo: Path, times: int) -> dict[str, Cost]:
 
 def main() -> None:
     """Print the table; exit with 1 where a median is over its budget."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("server", help="HOST:PORT")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("server", nargs="?", default="127.0.0.1:8500", help="HOST:PORT")
     parser.add_argument("--photo", type=Path)
     parser.add_argument("--times", type=int, default=30)
     options = parser.parse_args()

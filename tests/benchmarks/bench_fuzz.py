@@ -1,9 +1,11 @@
-"""Fuzz every reader of foreign bytes: python tests/benchmarks/fuzz.py [CASES] [SEED] [NAME ...]
+"""Fuzz every reader of foreign bytes with damaged files.
 
-Each reader runs in a process of its own under bounds of address space and of time for a case, on
-CASES damaged files (10,000 unless told). Prints a line a reader; the exit code is 1 after a
-crash, a case that hangs or one that breaks the bound, which is then printed.
-The memory at the end includes every case, for hypothesis keeps them.
+    make bench NAME=fuzz ARGS="[CASES] [SEED] [NAME ...]"
+
+Each reader runs in its own process with limits on address space and on the time of a case, over
+CASES damaged files (10,000 by default). Prints one line per reader; the exit code is 1 after a
+crash, a hanging case or an exceeded limit, and the case is printed.
+The memory at the end includes every case, because hypothesis keeps them.
 """
 
 import resource

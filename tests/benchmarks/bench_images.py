@@ -1,10 +1,10 @@
-"""How large the images are, and how long a step takes from `docker run` to its first line of work.
+"""Measure the images' sizes, and the time from `docker run` to a step's first line of work.
 
-    python tests/benchmarks/bench_images.py [--sizes]
+    make bench NAME=images ARGS="[--sizes]"
 
-Sizes are uncompressed megabytes (10^6 bytes) added to the python image. The first line of work is
-what comes after the step's own imports; it is reached through the very command that KFP compiles
-into the pipeline. Ends with code 1 where a bound is missed.
+`make` builds the images first. Sizes are uncompressed megabytes (10^6 bytes) added to the python
+image. The first line of work is the one after the step's own imports; it is reached through the
+very command that KFP compiles into the pipeline. The exit code is 1 if a limit is exceeded.
 """
 
 import argparse
@@ -32,7 +32,7 @@ RUNS = 3
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", action="store_true", help="sizes alone")
     flags = parser.parse_args()
     met = show("image", "MB added", [(name, added(name), MEGABYTES[name]) for name in MEGABYTES])

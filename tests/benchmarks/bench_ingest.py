@@ -1,15 +1,16 @@
-"""Time and peak memory of reading expressions, beside what pandas takes for the same file.
+"""Measure time and peak memory of reading expressions, beside pandas on the same file.
 
-    python tests/benchmarks/bench_ingest.py fer2013.csv
+    make bench NAME=ingest ARGS="fer2013.csv"
 
-Each reader runs in a process of its own, imports included. Ours may take 0.3 of the baseline's
-time and 600 MB; the exit code says whether it did.
+Each reader runs in its own process, imports included. Ours may take 0.3 of the baseline's time and
+600 MB; the exit code is 1 if it takes more.
 """
 
 import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 MAX_TIME_RATIO = 0.3
 MAX_MEMORY_MB = 600
@@ -37,7 +38,6 @@ def read_with_pandas(path: str) -> int:
 def ingest_all(path: str) -> int:
     """Rows of the whole step: fingerprint, reading, checks, arrays on disk, report."""
     import tempfile
-    from pathlib import Path
 
     from emotion_ai.faces.arrays import Faces
     from emotion_ai.steps.ingest.run import run as ingest
@@ -74,7 +74,13 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
+    if len(sys.argv) < 3:
+        if not Path("".join(sys.argv[1:])).is_file():
+            sys.stderr.write(
+                "expected a CSV of expressions that exists: "
+                'make bench NAME=ingest ARGS="fer2013.csv"\n'
+            )
+            raise SystemExit(2)
         raise SystemExit(main(sys.argv[1]))
     started = time.perf_counter()
     count = READERS[sys.argv[2]](sys.argv[1])

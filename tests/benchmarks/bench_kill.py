@@ -1,10 +1,12 @@
-"""Kill writers at random moments and count what is lost: `make bench-kill N=200`.
+"""Kill registry writers at random moments and count the losses.
 
-Each of the N writers pushes a release or rolls one out, in a folder or in Cloud Storage
-(fake-gcs-server), and gets SIGKILL at a moment drawn from the time that an undisturbed one takes.
-A loss is a release that was listed and not whole, that went away unasked, a push or rollout that
-could not be finished afterwards, something left behind, or a question that neither the old champion
-nor the new one answered.
+    make bench NAME=kill ARGS="[KILLS] [--seed 1]"
+
+Each of the KILLS writers (200 by default) pushes a release or rolls one out, in a folder or in
+Cloud Storage (fake-gcs-server), and gets SIGKILL at a moment drawn from the time that an
+undisturbed one takes. A loss is: a release that is listed and incomplete, a release that
+disappears, a push or rollout that cannot be finished afterwards, a leftover file, or a request that
+neither the old champion nor the new one answers.
 """
 
 import argparse
@@ -48,8 +50,10 @@ class Row(NamedTuple):
 
 def main() -> int:
     """Kill, print the table, and return 1 where something was lost."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kills", type=int, help="how many writers to kill")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "kills", type=int, nargs="?", default=200, help="writers to kill (%(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the moments (%(default)s)")
     flags = parser.parse_args()
     if flags.kills < 5:

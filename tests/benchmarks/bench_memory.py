@@ -1,11 +1,10 @@
-"""Peak memory of training: the standard networks, and what ten times the rows add to it.
+"""Measure the peak memory of training, and what ten times the rows add to it.
 
-    python tests/benchmarks/bench_memory.py [--rows 28709]
+    make bench NAME=memory ARGS="[--rows 28709]"
 
-Each training is an epoch in a process of its own, imports included. What rows add is measured with
-networks that are as small as they get: an epoch of the standard ones over ten times the rows takes
-half an hour and holds a batch at a time as any other. The exit code says whether the sum stays
-within the 2 GB.
+Each training is one epoch in its own process, imports included. What rows add is measured with the
+smallest networks: an epoch of the standard ones over ten times the rows takes half an hour and
+holds one batch at a time as any other. The exit code is 1 if the sum exceeds 2 GB.
 """
 
 import argparse

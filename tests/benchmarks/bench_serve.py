@@ -1,14 +1,13 @@
-"""The embedded server against its model called in process: a table, a plot and an exit code.
+"""Measure the embedded server against its model called in process; print a table, save a plot.
 
-    python tests/benchmarks/bench_serve.py [--requests 300000] [--seconds 8] [--rounds 3]
+    make bench NAME=serve ARGS="[--requests 300000] [--seconds 8] [--rounds 3]
         [--engine SavedModel] [--saved-model FOLDER] [--peer-python PYTHON]
-        [--output bench-serve.png]
+        [--output bench-serve.png]"
 
-Networks of the full size with random weights, unless a SavedModel is given. Both engines are
-measured, TensorFlow and (with --prefer_tflite_model) LiteRT, unless one is named. What is divided
-was measured in turns in this run, and is the median of `rounds`. Two networks of the package `fer`
-are called in process where PYTHON has that package. The exit code says whether every limit was
-kept.
+The networks have the full size and random weights, unless a SavedModel is given. Both engines are
+measured, TensorFlow and (with --prefer_tflite_model) LiteRT, unless one is named. Ratios are of
+values measured in turns in this run, and are the median of `rounds`. Two networks of the package
+`fer` are called in process if PYTHON has that package. The exit code is 1 if a limit is exceeded.
 """
 
 import argparse
@@ -119,8 +118,8 @@ def write_model(path: Path) -> None:
         "model = FaceModel(keypoints, expression, LABEL_SETS['fer7'])\n"
         "signatures = {'serving_default': model.serving_default, 'encoded': model.encoded}\n"
         "tf.saved_model.save(model, sys.argv[1], signatures=signatures)\n"
-        "from emotion_ai.export.lite import converted\n"
-        "open(sys.argv[1] + '/model.tflite', 'wb').write(converted(sys.argv[1], 'int8'))\n"
+        "from emotion_ai.export.lite import convert_to_lite\n"
+        "open(sys.argv[1] + '/model.tflite', 'wb').write(convert_to_lite(sys.argv[1], 'int8'))\n"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True)
 
@@ -277,7 +276,7 @@ def measure(engine: Engine, registry: Path, log: Path, options: Any) -> Iterator
 
 def main() -> int:
     """Measure, print, plot."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=300_000, help="0 leaves memory out")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,12 +1,12 @@
-"""Time and peak memory of ingest and prepare for N drawn faces and for ten times as many.
+"""Measure time and peak memory of ingest and prepare for N drawn faces and for ten times as many.
 
-    python tests/benchmarks/bench_sources.py [--rows 3000] [--form csv|folder|zip]
+    make bench NAME=sources ARGS="[--rows 3000] [--form csv|folder|zip]"
 
-Ten times the rows may take ten times the processor's time (and a fifth more, for the noise) and the
-same memory but for what is remembered of each face, `MAX_BYTES_A_FACE`, and for blocks that a small
-source does not fill, `MAX_BYTES_OF_BLOCKS`. The exit code says whether they did.
-Each step runs in a process of its own, imports included. N faces are drawn; the other nine tenths
-of the large source are the same, each time a level brighter, since drawing takes longer than both
+Ten times the rows may take ten times the processor time (and a fifth more, for the noise) and the
+same memory, except for what is kept of each face, `MAX_BYTES_A_FACE`, and for blocks that a small
+source does not fill, `MAX_BYTES_OF_BLOCKS`. The exit code is 1 if they take more.
+Each step runs in its own process, imports included. N faces are drawn; the other nine tenths of the
+large source are the same faces, each time a level brighter, because drawing takes longer than both
 steps together.
 """
 

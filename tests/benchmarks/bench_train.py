@@ -1,11 +1,12 @@
-"""Images a second of this project's training against the same network in plain PyTorch.
+"""Measure training in images a second, against the same network in plain PyTorch.
 
-    python tests/benchmarks/bench_train.py [--pytorch PYTHON] [--rounds 3] [--steps 25]
+    make bench NAME=train ARGS="[--pytorch PYTHON] [--rounds 3] [--steps 25] [--batch-size 128]
+        [--threads N]"
 
-Every measurement is a process of its own, and the sides take turns, so that what else the machine
-does meets both; the table shows medians, and ratios within a round. PyTorch is no dependency of
-the project: `--pytorch` names an interpreter that has it (`pip install torch`); without one the
-project's own lines are printed alone.
+Every measurement is its own process, and the two sides take turns, so that other work on the
+machine affects both; the table shows medians, and ratios within a round. PyTorch is no dependency
+of the project: `--pytorch` names an interpreter that has it (`pip install torch`); without one only
+the project's own lines are printed.
 """
 
 import argparse
