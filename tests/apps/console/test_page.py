@@ -72,7 +72,7 @@ def test_page_shows_the_faces_of_a_photo(
         ]
         assert 96 <= sum(shares) <= 104
         strongest = EMOTIONS[shares.index(max(shares))]
-        expect(card.locator(".feels")).to_have_text(strongest)
+        expect(card.locator(".emotion")).to_have_text(strongest)
         card.locator("summary").click()
         points = card.locator("details td").all_inner_texts()
         assert len(points) == 2 + 15
@@ -83,7 +83,7 @@ def test_page_shows_the_faces_of_a_photo(
         box_left, box_top = map(float, points[0].split(","))
         height = float(points[1].split(",")[1])
         drawn = colour_at(page, box_left, box_top + height / 2)
-        bar = card.locator(".most .bar span").evaluate(
+        bar = card.locator(".strongest .bar span").evaluate(
             "bar => getComputedStyle(bar).backgroundColor"
         )
         wanted = [int(part) for part in re.findall(r"\d+", bar)]
@@ -330,7 +330,7 @@ def test_page_reports_bad_pictures(
     }""")
     expect(message).to_contain_text("huge.jpg: more than 64 MiB")
     hand_over(page, "drop")
-    expect(message).to_contain_text("no file")
+    expect(message).to_contain_text("not a file")
     hand_over(page, "drop", picture)
     expect(page.locator(".face")).to_have_count(2)
     expect(message).to_be_hidden()
@@ -380,7 +380,7 @@ def test_page_retries_a_console_that_was_down(page: Page, picture: Path, free_po
             expect(page.locator(".face")).to_have_count(2)
             expect(state).to_have_attribute("data-status", "ready")
         hand_over(page, "drop", picture)
-        expect(message).to_contain_text("Asking again")
+        expect(message).to_contain_text("Retrying")
         with running_console(*arguments):
             expect(message).to_be_hidden()
             expect(page.locator(".face")).to_have_count(2)

@@ -1,23 +1,22 @@
-// The camera: its frames go to the console one at a time, and while one is looked at the others
-// are let go.
+// The camera: frames are sent to the console one at a time; those in between are skipped.
 
-import { FrameSocket, Refusal } from "./server.js";
+import { ApiError, FrameSocket } from "./server.js";
 
-const LONGEST_SIDE = 640;
-const QUALITY = 0.85;
-// No more than 20 looks a second: nobody sees more, and a laptop stays cool.
-const LEAST_MS = 50;
-const AGAIN_MS = 1_000;
+const MAX_SIDE = 640;
+const JPEG_QUALITY = 0.85;
+// At most 20 frames a second: more are not visible, and cost processor time.
+const MIN_INTERVAL_MS = 50;
+const RETRY_MS = 1_000;
 
 const REASONS = {
   NotAllowedError:
-    "The camera was not allowed. Allow it for this page beside the address, then press the button once more.",
+    "Camera access was denied. Allow it for this page next to the address bar, then press the button again.",
   NotFoundError: "No camera was found on this machine.",
   NotReadableError: "The camera cannot be read; another program may be using it.",
-  OverconstrainedError: "That camera is not there any more; choose another.",
+  OverconstrainedError: "That camera is no longer available; choose another.",
 };
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function nextFrame(video) {
   return new Promise((resolve) => {
@@ -26,125 +25,127 @@ function nextFrame(video) {
   });
 }
 
-/** Gives frames of `video` to the console. */
+/** Sends the frames of a video element to the console. */
 export class Camera {
   #video;
-  #told;
-  // Taken in turns: the frame that was answered stays while the next one is looked at.
+  #callbacks;
+  // Used in turns: the frame of the last result stays while the next one is analysed.
   #canvases = [document.createElement("canvas"), document.createElement("canvas")];
-  // What was begun last; whatever finds another one here is over.
-  #run = null;
+  // The current session; an asynchronous step that finds another one here has been stopped.
+  #session = null;
 
   /**
-   * `told` has `seen(answer, at, frame)`, `failed(refusal)` and `ended(words)`. `frame` is a canvas
-   * with what was looked at, until the next but one is.
+   * `callbacks` has `onResult(result, sentAt, frame)`, `onError(error)` and `onEnd(message)`.
+   * `frame` is a canvas with the frame that was analysed; it is reused for the next but one.
    */
-  constructor(video, told) {
+  constructor(video, callbacks) {
     this.#video = video;
-    this.#told = told;
+    this.#callbacks = callbacks;
   }
 
-  get on() {
-    return this.#run !== null;
+  get isOn() {
+    return this.#session !== null;
   }
 
-  /** Begin; resolves to the stream's settings, or null where it was stopped meanwhile. */
+  /** Start; resolve to the settings of the stream, or null if it was stopped meanwhile. */
   async start(device) {
     this.stop();
-    const run = { stream: null, socket: new FrameSocket() };
-    this.#run = run;
+    const session = { stream: null, socket: new FrameSocket() };
+    this.#session = session;
     try {
-      run.stream = await openStream(device);
+      session.stream = await openStream(device);
     } catch (error) {
-      if (this.#run === run) this.#run = null;
+      if (this.#session === session) this.#session = null;
       throw error;
     }
-    if (this.#run !== run) {
-      release(run);
+    if (this.#session !== session) {
+      release(session);
       return null;
     }
-    const [track] = run.stream.getVideoTracks();
+    const [track] = session.stream.getVideoTracks();
     track.addEventListener("ended", () => {
-      if (this.#run !== run) return;
+      if (this.#session !== session) return;
       this.stop();
-      this.#told.ended("The camera has gone.");
+      this.#callbacks.onEnd("The camera was disconnected.");
     });
-    this.#video.srcObject = run.stream;
+    this.#video.srcObject = session.stream;
     try {
       await this.#video.play();
     } catch (error) {
-      if (this.#run !== run) return null;
+      if (this.#session !== session) return null;
       this.stop();
-      throw new Refusal(`The camera's picture cannot be shown: ${error.message}`, false);
+      throw new ApiError(`The camera's picture cannot be shown: ${error.message}`, false);
     }
-    if (this.#run !== run) return null;
-    this.#look(run);
+    if (this.#session !== session) return null;
+    this.#analyseFrames(session);
     return track.getSettings();
   }
 
-  /** Let go of the camera. */
+  /** Stop and release the camera. */
   stop() {
-    if (!this.#run) return;
-    release(this.#run);
-    this.#run = null;
+    if (!this.#session) return;
+    release(this.#session);
+    this.#session = null;
     this.#video.srcObject = null;
   }
 
-  async #look(run) {
-    while (this.#run === run) {
+  async #analyseFrames(session) {
+    while (this.#session === session) {
       await nextFrame(this.#video);
-      if (this.#run !== run) return;
-      const at = performance.now();
-      const frame = await this.#frame();
-      if (this.#run !== run) return;
+      if (this.#session !== session) return;
+      const sentAt = performance.now();
+      const frame = await this.#encodeFrame();
+      if (this.#session !== session) return;
       try {
-        const answer = await run.socket.ask(frame);
-        if (this.#run === run) this.#told.seen(answer, at, this.#canvases[0]);
+        const result = await session.socket.analyse(frame);
+        if (this.#session === session) {
+          this.#callbacks.onResult(result, sentAt, this.#canvases[0]);
+        }
       } catch (error) {
-        if (this.#run !== run) return;
-        if (!(error instanceof Refusal)) throw error;
-        this.#told.failed(error);
-        await pause(AGAIN_MS);
+        if (this.#session !== session) return;
+        if (!(error instanceof ApiError)) throw error;
+        this.#callbacks.onError(error);
+        await sleep(RETRY_MS);
       }
-      await pause(Math.max(0, LEAST_MS - (performance.now() - at)));
+      await sleep(Math.max(0, MIN_INTERVAL_MS - (performance.now() - sentAt)));
     }
   }
 
-  #frame() {
+  #encodeFrame() {
     const { videoWidth, videoHeight } = this.#video;
-    const scale = Math.min(1, LONGEST_SIDE / Math.max(videoWidth, videoHeight));
+    const scale = Math.min(1, MAX_SIDE / Math.max(videoWidth, videoHeight));
     this.#canvases.reverse();
     const canvas = this.#canvases[0];
     canvas.width = Math.round(videoWidth * scale);
     canvas.height = Math.round(videoHeight * scale);
     canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
-    return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
+    return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
   }
 }
 
-function release(run) {
-  run.socket.close();
-  for (const track of run.stream?.getTracks() ?? []) track.stop();
+function release(session) {
+  session.socket.close();
+  for (const track of session.stream?.getTracks() ?? []) track.stop();
 }
 
 async function openStream(device) {
   if (!navigator.mediaDevices) {
-    throw new Refusal(
-      "Browsers give the camera to pages of their own machine alone: open this page there under http://localhost, or choose a photo.",
+    throw new ApiError(
+      "Browsers allow the camera only on pages from their own machine: open this page there at http://localhost, or choose a photo.",
       false,
     );
   }
-  const which = device ? { deviceId: { exact: device } } : { facingMode: "user" };
-  const video = { width: { ideal: 1280 }, height: { ideal: 720 }, ...which };
+  const selection = device ? { deviceId: { exact: device } } : { facingMode: "user" };
+  const video = { width: { ideal: 1280 }, height: { ideal: 720 }, ...selection };
   try {
     return await navigator.mediaDevices.getUserMedia({ video, audio: false });
   } catch (error) {
-    throw new Refusal(REASONS[error.name] ?? `The camera cannot be used: ${error.message}`, false);
+    throw new ApiError(REASONS[error.name] ?? `The camera cannot be used: ${error.message}`, false);
   }
 }
 
-/** The cameras of this machine, once one was allowed. */
-export async function cameras() {
+/** List the cameras of this machine; empty before one was allowed. */
+export async function listCameras() {
   const devices = await navigator.mediaDevices.enumerateDevices();
   return devices.filter((device) => device.kind === "videoinput");
 }

@@ -1,4 +1,4 @@
-// Emotions by name: their colours, in the theme of the moment, and shares in words.
+// Emotions: their colours in the current theme, and probabilities as text.
 
 let colours = new Map();
 
@@ -6,7 +6,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   colours = new Map();
 });
 
-/** The colour of an emotion; one that the style sheet does not know gets that of the others. */
+/** Return the colour of an emotion; one without its own gets the colour "other". */
 export function colourOf(emotion) {
   if (!colours.has(emotion)) {
     const style = getComputedStyle(document.documentElement);
@@ -16,23 +16,22 @@ export function colourOf(emotion) {
   return colours.get(emotion);
 }
 
-/** The colour of a part of the page, such as "soft". */
+/** Return a colour of the page's theme, such as "soft". */
 export function themeColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-/** A share from 0 to 1 in percent. */
+/** Format a share from 0 to 1 as a percentage, with a non-breaking space. */
 export function percent(share) {
-  // The space does not break.
   return `${Math.round(100 * share)}\u00a0%`;
 }
 
-/** [name, share] of the most probable emotion. */
-export function most(probabilities) {
-  return Object.entries(probabilities).reduce((best, one) => (one[1] > best[1] ? one : best));
+/** Return [name, probability] of the most probable emotion. */
+export function mostProbable(probabilities) {
+  return Object.entries(probabilities).reduce((best, entry) => (entry[1] > best[1] ? entry : best));
 }
 
-/** "3 faces", "1 face". */
-export function counted(number, one, many) {
-  return `${number} ${number === 1 ? one : many}`;
+/** Format a count: "3 faces", "1 face". */
+export function pluralize(count, singular, plural) {
+  return `${count} ${count === 1 ? singular : plural}`;
 }

@@ -1,168 +1,188 @@
-// The answer in words: a card for each face, and one sentence that is read aloud when it changes.
+// The results as text: a card for each face, and a sentence for screen readers.
 
-import { counted, most, percent } from "./emotions.js";
+import { mostProbable, percent, pluralize } from "./emotions.js";
 
-// A face that was missed in a look or two is not taken away at once.
+// A card is kept for a moment when its face is not detected.
 const KEEP_MS = 1_200;
-const NUMBERS_MS = 250;
-const SPOKEN_MS = 4_000;
-const THUMBNAIL = 112;
-const THUMBNAIL_MS = 2_000;
+// Numbers that change with every frame cannot be read.
+const NUMBERS_INTERVAL_MS = 250;
+const SPEECH_INTERVAL_MS = 4_000;
+const THUMBNAIL_SIDE = 112;
+const THUMBNAIL_INTERVAL_MS = 2_000;
 
-function element(name, classes, text) {
-  const made = document.createElement(name);
-  if (classes) made.className = classes;
-  if (text !== undefined) made.textContent = text;
-  return made;
+function createElement(name, className, text) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
 }
 
-/** One sentence about all faces. */
-export function sentence(faces) {
+/** Describe all faces in one sentence. */
+export function describeFaces(faces) {
   if (!faces.length) return "No face was found.";
-  const each = faces.map((face) => {
-    const [emotion, share] = most(face.probabilities);
-    return `${faces.length > 1 ? `face ${face.number} ` : ""}${emotion} (${percent(share)})`;
+  const descriptions = faces.map((face) => {
+    const [emotion, probability] = mostProbable(face.probabilities);
+    const name = faces.length > 1 ? `face ${face.number} ` : "";
+    return `${name}${emotion} (${percent(probability)})`;
   });
-  return `${counted(faces.length, "face", "faces")}: ${each.join(", ")}.`;
+  return `${pluralize(faces.length, "face", "faces")}: ${descriptions.join(", ")}.`;
 }
 
-/** The cards; `chosen` is told the number of the face that is pointed at or focused, or null. */
+/** The cards of the faces. */
 export class FaceCards {
   #list;
   #summary;
-  #chosen;
+  #onSelect;
   #cards = new Map();
-  #spoken = { words: "", at: -Infinity };
+  #spoken = { key: "", at: -Infinity };
 
-  constructor(list, summary, chosen) {
+  /** `onSelect` receives the number of the face that has the pointer or the focus, or null. */
+  constructor(list, summary, onSelect) {
     this.#list = list;
     this.#summary = summary;
-    this.#chosen = chosen;
+    this.#onSelect = onSelect;
   }
 
-  /** Show a photo's faces, cut out of `picture`. */
-  showPhoto(answer, picture) {
+  /** Show the faces of a photo. */
+  showPhoto(result, picture) {
     this.clear();
-    for (const face of answer.faces) this.#show(face, answer, picture, 0);
-    const hint = answer.faces.length
-      ? ` Answered in ${answer.ms}\u00a0ms.`
-      : " A face needs some 40 pixels from forehead to chin: try a closer or sharper picture.";
-    this.say(sentence(answer.faces) + hint);
+    for (const face of result.faces) this.#update(face, result, picture, 0);
+    const hint = result.faces.length
+      ? ` Answered in ${result.ms}\u00a0ms.`
+      : " A face needs about 40 pixels from forehead to chin: try a closer or sharper picture.";
+    this.setSummary(describeFaces(result.faces) + hint);
   }
 
-  /** Show a live picture's faces; cards stay a moment for those who are missed. */
-  showLive(answer, picture, now) {
-    for (const face of answer.faces) this.#show(face, answer, picture, now);
+  /** Show the faces of a camera's frame. */
+  showFrame(result, frame, now) {
+    for (const face of result.faces) this.#update(face, result, frame, now);
     for (const [number, card] of this.#cards) {
-      const missed = now - card.seen;
-      card.item.classList.toggle("gone", missed > NUMBERS_MS);
-      if (missed > KEEP_MS) this.#remove(number, card);
+      const missingMs = now - card.seenAt;
+      card.item.classList.toggle("missing", missingMs > NUMBERS_INTERVAL_MS);
+      if (missingMs > KEEP_MS) this.#remove(number, card);
     }
-    const people = answer.faces.map((face) => `${face.number} ${most(face.probabilities)[0]}`);
-    const key = people.sort().join();
-    if (key !== this.#spoken.words && now - this.#spoken.at > SPOKEN_MS) {
-      this.#spoken = { words: key, at: now };
-      this.say(sentence(answer.faces));
+    const key = result.faces
+      .map((face) => `${face.number} ${mostProbable(face.probabilities)[0]}`)
+      .sort()
+      .join();
+    if (key !== this.#spoken.key && now - this.#spoken.at > SPEECH_INTERVAL_MS) {
+      this.#spoken = { key, at: now };
+      this.setSummary(describeFaces(result.faces));
     }
   }
 
-  say(words) {
-    this.#summary.textContent = words;
+  setSummary(text) {
+    this.#summary.textContent = text;
   }
 
   clear() {
     this.#cards.clear();
     this.#list.replaceChildren();
-    this.#spoken = { words: "", at: -Infinity };
+    this.#spoken = { key: "", at: -Infinity };
   }
 
   #remove(number, card) {
-    // What somebody is reading in stays.
+    // A card with the focus is being read.
     if (card.item.contains(document.activeElement)) return;
     card.item.remove();
     this.#cards.delete(number);
-    this.#chosen(null);
+    this.#onSelect(null);
   }
 
-  #show(face, answer, picture, now) {
+  #update(face, result, picture, now) {
     let card = this.#cards.get(face.number);
     if (!card) {
-      card = this.#made(face);
+      card = this.#createCard(face);
       this.#cards.set(face.number, card);
       this.#list.append(card.item);
     }
-    card.seen = now;
-    const [emotion] = most(face.probabilities);
-    for (const [name, share] of Object.entries(face.probabilities)) {
-      card.rows.get(name)?.fill.style.setProperty("width", `${100 * share}%`);
+    card.seenAt = now;
+    const [emotion] = mostProbable(face.probabilities);
+    for (const [name, probability] of Object.entries(face.probabilities)) {
+      card.rows.get(name)?.fill.style.setProperty("width", `${100 * probability}%`);
     }
-    if (!(now - card.thumbnailAt < THUMBNAIL_MS)) {
-      drawThumbnail(card.thumbnail, face.box, answer, picture);
+    if (!(now - card.thumbnailAt < THUMBNAIL_INTERVAL_MS)) {
+      drawThumbnail(card.thumbnail, face.box, result, picture);
       card.thumbnailAt = now;
     }
-    // Figures that change at each look cannot be read.
-    if (now - card.numbersAt < NUMBERS_MS) return;
+    if (now - card.numbersAt < NUMBERS_INTERVAL_MS) return;
     card.numbersAt = now;
-    card.feels.textContent = emotion;
+    card.emotion.textContent = emotion;
     for (const [name, row] of card.rows) {
       row.share.textContent = percent(face.probabilities[name] ?? 0);
-      row.line.classList.toggle("most", name === emotion);
+      row.line.classList.toggle("strongest", name === emotion);
     }
-    if (card.details.open || !card.points.size) writePoints(card, face);
+    if (card.details.open || !card.coordinates.size) writeCoordinates(card, face);
   }
 
-  #made(face) {
-    const item = element("li", "face");
+  #createCard(face) {
+    const item = createElement("li", "face");
     item.dataset.number = face.number;
-    const head = element("div", "face-head");
-    const thumbnail = element("canvas");
-    thumbnail.width = thumbnail.height = THUMBNAIL;
+    const head = createElement("div", "face-head");
+    const thumbnail = createElement("canvas");
+    thumbnail.width = thumbnail.height = THUMBNAIL_SIDE;
     thumbnail.setAttribute("aria-hidden", "true");
-    const title = element("div");
-    const feels = element("p", "feels");
-    title.append(element("p", "name", `Face ${face.number}`), feels);
+    const title = createElement("div");
+    const emotion = createElement("p", "emotion");
+    title.append(createElement("p", "name", `Face ${face.number}`), emotion);
     head.append(thumbnail, title);
-
-    const table = element("table", "bars");
-    table.setAttribute("aria-label", `Emotions of face ${face.number}`);
-    const body = element("tbody");
-    const rows = new Map();
-    for (const name of Object.keys(face.probabilities)) {
-      const line = element("tr");
-      const label = element("th", "", name);
-      label.scope = "row";
-      const bar = element("span", "bar");
-      bar.setAttribute("aria-hidden", "true");
-      const fill = element("span");
-      fill.style.background = `var(--${name}, var(--other))`;
-      bar.append(fill);
-      const drawn = element("td");
-      drawn.append(bar);
-      const share = element("td");
-      line.append(label, drawn, share);
-      body.append(line);
-      rows.set(name, { line, fill, share });
-    }
-    table.append(body);
-
-    const details = element("details");
-    details.append(element("summary", "", "Box and keypoints"));
-    const points = element("table");
-    points.setAttribute("aria-label", `Box and keypoints of face ${face.number}, in pixels`);
-    details.append(points);
+    const { table, rows } = createBars(face);
+    const details = createElement("details");
+    details.append(createElement("summary", "", "Box and keypoints"));
+    const coordinateTable = createElement("table");
+    coordinateTable.setAttribute(
+      "aria-label",
+      `Box and keypoints of face ${face.number}, in pixels`,
+    );
+    details.append(coordinateTable);
     item.append(head, table, details);
     for (const event of ["pointerenter", "focusin"]) {
-      item.addEventListener(event, () => this.#chosen(face.number));
+      item.addEventListener(event, () => this.#onSelect(face.number));
     }
     for (const event of ["pointerleave", "focusout"]) {
-      item.addEventListener(event, () => this.#chosen(null));
+      item.addEventListener(event, () => this.#onSelect(null));
     }
-    const card = { item, thumbnail, feels, rows, details, table: points, points: new Map() };
-    return Object.assign(card, { seen: 0, numbersAt: -Infinity, thumbnailAt: -Infinity });
+    return {
+      item,
+      thumbnail,
+      emotion,
+      rows,
+      details,
+      coordinateTable,
+      coordinates: new Map(),
+      seenAt: 0,
+      numbersAt: -Infinity,
+      thumbnailAt: -Infinity,
+    };
   }
 }
 
-function writePoints(card, face) {
+function createBars(face) {
+  const table = createElement("table", "bars");
+  table.setAttribute("aria-label", `Emotions of face ${face.number}`);
+  const body = createElement("tbody");
+  const rows = new Map();
+  for (const name of Object.keys(face.probabilities)) {
+    const line = createElement("tr");
+    const label = createElement("th", "", name);
+    label.scope = "row";
+    const bar = createElement("span", "bar");
+    bar.setAttribute("aria-hidden", "true");
+    const fill = createElement("span");
+    fill.style.background = `var(--${name}, var(--other))`;
+    bar.append(fill);
+    const barCell = createElement("td");
+    barCell.append(bar);
+    const share = createElement("td");
+    line.append(label, barCell, share);
+    body.append(line);
+    rows.set(name, { line, fill, share });
+  }
+  table.append(body);
+  return { table, rows };
+}
+
+function writeCoordinates(card, face) {
   const { left, top, width, height } = face.box;
   const lines = {
     "box: left, top": [left, top],
@@ -170,26 +190,26 @@ function writePoints(card, face) {
     ...face.keypoints,
   };
   for (const [name, pair] of Object.entries(lines)) {
-    if (!card.points.has(name)) {
-      const line = element("tr");
-      const label = element("th", "", name.replaceAll("_", " "));
+    if (!card.coordinates.has(name)) {
+      const line = createElement("tr");
+      const label = createElement("th", "", name.replaceAll("_", " "));
       label.scope = "row";
-      const value = element("td");
+      const value = createElement("td");
       line.append(label, value);
-      card.table.append(line);
-      card.points.set(name, value);
+      card.coordinateTable.append(line);
+      card.coordinates.set(name, value);
     }
-    card.points.get(name).textContent = pair.map((number) => number.toFixed(1)).join(", ");
+    card.coordinates.get(name).textContent = pair.map((number) => number.toFixed(1)).join(", ");
   }
 }
 
-function drawThumbnail(canvas, box, answer, picture) {
+function drawThumbnail(canvas, box, result, picture) {
   if (!picture) return;
-  const scale = picture.width / answer.width;
+  const scale = picture.width / result.width;
   const side = 1.25 * Math.max(box.width, box.height) * scale;
   const x = (box.left + box.width / 2) * scale - side / 2;
   const y = (box.top + box.height / 2) * scale - side / 2;
   const context = canvas.getContext("2d");
-  context.clearRect(0, 0, THUMBNAIL, THUMBNAIL);
-  context.drawImage(picture, x, y, side, side, 0, 0, THUMBNAIL, THUMBNAIL);
+  context.clearRect(0, 0, THUMBNAIL_SIDE, THUMBNAIL_SIDE);
+  context.drawImage(picture, x, y, side, side, 0, 0, THUMBNAIL_SIDE, THUMBNAIL_SIDE);
 }

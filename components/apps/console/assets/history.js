@@ -1,64 +1,64 @@
-// The part of the page with the timeline: lanes, legend, table, and how fast all goes.
+// The timeline section of the page: lanes, legend, table, and the frame rate.
 
-import { counted } from "./emotions.js";
-import { currentScene, describe, part } from "./stage.js";
+import { pluralize } from "./emotions.js";
+import { currentScene, describeDrawing, element } from "./stage.js";
 import { Timeline, writeTable } from "./timeline.js";
 
-const TABLE_MS = 1_000;
-const LANES_MS = 200;
+const TABLE_INTERVAL_MS = 1_000;
+const LANES_INTERVAL_MS = 200;
 
 const timeline = new Timeline();
 let tableAt = -Infinity;
 let lanesAt = -Infinity;
-// Since the table was written last.
-let looks = 0;
+// Since the table was last written.
+let frames = 0;
 
-/** Forget all. */
+/** Remove all samples. */
 export function clearTimeline() {
   timeline.clear();
   tableAt = -Infinity;
-  looks = 0;
+  frames = 0;
 }
 
-/** Add the faces of a look at `ms` of performance.now(), and show it where it is time to. */
-export function showLook(faces, ms) {
+/** Add the faces of a frame sent at `ms` of performance.now(), and redraw when it is due. */
+export function addFrame(faces, ms) {
   timeline.add(faces, ms);
-  looks += 1;
-  part("timeline").hidden = timeline.empty;
+  frames += 1;
+  element("timeline").hidden = timeline.isEmpty;
   const now = performance.now();
-  if (now - lanesAt > LANES_MS) {
+  if (now - lanesAt > LANES_INTERVAL_MS) {
     lanesAt = now;
     drawLanes();
   }
-  if (now - tableAt > TABLE_MS) {
-    showPace(looks, now - tableAt);
-    if (currentScene()) describe(currentScene().faces);
+  if (now - tableAt > TABLE_INTERVAL_MS) {
+    showFrameRate(frames, now - tableAt);
+    if (currentScene()) describeDrawing(currentScene().faces);
     tableAt = now;
-    looks = 0;
-    writeWords();
+    frames = 0;
+    writeText();
   }
 }
 
-/** Show all that there is. */
+/** Redraw everything. */
 export function redrawTimeline() {
-  part("timeline").hidden = timeline.empty;
+  element("timeline").hidden = timeline.isEmpty;
   drawLanes();
-  writeWords();
+  writeText();
 }
 
-function showPace(count, passed) {
-  const pace = Math.round((1000 * count) / passed);
-  part("pace").textContent = `${counted(pace, "look", "looks")} a second`;
-  part("pace").hidden = pace === 0;
+function showFrameRate(count, ms) {
+  const rate = Math.round((1000 * count) / ms);
+  element("rate").textContent = `${pluralize(rate, "frame", "frames")} per second`;
+  element("rate").hidden = rate === 0;
 }
 
 function drawLanes() {
-  if (!timeline.empty) timeline.draw(part("lanes"));
+  if (!timeline.isEmpty) timeline.draw(element("lanes"));
 }
 
-function writeWords() {
-  writeTable(part("tracks").tBodies[0], timeline);
-  const legend = part("legend");
+function writeText() {
+  writeTable(element("tracks").tBodies[0], timeline);
+  const legend = element("legend");
   if (legend.dataset.labels === timeline.labels.join()) return;
   legend.dataset.labels = timeline.labels.join();
   legend.replaceChildren(
@@ -72,20 +72,20 @@ function writeWords() {
   );
 }
 
-function save() {
+function saveCsv() {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([timeline.csv()], { type: "text/csv" }));
   link.download = "emotions.csv";
   link.click();
-  // After the browser has taken it.
+  // By then the browser has read it.
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-part("save").addEventListener("click", save);
-part("clear").addEventListener("click", () => {
+element("save").addEventListener("click", saveCsv);
+element("clear").addEventListener("click", () => {
   clearTimeline();
   redrawTimeline();
-  part("camera").focus();
+  element("camera").focus();
 });
-new ResizeObserver(drawLanes).observe(part("timeline"));
+new ResizeObserver(drawLanes).observe(element("timeline"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawLanes);

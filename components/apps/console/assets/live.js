@@ -1,143 +1,145 @@
-// The camera's picture with what is seen in it, moving with the faces.
+// The camera's picture with the results drawn on it, moving with the faces.
 
-import { Camera, cameras } from "./camera.js";
-import { clearTimeline, redrawTimeline, showLook } from "./history.js";
-import { Refusal } from "./server.js";
+import { Camera, listCameras } from "./camera.js";
+import { addFrame, clearTimeline, redrawTimeline } from "./history.js";
+import { ApiError } from "./server.js";
 import {
-  cards, currentScene, drawNew, giveRoom, part, say, show, shown, unsay,
+  cards, currentMode, currentScene, element, hideMessage, resizeView, setMode, setScene,
+  showMessage,
 } from "./stage.js";
 
-// How fast a box follows its face, as a time constant.
+// Time constant with which a box follows its face.
 const EASE_MS = 70;
-// Answers that come later than the first find another picture: then the one that was looked at is
-// shown, until they come sooner than the second.
-const LATE_MS = 220;
-const SOON_MS = 140;
+// With a longer delay than the first, results no longer fit the video, and the analysed frame is
+// shown instead, until the delay is shorter than the second.
+const SLOW_MS = 220;
+const FAST_MS = 140;
 
-const video = part("video");
-const view = part("view");
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const video = element("video");
+const view = element("view");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-// The newest answer, the frame that it is about, and how long such take.
-let target = null;
-let looked = null;
-let delay = 0;
-let late = false;
+// The newest result, the frame it is about, and the smoothed delay of results.
+let result = null;
+let resultFrame = null;
+let delayMs = 0;
+let isSlow = false;
 
 const camera = new Camera(video, {
-  seen(answer, at, frame) {
-    unsay();
+  onResult(newest, sentAt, frame) {
+    hideMessage();
     const now = performance.now();
-    delay += 0.3 * (now - at - delay);
-    late = delay > (late ? SOON_MS : LATE_MS);
-    if (target?.width !== answer.width || target?.height !== answer.height) {
-      giveRoom(answer.width, answer.height);
+    delayMs += 0.3 * (now - sentAt - delayMs);
+    isSlow = delayMs > (isSlow ? FAST_MS : SLOW_MS);
+    if (result?.width !== newest.width || result?.height !== newest.height) {
+      resizeView(newest.width, newest.height);
     }
-    target = answer;
-    looked = frame;
-    cards.showLive(answer, frame, now);
-    showLook(answer.faces, at);
+    result = newest;
+    resultFrame = frame;
+    cards.showFrame(newest, frame, now);
+    addFrame(newest.faces, sentAt);
   },
-  failed(refusal) {
-    target = null;
-    say(`${refusal.message} The camera goes on as soon as there is an answer.`, "note");
+  onError(error) {
+    result = null;
+    showMessage(`${error.message} The camera resumes as soon as there is an answer.`, "note");
   },
-  ended(words) {
+  onEnd(message) {
     stopCamera();
-    say(words);
+    showMessage(message);
   },
 });
 
-/** Whether the camera is on, or being asked for. */
+/** Whether the camera is on, or waiting for permission. */
 export function isCameraOn() {
-  return camera.on;
+  return camera.isOn;
 }
 
-/** Show the camera's picture; `device` is one of the list's, or undefined for the browser's choice. */
+/** Show a camera's picture; `device` is an id from the list, or undefined for the default. */
 export async function startCamera(device) {
-  unsay();
+  hideMessage();
   cards.clear();
-  cards.say("");
+  cards.setSummary("");
   clearTimeline();
-  target = null;
-  delay = 0;
-  late = false;
-  showButton(true);
+  result = null;
+  delayMs = 0;
+  isSlow = false;
+  updateButton(true);
   try {
     const settings = await camera.start(device);
     if (!settings) return;
-    show("camera");
+    setMode("camera");
     view.classList.toggle("mirrored", settings.facingMode !== "environment");
-    giveRoom(video.videoWidth, video.videoHeight);
-    requestAnimationFrame(follow);
-    await listCameras(settings.deviceId);
+    resizeView(video.videoWidth, video.videoHeight);
+    requestAnimationFrame(drawFrame);
+    await updateCameraList(settings.deviceId);
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    showButton(false);
-    show("nothing");
-    say(error.message);
+    if (!(error instanceof ApiError)) throw error;
+    updateButton(false);
+    setMode("nothing");
+    showMessage(error.message);
   }
 }
 
-/** Let go of the camera; the timeline stays. */
+/** Stop the camera; the timeline is kept. */
 export function stopCamera() {
-  if (!camera.on && shown() !== "camera") return;
+  if (!camera.isOn && currentMode() !== "camera") return;
   camera.stop();
-  showButton(false);
-  show("nothing");
+  updateButton(false);
+  setMode("nothing");
   cards.clear();
-  cards.say("The camera is off.");
-  unsay();
+  cards.setSummary("The camera is off.");
+  hideMessage();
   redrawTimeline();
 }
 
-function showButton(on) {
-  part("camera").textContent = on ? "Stop the camera" : "Use the camera";
-  part("camera").toggleAttribute("data-on", on);
+function updateButton(isOn) {
+  element("camera").textContent = isOn ? "Stop the camera" : "Use the camera";
+  element("camera").toggleAttribute("data-on", isOn);
 }
 
-async function listCameras(current) {
-  const found = await cameras();
-  part("which").hidden = found.length < 2;
-  part("cameras").replaceChildren(
-    ...found.map((device, k) => {
+async function updateCameraList(currentId) {
+  const devices = await listCameras();
+  element("camera-choice").hidden = devices.length < 2;
+  element("cameras").replaceChildren(
+    ...devices.map((device, k) => {
       const name = device.label || `Camera ${k + 1}`;
-      return new Option(name, device.deviceId, false, device.deviceId === current);
+      return new Option(name, device.deviceId, false, device.deviceId === currentId);
     }),
   );
 }
 
-let followedAt = 0;
-// What was followed last, since when.
-let followed = { target: null, since: 0 };
+let drawnAt = 0;
+// The result that is being drawn, and since when.
+let drawn = { result: null, since: 0 };
 
-/** Draw the faces at each frame of the screen, on their way to where they were seen last. */
-function follow(now) {
-  if (shown() !== "camera") return;
-  requestAnimationFrame(follow);
-  if (target !== followed.target) followed = { target, since: now };
-  const passed = now - followedAt;
-  followedAt = now;
-  const picture = late && target ? looked : null;
-  // They are there, as far as anybody can see.
-  if (now - followed.since > (picture ? 0 : 8 * EASE_MS)) return;
-  const share = calm.matches || picture ? 1 : 1 - Math.exp(-passed / EASE_MS);
-  const before = new Map((currentScene()?.faces ?? []).map((face) => [face.number, face]));
-  const faces = (target?.faces ?? []).map((face) => eased(before.get(face.number), face, share));
-  const { width, height } = target ?? { width: video.videoWidth, height: video.videoHeight };
+/** Draw the faces at each frame of the screen, moving towards the newest result. */
+function drawFrame(now) {
+  if (currentMode() !== "camera") return;
+  requestAnimationFrame(drawFrame);
+  if (result !== drawn.result) drawn = { result, since: now };
+  const passedMs = now - drawnAt;
+  drawnAt = now;
+  const picture = isSlow && result ? resultFrame : null;
+  // After eight time constants the boxes no longer move.
+  if (now - drawn.since > (picture ? 0 : 8 * EASE_MS)) return;
+  const step = reducedMotion.matches || picture ? 1 : 1 - Math.exp(-passedMs / EASE_MS);
+  const previous = new Map((currentScene()?.faces ?? []).map((face) => [face.number, face]));
+  const faces = (result?.faces ?? []).map((face) => moved(previous.get(face.number), face, step));
+  const { width, height } = result ?? { width: video.videoWidth, height: video.videoHeight };
   const mirrored = view.classList.contains("mirrored");
-  drawNew({ width, height, faces, picture, mirrored });
+  setScene({ width, height, faces, picture, mirrored });
 }
 
-function eased(from, to, share) {
+/** Move a face's box and keypoints by a share `step` of the way. */
+function moved(from, to, step) {
   if (!from) return to;
-  const between = (a, b) => a + share * (b - a);
+  const interpolate = (a, b) => a + step * (b - a);
   const box = {};
-  for (const side of Object.keys(to.box)) box[side] = between(from.box[side], to.box[side]);
+  for (const side of Object.keys(to.box)) box[side] = interpolate(from.box[side], to.box[side]);
   const keypoints = {};
   for (const [name, [x, y]] of Object.entries(to.keypoints)) {
     const [fromX, fromY] = from.keypoints[name];
-    keypoints[name] = [between(fromX, x), between(fromY, y)];
+    keypoints[name] = [interpolate(fromX, x), interpolate(fromY, y)];
   }
   return { ...to, box, keypoints };
 }

@@ -1,8 +1,8 @@
-// Draws what was seen over a picture: boxes, keypoints and the most probable emotion.
+// Draws results over a picture: boxes, keypoints and the most probable emotion.
 
-import { colourOf, most, percent } from "./emotions.js";
+import { colourOf, mostProbable, percent } from "./emotions.js";
 
-// Keypoints that belong together are joined by a line.
+// Keypoints that are joined by lines.
 const LINES = [
   ["left_eyebrow_outer_end", "left_eyebrow_inner_end"],
   ["right_eyebrow_outer_end", "right_eyebrow_inner_end"],
@@ -14,8 +14,8 @@ const LINES = [
   ],
 ];
 
-/** Fit the canvas to its place on the page; its context then counts in CSS pixels. */
-export function fitted(canvas) {
+/** Fit a canvas to its size on the page; its context then uses CSS pixels. */
+export function fitCanvas(canvas) {
   const ratio = devicePixelRatio || 1;
   const { clientWidth: width, clientHeight: height } = canvas;
   const size = [Math.round(width * ratio), Math.round(height * ratio)];
@@ -27,14 +27,13 @@ export function fitted(canvas) {
 }
 
 /**
- * Draw faces, and the picture below them where there is one.
+ * Draw faces, and below them the picture if there is one.
  *
- * `scene` has `width` and `height` of the picture that the faces' pixels are counted in, `faces`,
- * and may have `picture`, `mirrored`, `keypoints` (whether to draw them) and `chosen`, a face's
- * number to draw attention to.
+ * `scene` has `faces` and the `width` and `height` of the picture that their pixels refer to. It
+ * may have `picture`, `mirrored`, `showKeypoints` and `selected`, the number of a face to highlight.
  */
 export function drawScene(canvas, scene) {
-  const { context, width, height } = fitted(canvas);
+  const { context, width, height } = fitCanvas(canvas);
   if (scene.picture) {
     context.save();
     if (scene.mirrored) context.transform(-1, 0, 0, 1, width, 0);
@@ -42,54 +41,54 @@ export function drawScene(canvas, scene) {
     context.restore();
   }
   const scale = width / scene.width;
-  const place = ([x, y]) => {
-    // A keypoint's pixel centres lie at whole numbers.
-    const across = (x + 0.5) * scale;
-    return [scene.mirrored ? width - across : across, (y + 0.5) * scale];
+  const toCanvas = ([x, y]) => {
+    // Pixel centres of keypoints are at whole numbers.
+    const left = (x + 0.5) * scale;
+    return [scene.mirrored ? width - left : left, (y + 0.5) * scale];
   };
   const boxes = scene.faces.map((face) => {
     const left = face.box.left * scale;
-    const wide = face.box.width * scale;
+    const boxWidth = face.box.width * scale;
     return {
-      left: scene.mirrored ? width - left - wide : left,
+      left: scene.mirrored ? width - left - boxWidth : left,
       top: face.box.top * scale,
-      width: wide,
+      width: boxWidth,
       height: face.box.height * scale,
     };
   });
+  const opacity = (face) => (scene.selected == null || scene.selected === face.number ? 1 : 0.35);
   scene.faces.forEach((face, k) => {
-    const quiet = scene.chosen != null && scene.chosen !== face.number;
-    context.globalAlpha = quiet ? 0.35 : 1;
+    context.globalAlpha = opacity(face);
     drawBox(context, boxes[k], colourOf(face.emotion));
-    if (scene.keypoints) drawKeypoints(context, face, boxes[k].width, place);
+    if (scene.showKeypoints) drawKeypoints(context, face, boxes[k].width, toCanvas);
   });
-  // Above all boxes, or a neighbour's line crosses the words.
+  // After all boxes, so that no line crosses a label.
   scene.faces.forEach((face, k) => {
-    context.globalAlpha = scene.chosen != null && scene.chosen !== face.number ? 0.35 : 1;
+    context.globalAlpha = opacity(face);
     drawLabel(context, boxes[k], face, { width, height });
   });
   context.globalAlpha = 1;
 }
 
 function drawBox(context, box, colour) {
-  const thick = Math.min(4, Math.max(1.5, box.width / 50));
+  const lineWidth = Math.min(4, Math.max(1.5, box.width / 50));
   const path = new Path2D();
   path.roundRect(box.left, box.top, box.width, box.height, 0.09 * box.width);
   context.strokeStyle = "#0007";
-  context.lineWidth = thick + 2;
+  context.lineWidth = lineWidth + 2;
   context.stroke(path);
   context.strokeStyle = colour;
-  context.lineWidth = thick;
+  context.lineWidth = lineWidth;
   context.stroke(path);
 }
 
-function drawKeypoints(context, face, side, place) {
-  const dot = Math.min(4, Math.max(1, side / 70));
+function drawKeypoints(context, face, boxWidth, toCanvas) {
+  const dot = Math.min(4, Math.max(1, boxWidth / 70));
   const lines = new Path2D();
   for (const names of LINES) {
     names.forEach((name, k) => {
       const point = face.keypoints[name];
-      if (point) lines[k ? "lineTo" : "moveTo"](...place(point));
+      if (point) lines[k ? "lineTo" : "moveTo"](...toCanvas(point));
     });
   }
   context.lineJoin = "round";
@@ -102,31 +101,31 @@ function drawKeypoints(context, face, side, place) {
     context.fillStyle = colour;
     for (const point of Object.values(face.keypoints)) {
       context.beginPath();
-      context.arc(...place(point), radius, 0, 2 * Math.PI);
+      context.arc(...toCanvas(point), radius, 0, 2 * Math.PI);
       context.fill();
     }
   }
 }
 
 function drawLabel(context, box, face, picture) {
-  const [emotion, share] = most(face.probabilities);
+  const [emotion, probability] = mostProbable(face.probabilities);
   const size = Math.min(17, Math.max(11, box.width / 9));
-  const words = `${face.number}  ${emotion} ${percent(share)}`;
+  const text = `${face.number}  ${emotion} ${percent(probability)}`;
   context.font = `600 ${size}px system-ui, sans-serif`;
-  const high = 1.7 * size;
-  const wide = context.measureText(words).width + 2.1 * size;
-  const left = Math.max(2, Math.min(picture.width - wide - 2, box.left));
-  const above = box.top - high - 4;
-  const top = above > 2 ? above : Math.min(picture.height - high - 2, box.top + box.height + 4);
+  const height = 1.7 * size;
+  const width = context.measureText(text).width + 2.1 * size;
+  const left = Math.max(2, Math.min(picture.width - width - 2, box.left));
+  const above = box.top - height - 4;
+  const top = above > 2 ? above : Math.min(picture.height - height - 2, box.top + box.height + 4);
   context.fillStyle = "#16130fd9";
   context.beginPath();
-  context.roundRect(left, top, wide, high, high / 2);
+  context.roundRect(left, top, width, height, height / 2);
   context.fill();
   context.fillStyle = colourOf(emotion);
   context.beginPath();
-  context.arc(left + 0.85 * size, top + high / 2, 0.3 * size, 0, 2 * Math.PI);
+  context.arc(left + 0.85 * size, top + height / 2, 0.3 * size, 0, 2 * Math.PI);
   context.fill();
   context.fillStyle = "#fff";
   context.textBaseline = "middle";
-  context.fillText(words, left + 1.45 * size, top + high / 2 + 0.5);
+  context.fillText(text, left + 1.45 * size, top + height / 2 + 0.5);
 }

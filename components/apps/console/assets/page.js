@@ -1,94 +1,94 @@
-// The page: photos in by choosing, dropping and pasting; the camera on and off; who answers.
+// The page's controls: photos by choosing, dropping and pasting; the camera; the server's state.
 
-import { counted } from "./emotions.js";
+import { pluralize } from "./emotions.js";
 import { isCameraOn, startCamera, stopCamera } from "./live.js";
-import { endLooking, look } from "./photos.js";
-import { watchState } from "./server.js";
-import { isTelling, part, say } from "./stage.js";
+import { cancelPhoto, showPhotoFile } from "./photos.js";
+import { pollState } from "./server.js";
+import { element, hasMessage, showMessage } from "./stage.js";
 
-const STATES = { ready: "Ready", loading: "Loading", down: "No answer", empty: "No release" };
+const STATES = { ready: "Ready", loading: "Loading", down: "Not available", empty: "No release" };
 
-const stage = part("stage");
-let mostBytes = Infinity;
+const stage = element("stage");
+let maxBytes = Infinity;
 
-async function take(files) {
+async function takeFiles(files) {
   if (!files.length) {
-    say("That is no file; drop or paste a picture itself.");
+    showMessage("That is not a file; drop or paste a picture itself.");
     return;
   }
   stopCamera();
-  await look(files[0], mostBytes);
-  if (files.length > 1 && !isTelling()) {
-    const all = counted(files.length, "picture", "pictures");
-    say(`This is the first of ${all}; the page looks at one at a time.`, "note");
+  await showPhotoFile(files[0], maxBytes);
+  if (files.length > 1 && !hasMessage()) {
+    const all = pluralize(files.length, "picture", "pictures");
+    showMessage(`This is the first of ${all}; the page shows one at a time.`, "note");
   }
 }
 
-part("choose").addEventListener("click", () => part("file").click());
-part("file").addEventListener("change", (event) => {
-  if (event.target.files.length) take([...event.target.files]);
-  // The same file may be chosen again.
+element("choose").addEventListener("click", () => element("file").click());
+element("file").addEventListener("change", (event) => {
+  if (event.target.files.length) takeFiles([...event.target.files]);
+  // Without this, choosing the same file again sends no event.
   event.target.value = "";
 });
 
-part("example").addEventListener("click", async () => {
-  // The button goes with the hint.
-  part("choose").focus();
+element("example").addEventListener("click", async () => {
+  // This button disappears with the hint, so the focus moves first.
+  element("choose").focus();
   try {
     const response = await fetch("example");
-    take([new File([await response.blob()], "drawn faces")]);
+    takeFiles([new File([await response.blob()], "drawn faces")]);
   } catch {
-    say("The console does not answer. Is it still running?");
+    showMessage("The console does not respond. Is it still running?");
   }
 });
 
 addEventListener("paste", (event) => {
-  if (event.clipboardData) take([...event.clipboardData.files]);
+  if (event.clipboardData) takeFiles([...event.clipboardData.files]);
 });
 
-// Counts what is entered and left: each element on the way sends both.
-let inside = 0;
+// Each element under the pointer sends both events; at zero the pointer has left the page.
+let dragDepth = 0;
 
 function endDragging() {
-  inside = 0;
+  dragDepth = 0;
   stage.classList.remove("dropping");
 }
 
 addEventListener("dragenter", () => {
-  inside += 1;
+  dragDepth += 1;
   stage.classList.add("dropping");
 });
 addEventListener("dragleave", () => {
-  inside -= 1;
-  if (inside <= 0) endDragging();
+  dragDepth -= 1;
+  if (dragDepth <= 0) endDragging();
 });
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {
   event.preventDefault();
   endDragging();
-  take([...(event.dataTransfer?.files ?? [])]);
+  takeFiles([...(event.dataTransfer?.files ?? [])]);
 });
 
 function useCamera(device) {
-  endLooking();
+  cancelPhoto();
   startCamera(device);
 }
 
-part("camera").addEventListener("click", () => {
+element("camera").addEventListener("click", () => {
   if (isCameraOn()) stopCamera();
   else useCamera();
 });
-part("cameras").addEventListener("change", (event) => useCamera(event.target.value));
+element("cameras").addEventListener("change", (event) => useCamera(event.target.value));
 
-watchState((state) => {
-  const pill = part("state");
-  pill.dataset.status = state.status;
-  const words = `${STATES[state.status] ?? state.status}: ${state.words}`;
-  if (pill.textContent !== words) pill.textContent = words;
-  mostBytes = state.most_bytes ?? mostBytes;
+pollState((state) => {
+  const badge = element("state");
+  badge.dataset.status = state.status;
+  const text = `${STATES[state.status] ?? state.status}: ${state.words}`;
+  if (badge.textContent !== text) badge.textContent = text;
+  maxBytes = state.most_bytes ?? maxBytes;
   if (state.stays_here === false) {
-    part("privacy").textContent =
-      "Pictures are looked at on this machine; faces cut out of them go to the model server that " +
-      "the console was started with, and nowhere else.";
+    element("privacy").textContent =
+      "Pictures are analysed on this machine; faces cropped from them are sent to the model " +
+      "server that the console was started with, and nowhere else.";
   }
 });

@@ -1,91 +1,93 @@
-// Photos: one is shown at once, and asked about until there is an answer.
+// Photos: one is shown at once, and sent until there is an answer.
 
-import { Refusal, askAboutPhoto } from "./server.js";
-import { cards, describe, drawNew, giveRoom, part, say, show, unsay } from "./stage.js";
+import { ApiError, analysePhoto } from "./server.js";
+import {
+  cards, describeDrawing, element, hideMessage, resizeView, setMode, setScene, showMessage,
+} from "./stage.js";
 
-const AGAIN_MS = 1_500;
-const LONGEST_SHOWN = 2_400;
+const RETRY_MS = 1_500;
+const MAX_SHOWN_SIDE = 2_400;
 
-let looking = null;
+let current = null;
 
-/** Let go of the photo that is asked about, if one is. */
-export function endLooking() {
-  looking?.abort();
+/** Cancel the photo that is being analysed, if there is one. */
+export function cancelPhoto() {
+  current?.abort();
 }
 
-/** Show a picture's file of at most so many bytes, and what is seen in it. */
-export async function look(file, mostBytes) {
-  endLooking();
-  const mine = new AbortController();
-  looking = mine;
-  unsay();
+/** Show a picture file of at most `maxBytes`, and its results. */
+export async function showPhotoFile(file, maxBytes) {
+  cancelPhoto();
+  const controller = new AbortController();
+  current = controller;
+  hideMessage();
   cards.clear();
-  cards.say("");
-  show("nothing");
-  part("busy").hidden = false;
+  cards.setSummary("");
+  setMode("nothing");
+  element("busy").hidden = false;
   try {
-    await checkReadable(file, mostBytes);
-    await lookUntilAnswered(file, mine.signal);
+    await checkReadable(file, maxBytes);
+    await analyseUntilAnswered(file, controller.signal);
   } catch (error) {
-    if (mine.signal.aborted) return;
-    if (!(error instanceof Refusal)) throw error;
-    show("nothing");
-    say(`${file.name || "The picture"}: ${error.message}`);
+    if (controller.signal.aborted) return;
+    if (!(error instanceof ApiError)) throw error;
+    setMode("nothing");
+    showMessage(`${file.name || "The picture"}: ${error.message}`);
   } finally {
-    if (looking === mine) part("busy").hidden = true;
+    if (current === controller) element("busy").hidden = true;
   }
 }
 
-async function checkReadable(file, mostBytes) {
-  if (file.size > mostBytes) {
-    throw new Refusal(`more than ${Math.floor(mostBytes / 2 ** 20)} MiB; make it smaller.`, false);
+async function checkReadable(file, maxBytes) {
+  if (file.size > maxBytes) {
+    throw new ApiError(`more than ${Math.floor(maxBytes / 2 ** 20)} MiB; make it smaller.`, false);
   }
   try {
     await file.slice(0, 1).arrayBuffer();
   } catch {
-    throw new Refusal("cannot be read; is it a folder?", false);
+    throw new ApiError("cannot be read; is it a folder?", false);
   }
 }
 
-async function lookUntilAnswered(file, signal) {
-  const picture = await decoded(file);
+async function analyseUntilAnswered(file, signal) {
+  const picture = await decode(file);
   signal.throwIfAborted();
-  if (picture) showPhoto({ width: picture.width, height: picture.height, faces: [] }, picture);
+  if (picture) drawPhoto({ width: picture.width, height: picture.height, faces: [] }, picture);
   for (;;) {
     try {
-      const answer = await askAboutPhoto(file, signal);
-      unsay();
-      showPhoto(answer, picture);
-      describe(answer.faces);
-      cards.showPhoto(answer, picture);
+      const result = await analysePhoto(file, signal);
+      hideMessage();
+      drawPhoto(result, picture);
+      describeDrawing(result.faces);
+      cards.showPhoto(result, picture);
       if (!picture) {
-        say("This browser cannot show such a picture; what was seen in it is drawn alone.", "note");
+        showMessage("This browser cannot show this picture format; only the results are drawn.", "note");
       }
       return;
     } catch (error) {
-      if (!error.again) throw error;
-      say(`${error.message} Asking again until there is an answer.`, "note");
+      if (!error.canRetry) throw error;
+      showMessage(`${error.message} Retrying until there is an answer.`, "note");
     }
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     signal.throwIfAborted();
   }
 }
 
-function showPhoto(answer, picture) {
-  show("photo");
-  giveRoom(answer.width, answer.height);
-  drawNew({ ...answer, picture });
+function drawPhoto(result, picture) {
+  setMode("photo");
+  resizeView(result.width, result.height);
+  setScene({ ...result, picture });
 }
 
-/** The picture, no larger than can be seen; null where the browser does not know its format. */
-async function decoded(file) {
+/** Decode the picture, no larger than needed; null if the browser does not know its format. */
+async function decode(file) {
   try {
-    const whole = await createImageBitmap(file);
-    const scale = LONGEST_SHOWN / Math.max(whole.width, whole.height);
-    if (scale >= 1) return whole;
-    const size = { resizeWidth: Math.round(whole.width * scale), resizeQuality: "high" };
-    const smaller = await createImageBitmap(whole, size);
-    whole.close();
+    const bitmap = await createImageBitmap(file);
+    const scale = MAX_SHOWN_SIDE / Math.max(bitmap.width, bitmap.height);
+    if (scale >= 1) return bitmap;
+    const size = { resizeWidth: Math.round(bitmap.width * scale), resizeQuality: "high" };
+    const smaller = await createImageBitmap(bitmap, size);
+    bitmap.close();
     return smaller;
   } catch {
     return null;

@@ -1,53 +1,54 @@
-// What the page asks the console: about a photo, about frames, and how it is.
+// Requests to the console: photos, camera frames, and its state.
 
-const ANSWER_MS = 15_000;
-const STATE_MS = 2_000;
-const GONE = "The console does not answer. Is it still running? Start it again with: emotion-ai console";
+const TIMEOUT_MS = 15_000;
+const STATE_INTERVAL_MS = 2_000;
+const NO_RESPONSE =
+  "The console does not respond. Is it still running? Start it again with: emotion-ai console";
 
-/** Why there is no answer; `again` says whether to ask once more is of use. */
-export class Refusal extends Error {
-  constructor(words, again) {
-    super(words);
-    this.again = again;
+/** Why there is no result; `canRetry` says whether the same request may succeed later. */
+export class ApiError extends Error {
+  constructor(message, canRetry) {
+    super(message);
+    this.canRetry = canRetry;
   }
 }
 
-/** The answer about a photo's file. Throws a Refusal, or what `signal` was aborted with. */
-export async function askAboutPhoto(file, signal) {
-  let answer;
+/** Analyse a photo file. Throws an ApiError, or the reason that `signal` was aborted with. */
+export async function analysePhoto(file, signal) {
+  let body;
   try {
     const response = await fetch("photo", { method: "POST", body: file, signal });
-    answer = await response.json();
+    body = await response.json();
   } catch (error) {
     signal.throwIfAborted();
-    throw new Refusal(GONE, true);
+    throw new ApiError(NO_RESPONSE, true);
   }
-  return checked(answer);
+  return resultOf(body);
 }
 
-function checked(answer) {
-  if (answer.error) throw new Refusal(answer.error, answer.again);
-  return answer;
+function resultOf(body) {
+  if (body.error) throw new ApiError(body.error, body.again);
+  return body;
 }
 
-/** A connection for frames: each is answered before the next may be sent. */
+/** A connection for camera frames: each is answered before the next may be sent. */
 export class FrameSocket {
   #socket = null;
-  #waiting = null;
+  #pending = null;
 
-  /** The answer about one frame's file; connects where there is no connection. */
-  async ask(file) {
+  /** Analyse one frame; connects first if there is no connection. */
+  async analyse(frame) {
     await this.#connect();
     const text = await new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject, timer: setTimeout(() => this.close(), ANSWER_MS) };
-      this.#socket.send(file);
+      this.#pending = { resolve, reject, timer: setTimeout(() => this.close(), TIMEOUT_MS) };
+      this.#socket.send(frame);
     });
-    return checked(JSON.parse(text));
+    return resultOf(JSON.parse(text));
   }
 
   close() {
     this.#socket?.close();
-    this.#lost();
+    this.#fail();
   }
 
   #connect() {
@@ -57,42 +58,43 @@ export class FrameSocket {
     return new Promise((resolve, reject) => {
       const socket = new WebSocket(url);
       this.#socket = socket;
-      this.#waiting = { resolve, reject };
+      this.#pending = { resolve, reject };
       socket.addEventListener("open", () => this.#settle("resolve"));
       socket.addEventListener("message", (event) => this.#settle("resolve", event.data));
       socket.addEventListener("close", () => {
-        if (this.#socket === socket) this.#lost();
+        if (this.#socket === socket) this.#fail();
       });
     });
   }
 
-  #lost() {
+  #fail() {
     this.#socket = null;
-    this.#settle("reject", new Refusal(GONE, true));
+    this.#settle("reject", new ApiError(NO_RESPONSE, true));
   }
 
-  #settle(how, value) {
-    const waiting = this.#waiting;
-    this.#waiting = null;
-    clearTimeout(waiting?.timer);
-    waiting?.[how](value);
+  #settle(outcome, value) {
+    const pending = this.#pending;
+    this.#pending = null;
+    clearTimeout(pending?.timer);
+    pending?.[outcome](value);
   }
 }
 
-/** Call `told` with the state of the console, now and whenever it may have changed. */
-export function watchState(told) {
+/** Call `onState` with the console's state now, regularly, and when the page becomes visible. */
+export function pollState(onState) {
   let timer;
-  async function ask() {
+  async function poll() {
     clearTimeout(timer);
     if (!document.hidden) {
       try {
-        told(await (await fetch("state", { signal: AbortSignal.timeout(ANSWER_MS) })).json());
+        const response = await fetch("state", { signal: AbortSignal.timeout(TIMEOUT_MS) });
+        onState(await response.json());
       } catch {
-        told({ status: "down", words: GONE });
+        onState({ status: "down", words: NO_RESPONSE });
       }
     }
-    timer = setTimeout(ask, STATE_MS);
+    timer = setTimeout(poll, STATE_INTERVAL_MS);
   }
-  document.addEventListener("visibilitychange", ask);
-  ask();
+  document.addEventListener("visibilitychange", poll);
+  poll();
 }

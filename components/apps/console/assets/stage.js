@@ -1,88 +1,89 @@
-// The place where the picture is: what it shows, the message below it and the faces beside it.
+// The picture area: what it shows, the message below it, and the cards beside it.
 
-import { FaceCards, sentence } from "./faces.js";
+import { FaceCards, describeFaces } from "./faces.js";
 import { drawScene } from "./overlay.js";
 
-/** The element with this id. */
-export const part = (id) => document.getElementById(id);
+/** Return the element with this id. */
+export const element = (id) => document.getElementById(id);
 
-const stage = part("stage");
-const view = part("view");
-const message = part("message");
+const stage = element("stage");
+const view = element("view");
+const message = element("message");
 
 let scene = null;
 
-/** The faces' cards; one that is pointed at has its box stand out. */
-export const cards = new FaceCards(part("faces"), part("summary"), (number) => {
-  if (!scene || scene.chosen === number) return;
-  scene.chosen = number;
+/** The cards of the faces; the selected one is highlighted in the picture. */
+export const cards = new FaceCards(element("faces"), element("summary"), (number) => {
+  if (!scene || scene.selected === number) return;
+  scene.selected = number;
   draw();
 });
 
-/** Tell something below the picture: an "error", or a "note" on what goes on by itself. */
-export function say(words, kind = "error") {
-  if (message.hidden || message.textContent !== words) message.textContent = words;
+/** Show a message below the picture: an "error", or a "note" that needs no action. */
+export function showMessage(text, kind = "error") {
+  // The same text again would be read aloud again.
+  if (message.hidden || message.textContent !== text) message.textContent = text;
   message.dataset.kind = kind;
   message.hidden = false;
 }
 
-/** Take the message away. */
-export function unsay() {
+/** Hide the message. */
+export function hideMessage() {
   message.hidden = true;
 }
 
-/** Whether something is told. */
-export function isTelling() {
+/** Whether a message is shown. */
+export function hasMessage() {
   return !message.hidden;
 }
 
-/** What is shown: "nothing", a "photo" or the "camera". */
-export function shown() {
-  return stage.dataset.shows;
+/** Return what is shown: "nothing", a "photo" or the "camera". */
+export function currentMode() {
+  return stage.dataset.mode;
 }
 
-/** Show another. */
-export function show(what) {
-  stage.dataset.shows = what;
-  part("hint").hidden = what !== "nothing";
-  view.hidden = what === "nothing";
-  part("video").hidden = what !== "camera";
-  if (what !== "camera") {
+/** Show "nothing", a "photo" or the "camera". */
+export function setMode(mode) {
+  stage.dataset.mode = mode;
+  element("hint").hidden = mode !== "nothing";
+  view.hidden = mode === "nothing";
+  element("video").hidden = mode !== "camera";
+  if (mode !== "camera") {
     view.classList.remove("mirrored");
-    part("pace").hidden = true;
+    element("rate").hidden = true;
   }
-  if (what === "nothing") scene = null;
+  if (mode === "nothing") scene = null;
 }
 
-/** Make the place as wide and high as a picture of this size can use. */
-export function giveRoom(width, height) {
+/** Fit the picture area to a picture of this size. */
+export function resizeView(width, height) {
   const ratio = width / height;
   view.style.aspectRatio = `${width} / ${height}`;
   view.style.width = `min(100%, calc(70vh * ${ratio}), ${Math.max(320, 3 * width)}px)`;
 }
 
-/** The scene that is drawn, as `drawScene` takes it, or null. */
+/** Return the scene that is drawn, as `drawScene` takes it, or null. */
 export function currentScene() {
   return scene;
 }
 
-/** Draw another scene; the face that stands out goes on doing so. */
-export function drawNew(next) {
-  scene = { ...next, chosen: scene?.chosen ?? null };
+/** Draw another scene; the selected face stays selected. */
+export function setScene(next) {
+  scene = { ...next, selected: scene?.selected ?? null };
   draw();
 }
 
 function draw() {
   if (!scene || view.hidden) return;
-  drawScene(part("drawing"), { ...scene, keypoints: part("keypoints").checked });
+  drawScene(element("drawing"), { ...scene, showKeypoints: element("keypoints").checked });
 }
 
-/** Put into words what is drawn. */
-export function describe(faces) {
-  const words = `The picture. ${sentence(faces)} The list of faces tells more.`;
-  part("drawing").setAttribute("aria-label", words);
+/** Describe the drawing for screen readers. */
+export function describeDrawing(faces) {
+  const text = `The picture. ${describeFaces(faces)} The list of faces has the details.`;
+  element("drawing").setAttribute("aria-label", text);
 }
 
 new ResizeObserver(draw).observe(view);
-part("keypoints").addEventListener("change", draw);
+element("keypoints").addEventListener("change", draw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
