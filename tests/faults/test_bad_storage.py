@@ -101,20 +101,20 @@ def test_publish_describe_and_write_champion_name_a_missing_bucket(
     cloud_storage: str, tmp_path: Path
 ) -> None:
     files, draft = write_minimal_release(tmp_path / "export", "a")
-    message = "gs://nobody: no such bucket; create it"
+    message = "gs://no-such-bucket: no such bucket; create it"
     with pytest.raises(InputError, match=message):
-        publish("gs://nobody/registry", files, draft)
+        publish("gs://no-such-bucket/registry", files, draft)
     with pytest.raises(InputError, match=message):
-        describe("gs://nobody/registry", None, None)
+        describe("gs://no-such-bucket/registry", None, None)
     with pytest.raises(InputError, match=message):
-        write_champion("gs://nobody/registry", 1)
+        write_champion("gs://no-such-bucket/registry", 1)
 
 
 def test_serve_rejects_a_missing_bucket_and_waits_in_an_existing_one(
     registry: str, tmp_path: Path
 ) -> None:
-    result = emotion_ai("serve", "--registry", "gs://nobody/registry", "--port", "0")
-    assert_refused(result, 2, "gs://nobody: no such bucket; create it")
+    result = emotion_ai("serve", "--registry", "gs://no-such-bucket/registry", "--port", "0")
+    assert_refused(result, 2, "gs://no-such-bucket: no such bucket; create it")
     command = [
         sys.executable,
         "-m",
