@@ -24,7 +24,7 @@ from rich.table import Table
 
 from emotion_ai.client.detectors import open_detector
 
-from support.photographs import found, group, landscapes, portrait
+from support.photographs import landscapes, match_boxes, paste_faces, portrait
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 A_GROUP = 12
@@ -85,11 +85,11 @@ def row_of_groups(find: Finder, faces: list[NDArray], side: int) -> tuple[float,
     spent = 0.0
     numbers = range(len(faces) // A_GROUP)
     for number in numbers:
-        picture = group(faces[A_GROUP * number :][:A_GROUP], side, number)
+        picture = paste_faces(faces[A_GROUP * number :][:A_GROUP], side, number)
         start = time.process_time()
         boxes = find(picture.image)
         spent += time.process_time() - start
-        matched = len(found(boxes, picture.frames))
+        matched = len(match_boxes(boxes, picture.frames))
         seen += matched
         alarms += len(boxes) - matched
     return seen / (A_GROUP * len(numbers)), alarms, 1000 * spent / len(numbers)

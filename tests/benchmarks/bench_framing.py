@@ -29,7 +29,7 @@ from emotion_ai.client.results import Box
 from emotion_ai.faces.keypoints import FRAME
 from emotion_ai.faces.labels import LABEL_SETS
 
-from support.photographs import found, group
+from support.photographs import match_boxes, paste_faces
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 A_GROUP = 12
@@ -66,9 +66,9 @@ def read(source: Path, kind: str, count: int) -> tuple[NDArray, NDArray]:
 def find_all(faces: NDArray[np.uint8], detector: Detector) -> Iterator[Found]:
     """The faces that a detector finds in groups of them."""
     for number, start in enumerate(range(0, len(faces) - A_GROUP + 1, A_GROUP)):
-        picture = group(list(faces[start : start + A_GROUP]), SIDE, number)
+        picture = paste_faces(list(faces[start : start + A_GROUP]), SIDE, number)
         boxes = detector.find_faces(picture.image)
-        for k, box in found(boxes, picture.frames).items():
+        for k, box in match_boxes(boxes, picture.frames).items():
             yield Found(picture.image, boxes[box], picture.frames[k], start + k)
 
 

@@ -14,7 +14,7 @@ from emotion_ai.client.results import Box
 from emotion_ai.errors import InputError
 from emotion_ai.sample.drawing import draw_faces
 
-from support.photographs import found, group, landscapes, portrait
+from support.photographs import landscapes, match_boxes, paste_faces, portrait
 
 FACES = next(draw_faces(12, 1))
 # Rear Admiral Hopper's eyes, marked by hand.
@@ -24,14 +24,14 @@ EYES = ((231, 191), (313, 191))
 @pytest.mark.parametrize("name", ["yunet", "dlib"])
 def test_detector_finds_the_faces_of_a_group_and_nothing_else(name: str) -> None:
     detector = open_detector(name)
-    picture = group(list(FACES.images), 176, 0)
+    picture = paste_faces(list(FACES.images), 176, 0)
     boxes = detector.find_faces(picture.image)
-    places = found(boxes, picture.frames)
-    assert len(places) == len(boxes)
-    assert len(places) >= (12 if name == "yunet" else 10)
+    matches = match_boxes(boxes, picture.frames)
+    assert len(matches) == len(boxes)
+    assert len(matches) >= (12 if name == "yunet" else 10)
     assert [box.score for box in boxes] == sorted((box.score for box in boxes), reverse=True)
     # Framed much as they were drawn.
-    for number, k in places.items():
+    for number, k in matches.items():
         _, (frame,) = crop_faces(picture.image, [boxes[k]], detector.framing)
         left, top, side = picture.frames[number]
         assert 0.7 * side < frame[2] < 1.3 * side
@@ -61,13 +61,13 @@ def test_yunet_resizes_small_and_large_pictures() -> None:
         size = (round(image.width * scale), round(image.height * scale))
         (other,) = open_detector("yunet").find_faces(np.asarray(image.resize(size)))
         np.testing.assert_allclose(np.array(other[:4]) / scale, box[:4], atol=0.15 * box.width)
-    # As few pixels as were asked for, and as many.
-    many = group(list(FACES.images), 40, 0)
-    seen = [
-        len(found(open_detector(name).find_faces(many.image), many.frames))
+    # The size after the name limits how small a face is found.
+    many = paste_faces(list(FACES.images), 40, 0)
+    counts = [
+        len(match_boxes(open_detector(name).find_faces(many.image), many.frames))
         for name in ("yunet", "yunet:2048")
     ]
-    assert seen[0] < seen[1] == 12
+    assert counts[0] < counts[1] == 12
     assert open_detector("yunet:16").find_faces(portrait()) == []
 
 

@@ -20,7 +20,7 @@ from emotion_ai.faces.keypoints import COLUMNS, NAMES
 from emotion_ai.sample.drawing import draw_faces
 
 from support.command_line import assert_refused, emotion_ai
-from support.photographs import found, group, portrait
+from support.photographs import match_boxes, paste_faces, portrait
 from support.server_calls import RunningServer
 
 FACES = next(draw_faces(6, 2)).images
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Images of six faces, one and none, a damaged image, and no image, in two folders."""
     folder = tmp_path_factory.mktemp("photographs")
     (folder / "more" / ".hidden").mkdir(parents=True)
-    Image.fromarray(group(list(FACES), SIDE, 0).image).save(folder / "group.jpg", quality=95)
+    Image.fromarray(paste_faces(list(FACES), SIDE, 0).image).save(folder / "group.jpg", quality=95)
     Image.fromarray(portrait()).save(folder / "more" / "PORTRAIT.PNG")
     Image.new("RGB", (80, 60), "gray").save(folder / "more" / "empty.webp")
     (folder / "more" / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
@@ -44,10 +44,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_predict_returns_each_face_in_image_coordinates(
     server: RunningServer,
 ) -> None:
-    picture = group(list(FACES), SIDE, 0)
+    picture = paste_faces(list(FACES), SIDE, 0)
     with Client(server.address) as client:
         faces = client.predict(picture.image)
-        assert len(found([face.box for face in faces], picture.frames)) == len(FACES)
+        assert len(match_boxes([face.box for face in faces], picture.frames)) == len(FACES)
         for face in faces:
             crops, ((left, top, width, height),) = crop_faces(
                 picture.image, [face.box], client.detector.framing

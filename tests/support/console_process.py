@@ -1,4 +1,4 @@
-"""The console as a process, and what is put before it: photos and a camera of drawn faces."""
+"""Run the console as a process, and make photos and a camera video of drawn faces for it."""
 
 import contextlib
 import io
@@ -18,15 +18,15 @@ from PIL import Image
 
 from emotion_ai.sample.drawing import draw_faces
 
-_LINE = re.compile(r"^console on (http://\S+/) ")
-# Sides of the faces in a photo, and where they are: (left, top).
+_ADDRESS_LINE = re.compile(r"^console on (http://\S+/) ")
+# Side of the faces in a photo, and their (left, top).
 SIDE = 200
 PLACES = ((60, 40), (330, 120))
-_PAPER = 205
+_BACKGROUND = 205
 
 
 class Console(NamedTuple):
-    """Its page's address, without the slash at the end, and its process."""
+    """The page's address, without a slash at the end, and the process."""
 
     url: str
     process: subprocess.Popen[str]
@@ -34,7 +34,7 @@ class Console(NamedTuple):
 
 @contextlib.contextmanager
 def running_console(*arguments: str, **environment: str) -> Iterator[Console]:
-    """Run the command until the block ends, without a browser unless it is given one."""
+    """Run the command for the length of the block; BROWSER makes it open a browser."""
     browser = [] if "BROWSER" in environment else ["--no-browser"]
     command = [
         sys.executable,
@@ -51,12 +51,12 @@ def running_console(*arguments: str, **environment: str) -> Iterator[Console]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    # Or a console that hangs before its first line would be waited for without end.
+    # A console that hangs before its first line must not block the test.
     timer = threading.Timer(60, process.kill)
     timer.start()
     try:
         assert process.stdout is not None
-        match = _LINE.match(process.stdout.readline())
+        match = _ADDRESS_LINE.match(process.stdout.readline())
         timer.cancel()
         assert match is not None, process.communicate()
         yield Console(match[1].rstrip("/"), process)
@@ -67,7 +67,7 @@ def running_console(*arguments: str, **environment: str) -> Iterator[Console]:
 
 
 def model_servers_of(console: Console) -> set[int]:
-    """Process numbers of the children that serve the console's networks: proc(5)."""
+    """Find the ids of the processes that serve the console's networks; see proc(5)."""
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -82,8 +82,8 @@ def model_servers_of(console: Console) -> set[int]:
 
 
 def photo() -> bytes:
-    """A PNG file of 600x360 gray pixels: two drawn faces at `PLACES`."""
-    canvas = np.full((360, 600), _PAPER, np.uint8)
+    """Draw two faces at `PLACES`, as a PNG file of 600x360 gray pixels."""
+    canvas = np.full((360, 600), _BACKGROUND, np.uint8)
     for (left, top), face in zip(PLACES, _faces()[:2], strict=True):
         canvas[top : top + SIDE, left : left + SIDE] = face
     data = io.BytesIO()
@@ -92,7 +92,7 @@ def photo() -> bytes:
 
 
 def write_video(path: Path) -> None:
-    """Two drawn faces that sway, in YUV4MPEG2: what Chromium takes for a camera.
+    """Write a video of two drawn faces that sway, as YUV4MPEG2, for Chromium's fake camera.
 
     The format: https://wiki.multimedia.cx/index.php/YUV4MPEG2.
     """
@@ -101,7 +101,7 @@ def write_video(path: Path) -> None:
         file.write(f"YUV4MPEG2 W{width} H{height} F10:1 Ip A1:1 C420jpeg\n".encode())
         for number in range(frames):
             sway = round(12 * np.sin(2 * np.pi * number / frames))
-            luma = np.full((height, width), _PAPER, np.uint8)
+            luma = np.full((height, width), _BACKGROUND, np.uint8)
             for left, face in zip((30, 250), _faces()[:2], strict=True):
                 luma[80 : 80 + SIDE, left + sway : left + sway + SIDE] = face
             chroma = bytes([128]) * (width * height // 2)
@@ -109,7 +109,7 @@ def write_video(path: Path) -> None:
 
 
 def _faces() -> list[NDArray[np.uint8]]:
-    """A surprised and a sad face, and others: [SIDE, SIDE]."""
+    """Draw a surprised and a sad face, each [SIDE, SIDE]."""
     drawn = next(draw_faces(5, 1)).images[[0, 4]]
     size = (SIDE, SIDE)
     return [

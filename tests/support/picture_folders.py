@@ -18,7 +18,8 @@ def write_pictures(
 ) -> list[str]:
     """Write `each` pictures of every emotion in every split's folder ("." for none).
 
-    Gives their names below the folder, sorted; picture k shows `random_images(n, 48)[k]`.
+    Returns:
+        Their names relative to the folder, sorted; picture k is `random_images(n, 48)[k]`.
     """
     names = sorted(
         Path(split, emotion, f"{number}{suffix}").as_posix()

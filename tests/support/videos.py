@@ -1,4 +1,4 @@
-"""Videos of drawn faces, and a stream of them over HTTP, for tests and measurements."""
+"""Videos of drawn faces, and an HTTP stream of them."""
 
 import contextlib
 import threading
@@ -14,20 +14,22 @@ from PIL import Image
 from emotion_ai.apps.watch.opencv import load_opencv, silence_stderr
 from emotion_ai.sample.drawing import draw_faces
 
+# Frames per second of the tests' videos.
+FPS = 10.0
 _CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
 
 
 def drawn_faces(count: int, side: int, seed: int = 3) -> list[NDArray[np.uint8]]:
-    """Drawn faces uint8 [side, side, 3]; each emotion once among seven."""
+    """Draw faces, uint8 [side, side, 3]; among seven in a row each emotion occurs once."""
     faces = next(draw_faces(count, seed)).images
-    sized = (Image.fromarray(face).resize((side, side)).convert("RGB") for face in faces)
-    return [np.asarray(face) for face in sized]
+    resized = (Image.fromarray(face).resize((side, side)).convert("RGB") for face in faces)
+    return [np.asarray(face) for face in resized]
 
 
 def scene(
     faces: Iterable[tuple[NDArray[np.uint8], int, int]], width: int = 320, height: int = 240
 ) -> NDArray[np.uint8]:
-    """A gray frame with faces at (left, top)."""
+    """Draw a gray frame with faces at (left, top)."""
     frame = np.full((height, width, 3), 120, np.uint8)
     for face, left, top in faces:
         frame[top : top + len(face), left : left + face.shape[1]] = face
@@ -52,21 +54,21 @@ def save_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> P
 
 
 def two_people(seconds: float, fps: float, side: int = 96) -> Iterator[NDArray[np.uint8]]:
-    """One face that goes to and fro, another that stands; each changes its look every 2 seconds."""
+    """Draw a face that moves left and right and one at rest; their emotions change every 2 s."""
     faces = drawn_faces(14, side)
     for number in range(round(seconds * fps)):
         time_s = number / fps
-        mood = int(time_s // 2) % 7
+        emotion = int(time_s // 2) % 7
         left = round(10 + 60 * abs(time_s % 4 / 2 - 1))
-        yield scene([(faces[mood], left, 20), (faces[7 + mood], 200, 120)])
+        yield scene([(faces[emotion], left, 20), (faces[7 + emotion], 200, 120)])
 
 
 @contextlib.contextmanager
-def streamed(
+def serve_stream(
     frames: Callable[[], Iterable[NDArray[np.uint8]]], fps: float
 ) -> Iterator[tuple[str, threading.Event]]:
-    """The address of a Motion JPEG stream that gives frames at their pace; set to end it."""
-    ending = threading.Event()
+    """Serve frames as Motion JPEG at this rate; yields the address, and an event that ends it."""
+    end = threading.Event()
     cv2 = load_opencv()
 
     class Handler(BaseHTTPRequestHandler):
@@ -80,7 +82,7 @@ def streamed(
                     data = cv2.imencode(".jpg", frame)[1].tobytes()
                     head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}"
                     self.wfile.write(head.encode() + b"\r\n\r\n" + data + b"\r\n")
-                    if ending.wait(max(0.0, start + number / fps - time.monotonic())):
+                    if end.wait(max(0.0, start + number / fps - time.monotonic())):
                         break
             self.close_connection = True
 
@@ -91,8 +93,13 @@ def streamed(
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/stream", ending
+        yield f"http://127.0.0.1:{server.server_port}/stream", end
     finally:
-        ending.set()
+        end.set()
         server.shutdown()
         server.server_close()
+
+
+def partial_outputs(folder: Path) -> list[str]:
+    """List the names of unfinished outputs of `watch` in a folder."""
+    return [path.name for path in folder.iterdir() if ".partial" in path.name]

@@ -1,4 +1,4 @@
-"""Live sources: the newest frame is looked at, and what came before it is dropped."""
+"""Watch live sources: the newest frame is analysed, and older ones are dropped."""
 
 import functools
 import http.server
@@ -23,73 +23,73 @@ from emotion_ai.client.client import Client
 from emotion_ai.errors import Unavailable
 
 from support.fake_prediction_server import fake_prediction_server
-from support.videos import drawn_faces, save_video, scene, streamed, two_people
+from support.videos import drawn_faces, save_video, scene, serve_stream, two_people
 
 FPS = 50.0
-# Frames: more than a busy machine holds back, far less than a queue would.
-LAG = 60
+# Frames; more than a busy machine delays, far fewer than a queue would.
+MAX_LAG = 60
 
 
 @pytest.fixture(autouse=True)
-def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    # FFmpeg heeds a proxy that the machine may have.
+def _bypass_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    # FFmpeg would use the machine's proxy.
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
-class Files(http.server.SimpleHTTPRequestHandler):
-    """The files of a folder, without a word on standard error."""
+class QuietFileHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves the files of a folder, without a log."""
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Discard the message."""
 
 
 class Camera:
-    """A face without an end, and how many frames of it were given."""
+    """An endless stream of a face, which counts its frames."""
 
     def __init__(self) -> None:
-        self.given = 0
+        self.sent = 0
         self._frame = scene([(drawn_faces(1, 96)[0], 40, 40)], 200, 160)
 
     def frames(self) -> Iterator[NDArray[np.uint8]]:
-        """As they are streamed."""
-        for self.given in itertools.count(1):
+        """Yield the frames."""
+        for self.sent in itertools.count(1):
             yield self._frame
 
 
 def test_watch_skips_to_the_newest_frame_of_a_stream(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    camera, given = Camera(), []
+    camera, sent_before = Camera(), []
 
-    def slowly(number: int, context: Any) -> None:
-        given.append(camera.given)
+    def wait(number: int, context: Any) -> None:
+        sent_before.append(camera.sent)
         time.sleep(0.3)
 
     outputs = Outputs(tmp_path / "faces.parquet", video=tmp_path / "seen.mp4")
     with (
-        streamed(camera.frames, FPS) as (address, _),
-        fake_prediction_server(slowly) as server,
+        serve_stream(camera.frames, FPS) as (address, _),
+        fake_prediction_server(wait) as server,
         Client(server.address, faces="yunet:200") as client,
     ):
         watch(address, client, outputs, duration=4.0)
     frames = parquet.read_table(tmp_path / "faces.parquet")["frame"].to_pylist()
-    assert len(frames) == len(given)
+    assert len(frames) == len(sent_before)
     assert 3 < len(frames) < 20
-    # Fifteen frames come while an answer is made: a queue would lag by so many more each time.
-    lags = [sent - frame for sent, frame in zip(given, frames, strict=True)]
-    assert max(lags[1:]) < LAG, lags
-    told = capsys.readouterr().err
-    assert f"{len(frames)} of " in told
-    dropped = int(told.split(" frames dropped")[0].split("; ")[-1])
-    assert 0 <= dropped - (frames[-1] + 1 - len(frames)) < LAG
-    # The video lasts as long as what was watched did.
-    seen = open_file(tmp_path / "seen.mp4")
-    assert seen.duration_s == pytest.approx(frames[-1] / FPS, abs=1.0)
+    # Fifteen frames arrive during a request: a queue would lag by so many more each time.
+    lags = [sent - frame for sent, frame in zip(sent_before, frames, strict=True)]
+    assert max(lags[1:]) < MAX_LAG, lags
+    report = capsys.readouterr().err
+    assert f"{len(frames)} of " in report
+    dropped = int(report.split(" frames dropped")[0].split("; ")[-1])
+    assert 0 <= dropped - (frames[-1] + 1 - len(frames)) < MAX_LAG
+    # The video lasts as long as the stream was watched.
+    annotated = open_file(tmp_path / "seen.mp4")
+    assert annotated.duration_s == pytest.approx(frames[-1] / FPS, abs=1.0)
 
 
 def test_watch_analyses_every_nth_frame_of_a_stream(tmp_path: Path) -> None:
     with (
-        streamed(Camera().frames, FPS) as (address, _),
+        serve_stream(Camera().frames, FPS) as (address, _),
         fake_prediction_server() as server,
         Client(server.address, faces="yunet:200") as client,
     ):
@@ -101,7 +101,7 @@ def test_watch_analyses_every_nth_frame_of_a_stream(tmp_path: Path) -> None:
 
 def test_watch_reads_all_of_a_recording_at_an_address(tmp_path: Path) -> None:
     save_video(tmp_path / "clip.avi", two_people(2, 10), 10)
-    handler = functools.partial(Files, directory=str(tmp_path))
+    handler = functools.partial(QuietFileHandler, directory=str(tmp_path))
     with (
         http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web,
         fake_prediction_server() as server,
@@ -120,19 +120,19 @@ def test_watch_keeps_results_of_a_stream_that_ends(tmp_path: Path) -> None:
     def short() -> Iterator[NDArray[np.uint8]]:
         return two_people(2, 20)
 
-    words = r"/stream: sends no more frames, after \d\.\d s; results until 0:0\d: .*csv"
+    message = r"/stream: sends no more frames, after \d\.\d s; results until 0:0\d: .*csv"
     with (
-        streamed(short, 20) as (address, _),
+        serve_stream(short, 20) as (address, _),
         fake_prediction_server() as server,
         Client(server.address) as client,
-        pytest.raises(Unavailable, match=words),
+        pytest.raises(Unavailable, match=message),
     ):
         watch(address, client, Outputs(tmp_path / "faces.csv"))
     assert len((tmp_path / "faces.csv").read_text().splitlines()) > 2
 
 
 def test_watch_stops_a_stream_at_ctrl_c_and_reports_dropped_frames(tmp_path: Path) -> None:
-    with streamed(Camera().frames, FPS) as (address, _), fake_prediction_server() as server:
+    with serve_stream(Camera().frames, FPS) as (address, _), fake_prediction_server() as server:
         command = [
             sys.executable,
             "-m",
@@ -152,7 +152,7 @@ def test_watch_stops_a_stream_at_ctrl_c_and_reports_dropped_frames(tmp_path: Pat
             process.send_signal(signal.SIGINT)
             _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    told, last = error.splitlines()
-    assert "frames dropped for newer ones; written: faces.csv" in told
+    report, last = error.splitlines()
+    assert "frames dropped for newer ones; written: faces.csv" in report
     assert last == "emotion-ai: interrupted"
     assert len((tmp_path / "faces.csv").read_text().splitlines()) >= 5
