@@ -1,4 +1,4 @@
-"""One browser with a camera of drawn faces, and one console with the pretrained networks."""
+"""A browser with a camera video of drawn faces, and a console with the pretrained networks."""
 
 import os
 import shutil
@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from support.console_process import Console, running_console, write_video
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
-# Of its own accord Chromium would look for updates and for its maker's hosts.
-_QUIET = (
+# Against Chromium's background requests, such as updates.
+_CHROMIUM_OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -22,15 +22,15 @@ _QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-_PATIENCE_MS = 60_000
+_TIMEOUT_MS = 60_000
 
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium, which allows its camera without asking; skips where none is found.
+    """Run Chromium with permission for the camera; skip the test if it is not installed.
 
-    With EMOTION_AI_BROWSER=required, as in CI, that is a failure instead.
-    For one file of tests: as long as it runs there is an event loop, and no other test has its own.
+    With EMOTION_AI_BROWSER=required, as in CI, the test fails instead. Playwright keeps an event
+    loop running, so that other modules' asyncio tests would fail: the scope is one module.
     """
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
@@ -46,38 +46,39 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         f"--use-file-for-fake-video-capture={video}",
     )
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*_QUIET, *camera])
+        browser = playwright.chromium.launch(
+            executable_path=path, args=[*_CHROMIUM_OPTIONS, *camera]
+        )
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
-    """A window of its own, which may use the camera."""
+    """A new browser window with permission for the camera."""
     context = chromium.new_context(permissions=["camera"], accept_downloads=True)
-    # A busy machine is no failure.
-    context.set_default_timeout(_PATIENCE_MS)
-    expect.set_options(timeout=_PATIENCE_MS)
+    # For busy machines.
+    context.set_default_timeout(_TIMEOUT_MS)
+    expect.set_options(timeout=_TIMEOUT_MS)
     yield context
     context.close()
 
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """A tab; whatever its scripts complain about fails the test."""
+    """A new tab; an error in its scripts fails the test."""
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    # Waited for only once it is to come, a dialog now and then opens before the browser has been
-    # told to hand it over.
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    # Without a permanent listener, a dialog can open before Chromium intercepts it.
     page.on("filechooser", lambda chooser: None)
     yield page
-    assert complaints == []
+    assert errors == []
 
 
 @pytest.fixture(scope="module")
 def console() -> Iterator[Console]:
-    """The console with the pretrained networks, which answer."""
+    """Run the console with the pretrained networks, until they are ready."""
     with running_console("--port", "0") as running:
         deadline = time.monotonic() + 240
         while b'"ready"' not in (state := _state(running)):

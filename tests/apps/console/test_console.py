@@ -1,4 +1,4 @@
-"""The console as a process: whom it answers, what it takes, and how it ends."""
+"""The console as a process: its requests, limits and signals."""
 
 import json
 import os
@@ -25,8 +25,8 @@ PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def quick() -> Iterator[Console]:
-    """A console whose model server takes every face for happy."""
+def console_with_fake_model() -> Iterator[Console]:
+    """Run a console whose model server predicts "happy" for every face."""
     with (
         fake_prediction_server() as server,
         running_console("--port=0", "--server", server.address) as running,
@@ -34,23 +34,25 @@ def quick() -> Iterator[Console]:
         yield running
 
 
-def ask(
+def send_request(
     console: Console, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> HTTPResponse:
     host = console.url.removeprefix("http://")
     connection = HTTPConnection(host, timeout=60)
-    # Or there would be two of them.
+    # The default Host would be sent as well.
     connection.putrequest(method, path, skip_host=True)
-    named = {"Host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
+    all_headers = {"Host": host} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
     if body is not None:
-        named = {"Content-Length": str(len(body))} | named
-    for name, value in named.items():
+        all_headers = {"Content-Length": str(len(body))} | all_headers
+    for name, value in all_headers.items():
         connection.putheader(name, value)
     connection.endheaders(body)
     return connection.getresponse()
 
 
-def camera(console: Console, origin: str, **headers: str) -> ClientConnection:
+def connect_camera(console: Console, origin: str, **headers: str) -> ClientConnection:
     url = console.url.replace("http://", "ws://") + "/camera"
     return connect(url, origin=origin, additional_headers=headers, proxy=None)
 
@@ -60,8 +62,10 @@ def exchange(socket: ClientConnection, message: bytes | str) -> dict[str, Any]:
     return json.loads(socket.recv(60))
 
 
-def test_photo_numbers_faces_from_left_to_right(quick: Console) -> None:
-    response = ask(quick, "POST", "/photo", photo(), Origin=quick.url)
+def test_photo_numbers_faces_from_left_to_right(console_with_fake_model: Console) -> None:
+    response = send_request(
+        console_with_fake_model, "POST", "/photo", photo(), Origin=console_with_fake_model.url
+    )
     assert response.status == 200
     answer = json.load(response)
     assert (answer["width"], answer["height"]) == (600, 360)
@@ -71,15 +75,20 @@ def test_photo_numbers_faces_from_left_to_right(quick: Console) -> None:
         assert left <= face["box"]["left"] <= left + SIDE / 2
 
 
-def test_origin_guard_rejects_requests_of_other_sites(quick: Console) -> None:
-    port = quick.url.rpartition(":")[2]
-    assert ask(quick, "GET", "/").status == 200
-    # A tunnel's far end has a port of its own.
+def test_origin_guard_rejects_requests_of_other_sites(console_with_fake_model: Console) -> None:
+    port = console_with_fake_model.url.rpartition(":")[2]
+    assert send_request(console_with_fake_model, "GET", "/").status == 200
+    # Through a tunnel the port may differ.
     for own in (f"localhost:{port}", "localhost", "[::1]:9000", f"127.0.0.1:{port}"):
-        assert ask(quick, "GET", "/state", Host=own).status == 200
-        assert ask(quick, "GET", "/state", Host=own, Origin=f"http://{own}").status == 200
+        assert send_request(console_with_fake_model, "GET", "/state", Host=own).status == 200
+        assert (
+            send_request(
+                console_with_fake_model, "GET", "/state", Host=own, Origin=f"http://{own}"
+            ).status
+            == 200
+        )
     for other in (f"console.example:{port}", "console.example", "127.0.0.1.example", "", "a b"):
-        assert ask(quick, "GET", "/", Host=other).status == 403, other
+        assert send_request(console_with_fake_model, "GET", "/", Host=other).status == 403, other
     for origin in (
         "http://console.example",
         f"https://127.0.0.1:{port}",
@@ -87,68 +96,83 @@ def test_origin_guard_rejects_requests_of_other_sites(quick: Console) -> None:
         "null",
         "",
     ):
-        assert ask(quick, "POST", "/photo", photo(), Origin=origin).status == 403, origin
+        assert (
+            send_request(console_with_fake_model, "POST", "/photo", photo(), Origin=origin).status
+            == 403
+        ), origin
 
 
-def test_origin_guard_rejects_sockets_of_other_sites(quick: Console) -> None:
-    with camera(quick, quick.url) as socket:
+def test_origin_guard_rejects_sockets_of_other_sites(console_with_fake_model: Console) -> None:
+    with connect_camera(console_with_fake_model, console_with_fake_model.url) as socket:
         assert len(exchange(socket, photo())["faces"]) == 2
     for origin in ("http://console.example", "null", "http://127.0.0.1:1"):
-        with pytest.raises(InvalidStatus, match="403"), camera(quick, origin):
+        with (
+            pytest.raises(InvalidStatus, match="403"),
+            connect_camera(console_with_fake_model, origin),
+        ):
             pass
 
 
-def test_every_response_has_the_security_headers(quick: Console) -> None:
+def test_every_response_has_the_security_headers(console_with_fake_model: Console) -> None:
     for path in ("/", "/page.js", "/state", "/example", "/absent"):
-        response = ask(quick, "GET", path)
+        response = send_request(console_with_fake_model, "GET", path)
         policy = response.headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'self';"), path
         assert "unsafe" not in policy
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["Cache-Control"] == "no-store"
         assert "Access-Control-Allow-Origin" not in response.headers
-    page = ask(quick, "GET", "/").read().decode()
+    page = send_request(console_with_fake_model, "GET", "/").read().decode()
     assert "http:" not in page
     assert "https:" not in page
 
 
-def test_photo_checks_the_size_before_reading(quick: Console) -> None:
-    # Were it waited for, this body would never come.
-    response = ask(quick, "POST", "/photo", None, Content_Length=str(64 * 1024 * 1024 + 1))
+def test_photo_checks_the_size_before_reading(console_with_fake_model: Console) -> None:
+    # This body is never sent: the response must not wait for it.
+    response = send_request(
+        console_with_fake_model, "POST", "/photo", None, Content_Length=str(64 * 1024 * 1024 + 1)
+    )
     assert response.status == 413
     assert "64 MiB" in json.load(response)["error"]
-    # With a length that is not the body's, too.
-    response = ask(quick, "POST", "/photo", b"0\r\n\r\n", Transfer_Encoding="chunked")
+    # A chunked body has no known length.
+    response = send_request(
+        console_with_fake_model, "POST", "/photo", b"0\r\n\r\n", Transfer_Encoding="chunked"
+    )
     assert response.status == 411
     for length in ("-1", "many"):
-        assert ask(quick, "POST", "/photo", b"", Content_Length=length).status == 400
-    assert ask(quick, "POST", "/photo", photo()).status == 200
+        assert (
+            send_request(
+                console_with_fake_model, "POST", "/photo", b"", Content_Length=length
+            ).status
+            == 400
+        )
+    assert send_request(console_with_fake_model, "POST", "/photo", photo()).status == 200
 
 
-def test_camera_reports_bad_frames_and_continues(quick: Console) -> None:
-    with camera(quick, quick.url) as socket:
+def test_camera_reports_bad_frames_and_continues(console_with_fake_model: Console) -> None:
+    with connect_camera(console_with_fake_model, console_with_fake_model.url) as socket:
         for bad in (b"", b"no picture", photo()[:2000], "text"):
-            told = exchange(socket, bad)
-            assert "picture" in told["error"]
-            assert told["again"] is False
+            error = exchange(socket, bad)
+            assert "picture" in error["error"]
+            assert error["again"] is False
         assert len(exchange(socket, photo())["faces"]) == 2
-        # Too long; where it is still being sent, the reason does not get through.
+        # Too long: the connection is closed while the frame is still being sent.
         with pytest.raises(ConnectionClosedError):
             exchange(socket, bytes(5 * 1024 * 1024))
-    assert ask(quick, "GET", "/state").status == 200
+    assert send_request(console_with_fake_model, "GET", "/state").status == 200
 
 
 def test_console_opens_the_browser(tmp_path: Path) -> None:
-    seen = tmp_path / "seen"
+    opened = tmp_path / "opened"
     browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\necho "$1" >{seen}.part\nmv {seen}.part {seen}\n')
+    browser.write_text(f'#!/bin/sh\necho "$1" >{opened}.part\nmv {opened}.part {opened}\n')
     browser.chmod(0o755)
     with (
         fake_prediction_server() as server,
         running_console("--port=0", "--server", server.address, BROWSER=str(browser)) as console,
     ):
-        wait_for(seen.exists)
-        assert seen.read_text().strip() == f"{console.url}/"
+        wait_for(opened.exists)
+        assert opened.read_text().strip() == f"{console.url}/"
 
 
 def test_console_names_a_port_in_use() -> None:
@@ -189,15 +213,15 @@ def test_console_stops_on_signals_with_its_model_server(
     number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
     with running_console("--port=0", TMPDIR=str(tmp_path)) as console:
-        # While the networks are loaded, and a page is open.
+        # While the networks are loading and a page is connected.
         wait_for(lambda: model_servers_of(console) != set())
         children = model_servers_of(console)
-        with camera(console, console.url):
+        with connect_camera(console, console.url):
             console.process.send_signal(number)
             _, errors = console.process.communicate(timeout=60)
     assert console.process.returncode == code
     assert errors == ("emotion-ai: interrupted\n" if number == signal.SIGINT else "")
-    assert not any(alive(child) for child in children)
+    assert not any(is_running(child) for child in children)
     assert list(tmp_path.glob("emotion-ai-*")) == []
 
 
@@ -207,22 +231,22 @@ def test_embedded_server_restarts_and_stops_with_a_killed_console() -> None:
         wait_for(lambda: model_servers_of(console) != set())
         (first,) = model_servers_of(console)
         os.kill(first, signal.SIGKILL)
-        wait_for(lambda: b"started again" in ask(console, "GET", "/state").read())
-        wait_for(lambda: b'"ready"' in ask(console, "GET", "/state").read())
+        wait_for(lambda: b"started again" in send_request(console, "GET", "/state").read())
+        wait_for(lambda: b'"ready"' in send_request(console, "GET", "/state").read())
         (second,) = model_servers_of(console)
         console.process.kill()
         console.process.wait()
-        wait_for(lambda: not alive(second))
+        wait_for(lambda: not is_running(second))
 
 
-def wait_for(true: Callable[[], bool]) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 240
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-def alive(process: int) -> bool:
+def is_running(process: int) -> bool:
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -234,7 +258,7 @@ def test_wheel_contains_the_page(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "setup.py", "components", "pipeline"):
-        # Links: building leaves its own files beside them.
+        # Links, so that the build's own files are not left in the project.
         (source / name).symlink_to(PROJECT / name)
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
     subprocess.run(

@@ -1,4 +1,4 @@
-"""The page in a browser: what somebody sees and hears, with real networks behind it."""
+"""The page in Chromium, with the pretrained networks."""
 
 import base64
 import csv
@@ -17,17 +17,17 @@ from support.fake_prediction_server import fake_prediction_server
 pytestmark = pytest.mark.browser
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
-# Gives the files in `items`, as [name, base64], to what `event` is about, in the place `where`.
-HAND_OVER = """([event, items]) => {
+# Sends an event with the files in `items`, each [name, base64], to the picture area.
+SEND_FILES = """([event, items]) => {
     const transfer = new DataTransfer();
     for (const [name, text] of items) {
         const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
         transfer.items.add(new File([bytes], name));
     }
-    const made = event === "paste"
+    const sent = event === "paste"
         ? new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true })
         : new DragEvent(event, { dataTransfer: transfer, bubbles: true, cancelable: true });
-    document.getElementById("stage").dispatchEvent(made);
+    document.getElementById("stage").dispatchEvent(sent);
 }"""
 
 
@@ -38,28 +38,28 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def opened(page: Page, console: Console) -> Page:
+def open_page(page: Page, console: Console) -> Page:
     page.goto(console.url)
     expect(page.locator("#state")).to_have_attribute("data-status", "ready")
     return page
 
 
-def hand_over(page: Page, event: str, *files: Path) -> None:
+def send_files(page: Page, event: str, *files: Path) -> None:
     items = [[file.name, base64.b64encode(file.read_bytes()).decode()] for file in files]
-    page.evaluate(HAND_OVER, [event, items])
+    page.evaluate(SEND_FILES, [event, items])
 
 
 @pytest.mark.parametrize("way", ["choose", "drop", "paste"])
 def test_page_shows_the_faces_of_a_photo(
     page: Page, console: Console, picture: Path, way: str
 ) -> None:
-    opened(page, console)
+    open_page(page, console)
     if way == "choose":
         with page.expect_file_chooser() as chooser:
             page.get_by_role("button", name="Choose a photo").click()
         chooser.value.set_files(picture)
     else:
-        hand_over(page, way, picture)
+        send_files(page, way, picture)
     cards = page.locator(".face")
     expect(cards).to_have_count(2)
     expect(page.locator("#summary")).to_contain_text("2 faces: face 1 ")
@@ -91,7 +91,7 @@ def test_page_shows_the_faces_of_a_photo(
 
 
 def colour_at(page: Page, x: float, y: float) -> list[int]:
-    """What is drawn at a pixel of the photo of 600x360, [r, g, b]."""
+    """Return the colour at a pixel of the drawn photo of 600x360, [r, g, b]."""
     code = """([x, y]) => {
         const canvas = document.getElementById("drawing");
         const place = [x * canvas.width / 600, y * canvas.height / 360].map(Math.round);
@@ -100,7 +100,7 @@ def colour_at(page: Page, x: float, y: float) -> list[int]:
     return page.evaluate(code, [x, y])
 
 
-def seconds_in_sight(page: Page) -> list[int]:
+def visible_seconds(page: Page) -> list[int]:
     texts = page.locator("#tracks td:nth-child(2)").all_inner_texts()
     return [int(text.split()[0]) for text in texts]
 
@@ -117,19 +117,19 @@ def test_page_tracks_faces_of_the_camera_and_releases_it(
             return stream;
         };
     """)
-    opened(page, console)
+    open_page(page, console)
     expect(page.locator("#timeline")).to_be_hidden()
     page.get_by_role("button", name="Use the camera").click()
     expect(page.locator(".face")).to_have_count(2)
     expect(page.locator("#video")).to_be_visible()
     expect(page.locator("#tracks tbody tr")).to_have_count(2)
-    early = max(seconds_in_sight(page))
+    early = max(visible_seconds(page))
     page.wait_for_function(
         """early => [...document.querySelectorAll("#tracks td:nth-child(2)")]
         .every((cell) => parseInt(cell.textContent) >= early + 3)""",
         arg=early,
     )
-    # They sway and are the same two all the time.
+    # The faces sway, and keep their numbers.
     assert sorted(page.locator("#tracks tbody th").all_inner_texts()) == ["1", "2"]
     assert (
         page.evaluate("""() => {
@@ -145,7 +145,7 @@ def test_page_tracks_faces_of_the_camera_and_releases_it(
     with (tmp_path / "emotions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["face"] for row in rows} == {"1", "2"}
-    # Whole seconds are rounded.
+    # The page rounds to whole seconds.
     assert float(rows[-1]["seconds"]) >= early + 2
     assert all(abs(sum(float(row[name]) for name in EMOTIONS) - 1) < 0.01 for row in rows)
 
@@ -166,9 +166,9 @@ def test_page_shows_late_results_on_their_own_frame(page: Page) -> None:
         fake_prediction_server(late) as server,
         running_console("--port=0", "--server", server.address) as console,
     ):
-        opened(page, console)
+        open_page(page, console)
         page.get_by_role("button", name="Use the camera").click()
-        # The drawing covers the video, where it would else let it through.
+        # The drawing is opaque: it shows the analysed frame instead of the video.
         page.wait_for_function("""() => {
             const canvas = document.getElementById("drawing");
             return canvas.getContext("2d").getImageData(3, 3, 1, 1).data[3] === 255;
@@ -176,8 +176,8 @@ def test_page_shows_late_results_on_their_own_frame(page: Page) -> None:
         expect(page.locator(".face")).to_have_count(2)
 
 
-def focused(page: Page) -> str:
-    """What has the focus, which can be seen."""
+def focused_element(page: Page) -> str:
+    """Return the id or text of the focused element, and check that its outline is visible."""
     width = page.evaluate("""() => {
         const style = getComputedStyle(document.activeElement);
         return style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
@@ -190,49 +190,49 @@ def focused(page: Page) -> str:
 
 
 def test_page_works_from_the_keyboard(page: Page, console: Console, picture: Path) -> None:
-    opened(page, console)
+    open_page(page, console)
     order = []
     for _ in range(4):
         page.keyboard.press("Tab")
-        order.append(focused(page))
+        order.append(focused_element(page))
     assert order == ["choose", "camera", "keypoints", "example"]
     page.keyboard.press("Enter")
     expect(page.locator(".face")).to_have_count(3)
-    # The button that was pressed has gone, and the focus is not lost with it.
-    assert focused(page) == "choose"
+    # The focus moves on when the pressed button disappears.
+    assert focused_element(page) == "choose"
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files(picture)
     expect(page.locator(".face")).to_have_count(2)
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
-    before = drawing(page)
+    before = drawing_data(page)
     page.keyboard.press("Space")
-    assert drawing(page) != before
+    assert drawing_data(page) != before
     page.keyboard.press("Tab")
-    assert focused(page) == "Box and keypoints"
+    assert focused_element(page) == "Box and keypoints"
     page.keyboard.press("Enter")
     expect(page.locator(".face details").first).to_contain_text("nose tip")
     for _ in range(2):
         page.keyboard.press("Shift+Tab")
-    assert focused(page) == "camera"
+    assert focused_element(page) == "camera"
     page.keyboard.press("Enter")
     expect(page.locator("#tracks tbody tr")).to_have_count(2)
     page.keyboard.press("Enter")
     expect(page.locator("#summary")).to_have_text("The camera is off.")
 
 
-def drawing(page: Page) -> str:
+def drawing_data(page: Page) -> str:
     return page.evaluate("document.getElementById('drawing').toDataURL()")
 
 
 def test_page_describes_the_drawing_for_screen_readers(
     page: Page, console: Console, picture: Path
 ) -> None:
-    opened(page, console)
+    open_page(page, console)
     assert page.locator("#summary").get_attribute("aria-live") == "polite"
     assert page.locator("#message").get_attribute("role") == "alert"
-    hand_over(page, "drop", picture)
+    send_files(page, "drop", picture)
     expect(page.locator(".face")).to_have_count(2)
     image = page.get_by_role(
         "img", name=re.compile(r"^The picture. 2 faces: face 1 \w+ \(\d+\s%\)")
@@ -249,7 +249,7 @@ def test_page_describes_the_drawing_for_screen_readers(
 
 def test_page_fits_a_phone(page: Page, console: Console, picture: Path) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
-    opened(page, console)
+    open_page(page, console)
 
     def fits() -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -263,7 +263,7 @@ def test_page_fits_a_phone(page: Page, console: Console, picture: Path) -> None:
         box = button.bounding_box()
         assert box is not None
         assert box["height"] >= 44
-    hand_over(page, "drop", picture)
+    send_files(page, "drop", picture)
     expect(page.locator(".face")).to_have_count(2)
     page.locator(".face summary").first.click()
     fits()
@@ -275,19 +275,19 @@ def test_page_fits_a_phone(page: Page, console: Console, picture: Path) -> None:
 def test_page_connects_to_the_console_only(
     context: BrowserContext, page: Page, console: Console, picture: Path
 ) -> None:
-    asked: list[str] = []
-    context.on("request", lambda request: asked.append(request.url))
-    page.on("websocket", lambda made: asked.append(made.url.replace("ws://", "http://")))
-    opened(page, console)
-    hand_over(page, "drop", picture)
+    urls: list[str] = []
+    context.on("request", lambda request: urls.append(request.url))
+    page.on("websocket", lambda made: urls.append(made.url.replace("ws://", "http://")))
+    open_page(page, console)
+    send_files(page, "drop", picture)
     expect(page.locator(".face")).to_have_count(2)
     page.get_by_role("button", name="Use the camera").click()
     expect(page.locator("#tracks tbody tr")).to_have_count(2)
     page.get_by_role("button", name="Stop the camera").click()
-    paths = {url.removeprefix(console.url) for url in asked}
+    paths = {url.removeprefix(console.url) for url in urls}
     assert {"/", "/page.js", "/style.css", "/photo", "/camera", "/state"} <= paths
     assert [path for path in paths if not path.startswith("/")] == []
-    # Nor could it: the browser itself refuses, before it connects.
+    # The browser's policy blocks other addresses before it connects.
     with socket.create_server(("127.0.0.1", 0)) as elsewhere:
         address = f"127.0.0.1:{elsewhere.getsockname()[1]}"
         for code in (
@@ -312,15 +312,15 @@ def test_page_connects_to_the_console_only(
 def test_page_reports_bad_pictures(
     page: Page, console: Console, picture: Path, tmp_path: Path
 ) -> None:
-    opened(page, console)
+    open_page(page, console)
     note = tmp_path / "note.png"
     note.write_text("no picture")
-    hand_over(page, "drop", note)
+    send_files(page, "drop", note)
     message = page.locator("#message")
     expect(message).to_contain_text("note.png: not a picture; expected a picture (JPEG, PNG")
     cut = tmp_path / "cut.png"
     cut.write_bytes(picture.read_bytes()[:3000])
-    hand_over(page, "drop", cut)
+    send_files(page, "drop", cut)
     expect(message).to_contain_text("cut.png: cannot be read")
     page.evaluate("""() => {
         const transfer = new DataTransfer();
@@ -329,9 +329,9 @@ def test_page_reports_bad_pictures(
         document.body.dispatchEvent(made);
     }""")
     expect(message).to_contain_text("huge.jpg: more than 64 MiB")
-    hand_over(page, "drop")
+    send_files(page, "drop")
     expect(message).to_contain_text("not a file")
-    hand_over(page, "drop", picture)
+    send_files(page, "drop", picture)
     expect(page.locator(".face")).to_have_count(2)
     expect(message).to_be_hidden()
 
@@ -351,7 +351,7 @@ def test_page_retries_a_model_server_that_was_down(
         page.goto(console.url)
         expect(state).to_have_attribute("data-status", "down")
         expect(state).to_contain_text(address)
-        hand_over(page, "drop", picture)
+        send_files(page, "drop", picture)
         expect(message).to_contain_text(f"server {address}: no model server answers there")
         with fake_prediction_server(port=free_port):
             expect(page.locator(".face")).to_have_count(2)
@@ -370,7 +370,7 @@ def test_page_retries_a_console_that_was_down(page: Page, picture: Path, free_po
     with fake_prediction_server() as server:
         arguments = ("--port", str(free_port), "--server", server.address)
         with running_console(*arguments) as console:
-            opened(page, console)
+            open_page(page, console)
             page.get_by_role("button", name="Use the camera").click()
             expect(page.locator(".face")).to_have_count(2)
         expect(message).to_contain_text("Start it again with: emotion-ai console")
@@ -379,7 +379,7 @@ def test_page_retries_a_console_that_was_down(page: Page, picture: Path, free_po
             expect(message).to_be_hidden()
             expect(page.locator(".face")).to_have_count(2)
             expect(state).to_have_attribute("data-status", "ready")
-        hand_over(page, "drop", picture)
+        send_files(page, "drop", picture)
         expect(message).to_contain_text("Retrying")
         with running_console(*arguments):
             expect(message).to_be_hidden()
