@@ -1,4 +1,4 @@
-"""The compiled pipeline as a file."""
+"""Compiles the pipeline to a file."""
 
 from pathlib import Path
 
@@ -10,15 +10,26 @@ from emotion_ai.pipeline.settings import CompileSettings, RunSettings
 def compile_pipeline(settings: CompileSettings, defaults: RunSettings, path: str | Path) -> None:
     """Write the compiled pipeline (KFP IR YAML); the same settings and code give the same bytes.
 
-    Raises `InputError` for a file that is not named NAME.yaml, `Unavailable` where it cannot be
-    written.
+    Args:
+        settings: Images, resources and retries of the tasks.
+        defaults: Defaults of the pipeline's parameters.
+        path: The file, NAME.yaml; its folder is created.
+
+    Raises:
+        InputError: The file is not named NAME.yaml.
+        Unavailable: The file cannot be written.
+
+    Example:
+        environment = load_environment("cluster")
+        compile_pipeline(environment.compile, load_run_settings("cluster"), "emotion-ai.yaml")
     """
-    if Path(path).suffix != ".yaml":
+    path = Path(path)
+    if path.suffix != ".yaml":
         raise InputError(f"{path}: expected a name that ends in .yaml")
     from kfp import compiler
 
     from emotion_ai.pipeline.training import training_pipeline
 
     with storage.translate_errors(str(path)):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         compiler.Compiler().compile(training_pipeline(settings, defaults), str(path))

@@ -1,4 +1,4 @@
-"""Where and how each step runs: image, resources, retries, caching. Data, applied in one place."""
+"""The image, resources, retries and caching of each step, as data that one function applies."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,15 @@ from emotion_ai.pipeline.settings import CompileSettings
 
 @dataclass(frozen=True)
 class StepPolicy:
-    """One step's needs; `image` is a target of docker/Dockerfile, cpu and memory are requests."""
+    """How a step runs.
+
+    Attributes:
+        image: A target of docker/Dockerfile.
+        cpu: Request and limit, in Kubernetes' notation.
+        memory: Request and limit, in Kubernetes' notation.
+        retried: Whether a failed step is tried again, as often as the environment says.
+        cached: Whether KFP may reuse the results of an earlier run.
+    """
 
     image: str = "base"
     cpu: str = "500m"
@@ -19,8 +27,8 @@ class StepPolicy:
     cached: bool = True
 
 
-# A step that looks at or changes the world outside its artifacts is never cached. Training is
-# retried because it resumes from its checkpoint; a verdict is not, because it would not change.
+# A step that reads or changes anything outside its artifacts is never cached. Training is retried
+# because it resumes from its checkpoint; a verdict is not, because it would not change.
 STEPS: dict[str, StepPolicy] = {
     "resolve": StepPolicy(cached=False),
     "ingest": StepPolicy(cpu="1", memory="2G"),
@@ -37,23 +45,23 @@ STEPS: dict[str, StepPolicy] = {
     "notify": StepPolicy(cached=False),
 }
 
-# Images that no step runs in, and the program that each starts.
+# Images that no step runs in, and the module that each starts.
 _PROGRAMS = {"client": "emotion_ai.pipeline.cli.__main__", "serve": "emotion_ai.server.__main__"}
 
 ConfigureTask = Callable[[Any, str], Any]
 
 
 def image_tags(target: str) -> list[str]:
-    """The tags of an image: the revision of each step that runs in it.
+    """Return the tags of an image: the revision of each step that runs in it.
 
     A cached step's image must keep its name while code that the step does not run changes, so one
     image has several tags.
 
     Args:
-        target: of docker/Dockerfile, such as "train".
+        target: A target of docker/Dockerfile, such as "train".
 
     Returns:
-        Tags, sorted, each once.
+        Tags, sorted, without duplicates.
     """
     if target in _PROGRAMS:
         return [program_revision(_PROGRAMS[target])]
@@ -62,13 +70,17 @@ def image_tags(target: str) -> list[str]:
 
 
 def task_configurer(settings: CompileSettings) -> ConfigureTask:
-    """Make a function that gives a task what its step's policy and the environment say.
+    """Return a function that applies a step's policy and an environment's settings to a task.
 
     Args:
-        settings: the environment's compile-time settings.
+        settings: The environment's compile-time settings.
 
     Returns:
         `configure(task, display_name)`, which returns the task.
+
+    Example:
+        configure = task_configurer(CompileSettings(image="registry.example.com/emotion-ai"))
+        configure(resolve(...), "resolve sources")
     """
 
     def configure(task: Any, display_name: str) -> Any:
@@ -81,7 +93,7 @@ def task_configurer(settings: CompileSettings) -> ConfigureTask:
         task.set_container_image(f"{settings.image}/{policy.image}:{revision}")
         task.set_cpu_request(cpu).set_cpu_limit(cpu)
         task.set_memory_request(memory).set_memory_limit(memory)
-        # In the key of KFP's cache, where steps run without an image, and of checkpoints.
+        # Part of the cache's key where steps run without an image, and of the checkpoints' key.
         task.set_env_variable("EMOTION_AI_REVISION", revision)
         task.set_caching_options(policy.cached)
         if policy.retried and settings.retries:

@@ -1,9 +1,9 @@
-"""Put a release's networks into this package as the pretrained ones, with its card.
+"""Copies a release's networks into this package as the pretrained ones, with a model card.
 
-    python -m emotion_ai.pipeline.pretrained REGISTRY VERSION "emotion-ai run ..."
+    make ship REGISTRY=registry RELEASE=1 COMMAND="emotion-ai run ..."
 
 Writes `components/networks/pretrained/{keypoints,expression}.npz` and `MODEL_CARD.md`, both from
-what the release holds: no number is typed in.
+the content of the release.
 """
 
 from pathlib import Path, PurePosixPath
@@ -26,45 +26,47 @@ from emotion_ai.registry.releases import ReleaseInfo, read_release, release_uri,
 from emotion_ai.steps.push.model_card import model_card
 
 
-def ship(
-    registry: Annotated[str, typer.Argument(help="Of the run whose networks are to be shipped.")],
-    version: Annotated[int, typer.Argument(min=1)],
-    command: Annotated[str, typer.Argument(help="What made the release; stands in the card.")],
+def ship_pretrained(
+    registry: Annotated[str, typer.Argument(help="Registry that holds the release.")],
+    version: Annotated[int, typer.Argument(min=1, help="The release.")],
+    command: Annotated[
+        str, typer.Argument(help="Command that made the release, for the model card.")
+    ],
 ) -> None:
-    """Take the networks of a release into the package."""
+    """Copy the networks of a release into the package, and write their model card."""
     with exit_on_failure():
         verify_release(registry, version)
         info = read_release(registry, version)
         for kind in KINDS:
             source = storage.join(release_uri(registry, version), release_path(kind))
-            described, weights = read_weights(source)
-            described = described.model_copy(update={"training": _shared(described.training)})
-            storage.write_bytes(weights_uri(PRETRAINED, kind), pack_weights(described, weights))
-        card = model_card(_without_addresses(info))
+            spec, weights = read_weights(source)
+            spec = spec.model_copy(update={"training": _without_addresses(spec.training)})
+            storage.write_bytes(weights_uri(PRETRAINED, kind), pack_weights(spec, weights))
+        card = model_card(_release_without_addresses(info))
         card += f"- command: `{command}`\n"
         path = Path(emotion_ai.__path__[0]).parent / "MODEL_CARD.md"
         storage.write_bytes(str(path), card.encode())
 
 
-def _without_addresses(info: ReleaseInfo) -> ReleaseInfo:
-    """Where things lay on the machine of the training says nothing to anyone else."""
+def _release_without_addresses(info: ReleaseInfo) -> ReleaseInfo:
+    """Remove the paths and URIs of the machine that trained the networks."""
     data = {
         kind: faces.model_copy(update={"source": PurePosixPath(faces.source).name})
         for kind, faces in info.data.items()
     }
-    training = {kind: _shared(how) for kind, how in info.training.items()}
+    training = {kind: _without_addresses(record) for kind, record in info.training.items()}
     return info.model_copy(update={"data": data, "training": training})
 
 
-def _shared(training: dict[str, Any]) -> dict[str, Any]:
-    """How a network was trained; what it started and learnt from is named by its number alone."""
-    teachers = [_named(address) for address in training.get("teachers", [])]
-    return training | {"start": _named(training.get("start", "")), "teachers": teachers}
+def _without_addresses(training: dict[str, Any]) -> dict[str, Any]:
+    """Name the releases that a training started and learned from by their numbers alone."""
+    teachers = [_release_name(uri) for uri in training.get("teachers", [])]
+    return training | {"start": _release_name(training.get("start", "")), "teachers": teachers}
 
 
-def _named(address: str) -> str:
-    return f"release {PurePosixPath(address).name}" if "/" in address else address
+def _release_name(uri: str) -> str:
+    return f"release {PurePosixPath(uri).name}" if "/" in uri else uri
 
 
 if __name__ == "__main__":
-    typer.run(ship)
+    typer.run(ship_pretrained)

@@ -1,1 +1,1 @@
-"""A run of the compiled DAG on this machine."""
+"""Runs the compiled DAG on this machine."""

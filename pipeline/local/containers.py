@@ -1,8 +1,8 @@
-"""Each step of a local run in a container of its own image.
+"""Runs each step of a local run in a container of its own image.
 
-KFP's DockerRunner says how; its handler is replaced where it errs: it takes a step for done
-whose container is gone (kubeflow/pipelines#13332) and loses what a short step printed. Here the
-container's exit code counts, and the step's result file has to be there.
+KFP's DockerRunner runs the containers, with its task handler replaced: KFP's reports success for a
+container that is gone (kubeflow/pipelines#13332) and loses what a short step printed. Here a step
+succeeds only if its container exits with 0 and its result file exists.
 """
 
 import contextlib
@@ -25,24 +25,35 @@ from emotion_ai.errors import ERROR_LINE, Unavailable, one_line
 from emotion_ai.pipeline.settings import RunSettings
 from emotion_ai.sources.uri import is_sample, subjects_uri
 
-# It alone speaks to the model server; with everything on this machine no other needs a network.
+# Steps that connect to the model server. If all data is on this machine no other needs a network.
 _NETWORKED = {"rollout"}
-# How a step finds Cloud Storage, or what stands in for it.
-_PASSED_ON = ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "STORAGE_EMULATOR_HOST")
+# Environment variables with which a step finds Cloud Storage or its emulator.
+_PASSED_VARIABLES = (
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_CLOUD_PROJECT",
+    "STORAGE_EMULATOR_HOST",
+)
 _KILLED = 137
 
 
 @contextlib.contextmanager
 def step_containers(settings: RunSettings, images: Iterable[str]) -> Iterator[DockerRunner]:
-    """A runner whose steps see the run's sources, registry and checkpoints, and nothing else.
+    """Yield a runner whose steps see the run's sources, registry and checkpoints, and nothing else.
 
-    `settings` have absolute places. Steps run as the caller, whose the files they write are, on a
-    root file system that is read-only. Raises `Unavailable` where no engine answers or an image is
-    neither here nor to be had; nothing has run then.
+    Steps run as the caller, so that the files they write belong to the caller, on a read-only root
+    file system.
+
+    Args:
+        settings: The settings of the run, with absolute paths.
+        images: The images of the steps; missing ones are pulled.
+
+    Raises:
+        Unavailable: No container engine answers, or an image is missing and cannot be pulled;
+            nothing has run then.
     """
-    with _engine() as client:
+    with _open_engine() as client:
         for image in sorted(set(images)):
-            _provide(client, image)
+            _ensure_image(client, image)
         arguments = _run_arguments(client, settings)
     handler = docker_task_handler.DockerTaskHandler
     docker_task_handler.DockerTaskHandler = StepContainer
@@ -53,27 +64,32 @@ def step_containers(settings: RunSettings, images: Iterable[str]) -> Iterator[Do
 
 
 class StepContainer(DockerTaskHandler):
-    """Runs one step to its end, and removes its container however that end comes."""
+    """Runs one step, and removes its container however it ends."""
 
     def run(self) -> Status:
-        """The step's status: done only where it ended well and left its result."""
-        step = self.full_command[self.full_command.index("--function_to_execute") + 1]
+        """Run the step; return SUCCESS only if it exited with 0 and left its result file."""
+        step = self._argument("--function_to_execute")
         arguments = dict(self.runner.container_run_args)
         if step in _NETWORKED:
             arguments["network_mode"] = "host"
         try:
-            with _engine() as client:
-                code = self._run(client, arguments)
+            with _open_engine() as client:
+                code = self._run_container(client, arguments)
         except (DockerException, Unavailable) as failure:
-            _say(ERROR_LINE.format(code=Unavailable.exit_code, message=one_line(failure)))
+            _print(ERROR_LINE.format(code=Unavailable.exit_code, message=one_line(failure)))
             return Status.FAILURE
-        if code == 0 and self._result().is_file():
+        executor_input = json.loads(self._argument("--executor_input"))
+        if code == 0 and Path(executor_input["outputs"]["outputFile"]).is_file():
             return Status.SUCCESS
         ended = "was killed" if code == _KILLED else f"ended with code {code}"
-        _say(f"the container {ended}" + ("" if code else " and left no result"))
+        _print(f"the container {ended}" + ("" if code else " and left no result"))
         return Status.FAILURE
 
-    def _run(self, client: docker.DockerClient, arguments: dict[str, Any]) -> int:
+    def _argument(self, flag: str) -> str:
+        return self.full_command[self.full_command.index(flag) + 1]
+
+    def _run_container(self, client: docker.DockerClient, arguments: dict[str, Any]) -> int:
+        """Run the container, print its output and return its exit code."""
         container = client.containers.create(
             self.image,
             self.full_command,
@@ -89,13 +105,9 @@ class StepContainer(DockerTaskHandler):
         finally:
             container.remove(force=True)
 
-    def _result(self) -> Path:
-        told = self.full_command[self.full_command.index("--executor_input") + 1]
-        return Path(json.loads(told)["outputs"]["outputFile"])
-
 
 @contextlib.contextmanager
-def _engine() -> Iterator[docker.DockerClient]:
+def _open_engine() -> Iterator[docker.DockerClient]:
     try:
         client = docker.from_env()
         client.ping()
@@ -110,7 +122,7 @@ def _engine() -> Iterator[docker.DockerClient]:
         client.close()
 
 
-def _provide(client: docker.DockerClient, image: str) -> None:
+def _ensure_image(client: docker.DockerClient, image: str) -> None:
     try:
         client.images.get(image)
     except ImageNotFound:
@@ -123,18 +135,18 @@ def _provide(client: docker.DockerClient, image: str) -> None:
 
 
 def _run_arguments(client: docker.DockerClient, settings: RunSettings) -> dict[str, Any]:
-    """What docker-run(1) is told about every step."""
-    sources = (settings.keypoints, settings.expression)
-    places = (settings.registry, settings.checkpoints)
-    everything_here = not any(map(storage.is_remote, [*places, *_read(sources)]))
-    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    readable = [*_read(sources), *(v for k, v in passed_on.items() if k.endswith("CREDENTIALS"))]
+    """Return the arguments of docker-run(1) that all steps have."""
+    inputs = _input_uris((settings.keypoints, settings.expression))
+    outputs = [settings.registry, settings.checkpoints]
+    is_local = not any(map(storage.is_remote, [*inputs, *outputs]))
+    variables = {name: os.environ[name] for name in _PASSED_VARIABLES if name in os.environ}
+    credentials = [v for name, v in variables.items() if name.endswith("CREDENTIALS")]
     return {
-        # A rootless engine calls its user root.
+        # In the containers of a rootless engine its user is root.
         "user": "0:0" if _is_rootless(client) else f"{os.getuid()}:{os.getgid()}",
-        "environment": passed_on,
-        "mounts": [*_mounts(places, readable)],
-        "network_mode": "none" if everything_here else "host",
+        "environment": variables,
+        "mounts": [*_mounts(writable=outputs, readable=[*inputs, *credentials])],
+        "network_mode": "none" if is_local else "host",
         "read_only": True,
         "tmpfs": {"/tmp": ""},  # noqa: S108 - the container's own
         "cap_drop": ["ALL"],
@@ -146,24 +158,29 @@ def _is_rootless(client: docker.DockerClient) -> bool:
     return "name=rootless" in client.info().get("SecurityOptions", [])
 
 
-def _read(sources: Iterable[str]) -> list[str]:
+def _input_uris(sources: Iterable[str]) -> list[str]:
+    """Return the files that the sources consist of; drawn samples have none."""
     files = [source for source in sources if not is_sample(source)]
     return [*files, *map(subjects_uri, files)]
 
 
-def _mounts(written: Iterable[str], readable: Iterable[str]) -> Iterator[Mount]:
-    folders = {storage.local_path(uri).absolute() for uri in written if not storage.is_remote(uri)}
+def _mounts(writable: Iterable[str], readable: Iterable[str]) -> Iterator[Mount]:
+    """Mount local folders and files at their own paths."""
+    folders = _local_paths(writable)
     for folder in sorted(folders):
-        # The engine would make it, and it would be root's.
+        # The engine would create a missing folder, and root would own it.
         with storage.translate_errors(str(folder)):
             folder.mkdir(parents=True, exist_ok=True)
         yield Mount(str(folder), str(folder), type="bind")
-    paths = {storage.local_path(uri).absolute() for uri in readable if not storage.is_remote(uri)}
-    for path in sorted(paths - folders):
-        # What is not there the step itself reports.
+    for path in sorted(_local_paths(readable) - folders):
+        # The step itself reports a missing file.
         if path.exists():
             yield Mount(str(path), str(path), type="bind", read_only=True)
 
 
-def _say(line: str) -> None:
+def _local_paths(uris: Iterable[str]) -> set[Path]:
+    return {storage.local_path(uri).absolute() for uri in uris if not storage.is_remote(uri)}
+
+
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")

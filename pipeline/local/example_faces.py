@@ -1,4 +1,4 @@
-"""A few faces of a source as picture files, to ask a server about."""
+"""Saves a few faces of a source as picture files, to predict at the end of a run."""
 
 import shutil
 from pathlib import Path
@@ -13,12 +13,23 @@ from emotion_ai.faces.labels import label_set_names
 from emotion_ai.sources.checks import DataChecks
 
 
-def save_faces(source: str, label_set: str, folder: Path) -> list[Path]:
-    """Save the first face of each emotion in an expression source as PNG, at most seven.
+def save_example_faces(source: str, label_set: str, folder: Path) -> list[Path]:
+    """Save the first face of each emotion in an expression source as a PNG.
 
-    A file is named after its emotion in the source, so that the answer can be held against it.
+    Args:
+        source: Path or URI of the faces with emotions.
+        label_set: Their label set.
+        folder: Replaced if it exists.
+
+    Returns:
+        At most one file of 96x96 pixels per emotion. Each is named after its emotion in the source,
+        so that a prediction can be compared with it.
+
+    Raises:
+        InputError: The source is invalid.
+        Unavailable: The source cannot be read.
     """
-    images, codes = _first_faces(source, label_set)
+    images, codes = _read_first_faces(source, label_set)
     names = label_set_names(label_set)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -31,7 +42,8 @@ def save_faces(source: str, label_set: str, folder: Path) -> list[Path]:
     return paths
 
 
-def _first_faces(source: str, label_set: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _read_first_faces(source: str, label_set: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read the first block of a source: images [n, H, H] and codes of emotions [n]."""
     if source.startswith("sample://"):
         from emotion_ai.sample.drawing import draw_faces
         from emotion_ai.sample.uri import parse_sample_uri

@@ -1,4 +1,4 @@
-"""No process of a run outlives it, however the run ends short of SIGKILL."""
+"""Terminates the processes of a run when the run ends, unless SIGKILL ends it."""
 
 import contextlib
 import os
@@ -9,34 +9,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# A step has nothing to save that it does not save as it goes.
+# A step saves its state as it runs; it needs no time to save more.
 _GRACE_SECONDS = 5.0
 
 
 @contextlib.contextmanager
 def terminate_children_on_exit() -> Iterator[None]:
-    """End whatever process the block started, directly or not, and left when it ends itself.
+    """Terminate the processes that the block started, directly or not, when the block ends.
 
-    KFP's local runner forgets its step when it is interrupted. SIGTERM ends the block as Ctrl-C
-    does, with exit code 143. To be entered in the main thread.
+    KFP's local runner leaves its step running when it is interrupted. SIGTERM ends the block as
+    Ctrl-C does, with exit code 143. Must be entered in the main thread.
     """
     before = _descendants()
-    terminated = signal.signal(signal.SIGTERM, _exit)
+    sigterm_handler = signal.signal(signal.SIGTERM, _exit)
     try:
         yield
     finally:
-        # Whoever presses Ctrl-C once more waits these few seconds all the same.
-        interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _end(_descendants() - before)
-        signal.signal(signal.SIGINT, interrupted)
-        signal.signal(signal.SIGTERM, terminated)
+        # A second Ctrl-C must not cut the clean-up short.
+        sigint_handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _terminate(_descendants() - before)
+        signal.signal(signal.SIGINT, sigint_handler)
+        signal.signal(signal.SIGTERM, sigterm_handler)
 
 
 def _exit(number: int, frame: Any) -> None:
     sys.exit(128 + number)
 
 
-def _end(processes: set[int]) -> None:
+def _terminate(processes: set[int]) -> None:
     _signal(processes, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE_SECONDS
     while processes and time.monotonic() < deadline:
@@ -60,11 +60,11 @@ def _descendants() -> set[int]:
 
 
 def _parents() -> dict[int, int]:
-    """The parent of every process that has not ended, by process id: proc(5)."""
+    """Return the parent of every running process, by process id: proc(5)."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            # The name, in brackets, may hold anything.
+            # The name comes before, in parentheses, and may contain anything.
             state, parent = stat.read_text(errors="replace").rpartition(")")[2].split()[:2]
             if state != "Z":
                 parents[int(stat.parent.name)] = int(parent)

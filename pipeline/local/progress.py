@@ -1,4 +1,4 @@
-"""What happens in a local run while it happens: KFP's log lines as events of named steps."""
+"""Progress of a local run: KFP's log lines and the steps' output, as states of named steps."""
 
 import builtins
 import contextlib
@@ -18,13 +18,21 @@ State = Literal["running", "done", "cached", "failed"]
 _EXECUTING = re.compile(r"^Executing task .*?'([^']+)'")
 _FINISHED = re.compile(r"^Task .*?'([^']+)'.* finished with status .*?(SUCCESS|FAILURE)")
 _CACHED = re.compile(r"^Task (\S+) cache hit")
-_TAIL_LINES = 5
 _ERROR_LINE = re.compile(r"emotion-ai: error \(exit code (\d)\): (.*)")
+_MAX_LINES = 20
+_MAX_LINES_IN_FAILURE = 5
 
 
 @dataclass
 class Step:
-    """A step as it went; `lines` are the last that it printed."""
+    """A step of a run.
+
+    Attributes:
+        name: Its display name.
+        state: running, done, cached or failed.
+        seconds: Its duration, once it ended.
+        lines: The last lines that it printed.
+    """
 
     name: str
     state: State = "running"
@@ -34,7 +42,15 @@ class Step:
 
 @dataclass
 class RunMonitor:
-    """Follows a run of KFP's local runner; `on_change` hears of each step's start, line and end."""
+    """Follows a run of KFP's local runner.
+
+    Attributes:
+        names: Display names of the tasks, by the names in KFP's log.
+        log: Receives every line.
+        on_change: Called with a step when it starts, prints a line or ends.
+        steps: The steps so far.
+        failure: Exit code and message of the first failure.
+    """
 
     names: dict[str, str]
     log: TextIO
@@ -44,45 +60,49 @@ class RunMonitor:
     _started: float = 0.0
 
     def on_log(self, message: str) -> None:
-        """Take one message of the runner."""
+        """Handle a log message of the runner."""
         self.log.write(message + "\n")
         if match := _EXECUTING.match(message):
             self._started = time.monotonic()
-            self._change(Step(self.names.get(match[1], match[1])))
+            self._add(Step(self.names.get(match[1], match[1])))
         elif match := _CACHED.match(message):
-            self._change(Step(self.names.get(match[1], match[1]), "cached"))
+            self._add(Step(self.names.get(match[1], match[1]), "cached"))
         elif (match := _FINISHED.match(message)) and self.steps:
             step = self.steps[-1]
             step.seconds = time.monotonic() - self._started
             step.state = "done" if match[2] == "SUCCESS" else "failed"
             if step.state == "failed":
-                self.failure = self.failure or (1, _last_words(step))
+                self.failure = self.failure or (1, _describe_failure(step))
             self.on_change(step)
 
     def on_output(self, line: str) -> None:
-        """Take one line of a step's output."""
+        """Handle a line of a step's output."""
         self.log.write(line + "\n")
         text = line.strip()
         if match := _ERROR_LINE.search(text):
             self.failure = self.failure or (int(match[1]), match[2])
         if text and self.steps and self.steps[-1].state == "running":
             step = self.steps[-1]
-            step.lines = [*step.lines[-19:], text]
+            step.lines = [*step.lines, text][-_MAX_LINES:]
             self.on_change(step)
 
-    def _change(self, step: Step) -> None:
+    def _add(self, step: Step) -> None:
         self.steps.append(step)
         self.on_change(step)
 
 
-def _last_words(step: Step) -> str:
-    """What a step that did not say why it failed printed last."""
-    tail = " / ".join(step.lines[-_TAIL_LINES:])
+def _describe_failure(step: Step) -> str:
+    """Describe the failure of a step that printed no error line: by its last lines."""
+    tail = " / ".join(step.lines[-_MAX_LINES_IN_FAILURE:])
     return f"failed; its last lines: {tail}" if tail else "failed and printed nothing"
 
 
 def display_names(spec: dict[str, Any]) -> dict[str, str]:
-    """Display name of every task in a compiled pipeline, by the name its component has there."""
+    """Return the display name of every task in a compiled pipeline, by its component's name.
+
+    Args:
+        spec: The compiled pipeline, as parsed from its YAML file.
+    """
     dags = [spec["root"]["dag"], *(c["dag"] for c in spec["components"].values() if "dag" in c)]
     return {
         task["componentRef"]["name"].removeprefix("comp-"): task["taskInfo"]["name"]
@@ -93,39 +113,43 @@ def display_names(spec: dict[str, Any]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def capture_run(monitor: RunMonitor) -> Iterator[None]:
-    """Send what KFP's local runner logs and its steps print to `monitor` while the block runs."""
+    """Send what KFP's local runner logs and its steps print to a monitor while the block runs."""
 
-    class Heard(logging.Filter):
+    class MonitorFilter(logging.Filter):
         def filter(self, record: logging.LogRecord) -> bool:
             monitor.on_log(record.getMessage())
             return False
 
-    heard, printed = Heard(), builtins.print
+    monitor_filter = MonitorFilter()
+    # KFP replaces `print` in each of its threads, which may restore it in the wrong order.
+    original_print = builtins.print
     root = logging.getLogger()
     level = root.level
-    # A filter, because the runner replaces the root logger's handlers. The level, because it tells
-    # of a cache hit outside of its own logging context.
-    root.addFilter(heard)
+    # A filter, because the runner replaces the root logger's handlers. The level, because it logs
+    # a cache hit outside of its own logging context.
+    root.addFilter(monitor_filter)
     root.setLevel(logging.INFO)
     try:
-        with contextlib.redirect_stdout(_Lines(monitor.on_output)), warnings.catch_warnings():
-            # That resources and display names mean nothing locally is known.
+        with contextlib.redirect_stdout(_LineStream(monitor.on_output)), warnings.catch_warnings():
+            # KFP warns that resources and display names are ignored locally.
             warnings.simplefilter("ignore")
             yield
     finally:
-        root.removeFilter(heard)
+        root.removeFilter(monitor_filter)
         root.setLevel(level)
-        builtins.print = printed
+        builtins.print = original_print
         sys.stdout.flush()
 
 
-class _Lines(io.TextIOBase):
-    def __init__(self, take: Callable[[str], None]) -> None:
-        self._take = take
+class _LineStream(io.TextIOBase):
+    """A text stream that passes on complete lines."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
         self._rest = ""
 
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            self._take(line)
+            self._on_line(line)
         return len(text)

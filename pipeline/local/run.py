@@ -1,6 +1,6 @@
 """Run the compiled DAG on this machine: KFP's local runner, the embedded server, no cluster.
 
-Everything a run leaves outside the registry lies in one workspace folder: compiled pipelines,
+Everything that a run writes outside the registry is in one workspace folder: the compiled pipeline,
 artifacts, the cache of steps, checkpoints and logs.
 """
 
@@ -18,7 +18,7 @@ import yaml
 from emotion_ai import storage
 from emotion_ai.client.client import Client
 from emotion_ai.errors import InputError, Unavailable, one_line
-from emotion_ai.pipeline.local.example_faces import save_faces
+from emotion_ai.pipeline.local.example_faces import save_example_faces
 from emotion_ai.pipeline.local.processes import terminate_children_on_exit
 from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run, display_names
 from emotion_ai.pipeline.settings import RunSettings, load_environment
@@ -32,7 +32,19 @@ WORKSPACE = Path(".emotion-ai")
 
 @dataclass(frozen=True)
 class LocalRun:
-    """What became of a run: its steps, its record as notify wrote it, the answers it got."""
+    """A run that ended as accepted or rejected.
+
+    Attributes:
+        run_id: Name of the run's folder in the registry.
+        registry: Absolute path or gs:// URI.
+        seconds: Duration of the run.
+        steps: The executed steps, in order.
+        record: The run's record, as the step notify wrote it.
+        page: URI of the run's HTML page.
+        log: The log of the steps.
+        faces: Pictures of the faces that the release was asked about.
+        predictions: The release's predictions for them, for JSON; empty if no release serves.
+    """
 
     run_id: str
     registry: str
@@ -42,37 +54,50 @@ class LocalRun:
     page: str
     log: Path
     faces: list[Path]
-    answers: list[dict[str, Any]]
+    predictions: list[dict[str, Any]]
 
 
 def run_locally(
     settings: RunSettings,
-    environment_name: str,
+    environment: str,
     on_change: Callable[[Step], None],
     runner: str = "subprocess",
 ) -> LocalRun:
-    """Run the whole DAG with these settings, and ask the release that answers about a few faces.
+    """Run the whole DAG, and predict a few faces with the release that serves afterwards.
 
-    `runner` is "subprocess", or "docker" for each step in a container of its own image. Raises
-    `InputError` for a mistake in settings or data, `Unavailable` where the world failed.
+    Args:
+        settings: The settings of the run.
+        environment: Name or path of the environment to compile for.
+        on_change: Called with a step when it starts, prints a line or ends.
+        runner: "subprocess", or "docker" for each step in a container of its image.
+
+    Raises:
+        InputError: Settings or data are invalid.
+        Unavailable: A step, a storage or the container engine failed.
+
+    Example:
+        settings = load_run_settings("local")
+        run = run_locally(settings, "local", lambda step: print(step.name, step.state))
     """
-    settings = _on_this_machine(settings)
-    _check_places(settings)
+    _require_local_target(settings)
+    settings = _with_absolute_paths(settings)
+    _check_sources_and_registry(settings)
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
     started = time.monotonic()
-    logs = WORKSPACE / "logs"
-    with storage.translate_errors(str(logs)):
-        logs.mkdir(parents=True, exist_ok=True)
-    server_log = logs / f"{run_id}.server.log"
+    log = _log_path(run_id)
+    with storage.translate_errors(str(log.parent)):
+        log.parent.mkdir(parents=True, exist_ok=True)
     with (
-        _recorded_if_interrupted(settings.registry, run_id),
+        _record_interruption(settings.registry, run_id),
         terminate_children_on_exit(),
-        running_server(settings.registry, server_log) as address,
+        running_server(settings.registry, log.with_suffix(".server.log")) as address,
     ):
-        monitor = _run_dag(settings, environment_name, run_id, address, on_change, runner)
-        record = _record(settings, run_id, monitor)
-        faces = save_faces(settings.expression, settings.label_set, WORKSPACE / "faces")
-        answers = _answers(faces, address) if record["champion"] else []
+        serving = settings.serving.model_copy(update={"server": address})
+        settings = settings.model_copy(update={"serving": serving})
+        monitor = _run_dag(settings, environment, run_id, on_change, runner)
+        record = _require_completed(settings.registry, run_id, monitor)
+        faces = save_example_faces(settings.expression, settings.label_set, WORKSPACE / "faces")
+        predictions = _predict(faces, address) if record["champion"] else []
     return LocalRun(
         run_id=run_id,
         registry=settings.registry,
@@ -80,15 +105,19 @@ def run_locally(
         steps=monitor.steps,
         record=record,
         page=storage.join(run_uri(settings.registry, run_id), "index.html"),
-        log=logs / f"{run_id}.log",
+        log=log,
         faces=faces,
-        answers=answers,
+        predictions=predictions,
     )
 
 
+def _log_path(run_id: str) -> Path:
+    return WORKSPACE / "logs" / f"{run_id}.log"
+
+
 @contextlib.contextmanager
-def _recorded_if_interrupted(registry: str, run_id: str) -> Iterator[None]:
-    """Write the run's record where Ctrl-C or SIGTERM ends the block: then no step does."""
+def _record_interruption(registry: str, run_id: str) -> Iterator[None]:
+    """Write the run's record if Ctrl-C or SIGTERM ends the block, because no step does then."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
@@ -100,40 +129,42 @@ def _recorded_if_interrupted(registry: str, run_id: str) -> Iterator[None]:
         raise
 
 
-def _answers(faces: list[Path], address: str) -> list[dict[str, Any]]:
+def _predict(faces: list[Path], address: str) -> list[dict[str, Any]]:
     with Client(address, faces="whole") as client:
-        predictions = client.predict_many(faces)
-        return [{"file": p.source} | f.as_dict() for p in predictions for f in p.faces]
+        photos = client.predict_many(faces)
+        return [{"file": photo.source} | face.as_dict() for photo in photos for face in photo.faces]
 
 
-def _on_this_machine(settings: RunSettings) -> RunSettings:
+def _require_local_target(settings: RunSettings) -> None:
     if settings.serving.target != "local":
         raise InputError(
             f"setting run.serving.target = {settings.serving.target!r}: a run on this machine "
             "rolls out on the local target; submit the compiled pipeline for any other"
         )
-    places = {name: getattr(settings, name) for name in ("keypoints", "expression", "registry")}
-    places["checkpoints"] = settings.checkpoints or str(WORKSPACE / "checkpoints")
-    # Absolute, so that the cache knows a file again from whichever folder it is named.
+
+
+def _with_absolute_paths(settings: RunSettings) -> RunSettings:
+    """Make paths absolute, so that the cache knows a file from whichever folder it is named."""
+    uris = {name: getattr(settings, name) for name in ("keypoints", "expression", "registry")}
+    uris["checkpoints"] = settings.checkpoints or str(WORKSPACE / "checkpoints")
     absolute = {
-        name: uri if "://" in uri else str(Path(uri).absolute()) for name, uri in places.items()
+        name: uri if "://" in uri else str(Path(uri).absolute()) for name, uri in uris.items()
     }
     return settings.model_copy(update=absolute)
 
 
-def _check_places(settings: RunSettings) -> None:
-    """What the first steps would say of the sources and the registry, before a server is up."""
+def _check_sources_and_registry(settings: RunSettings) -> None:
+    """Report what the first steps would report, before a server is started."""
     for source in (settings.keypoints, settings.expression):
         check_exists(source)
-    # Not there yet is fine; a file, or a bucket that is not there, is not.
+    # A registry that does not exist yet is valid; a file or a missing bucket is not.
     storage.list_names(settings.registry)
 
 
 def _run_dag(
     settings: RunSettings,
-    environment_name: str,
+    environment: str,
     run_id: str,
-    server: str,
     on_change: Callable[[Step], None],
     runner: str,
 ) -> RunMonitor:
@@ -143,16 +174,11 @@ def _run_dag(
     from emotion_ai.pipeline.compiler import compile_pipeline
 
     compiled = WORKSPACE / "pipeline.yaml"
-    serving = settings.serving.model_copy(update={"server": server})
-    settings = settings.model_copy(update={"serving": serving})
-    compile_pipeline(load_environment(environment_name).compile, settings, compiled)
+    compile_pipeline(load_environment(environment).compile, settings, compiled)
     spec = next(yaml.safe_load_all(compiled.read_text()))
     artifacts = WORKSPACE / "artifacts"
     artifacts.mkdir(exist_ok=True)
-    with (
-        _kfp_runner(runner, settings, spec) as kfp_runner,
-        (WORKSPACE / "logs" / f"{run_id}.log").open("w") as log,
-    ):
+    with _kfp_runner(runner, settings, spec) as kfp_runner, _log_path(run_id).open("w") as log:
         local.init(
             kfp_runner,
             pipeline_root=str(artifacts),
@@ -164,13 +190,13 @@ def _run_dag(
             try:
                 load_component_from_file(str(compiled))(run_name=run_id)
             except RuntimeError as error:
-                # How kfp.local says that the pipeline failed; the log has the steps' own words.
+                # kfp.local raises it when the pipeline failed; the steps' messages say why.
                 monitor.failure = monitor.failure or (1, str(error))
     return monitor
 
 
 def _kfp_runner(name: str, settings: RunSettings, spec: dict[str, Any]) -> Any:
-    """A context that gives KFP's runner of this name."""
+    """Return a context manager that yields KFP's runner of this name."""
     if name == "docker":
         from emotion_ai.pipeline.local.containers import step_containers
 
@@ -181,17 +207,18 @@ def _kfp_runner(name: str, settings: RunSettings, spec: dict[str, Any]) -> Any:
     return contextlib.nullcontext(local.SubprocessRunner(use_venv=False))
 
 
-def _record(settings: RunSettings, run_id: str, monitor: RunMonitor) -> dict[str, Any]:
-    """The run's record. The runner's word is not enough: the record must say how the run ended."""
-    failed = [
-        step.name for step in monitor.steps if step.state != "done" and step.state != "cached"
-    ]
-    record = read_records(settings.registry, run_id).get(SUMMARY, {})
-    if monitor.failure or failed or record.get("outcome") not in ("accepted", "rejected"):
+def _require_completed(registry: str, run_id: str, monitor: RunMonitor) -> dict[str, Any]:
+    """Return the run's record, or raise the run's failure.
+
+    KFP's runner may report success for a failed step: the record must name an outcome.
+    """
+    unfinished = [step.name for step in monitor.steps if step.state not in ("done", "cached")]
+    record = read_records(registry, run_id).get(SUMMARY, {})
+    if monitor.failure or unfinished or record.get("outcome") not in ("accepted", "rejected"):
         code, message = monitor.failure or (1, record.get("message", "the run left no record"))
-        where = f"step {failed[0]}: " if failed else ""
+        step = f"step {unfinished[0]}: " if unfinished else ""
         failure = InputError if code == InputError.exit_code else Unavailable
-        raise failure(f"{where}{message} (log: {WORKSPACE}/logs/{run_id}.log)")
+        raise failure(f"{step}{message} (log: {_log_path(run_id)})")
     if record["outcome"] == "accepted" and "rollout" not in record["steps"]:
         raise Unavailable(f"run {run_id}: release {record['release']} was not rolled out")
     return record

@@ -1,4 +1,4 @@
-"""What a person reads of a local run: progress while it works, a short account at its end."""
+"""What `emotion-ai run` prints: progress while the run works, and a summary at its end."""
 
 import shlex
 import shutil
@@ -15,35 +15,42 @@ from emotion_ai.pipeline.local.progress import Step
 from emotion_ai.pipeline.local.run import LocalRun
 
 _MARKS = {"done": "[green]done[/]", "cached": "[cyan]cached[/]", "failed": "[red]failed[/]"}
-# How a step says how far it is; plain output repeats these lines alone.
+# Lines in which a step reports its progress; where there is no terminal only these are printed.
 _PROGRESS_LINES = ("epoch ", "resuming ")
+_MAX_LIVE_CHARACTERS = 90
 
 
 class Progress:
-    """Shows each step as it goes: one live line on a terminal, plain lines elsewhere."""
+    """Prints each step as it goes: one live line on a terminal, plain lines elsewhere.
+
+    Example:
+        progress = Progress(Console())
+        try:
+            run = run_locally(settings, "local", progress)
+        finally:
+            progress.close()
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Status | None = None
 
     def __call__(self, step: Step) -> None:
-        """Show a step that started, printed a line or ended."""
+        """Print a step that started, printed a line or ended."""
         if step.state == "running":
-            self._show_running(step)
+            self._print_running(step)
             return
-        if self._live:
-            self._live.stop()
-            self._live = None
+        self.close()
         seconds = f"{step.seconds:6.1f} s" if step.state != "cached" else " " * 8
         self._console.print(f"  {step.name:<22} {seconds}  {_MARKS[step.state]}", highlight=False)
 
-    def _show_running(self, step: Step) -> None:
+    def _print_running(self, step: Step) -> None:
         line = step.lines[-1] if step.lines else ""
         if not self._console.is_terminal:
             if line.startswith(_PROGRESS_LINES):
                 self._console.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
             return
-        text = f"{step.name}  [dim]{escape(line[:90])}[/]"
+        text = f"{step.name}  [dim]{escape(line[:_MAX_LIVE_CHARACTERS])}[/]"
         if self._live is None:
             self._live = self._console.status(text)
             self._live.start()
@@ -51,60 +58,65 @@ class Progress:
             self._live.update(text)
 
     def close(self) -> None:
-        """Take the live line away."""
+        """Remove the live line."""
         if self._live:
             self._live.stop()
+            self._live = None
 
 
 def print_summary(console: Console, run: LocalRun) -> None:
-    """Print the gate's numbers and verdict, the release, the answers and where to go from here."""
-    gate = run.record["steps"]["gate"]
-    _print_gate(console, gate)
+    """Print the gate's checks, the outcome, the predictions and the commands to continue with."""
+    _print_gate(console, run.record["steps"]["gate"])
     _print_outcome(console, run)
-    if run.answers:
-        _print_answers(console, run.answers)
+    if run.predictions:
+        _print_predictions(console, run.predictions)
     console.print(f"Report   {run.page}", highlight=False, soft_wrap=True)
     console.print(f"Log      {run.log}", highlight=False, soft_wrap=True)
     if run.record["champion"]:
         console.print("\nServe it, and ask it again from another terminal:")
-        for command in commands(run):
+        for command in _next_commands(run):
             console.print(f"  {command}", highlight=False, soft_wrap=True, markup=False)
     console.print(f"\n{run.seconds:.0f} s in all", highlight=False)
 
 
-def commands(run: LocalRun) -> list[str]:
-    """The two commands that serve the registry and ask the server about the same faces."""
-    # `make run` has no environment activated: name the command by its path then.
-    command = "emotion-ai" if shutil.which("emotion-ai") else shlex.quote(_short(sys.argv[0]))
-    registry = shlex.quote(_short(run.registry))
-    faces = shlex.quote(str(run.faces[0].parent)) + "/*.png"
-    return [
-        f"{command} serve --registry {registry} --port 8500",
-        f"{command} predict {faces} --faces whole --server 127.0.0.1:8500 --format table",
-    ]
-
-
 def summary_as_json(run: LocalRun, settings: dict[str, Any]) -> dict[str, Any]:
-    """The run as `--json` prints it: outcome, steps, gate, release, answers, settings in force."""
-    gate = run.record["steps"]["gate"]
+    """Return the summary that `emotion-ai run --json` prints.
+
+    Args:
+        run: The run.
+        settings: The settings in force, for JSON.
+    """
+    record = run.record
+    gate = record["steps"]["gate"]
     return {
         "run_id": run.run_id,
-        "outcome": run.record["outcome"],
-        "reasons": gate["reasons"]
-        if run.record["outcome"] == "accepted"
-        else run.record["reasons"],
-        "release": run.record["release"],
-        "champion": run.record["champion"],
+        "outcome": record["outcome"],
+        "reasons": gate["reasons"] if record["outcome"] == "accepted" else record["reasons"],
+        "release": record["release"],
+        "champion": record["champion"],
         "seconds": round(run.seconds, 1),
         "steps": [
             {"name": s.name, "state": s.state, "seconds": round(s.seconds, 2)} for s in run.steps
         ],
         "gate": gate,
-        "answers": run.answers,
+        "answers": run.predictions,
         "report": run.page,
         "log": str(run.log),
         "settings": settings,
     }
+
+
+def _next_commands(run: LocalRun) -> list[str]:
+    """Return the commands that serve the registry and predict the same faces again."""
+    # `make run` activates no environment: the command needs its path then.
+    installed = shutil.which("emotion-ai") is not None
+    command = "emotion-ai" if installed else shlex.quote(_relative_path(sys.argv[0]))
+    registry = shlex.quote(_relative_path(run.registry))
+    faces = shlex.quote(str(run.faces[0].parent)) + "/*.png"
+    return [
+        f"{command} serve --registry {registry} --port 8500",
+        f"{command} predict {faces} --faces whole --server 127.0.0.1:8500 --format table",
+    ]
 
 
 def _print_gate(console: Console, gate: dict[str, Any]) -> None:
@@ -114,25 +126,6 @@ def _print_gate(console: Console, gate: dict[str, Any]) -> None:
         console.print(f"  {mark}  {escape(check['sentence'])}", highlight=False, soft_wrap=True)
 
 
-def _print_answers(console: Console, answers: list[dict[str, Any]]) -> None:
-    title = "It answers over gRPC; a picture is named after its emotion in the source"
-    table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
-    for column in ("picture", "answer", "probability", "nose tip at", "release"):
-        table.add_column(column)
-    for answer in answers:
-        x, y = answer["keypoints"]["nose_tip"]
-        table.add_row(
-            escape(_short(answer["file"])),
-            answer["emotion"],
-            f"{answer['probabilities'][answer['emotion']]:.0%}",
-            f"({x:.1f}, {y:.1f})",
-            str(answer["model_version"]),
-        )
-    console.print()
-    console.print(table)
-    console.print()
-
-
 def _print_outcome(console: Console, run: LocalRun) -> None:
     record = run.record
     colour = "green" if record["outcome"] == "accepted" else "red"
@@ -140,17 +133,36 @@ def _print_outcome(console: Console, run: LocalRun) -> None:
     if record["outcome"] == "rejected":
         console.print("; ".join(map(escape, record["reasons"])), highlight=False)
         champion = record["champion"]
-        still = f"release {champion} still answers" if champion else "no release answers"
-        console.print(still, highlight=False)
+        serving = f"release {champion} still answers" if champion else "no release answers"
+        console.print(serving, highlight=False)
         return
-    release = record["release"]
-    new = "" if record["steps"]["push"].get("new", True) else ", published before: same content"
-    console.print(f"release {release}{new}", highlight=False)
+    is_new = record["steps"]["push"].get("new", True)
+    note = "" if is_new else ", published before: same content"
+    console.print(f"release {record['release']}{note}", highlight=False)
 
 
-def _short(path: str) -> str:
-    """A path below this folder as relative, any other URI as it is."""
-    here = Path.cwd()
-    if "://" not in path and Path(path).is_relative_to(here):
-        return f"./{Path(path).relative_to(here)}"
+def _print_predictions(console: Console, predictions: list[dict[str, Any]]) -> None:
+    title = "It answers over gRPC; a picture is named after its emotion in the source"
+    table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    for column in ("picture", "answer", "probability", "nose tip at", "release"):
+        table.add_column(column)
+    for prediction in predictions:
+        x, y = prediction["keypoints"]["nose_tip"]
+        table.add_row(
+            escape(_relative_path(prediction["file"])),
+            prediction["emotion"],
+            f"{prediction['probabilities'][prediction['emotion']]:.0%}",
+            f"({x:.1f}, {y:.1f})",
+            str(prediction["model_version"]),
+        )
+    console.print()
+    console.print(table)
+    console.print()
+
+
+def _relative_path(path: str) -> str:
+    """Return a path below the current folder as relative to it, and any other path or URI as is."""
+    folder = Path.cwd()
+    if "://" not in path and Path(path).is_relative_to(folder):
+        return f"./{Path(path).relative_to(folder)}"
     return path

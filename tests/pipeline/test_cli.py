@@ -1,4 +1,4 @@
-"""The command line, as processes: what it prints, and its exit codes."""
+"""The command line, run as processes: output and exit codes."""
 
 import json
 import socket
@@ -25,7 +25,7 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str) -> None:
+def test_help_exists_for_every_command(command: str) -> None:
     result = emotion_ai(command, "--help")
     assert result.returncode == 0
     assert "Usage" in result.stdout
@@ -38,6 +38,7 @@ def test_help_imports_nothing_heavy() -> None:
         "from emotion_ai.pipeline.cli.main import app\n"
         "assert CliRunner().invoke(app, ['run', '--help']).exit_code == 0\n"
         "heavy = {'tensorflow', 'keras', 'kfp', 'pandas', 'matplotlib', 'sklearn', 'grpc'}\n"
+        "heavy |= {'numpy', 'yaml', 'PIL'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -53,7 +54,7 @@ def test_sample_data_writes_both_files(tmp_path: Path) -> None:
     ]
 
 
-def test_describe_says_that_nothing_is_released(tmp_path: Path) -> None:
+def test_describe_reports_an_empty_registry(tmp_path: Path) -> None:
     result = emotion_ai("describe", "--registry", str(tmp_path))
     assert result.returncode == 0
     assert "none" in result.stdout
@@ -67,7 +68,7 @@ def test_compile_writes_a_pipeline(tmp_path: Path) -> None:
     assert "emotion-ai-training" in (tmp_path / "p.yaml").read_text()
 
 
-def test_the_users_mistakes_end_with_2(tmp_path: Path) -> None:
+def test_invalid_arguments_exit_with_2(tmp_path: Path) -> None:
     assert_refused(emotion_ai("run", "--preset", "fast", cwd=tmp_path), 2, "'fast'", "quick")
     assert_refused(emotion_ai("run", "--environment", "cluster", cwd=tmp_path), 2, "target")
     assert_refused(emotion_ai("describe", "3", "--registry", str(tmp_path)), 2, "no release 3")
@@ -80,10 +81,10 @@ def test_the_users_mistakes_end_with_2(tmp_path: Path) -> None:
     assert_refused(emotion_ai("predict", str(tmp_path / "absent.png")), 2, "absent.png")
 
 
-def test_a_server_that_is_down_ends_with_1_and_its_address(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+def test_an_unreachable_server_exits_with_1_and_names_its_address(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
     face = tmp_path / "face.png"
     Image.new("L", (96, 96), 128).save(face)
     assert_refused(

@@ -1,4 +1,4 @@
-"""The compiled pipeline as data: what a cluster would be told."""
+"""The compiled pipeline as data: what a cluster receives."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ def dags(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def leaf_tasks(spec: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Task and executor of every step, by the task's name."""
+    """Return the task and the executor of every step, by the task's name."""
     leaves = {}
     for dag in dags(spec):
         for name, task in dag["tasks"].items():
@@ -53,17 +53,17 @@ def step_of(task_name: str) -> str:
     return task_name.removesuffix("-2")
 
 
-def test_kfp_cli_compiles_the_same_bytes_twice(compiled: Path, tmp_path: Path) -> None:
+def test_compiled_pipeline_has_the_same_bytes_each_time(compiled: Path, tmp_path: Path) -> None:
     again = kfp_compile(tmp_path / "again.yaml")
     assert again.read_bytes() == compiled.read_bytes()
 
 
-def test_compiled_file_is_ascii_and_names_no_place_on_this_machine(compiled: Path) -> None:
+def test_compiled_pipeline_is_ascii_without_local_paths(compiled: Path) -> None:
     text = compiled.read_bytes().decode("ascii")
     assert str(ROOT) not in text
 
 
-def test_task_names_are_stable(spec: dict[str, Any]) -> None:
+def test_compiled_task_names_are_stable(spec: dict[str, Any]) -> None:
     assert set(leaf_tasks(spec)) == {
         *STEPS,
         "ingest-2",
@@ -72,11 +72,13 @@ def test_task_names_are_stable(spec: dict[str, Any]) -> None:
     }
 
 
-def test_nothing_is_installed_at_run_time(compiled: Path) -> None:
+def test_compiled_steps_install_nothing_at_run_time(compiled: Path) -> None:
     assert "pip install" not in compiled.read_text()
 
 
-def test_images_and_environments_carry_the_revision_of_their_step(spec: dict[str, Any]) -> None:
+def test_compiled_images_and_variables_have_the_revision_of_their_step(
+    spec: dict[str, Any],
+) -> None:
     for name, (_, container) in leaf_tasks(spec).items():
         target, revision = STEPS[step_of(name)].image, step_revision(step_of(name))
         assert container["image"] == f"registry.example.com/emotion-ai/{target}:{revision}"
@@ -84,20 +86,20 @@ def test_images_and_environments_carry_the_revision_of_their_step(spec: dict[str
         assert environment == {"EMOTION_AI_REVISION": revision}
 
 
-def test_push_records_the_revision_of_combine(spec: dict[str, Any]) -> None:
+def test_compiled_push_receives_the_revision_of_combine(spec: dict[str, Any]) -> None:
     task, _ = leaf_tasks(spec)["push"]
     revision = task["inputs"]["parameters"]["revision"]["runtimeValue"]["constant"]
     assert revision == step_revision("combine")
 
 
-def test_every_step_asks_for_the_resources_of_its_policy(spec: dict[str, Any]) -> None:
+def test_compiled_steps_have_the_resources_of_their_policy(spec: dict[str, Any]) -> None:
     for name, (_, container) in leaf_tasks(spec).items():
         policy, resources = STEPS[step_of(name)], container["resources"]
         assert resources["resourceCpuRequest"] == resources["resourceCpuLimit"] == policy.cpu
         assert resources["resourceMemoryLimit"] == policy.memory
 
 
-def test_caching_and_retries_follow_the_policy(spec: dict[str, Any]) -> None:
+def test_compiled_steps_have_the_caching_and_retries_of_their_policy(spec: dict[str, Any]) -> None:
     for name, (task, _) in leaf_tasks(spec).items():
         step = step_of(name)
         assert task.get("cachingOptions", {}).get("enableCache", False) == (step not in UNCACHED)
@@ -105,31 +107,33 @@ def test_caching_and_retries_follow_the_policy(spec: dict[str, Any]) -> None:
         assert retries == (2 if STEPS[step].retried else 0)
 
 
-def test_the_run_id_goes_to_uncached_steps_alone(spec: dict[str, Any]) -> None:
+def test_compiled_uncached_steps_alone_receive_the_run_id(spec: dict[str, Any]) -> None:
     for name, (task, _) in leaf_tasks(spec).items():
         inputs = task["inputs"].get("parameters", {})
-        told = {"run_id", "job_id", "run_name"} & set(inputs)
-        assert bool(told) == (step_of(name) in UNCACHED), name
+        run_ids = {"run_id", "job_id", "run_name"} & set(inputs)
+        assert bool(run_ids) == (step_of(name) in UNCACHED), name
 
 
-def test_every_if_has_an_else(spec: dict[str, Any]) -> None:
+def test_compiled_conditions_have_an_else(spec: dict[str, Any]) -> None:
     conditions = {
         task["triggerPolicy"]["condition"]
         for dag in dags(spec)
         for task in dag["tasks"].values()
         if "condition" in task.get("triggerPolicy", {})
     }
-    affirmed = {condition for condition in conditions if not condition.startswith("!(")}
-    assert len(affirmed) == 2
-    assert conditions == affirmed | {f"!({condition})" for condition in affirmed}
+    positive = {condition for condition in conditions if not condition.startswith("!(")}
+    assert len(positive) == 2
+    assert conditions == positive | {f"!({condition})" for condition in positive}
 
 
-def test_notify_runs_whatever_became_of_the_rest(spec: dict[str, Any]) -> None:
+def test_compiled_notify_runs_after_a_failure(spec: dict[str, Any]) -> None:
     notify = spec["root"]["dag"]["tasks"]["notify"]
     assert notify["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
 
 
-def test_an_environment_file_decides_images_resources_and_defaults(tmp_path: Path) -> None:
+def test_compile_applies_images_resources_and_defaults_of_an_environment_file(
+    tmp_path: Path,
+) -> None:
     environment = tmp_path / "staging.yaml"
     environment.write_text(
         "preset: quick\n"

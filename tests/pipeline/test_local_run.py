@@ -16,7 +16,7 @@ from emotion_ai.server.process import running_server
 pytestmark = pytest.mark.slow
 
 TINY = Path(__file__).with_name("tiny.yaml")
-HELD_BACK = "run for the test"
+FORCE_REASON = "run for the test"
 CACHED = {
     "ingest keypoints",
     "ingest expression",
@@ -53,40 +53,40 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first(folder: Path) -> dict[str, Any]:
-    """A run in an empty folder; two epochs teach little, so the gate is told to let it pass."""
-    return run(folder, "--force-accept", HELD_BACK)
+def first_run(folder: Path) -> dict[str, Any]:
+    """Run in an empty folder; two epochs train little, so the gate is overridden."""
+    return run(folder, "--force-accept", FORCE_REASON)
 
 
-def test_the_first_run_ends_with_a_release_that_answers(
-    folder: Path, first: dict[str, Any]
+def test_run_locally_publishes_a_release_that_predicts(
+    folder: Path, first_run: dict[str, Any]
 ) -> None:
-    assert (first["outcome"], first["release"], first["champion"]) == ("accepted", 1, 1)
-    assert set(states(first).values()) == {"done"}
-    assert [answer["model_version"] for answer in first["answers"]] == [1] * 7
-    assert all(len(answer["keypoints"]) == 15 for answer in first["answers"])
-    assert first["settings"]["training"]["expression"]["epochs"] == 2
+    assert (first_run["outcome"], first_run["release"], first_run["champion"]) == ("accepted", 1, 1)
+    assert set(states(first_run).values()) == {"done"}
+    assert [answer["model_version"] for answer in first_run["answers"]] == [1] * 7
+    assert all(len(answer["keypoints"]) == 15 for answer in first_run["answers"])
+    assert first_run["settings"]["training"]["expression"]["epochs"] == 2
     release = read_release(str(folder / "registry"), 1)
-    assert release.gate.forced in (HELD_BACK, "")
+    assert release.gate.forced in (FORCE_REASON, "")
     assert release.data["expression"].source.endswith("expression.csv")
     assert release.parent is None
-    page = Path(first["report"])
+    page = Path(first_run["report"])
     assert page.is_file()
     reports = {path.stem for path in (page.parent / "reports").glob("*.html")}
     assert {"evaluation", "keypoint-data", "expression-preview", "validation"} <= reports
 
 
-def test_the_same_again_is_cached_and_makes_no_new_release(
-    folder: Path, first: dict[str, Any]
+def test_run_locally_caches_an_identical_run_and_publishes_no_release(
+    folder: Path, first_run: dict[str, Any]
 ) -> None:
-    again = run(folder, "--force-accept", HELD_BACK)
+    again = run(folder, "--force-accept", FORCE_REASON)
     assert {name for name, state in states(again).items() if state == "cached"} >= CACHED
-    assert again["release"] == first["release"] == 1
+    assert again["release"] == first_run["release"] == 1
     assert list_versions(str(folder / "registry")) == [1]
 
 
-def test_a_rejected_candidate_changes_nothing_and_is_recorded(
-    folder: Path, first: dict[str, Any], tmp_path: Path
+def test_run_locally_records_a_rejection_and_keeps_the_registry(
+    folder: Path, first_run: dict[str, Any], tmp_path: Path
 ) -> None:
     strict = tmp_path / "strict.yaml"
     strict.write_text(TINY.read_text().replace("expression: {}", "expression: {accuracy: 0.999}"))
@@ -103,8 +103,8 @@ def test_a_rejected_candidate_changes_nothing_and_is_recorded(
     assert "push" not in states(outcome)
 
 
-def test_a_crashed_step_fails_the_run_and_leaves_the_registry_alone(
-    folder: Path, first: dict[str, Any]
+def test_run_locally_records_a_failed_step_and_keeps_the_registry(
+    folder: Path, first_run: dict[str, Any]
 ) -> None:
     broken = folder / "broken.csv"
     header, *rows = (folder / "expression.csv").read_text().splitlines()
@@ -123,8 +123,8 @@ def test_a_crashed_step_fails_the_run_and_leaves_the_registry_alone(
     assert summary["outcome"] == "failed"
 
 
-def test_one_changed_pixel_is_trained_on_and_the_champion_is_scored_again(
-    folder: Path, first: dict[str, Any]
+def test_run_locally_trains_after_one_changed_pixel_and_scores_the_champion_again(
+    folder: Path, first_run: dict[str, Any]
 ) -> None:
     source = folder / "expression.csv"
     header, row, *rest = source.read_text().splitlines(keepends=True)
@@ -132,7 +132,7 @@ def test_one_changed_pixel_is_trained_on_and_the_champion_is_scored_again(
     values = pixels.split(" ")
     values[0] = str((int(values[0]) + 1) % 256)
     source.write_text("".join([header, ",".join([emotion, " ".join(values), usage]), *rest]))
-    outcome = run(folder, "--force-accept", HELD_BACK)
+    outcome = run(folder, "--force-accept", FORCE_REASON)
     assert states(outcome)["train expression"] == "done"
     assert states(outcome)["train keypoints"] == "cached"
     assert (outcome["release"], outcome["champion"]) == (2, 2)
@@ -142,8 +142,8 @@ def test_one_changed_pixel_is_trained_on_and_the_champion_is_scored_again(
     assert read_release(str(folder / "registry"), 2).parent == 1
 
 
-def test_rollout_goes_back_and_forth_and_describe_says_so(
-    folder: Path, first: dict[str, Any]
+def test_rollout_moves_back_and_forth_and_describe_reports_it(
+    folder: Path, first_run: dict[str, Any]
 ) -> None:
     registry = str(folder / "registry")
     versions = list_versions(registry)
@@ -156,27 +156,27 @@ def test_rollout_goes_back_and_forth_and_describe_says_so(
             )
             assert moved.returncode == 0, moved.stderr
             assert read_champion(registry) == version
-            asked = emotion_ai(folder, "predict", face, "--faces", "whole", "--server", address)
-            assert json.loads(asked.stdout)["faces"][0]["model_version"] == version
-        described = emotion_ai(folder, "describe", "--server", address)
-        assert "* the champion" in described.stdout
-        assert "AVAILABLE" in described.stdout
+            predicted = emotion_ai(folder, "predict", face, "--faces", "whole", "--server", address)
+            assert json.loads(predicted.stdout)["faces"][0]["model_version"] == version
+        description = emotion_ai(folder, "describe", "--server", address)
+        assert "* the champion" in description.stdout
+        assert "AVAILABLE" in description.stdout
     one = emotion_ai(folder, "describe", "1")
-    assert HELD_BACK in one.stdout or "every one of" in one.stdout
+    assert FORCE_REASON in one.stdout or "every one of" in one.stdout
 
 
-def test_no_process_is_left_behind(folder: Path, first: dict[str, Any]) -> None:
+def test_run_locally_leaves_no_process_behind(folder: Path, first_run: dict[str, Any]) -> None:
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
     assert str(folder) not in running
 
 
-def test_a_subset_of_emotions_is_learnt_from_the_champion_and_compared_in_keypoints_alone(
-    folder: Path, first: dict[str, Any]
+def test_run_locally_trains_a_subset_of_emotions_from_the_champion(
+    folder: Path, first_run: dict[str, Any]
 ) -> None:
     options = ("--emotions", "happy,sad,neutral", "--init", "champion")
-    outcome = run(folder, *options, "--force-accept", HELD_BACK)
+    outcome = run(folder, *options, "--force-accept", FORCE_REASON)
     release = read_release(str(folder / "registry"), outcome["release"])
-    assert {half["start"].rpartition("/")[2] for half in release.training.values()} == {"2"}
+    assert {record["start"].rpartition("/")[2] for record in release.training.values()} == {"2"}
     assert set(outcome["answers"][0]["probabilities"]) == {"happy", "sad", "neutral"}
     compared = [c for c in outcome["gate"]["checks"] if c["comparison"] == "champion"]
     assert {check["name"].split("/")[0] for check in compared} == {"keypoints"}

@@ -1,4 +1,4 @@
-"""`make ship`: networks and card of a release come into the package, not where they were made."""
+"""`make ship`: the networks and the model card of a release, copied into the package."""
 
 import shutil
 import subprocess
@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 KINDS = ("keypoints", "expression")
 
 
-def test_networks_and_card_come_without_the_addresses_of_their_training(tmp_path: Path) -> None:
-    registry = tmp_path / "secret-place" / "registry"
+def test_ship_pretrained_removes_the_addresses_of_the_training(tmp_path: Path) -> None:
+    registry = tmp_path / "secret-folder" / "registry"
     kernel = np.array([[0.25, -3.0]], np.float32)
     files, draft = write_minimal_release(tmp_path / "files", "d" * 64)
     training = {
@@ -68,7 +68,7 @@ def test_networks_and_card_come_without_the_addresses_of_their_training(tmp_path
     text = (tmp_path / "copy/MODEL_CARD.md").read_text()
     assert "| 2 | 3 (2) | 1 | release 7 | release 5, pretrained | tensorflow | a machine |" in text
     assert f"- command: `{command}`" in text
-    assert "secret-place" not in text
+    assert "secret-folder" not in text
     for kind in KINDS:
         shipped = tmp_path / f"copy/emotion_ai/networks/pretrained/{kind}.npz"
         spec, weights = read_weights(str(shipped))

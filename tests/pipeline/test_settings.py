@@ -1,38 +1,45 @@
-"""Settings: who beats whom, and what is refused."""
+"""Settings: precedence and validation."""
 
 from pathlib import Path
 
 import pytest
 
 from emotion_ai.errors import InputError
+from emotion_ai.pipeline.choices import ENVIRONMENTS, PRESETS, list_settings_files
 from emotion_ai.pipeline.settings import load_run_settings
 
 
-def test_a_flag_beats_the_preset_and_the_preset_beats_the_environment(tmp_path: Path) -> None:
-    environment = tmp_path / "mine.yaml"
+def test_load_run_settings_lets_flags_override_presets_override_environments(
+    tmp_path: Path,
+) -> None:
+    environment = tmp_path / "environment.yaml"
     environment.write_text(
         "preset: quick\n"
         "run: {seed: 7, label_set: course5, training: {expression: {epochs: 99, dropout: 0.4}}}\n"
     )
     preset = tmp_path / "preset.yaml"
     preset.write_text("training: {expression: {epochs: 5}}\nseed: 8\n")
-    below = load_run_settings(str(environment))
-    assert (below.seed, below.label_set, below.training.expression.epochs) == (7, "course5", 12)
-    middle = load_run_settings(str(environment), str(preset))
-    assert (middle.seed, middle.training.expression.epochs) == (8, 5)
-    assert middle.training.expression.dropout == 0.4
-    above = load_run_settings(str(environment), str(preset), {"seed": 9})
-    assert above.seed == 9
+    from_environment = load_run_settings(str(environment))
+    assert from_environment.seed == 7
+    assert from_environment.label_set == "course5"
+    assert from_environment.training.expression.epochs == 12
+    from_preset = load_run_settings(str(environment), str(preset))
+    assert (from_preset.seed, from_preset.training.expression.epochs) == (8, 5)
+    assert from_preset.training.expression.dropout == 0.4
+    from_flag = load_run_settings(str(environment), str(preset), {"seed": 9})
+    assert from_flag.seed == 9
 
 
-@pytest.mark.parametrize("environment", ["local", "cluster"])
-@pytest.mark.parametrize("preset", ["sample", "quick", "standard"])
-def test_every_shipped_environment_and_preset_is_in_order(environment: str, preset: str) -> None:
+@pytest.mark.parametrize("environment", list_settings_files(ENVIRONMENTS))
+@pytest.mark.parametrize("preset", list_settings_files(PRESETS))
+def test_load_run_settings_accepts_every_shipped_environment_and_preset(
+    environment: str, preset: str
+) -> None:
     assert load_run_settings(environment, preset).training.expression.epochs > 1
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "message"),
     [
         ("run: {sed: 7}", "run.sed is unknown"),
         ("run: {gate: {expression: {accuracy: 1.5}}}", "run.gate.expression.accuracy = 1.5"),
@@ -45,14 +52,16 @@ def test_every_shipped_environment_and_preset_is_in_order(environment: str, pres
         ("a: b: c", "not YAML"),
     ],
 )
-def test_a_wrong_setting_is_named(tmp_path: Path, text: str, named: str) -> None:
-    path = tmp_path / "wrong.yaml"
+def test_load_run_settings_names_the_invalid_setting(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "invalid.yaml"
     path.write_text(text)
     with pytest.raises(InputError) as failure:
         load_run_settings(str(path))
-    assert named in str(failure.value)
+    assert message in str(failure.value)
 
 
-def test_an_unknown_environment_names_those_there_are() -> None:
+def test_load_run_settings_lists_the_environments_for_an_unknown_one() -> None:
     with pytest.raises(InputError, match="expected one of cluster, local"):
         load_run_settings("moon")
