@@ -1,11 +1,11 @@
-"""Say which lines of requirements.lock an image installs.
+"""Print the lines of requirements.lock that an image installs.
 
     python select_requirements.py IMAGE > requirements.txt
 
-The lock names for each package who asks for it ("via"), so what an extra of pyproject.toml needs
-can be read off it: versions and hashes stand in the lock alone. The image for GPUs takes another
-TensorFlow, and what only that asks for, from requirements-gpu.lock. Run in the build, on the
-standard library, in a folder with both locks and pyproject.toml.
+The lock names the packages that require each package ("via"), so it says what an extra of
+pyproject.toml needs; versions and hashes are in the lock alone. The image for GPUs takes another
+TensorFlow, and the packages that only that one requires, from requirements-gpu.lock. Runs in the
+build, with the standard library alone, in a folder with both locks and pyproject.toml.
 """
 
 import re
@@ -15,7 +15,7 @@ from pathlib import Path
 
 PROJECT = "emotion-ai"
 # The extra of pyproject.toml that an image's code imports; "" is the package without extras, which
-# is what all of them share.
+# all images share.
 EXTRAS = {
     "common": "",
     "client": "client",
@@ -24,66 +24,84 @@ EXTRAS = {
     "train": "train",
     "train-gpu": "train",
 }
-# Installed without what they ask for: the part of kfp that runs a step imports nothing else.
-ALONE = {"base": {"kfp"}, "train": {"kfp"}, "train-gpu": {"kfp"}}
-# TensorFlow asks for these and imports none of them, with all that comes with them.
+# Installed without their dependencies: the part of kfp that runs a step imports nothing else.
+WITHOUT_DEPENDENCIES = {"base": {"kfp"}, "train": {"kfp"}, "train-gpu": {"kfp"}}
+# TensorFlow requires these and their dependencies, and imports none of them.
 UNUSED = {"libclang", "setuptools", "tensorboard"}
 
 _NAME = re.compile(r"^([A-Za-z0-9._-]+)(?:\[([a-z,]+)\])?")
 _VIA = re.compile(r"^    # via (.+)$", re.MULTILINE)
 
 
-def asked_for(project: dict, extra: str) -> set[str]:
-    """The packages that the project names for an extra, those of the extras it contains too."""
+def direct_requirements(project: dict, extra: str) -> set[str]:
+    """Return the packages that the project names for an extra and for the extras inside it.
+
+    Args:
+        project: The table `project` of pyproject.toml.
+        extra: Name of the extra; "" for the package without extras.
+    """
     names = set()
-    wanted = project["optional-dependencies"][extra] if extra else []
-    for requirement in [*project["dependencies"], *wanted]:
+    optional = project["optional-dependencies"][extra] if extra else []
+    for requirement in [*project["dependencies"], *optional]:
         name, extras = _NAME.match(requirement).groups()
         if name != PROJECT:
-            names.add(normal(name))
+            names.add(normalise(name))
             continue
         for inner in extras.split(","):
-            names |= asked_for(project, inner)
+            names |= direct_requirements(project, inner)
     return names
 
 
-def normal(name: str) -> str:
-    """A package's name as the index writes it."""
+def normalise(name: str) -> str:
+    """Return a package's name as indexes write it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def parsed(lock: str) -> dict[str, tuple[str, set[str]]]:
-    """Of each package in the lock: its lines, and who asks for it."""
+def parse_lock(lock: str) -> dict[str, tuple[str, set[str]]]:
+    """Return the lines of each package in a lock, and the packages that require it."""
     packages = {}
     for block in re.split(r"^(?=\S)", lock, flags=re.MULTILINE):
         if name := _NAME.match(block):
             via = _VIA.search(block)
-            parents = {normal(parent) for parent in via[1].split(", ")} if via else set()
-            packages[normal(name[1])] = (_VIA.sub("", block).rstrip() + "\n", parents)
+            parents = {normalise(parent) for parent in via[1].split(", ")} if via else set()
+            packages[normalise(name[1])] = (_VIA.sub("", block).rstrip() + "\n", parents)
     return packages
 
 
-def selection(lock: str, gpu_lock: str, project: dict, image: str) -> str:
-    """The lines of the locks that the image installs. Raises `KeyError` for what they lack."""
-    packages = parsed(lock)
+def select_requirements(lock: str, gpu_lock: str, project: dict, image: str) -> str:
+    """Return the lines of the locks that an image installs.
+
+    Args:
+        lock: Content of requirements.lock.
+        gpu_lock: Content of requirements-gpu.lock.
+        project: The table `project` of pyproject.toml.
+        image: A key of `EXTRAS`.
+
+    Raises:
+        KeyError: The locks lack a package that the image needs, or the image is unknown.
+        ValueError: The lock does not name the packages that require each package.
+    """
+    packages = parse_lock(lock)
     if not any(parents for _, parents in packages.values()):
-        raise ValueError('requirements.lock does not say "via"; write it anew with `make lock`')
-    chosen = asked_for(project, EXTRAS[image])
+        raise ValueError('requirements.lock has no "via" comments; update it with `make lock`')
+    selected = direct_requirements(project, EXTRAS[image])
     while more := {
         name
         for name, (_, parents) in packages.items()
-        if parents & chosen and name not in chosen | UNUSED
+        if parents & selected and name not in selected | UNUSED
     }:
-        chosen |= more
-    chosen |= ALONE.get(image, set())
+        selected |= more
+    selected |= WITHOUT_DEPENDENCIES.get(image, set())
     if image == "train-gpu":
-        gpu_packages = parsed(gpu_lock)
-        chosen = chosen - {"tensorflow-cpu"} | gpu_packages.keys() - packages.keys()
+        gpu_packages = parse_lock(gpu_lock)
+        selected = selected - {"tensorflow-cpu"} | gpu_packages.keys() - packages.keys()
         packages = gpu_packages | packages
-    return "".join(packages[name][0] for name in sorted(chosen))
+    return "".join(packages[name][0] for name in sorted(selected))
 
 
 if __name__ == "__main__":
-    names = ("requirements.lock", "requirements-gpu.lock", "pyproject.toml")
-    main, gpu, pyproject = (Path(name).read_text() for name in names)
-    sys.stdout.write(selection(main, gpu, tomllib.loads(pyproject)["project"], sys.argv[1]))
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    lock, gpu_lock = (
+        Path(name).read_text() for name in ("requirements.lock", "requirements-gpu.lock")
+    )
+    sys.stdout.write(select_requirements(lock, gpu_lock, project, sys.argv[1]))

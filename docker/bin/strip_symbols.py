@@ -1,10 +1,10 @@
-"""Cut off shared libraries what the loader never reads: symbol tables for debuggers.
+"""Strip shared libraries of what the loader never reads: symbol tables for debuggers.
 
     python strip_symbols.py LIBRARY ...
 
-A quarter of TensorFlow's library is that, and `strip` would need a compiler's tools in the build.
-The loader goes by the program headers (ELF-64, System V ABI, chapter 5), so the file ends where
-the last segment that they name does; the table of sections behind it goes too.
+They are a quarter of TensorFlow's library, and `strip` would need a compiler's tools in the build.
+The loader reads the program headers (ELF-64, System V ABI, chapter 5), so the file may end where
+the last segment in them ends; the table of sections after it is cut too.
 """
 
 import os
@@ -18,8 +18,15 @@ _COUNTS = 0x36
 
 
 def strip(path: Path) -> int:
-    """Cut one library; returns the bytes saved. Raises `ValueError` for what is no ELF-64 file."""
-    with open(path, "r+b") as file:
+    """Strip a library in place.
+
+    Returns:
+        The bytes saved.
+
+    Raises:
+        ValueError: The file is not a little-endian ELF-64 file.
+    """
+    with path.open("r+b") as file:
         header = file.read(64)
         if header[:6] != b"\x7fELF\x02\x01":
             raise ValueError(f"{path}: expected a little-endian ELF-64 file")
