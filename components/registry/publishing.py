@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emotion_ai import storage
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, VerificationError
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import (
     GRAPH_PATH,
@@ -75,7 +75,7 @@ def _newest_with_same_content(registry: str, draft: ReleaseInfo) -> int | None:
         if read_release(registry, versions[-1]).content_digest != draft.content_digest:
             return None
         verify_release(registry, versions[-1])
-    except InputError as error:
+    except (InputError, VerificationError) as error:
         print(f"a new release takes the place of a damaged one: {error}")
         return None
     return versions[-1]

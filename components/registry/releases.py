@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 
 from emotion_ai import storage
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, VerificationError
 from emotion_ai.faces.kinds import KindName, with_current_names
 from emotion_ai.registry.digest import FileDigest
 from emotion_ai.settings import StrictModel
@@ -142,13 +142,14 @@ def verify_release(registry: str, version: int) -> None:
         version: The release's version.
 
     Raises:
-        InputError: A file is missing or differs; names the first one.
+        VerificationError: A file differs; names the first one.
+        InputError: There is no such release, or a file is missing.
         Unavailable: The storage failed.
     """
     for name, expected in read_release(registry, version).files.items():
         uri = storage.join(release_uri(registry, version), name)
         if storage.sha256(uri) != expected.sha256:
-            raise InputError(
+            raise VerificationError(
                 f"{uri}: was altered after release {version} was published; publish a new release "
                 "or roll out another one"
             )
