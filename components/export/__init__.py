@@ -1,1 +1,1 @@
-"""SavedModels and model.tflite: the room where TensorFlow is imported."""
+"""TensorFlow exports: the combined SavedModel and model.tflite, and calls to both."""

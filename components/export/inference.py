@@ -1,4 +1,4 @@
-"""Ask a SavedModel about faces, in this process."""
+"""Run a SavedModel on faces, in this process."""
 
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,15 @@ from emotion_ai.faces.keypoints import FRAME
 _BATCH = 256
 
 
-def ask_signature(signature: Any, images: NDArray[np.uint8]) -> dict[str, NDArray]:
+def call_signature(signature: Any, images: NDArray[np.uint8]) -> dict[str, NDArray]:
     """Call a loaded `serving_default` signature.
 
     Args:
-        signature: what `tf.saved_model.load(...).signatures` holds.
+        signature: One of `tf.saved_model.load(...).signatures`.
         images: uint8 [n, 96, 96, 1].
 
     Returns:
-        Each output by name, batch first; texts as str.
+        Each output by name, batch first; strings as NumPy str.
     """
     outputs = signature(images=tf.constant(images))
     arrays = {name: value.numpy() for name, value in outputs.items()}
@@ -28,25 +28,31 @@ def ask_signature(signature: Any, images: NDArray[np.uint8]) -> dict[str, NDArra
 
 
 def predict_release(release_dir: str | Path, images: NDArray[np.uint8]) -> dict[str, NDArray]:
-    """Ask a release about many faces, a batch at a time.
+    """Run a release on any number of faces, in batches.
 
     Args:
-        release_dir: the release's local folder.
-        images: uint8 [n, 96, 96], or [n, 48, 48], which are doubled pixel by pixel.
+        release_dir: The release's local folder.
+        images: uint8 [n, 96, 96], or [n, 48, 48], which are enlarged by repeating pixels.
 
     Returns:
         keypoints float32 [n, 15, 2], emotion_probabilities float32 [n, k], emotion str [n] and
         emotion_labels str [n, k].
+
+    Example:
+        >>> from emotion_ai.export.inference import predict_release
+        >>> outputs = predict_release("models/3", images)
+        >>> outputs["keypoints"].shape
+        (2, 15, 2)
     """
     signature = tf.saved_model.load(str(release_dir)).signatures["serving_default"]
-    answers = [
-        ask_signature(signature, enlarge(images[k : k + _BATCH]))
-        for k in range(0, max(len(images), 1), _BATCH)
+    batches = [
+        call_signature(signature, enlarge(images[start : start + _BATCH]))
+        for start in range(0, max(len(images), 1), _BATCH)
     ]
-    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
 def enlarge(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Faces [n, s, s] as the signature takes them; a smaller one is repeated pixel by pixel."""
-    times = FRAME // images.shape[1]
-    return images.repeat(times, 1).repeat(times, 2)[..., None]
+    """Enlarge faces uint8 [n, s, s] to [n, 96, 96, 1] by repeating pixels; s must divide 96."""
+    factor = FRAME // images.shape[1]
+    return images.repeat(factor, 1).repeat(factor, 2)[..., None]

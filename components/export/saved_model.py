@@ -1,4 +1,4 @@
-"""Both networks exported as one SavedModel, and what is recorded about it."""
+"""Export both networks as one SavedModel, and describe its content."""
 
 import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,32 +18,32 @@ from emotion_ai.registry.digest import CONTENT_PATH, ModelContent, weights_sha25
 _PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "numpy")
 
 
-class Pair(NamedTuple):
-    """The two Keras networks."""
+class NetworkPair(NamedTuple):
+    """The two Keras networks that are released together."""
 
     keypoints: Any
     expression: Any
 
 
 def save_combined(
-    trained: Pair, specs: Sequence[NetworkSpec], saved_model: str
+    networks: NetworkPair, specs: Sequence[NetworkSpec], saved_model: str
 ) -> tuple[Any, ModelContent]:
-    """Write both networks, batch normalisation folded, as one SavedModel.
+    """Write both networks, with batch normalisation folded, as one SavedModel.
 
     Args:
-        trained: the two Keras networks.
-        specs: what they were built from, in the same order.
-        saved_model: folder to write.
+        networks: The two Keras networks.
+        specs: The networks' specs, in the same order.
+        saved_model: Folder to write.
 
     Returns:
-        The signatures of the SavedModel, loaded from its folder, and the description of its content.
+        The SavedModel's signatures, loaded from its folder, and the description of its content.
 
     Raises:
-        Unavailable: the folder cannot be written.
+        Unavailable: The folder cannot be written.
     """
-    named = specs[1]
-    folded = Pair(fold_batch_norm(trained.keypoints), fold_batch_norm(trained.expression))
-    model = FaceModel(folded.keypoints, folded.expression, named.labels)
+    expression_spec = specs[1]
+    folded = NetworkPair(*map(fold_batch_norm, networks))
+    model = FaceModel(folded.keypoints, folded.expression, expression_spec.labels)
     signatures = {"serving_default": model.serving_default, "encoded": model.encoded}
     try:
         tf.saved_model.save(model, saved_model, signatures=signatures)
@@ -52,30 +52,30 @@ def save_combined(
         raise Unavailable(f"{saved_model}: cannot be written: {reason}") from None
     exported = tf.saved_model.load(saved_model).signatures
     content = ModelContent(
-        label_set=named.label_set,
-        labels=named.labels,
+        label_set=expression_spec.label_set,
+        labels=expression_spec.labels,
         signatures=_describe_signatures(exported),
-        weights_sha256=weights_sha256(_weights(folded)),
-        packages=_packages(),
+        weights_sha256=weights_sha256(_named_weights(folded)),
+        packages=_package_versions(),
         training={spec.kind: spec.training for spec in specs},
     )
     return exported, content
 
 
 def write_content(saved_model: str, content: ModelContent) -> None:
-    """Write a SavedModel's content.json."""
+    """Write content.json, the description of a SavedModel, into its folder."""
     text = content.model_dump_json(indent=1) + "\n"
     storage.write_bytes(storage.join(saved_model, CONTENT_PATH), text.encode())
 
 
-def _weights(pair: Pair) -> Iterator[tuple[str, NDArray]]:
-    for kind, network in pair._asdict().items():
+def _named_weights(networks: NetworkPair) -> Iterator[tuple[str, NDArray]]:
+    for kind, network in networks._asdict().items():
         for weight in network.weights:
             yield f"{kind}/{weight.path}", keras.ops.convert_to_numpy(weight)
 
 
 def _describe_signatures(signatures: Mapping[str, Any]) -> dict[str, Any]:
-    def tensors(specs: Mapping[str, Any]) -> dict[str, Any]:
+    def describe_tensors(specs: Mapping[str, Any]) -> dict[str, Any]:
         return {
             name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
             for name, spec in sorted(specs.items())
@@ -83,14 +83,14 @@ def _describe_signatures(signatures: Mapping[str, Any]) -> dict[str, Any]:
 
     return {
         name: {
-            "inputs": tensors(function.structured_input_signature[1]),
-            "outputs": tensors(function.structured_outputs),
+            "inputs": describe_tensors(function.structured_input_signature[1]),
+            "outputs": describe_tensors(function.structured_outputs),
         }
         for name, function in sorted(signatures.items())
     }
 
 
-def _packages() -> dict[str, str]:
+def _package_versions() -> dict[str, str]:
     versions = {}
     for name in _PACKAGES:
         try:

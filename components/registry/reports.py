@@ -1,4 +1,4 @@
-"""Copy the reports of steps that may have come from the cache into the run's own folder."""
+"""Copy reports into the run's folder; the steps that wrote them may be cached and not know it."""
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
@@ -6,10 +6,18 @@ from emotion_ai.registry.runs import read_json, record_report, write_record
 
 
 def record_reports(reports: dict[str, str], registry: str, run_id: str) -> None:
-    """Copy each report, named by its key: HTML to reports/NAME.html, JSON to the record NAME.
+    """Copy HTML reports to reports/NAME.html and JSON reports to the run record NAME.
 
-    KFP's paths have no suffix, so the first character tells the two apart. Raises `InputError` for
-    a file that is neither.
+    KFP's paths have no suffix, so the file's first character decides which it is.
+
+    Args:
+        reports: Local paths of the reports by name.
+        registry: A local folder or a gs:// URI.
+        run_id: The run's id.
+
+    Raises:
+        InputError: A file is missing, or is neither an HTML page nor a JSON object.
+        Unavailable: The registry cannot be written.
     """
     for name, path in reports.items():
         with storage.open_binary(path) as file, storage.translate_errors(path):

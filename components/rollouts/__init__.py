@@ -1,1 +1,1 @@
-"""What makes a release answer: targets, and proof by golden answers."""
+"""Rollouts: make a release the champion on a target, and verify a server's golden answers."""

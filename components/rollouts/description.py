@@ -1,4 +1,4 @@
-"""What is released and what is serving: trained on what, when, by which code, accepted why."""
+"""Describe the releases of a registry and what a server serves, for `emotion-ai describe`."""
 
 from typing import Any
 
@@ -16,21 +16,32 @@ _DETAILS = {"files", "signatures", "packages"}
 
 
 def describe(registry: str, version: int | None, server: str | None) -> dict[str, Any]:
-    """The registry's releases, its champion and what the server at HOST:PORT serves, for JSON.
+    """Describe a registry's releases, its champion and what a server serves.
 
-    With a version that release alone, with its files, which are verified, signatures and packages.
-    Among all of them one whose record is damaged is listed with its "error". Raises `InputError`
-    for a version that is not there or was altered and `Unavailable` for a server that does not
-    answer.
+    Args:
+        registry: A local folder or a gs:// URI.
+        version: Describe this release alone, with its files, signatures and packages, after
+            verifying its files. None describes all; one with a damaged release.json is listed with
+            its "error".
+        server: HOST:PORT of a server to query as well; None or "" for none.
+
+    Returns:
+        Data for JSON: `registry`, `champion` (None for none), `releases` and, with a server,
+        `serving`.
+
+    Raises:
+        InputError: There is no such release, or its release.json is invalid.
+        VerificationError: A file of the release was altered.
+        Unavailable: The storage or the server failed.
     """
     champion = read_champion(registry)
     if version is None:
-        found = [_summary(registry, number, champion) for number in list_versions(registry)]
-        releases = [release for release in found if release]
+        summaries = [_summary(registry, number, champion) for number in list_versions(registry)]
+        releases = [summary for summary in summaries if summary]
     else:
         verify_release(registry, version)
         details = read_release(registry, version).model_dump(mode="json")
-        releases = [_placed(registry, details, champion)]
+        releases = [_with_location(registry, details, champion)]
     description: dict[str, Any] = {
         "registry": registry,
         "champion": champion,
@@ -44,15 +55,15 @@ def describe(registry: str, version: int | None, server: str | None) -> dict[str
 def _summary(registry: str, version: int, champion: int | None) -> dict[str, Any] | None:
     try:
         info = read_release(registry, version).model_dump(mode="json", exclude=_DETAILS)
-    except InputError as failure:
+    except InputError as error:
         if not is_complete(registry, version):
-            # Retention removed it since it was listed.
+            # Retention removed it after it was listed.
             return None
-        info = {"version": version, "error": str(failure)}
-    return _placed(registry, info, champion)
+        info = {"version": version, "error": str(error)}
+    return _with_location(registry, info, champion)
 
 
-def _placed(registry: str, info: dict[str, Any], champion: int | None) -> dict[str, Any]:
+def _with_location(registry: str, info: dict[str, Any], champion: int | None) -> dict[str, Any]:
     version = info["version"]
     return info | {"is_champion": version == champion, "uri": release_uri(registry, version)}
 

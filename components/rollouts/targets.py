@@ -1,8 +1,7 @@
-"""Make a release the champion, forward or back, and prove that it answers.
+"""Make a release the champion, forward or back, and verify that the server answers with it.
 
-The proof is the release's golden requests: what the exported model answered when it was validated
-is what the server has to answer now. Where it does not, the old champion is named again before
-anything else happens.
+The server must answer the release's golden requests as the exported model did when it was
+validated. If it does not, the previous champion is restored before anything else happens.
 """
 
 import contextlib
@@ -15,31 +14,47 @@ from emotion_ai.errors import EmotionAIError, InputError, Unavailable
 from emotion_ai.registry.champion import clear_champion, read_champion, write_champion
 from emotion_ai.registry.releases import read_release, verify_release
 from emotion_ai.registry.writer import exclusive_writer
-from emotion_ai.rollouts.proof import (
-    CALL_SECONDS,
+from emotion_ai.rollouts.verification import (
+    MAX_CALL_SECONDS,
     POLL_SECONDS,
-    prove,
     read_golden_logs,
     seconds_left,
+    verify_server,
 )
 
-# How long the old champion may take to answer again after a rollout that failed.
-_RESTORE_SECONDS = 30.0
+# How long the previous champion may take to answer again after a failed rollout.
+_MAX_RESTORE_SECONDS = 30.0
 
 
 def roll_out(
     registry: str, version: int, server: str, target: str = "local", timeout_s: float = 120.0
 ) -> dict[str, Any]:
-    """Make a release the champion on `target`; returns the record of what was done.
+    """Make a release the champion on a target, and verify that the server answers with it.
 
-    The record holds `version`, `previous` (None before the first rollout), `target`, `server`,
-    `answers_checked`, `largest_difference` and `seconds`. Rolling out the champion once more
-    proves that it answers. `timeout_s` bounds the whole proof.
+    Rolling out the champion again only verifies it.
 
-    Raises `InputError` for a release that is not there, was altered or has no golden requests, and
-    for an unknown target: nothing has changed then. Raises `Unavailable` where the server does
-    not answer as it should: `models.config` names the old champion again, or is removed where
-    there was none.
+    Args:
+        registry: A local folder or a gs:// URI.
+        version: The release's version.
+        server: HOST:PORT of the model server, which serves this registry.
+        target: Where to roll out; only "local" is built.
+        timeout_s: Limit for the whole verification, in seconds.
+
+    Returns:
+        The record of the rollout: `version`, `previous` (None before the first rollout),
+        `target`, `server`, `answers_checked`, `largest_difference` and `seconds`.
+
+    Raises:
+        InputError: The release is missing or has no golden requests, or the target is unknown;
+            nothing has changed.
+        VerificationError: A file of the release was altered; nothing has changed.
+        Unavailable: The server does not answer, or its answers differ. `models.config` names the
+            previous champion again, or is removed if there was none.
+
+    Example:
+        >>> from emotion_ai.rollouts.targets import roll_out
+        >>> roll_out("models", version=3, server="127.0.0.1:8500")["previous"]
+        2
     """
     targets: dict[str, Callable[[str, int, str, float], dict[str, Any]]] = {
         "local": _roll_out_local,
@@ -60,11 +75,11 @@ def _roll_out_kubernetes(
 
 
 def _roll_out_local(registry: str, version: int, server: str, timeout_s: float) -> dict[str, Any]:
-    # Seen before the registry is written to, if only with the lock.
+    # Fail on a missing release before anything is written to the registry, even its lock.
     read_release(registry, version)
     with Client(server) as client:
-        # A server that is down is found out before anything changes.
-        client.model_status(timeout=min(timeout_s, CALL_SECONDS))
+        # Fail on a server that is down before anything changes.
+        client.model_status(timeout=min(timeout_s, MAX_CALL_SECONDS))
         with exclusive_writer(registry):
             return _make_champion(client, registry, version, timeout_s)
 
@@ -76,12 +91,12 @@ def _make_champion(client: Client, registry: str, version: int, timeout_s: float
     try:
         write_champion(registry, version)
         deadline = time.monotonic() + timeout_s
-        difference = prove(client, registry, version, golden, deadline)
+        difference = verify_server(client, registry, version, golden, deadline)
     except EmotionAIError as error:
-        outcome = _put_back(client, registry, version, previous)
+        outcome = _roll_back(client, registry, version, previous)
         raise Unavailable(f"release {version} is not rolled out: {error}; {outcome}") from None
     except BaseException:
-        _restore(registry, version, previous)
+        _restore_champion(registry, version, previous)
         raise
     return {
         "version": version,
@@ -91,17 +106,18 @@ def _make_champion(client: Client, registry: str, version: int, timeout_s: float
     }
 
 
-def _put_back(client: Client, registry: str, version: int, previous: int | None) -> str:
+def _roll_back(client: Client, registry: str, version: int, previous: int | None) -> str:
+    """Restore the previous champion and wait for the server; return the outcome in words."""
     try:
-        _restore(registry, version, previous)
+        _restore_champion(registry, version, previous)
     except EmotionAIError as error:
-        old = "none" if previous is None else f"release {previous}"
-        return f"models.config could not be put back to {old}: {error}"
-    return _await_put_back(client, version, previous)
+        champion = "none" if previous is None else f"release {previous}"
+        return f"models.config could not be put back to {champion}: {error}"
+    return _wait_for_roll_back(client, version, previous)
 
 
-def _restore(registry: str, version: int, previous: int | None) -> None:
-    """Name the old champion again, unless someone without the lock has named one meanwhile."""
+def _restore_champion(registry: str, version: int, previous: int | None) -> None:
+    """Name the previous champion again, unless another writer has changed it meanwhile."""
     if read_champion(registry) != version:
         return
     if previous is None:
@@ -110,21 +126,22 @@ def _restore(registry: str, version: int, previous: int | None) -> None:
         write_champion(registry, previous)
 
 
-def _await_put_back(client: Client, version: int, previous: int | None) -> str:
-    """See the server back where it was; returns what came of it, in words."""
+def _wait_for_roll_back(client: Client, version: int, previous: int | None) -> str:
+    """Wait until the server answers as before; return the outcome in words."""
     with contextlib.suppress(EmotionAIError):
         if previous is None:
-            # A server keeps what it holds when the file goes; what failed must not answer.
+            # A server keeps its models when the file is removed; the failed one must not answer.
             client.unload_all()
             return "there is no champion, as before"
-        deadline = time.monotonic() + _RESTORE_SECONDS
+        deadline = time.monotonic() + _MAX_RESTORE_SECONDS
         while time.monotonic() < deadline:
             states = {s.version: s for s in client.version_statuses(timeout=seconds_left(deadline))}
             old, failed = states.get(previous), states.get(version)
             # The server forgets a failure once it has read the restored file.
-            done = failed is None or (failed.state == "END" and not failed.error)
-            if old is not None and old.state == "AVAILABLE" and (done or version == previous):
+            is_unloaded = failed is None or (failed.state == "END" and not failed.error)
+            is_serving = old is not None and old.state == "AVAILABLE"
+            if is_serving and (is_unloaded or version == previous):
                 return f"release {previous} is the champion, as before, and answers"
             time.sleep(POLL_SECONDS)
-    named = "no champion is" if previous is None else f"release {previous} is"
-    return f"{named} named in models.config, as before; the server has not followed yet"
+    champion = "no champion is" if previous is None else f"release {previous} is"
+    return f"{champion} named in models.config, as before; the server has not followed yet"

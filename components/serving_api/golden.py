@@ -1,8 +1,8 @@
-"""Golden answers: what the exported model says about a few drawn faces, and who must agree.
+"""Golden answers: the exported model's outputs for a few drawn faces, compared at every stage.
 
-The step combine writes them, validate asks a server for them and makes them the release's warm-up
-requests (`warmup`), and a rollout compares the answers of the server with them again. The faces are
-drawn, because they travel with every release.
+The step combine writes them. The step validate compares a server's outputs with them and makes
+them the release's warm-up requests (`warmup`). A rollout compares the server's outputs again. The
+faces are synthetic, because they are published with every release.
 """
 
 import io
@@ -19,16 +19,24 @@ from emotion_ai.faces.keypoints import FRAME, NAMES
 from emotion_ai.serving_api import messages
 from emotion_ai.serving_api.tensors import fill_tensor
 
-# Largest difference of a number between the exported graph and the networks that it was made from.
+# Largest difference of a number between the exported graph and the networks it was exported from.
 EXPORT_TOLERANCE = 1e-4
-# Between two programs that answer from the same weights: they sum in another order, so they round
-# differently, as other processors do.
+# Between two programs or processors with the same weights: they sum in different orders, so they
+# round differently.
 SERVER_TOLERANCE = 1e-3
 _MAX_BYTES = 16 << 20
 
 
 class Golden(NamedTuple):
-    """Faces uint8 [n, 96, 96, 1] and the exported model's answers to them, batch first."""
+    """Faces and the exported model's outputs for them, batch first.
+
+    Attributes:
+        images: uint8 [n, 96, 96, 1].
+        keypoints: float32 [n, 15, 2], in pixels of the 96x96 face.
+        emotion_probabilities: float32 [n, k].
+        emotion: str [n], the most probable emotion.
+        emotion_labels: str [n, k], the emotions in the order of the probabilities.
+    """
 
     images: NDArray[np.uint8]
     keypoints: NDArray[np.float32]
@@ -45,14 +53,24 @@ class Golden(NamedTuple):
 
 
 def write_golden(path: str, golden: Golden) -> None:
-    """Write golden answers as .npz, one array per field."""
+    """Write golden answers as .npz, one array per field of `Golden`.
+
+    Raises:
+        Unavailable: The file cannot be written.
+    """
     content = io.BytesIO()
     np.savez(content, **golden._asdict())
     storage.write_bytes(path, content.getvalue())
 
 
 def read_golden(path: str) -> Golden:
-    """Read golden answers. Raises `InputError` for an array that is absent or misshapen."""
+    """Read the golden answers that `write_golden` wrote.
+
+    Raises:
+        InputError: The file is not an .npz archive of at most 16 MiB, or an array is missing,
+            empty or has the wrong shape.
+        Unavailable: The storage failed.
+    """
     data = storage.read_bytes(path, _MAX_BYTES)
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
@@ -76,8 +94,12 @@ def read_golden(path: str) -> Golden:
 
 
 def golden_requests(golden: Golden) -> dict[str, Any]:
-    """A PredictRequest for each signature: the golden faces as pixels, and as PNG files."""
-    pictures = np.array([_png(image) for image in golden.images[..., 0]], dtype=object)
+    """Build a PredictRequest for each signature: the golden faces as pixels, and as PNG files.
+
+    Returns:
+        `PredictRequest` messages by signature name.
+    """
+    pictures = np.array([_encode_png(image) for image in golden.images[..., 0]], dtype=object)
     inputs = {"serving_default": ("images", golden.images), "encoded": ("image_bytes", pictures)}
     requests = {}
     for signature, (name, values) in inputs.items():
@@ -90,7 +112,12 @@ def golden_requests(golden: Golden) -> dict[str, Any]:
 
 
 def prediction_log(request: Any, outputs: Mapping[str, NDArray]) -> Any:
-    """A request with a server's outputs as a `PredictionLog`, the form of warm-up requests."""
+    """Build the `PredictionLog` of a request and its outputs, the format of warm-up requests.
+
+    Args:
+        request: A `PredictRequest` message.
+        outputs: The server's outputs by name.
+    """
     log = messages.PredictionLog()
     log.predict_log.request.CopyFrom(request)
     response = log.predict_log.response
@@ -102,47 +129,48 @@ def prediction_log(request: Any, outputs: Mapping[str, NDArray]) -> Any:
 
 
 def compare_answers(
-    expected: Mapping[str, NDArray], answered: Mapping[str, NDArray], tolerance: float
+    expected: Mapping[str, NDArray], outputs: Mapping[str, NDArray], tolerance: float
 ) -> float:
     """Compare a model's outputs with the golden ones.
 
     Args:
-        expected: the golden outputs by name.
-        answered: the outputs to check; texts may be str or bytes.
-        tolerance: largest difference of a number that is allowed.
+        expected: The golden outputs by name.
+        outputs: The outputs to check; strings may be str or bytes.
+        tolerance: The largest allowed difference of a number.
 
     Returns:
         The largest difference of a number.
 
     Raises:
-        VerificationError: names, shapes, dtypes or texts differ, or a number by more than
-            `tolerance`; says which output.
+        VerificationError: Names, shapes, dtypes or strings differ, or a number differs by more
+            than `tolerance`; names the output.
     """
-    if set(answered) != set(expected):
-        raise VerificationError(f"outputs {sorted(answered)}, expected {sorted(expected)}")
-    return max(_difference(name, expected[name], answered[name], tolerance) for name in expected)
+    if set(outputs) != set(expected):
+        raise VerificationError(f"outputs {sorted(outputs)}, expected {sorted(expected)}")
+    return max(_difference(name, expected[name], outputs[name], tolerance) for name in expected)
 
 
-def _difference(name: str, expected: NDArray, got: NDArray, tolerance: float) -> float:
-    texts = [array.dtype.kind in "OSU" for array in (expected, got)]
-    if got.shape != expected.shape or (expected.dtype != got.dtype and not all(texts)):
+def _difference(name: str, expected: NDArray, output: NDArray, tolerance: float) -> float:
+    are_strings = [array.dtype.kind in "OSU" for array in (expected, output)]
+    same_dtype = expected.dtype == output.dtype or all(are_strings)
+    if output.shape != expected.shape or not same_dtype:
         raise VerificationError(
-            f"{name} {got.dtype} {got.shape}, expected {expected.dtype} {expected.shape}"
+            f"{name} {output.dtype} {output.shape}, expected {expected.dtype} {expected.shape}"
         )
-    if all(texts):
-        if not np.array_equal(got.astype(str), expected.astype(str)):
-            raise VerificationError(f"{name} {got.tolist()}, expected {expected.tolist()}")
+    if all(are_strings):
+        if not np.array_equal(output.astype(str), expected.astype(str)):
+            raise VerificationError(f"{name} {output.tolist()}, expected {expected.tolist()}")
         return 0.0
-    difference = float(np.abs(got.astype(np.float64) - expected).max(initial=0.0))
-    # Written so that a NaN fails too.
+    difference = float(np.abs(output.astype(np.float64) - expected).max(initial=0.0))
+    # Negated, so that NaN fails too.
     if not difference <= tolerance:
         raise VerificationError(
-            f"{name} that differs by {difference:.3g}, at most {tolerance:g} may be"
+            f"{name} that differ by {difference:.3g}, expected at most {tolerance:g}"
         )
     return difference
 
 
-def _png(image: NDArray[np.uint8]) -> bytes:
+def _encode_png(image: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="png")
     return buffer.getvalue()

@@ -1,7 +1,7 @@
-"""Golden requests: `PredictionLog` messages with request and response, in TFRecord framing.
+"""Read and write golden requests: `PredictionLog` messages in a TFRecord file.
 
 TensorFlow Serving replays `assets.extra/tf_serving_warmup_requests` when it loads a version
-(https://www.tensorflow.org/tfx/serving/saved_model_warmup); rollout compares the answers as well.
+(https://www.tensorflow.org/tfx/serving/saved_model_warmup); a rollout also compares the responses.
 A record is its length (uint64, little-endian), the masked CRC-32C of those eight bytes, the
 message, and its masked CRC-32C (https://www.tensorflow.org/tutorials/load_data/tfrecord).
 """
@@ -25,17 +25,36 @@ _CHECKSUM = struct.Struct("<I")
 
 
 def write_warmup(uri: str, logs: Iterable[Any]) -> None:
-    """Write `PredictionLog` messages."""
-    storage.write_bytes(uri, b"".join(_framed(log.SerializeToString()) for log in logs))
+    """Write golden requests.
+
+    Args:
+        uri: A local path or a gs:// URI.
+        logs: `PredictionLog` messages, with a request and a response each.
+
+    Raises:
+        Unavailable: The file cannot be written.
+    """
+    storage.write_bytes(uri, b"".join(_frame_record(log.SerializeToString()) for log in logs))
 
 
 def read_warmup(uri: str) -> list[Any]:
-    """Read `PredictionLog` messages. Raises `InputError` naming the record that is damaged."""
+    """Read golden requests.
+
+    Args:
+        uri: A local path or a gs:// URI.
+
+    Returns:
+        `PredictionLog` messages.
+
+    Raises:
+        InputError: The file is missing, a record is damaged, or there are more than 1,000.
+        Unavailable: The storage failed.
+    """
     with storage.open_binary(uri) as file, storage.translate_errors(uri):
-        return list(_records(uri, file))
+        return list(_iterate_records(uri, file))
 
 
-def _records(uri: str, file: BinaryIO) -> Iterator[Any]:
+def _iterate_records(uri: str, file: BinaryIO) -> Iterator[Any]:
     for number in range(MAX_RECORDS + 1):
         header = file.read(_HEADER.size)
         if not header:
@@ -50,10 +69,10 @@ def _records(uri: str, file: BinaryIO) -> Iterator[Any]:
             raise InputError(f"{place}: checksum of its length is wrong; the file is damaged")
         if length > _MAX_RECORD_BYTES:
             raise InputError(f"{place}: {length} bytes; at most {_MAX_RECORD_BYTES} are read")
-        yield _message(place, file.read(length + _CHECKSUM.size), length)
+        yield _parse_record(place, file.read(length + _CHECKSUM.size), length)
 
 
-def _message(place: str, body: bytes, length: int) -> Any:
+def _parse_record(place: str, body: bytes, length: int) -> Any:
     if len(body) < length + _CHECKSUM.size:
         raise InputError(f"{place}: cut short")
     data = body[:length]
@@ -65,7 +84,7 @@ def _message(place: str, body: bytes, length: int) -> Any:
         raise InputError(f"{place}: not a PredictionLog") from None
 
 
-def _framed(data: bytes) -> bytes:
+def _frame_record(data: bytes) -> bytes:
     length = struct.pack("<Q", len(data))
     header = length + _CHECKSUM.pack(_masked_crc(length))
     return header + data + _CHECKSUM.pack(_masked_crc(data))

@@ -1,1 +1,1 @@
-"""The steps of the DAG: a folder each, with its KFP signature and the code that it runs."""
+"""The steps of the DAG: a folder for each, with its KFP signature and its code."""

@@ -12,7 +12,7 @@ from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.releases import INFO_PATH
 from emotion_ai.rollouts.description import describe
 from emotion_ai.server.process import running_server
-from emotion_ai.steps.validate.checks import await_loaded
+from emotion_ai.steps.validate.checks import load_check
 
 from support.minimal_release import Publisher
 
@@ -79,7 +79,7 @@ def test_what_a_server_serves_is_told_beside_what_is_released(tmp_path: Path) ->
     write_champion(str(registry), version)
     with running_server(str(registry), tmp_path / "log") as address:
         with Client(address) as client:
-            assert await_loaded(client, version, 120.0).passed
+            assert load_check(client, version, 120.0).passed
         told = describe(str(registry), None, address)
     assert told["champion"] == 1
     assert told["serving"] == {"server": address, "versions": {"1": "AVAILABLE"}, "errors": {}}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emotion_ai.client.client import Client
-from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.errors import InputError, Unavailable, VerificationError
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.rollouts.targets import roll_out
 from emotion_ai.server.process import running_server
@@ -45,7 +45,7 @@ def _answering(house: House) -> int:
 
 def test_forward_again_back_and_what_goes_wrong(house: House) -> None:
     wrong = _release(house, 0.0, golden_shift=0.5)
-    with pytest.raises(Unavailable, match=r"keypoints that differs by 0\.5"):
+    with pytest.raises(Unavailable, match=r"keypoints that differ by 0\.5"):
         roll_out(house.registry, wrong, house.server)
     assert read_champion(house.registry) is None
     with pytest.raises(Unavailable, match="has no such model or version"):
@@ -103,7 +103,7 @@ def test_what_is_not_in_order_changes_nothing(house: House) -> None:
     altered = _release(house, 7.0)
     with (Path(house.registry) / str(altered) / "saved_model.pb").open("ab") as file:
         file.write(b"more")
-    with pytest.raises(InputError, match=r"saved_model\.pb: was altered"):
+    with pytest.raises(VerificationError, match=r"saved_model\.pb: was altered"):
         roll_out(house.registry, altered, house.server)
     with pytest.raises(InputError, match="no release 99"):
         roll_out(house.registry, 99, house.server)
@@ -139,5 +139,5 @@ def test_what_combine_measured_between_the_engines_is_allowed(house: House) -> N
     version = publish_tiny_release(Path(house.registry), house.scratch, 9.0, 9.4, lite=told)
     assert roll_out(house.registry, version, house.server)["largest_difference"] > 0.3
     far = publish_tiny_release(Path(house.registry), house.scratch, 9.0, 9.6, lite=told)
-    with pytest.raises(Unavailable, match=r"keypoints that differs by 0\.6"):
+    with pytest.raises(Unavailable, match=r"keypoints that differ by 0\.6"):
         roll_out(house.registry, far, house.server)

@@ -94,6 +94,6 @@ def test_records_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_record_that_is_no_prediction_log_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "requests"
-    path.write_bytes(warmup._framed(b"\xff\xff\xff"))
+    path.write_bytes(warmup._frame_record(b"\xff\xff\xff"))
     with pytest.raises(InputError, match="record 0: not a PredictionLog"):
         read_warmup(str(path))

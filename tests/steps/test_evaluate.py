@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, VerificationError
 from emotion_ai.faces.arrays import TEST, TRAIN, VALIDATION, Faces, FacesInfo, FacesWriter, Rows
 from emotion_ai.networks.inference import MODEL_FILE
 from emotion_ai.steps.evaluate.run import Evaluation, run as evaluate
@@ -303,7 +303,7 @@ def test_an_altered_champion_stops_the_run(tmp_path: Path, registry: Path) -> No
     shutil.copytree(registry, copy)
     with open(copy / "1" / "saved_model.pb", "ab") as file:
         file.write(b"\0")
-    with pytest.raises(InputError, match=r"saved_model\.pb: was altered"):
+    with pytest.raises(VerificationError, match=r"saved_model\.pb: was altered"):
         run(tmp_path, champion="1")
 
 

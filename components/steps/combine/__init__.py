@@ -1,1 +1,1 @@
-"""The step `combine`."""
+"""The step `combine`: one SavedModel of both networks."""

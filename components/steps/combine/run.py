@@ -1,8 +1,7 @@
 """Combine both networks into one SavedModel.
 
 Reads two Keras models and the faces they were trained on; writes a SavedModel with two signatures,
-`model.tflite` and `assets.extra/content.json` beside it, and golden answers. Fails when the
-exported graph's outputs differ from the two networks' by more than 1e-4.
+`model.tflite` and `assets.extra/content.json` inside it, and golden answers.
 """
 
 from collections.abc import Mapping
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 
 from emotion_ai import storage
 from emotion_ai.errors import VerificationError
-from emotion_ai.export.inference import ask_signature
+from emotion_ai.export.inference import call_signature
 from emotion_ai.export.lite import write_lite
-from emotion_ai.export.saved_model import Pair, save_combined, write_content
+from emotion_ai.export.saved_model import NetworkPair, save_combined, write_content
 from emotion_ai.faces.keypoints import FRAME
 from emotion_ai.networks.inference import load_network
 from emotion_ai.networks.weights import WEIGHTS_FILE, read_weights, release_path
@@ -36,44 +35,45 @@ def run(
     saved_model: str,
     golden: str,
 ) -> None:
-    """Write the SavedModel of both networks, and its answers about eight drawn faces.
+    """Write the SavedModel of both networks, and its outputs for eight synthetic faces.
 
     Args:
-        keypoint_model: folder of the trained keypoint network.
-        expression_model: folder of the trained expression network.
-        faces: folders of prepared faces by kind; `model.tflite` is measured on the rows among them
-            that no network was trained on.
-        saved_model: folder to write.
+        keypoint_model: Folder of the trained keypoint network, see `networks.artifacts`.
+        expression_model: Folder of the trained expression network.
+        faces: Folders of prepared faces by kind. The quality of `model.tflite` is measured on
+            their validation and test splits.
+        saved_model: Folder to write, with the networks' weights in it.
         golden: .npz file to write, see `serving_api.golden`.
 
     Raises:
-        VerificationError: the SavedModel answers differently from the networks.
-        Unavailable: an output cannot be written.
+        InputError: A weights file or a faces artifact is missing or invalid.
+        VerificationError: The SavedModel's outputs differ from the networks' by more than 1e-4.
+        Unavailable: An output cannot be written.
     """
-    packed = [Path(model, WEIGHTS_FILE) for model in (keypoint_model, expression_model)]
-    trained = Pair(load_network(keypoint_model), load_network(expression_model))
+    weights_files = [Path(model, WEIGHTS_FILE) for model in (keypoint_model, expression_model)]
+    networks = NetworkPair(load_network(keypoint_model), load_network(expression_model))
     images = next(draw_faces(_GOLDEN_FACES, _GOLDEN_SEED)).images[..., None]
     with remove_on_failure(saved_model, golden):
-        specs = [read_weights(str(path))[0] for path in packed]
-        signatures, content = save_combined(trained, specs, saved_model)
-        ask = partial(ask_signature, signatures["serving_default"])
-        answers = Golden(images, **ask(images))
-        _check_parity(answers, trained)
-        lite = write_lite(saved_model, ask, answers, faces)
+        specs = [read_weights(str(path))[0] for path in weights_files]
+        signatures, content = save_combined(networks, specs, saved_model)
+        predict = partial(call_signature, signatures["serving_default"])
+        golden_answers = Golden(images, **predict(images))
+        _check_parity(golden_answers, networks)
+        lite = write_lite(saved_model, predict, golden_answers, faces)
         write_content(saved_model, content.model_copy(update={"lite": lite}))
-        for spec, path in zip(specs, packed, strict=True):
+        for spec, path in zip(specs, weights_files, strict=True):
             target = storage.join(saved_model, release_path(spec.kind))
             storage.write_bytes(target, path.read_bytes())
-        write_golden(golden, answers)
+        write_golden(golden, golden_answers)
 
 
-def _check_parity(golden: Golden, trained: Pair) -> None:
-    """Compare the exported graph's answers with those of the networks themselves."""
+def _check_parity(golden: Golden, networks: NetworkPair) -> None:
+    """Compare the exported graph's outputs with those of the networks themselves."""
     pixels = golden.images.astype(np.float32)
     halved = pixels.reshape(len(pixels), FRAME // 2, 2, FRAME // 2, 2, 1).mean((2, 4))
     by_size = {FRAME: pixels, FRAME // 2: halved}
     keypoints, logits = (
-        network.predict_on_batch(by_size[network.input_shape[1]]) for network in trained
+        network.predict_on_batch(by_size[network.input_shape[1]]) for network in networks
     )
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
     _check_close("keypoints", golden.keypoints, keypoints)
@@ -82,6 +82,7 @@ def _check_parity(golden: Golden, trained: Pair) -> None:
 
 def _check_close(name: str, exported: NDArray, expected: NDArray) -> None:
     difference = float(np.abs(exported - expected).max())
+    # Negated, so that NaN fails too.
     if not difference <= EXPORT_TOLERANCE:
         raise VerificationError(
             f"combine: {name} of the SavedModel differ from the network's by {difference:.2g}; "

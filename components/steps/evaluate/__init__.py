@@ -1,1 +1,1 @@
-"""The step `evaluate`."""
+"""The step `evaluate`: scores of both models, and the gate's decision."""

@@ -1,4 +1,4 @@
-"""What the champion answers to today's test splits."""
+"""Run the champion's release on the test splits that the candidate is scored on."""
 
 import contextlib
 import tempfile
@@ -16,10 +16,15 @@ from emotion_ai.steps.evaluate.results import predict_rows
 
 
 @dataclass(frozen=True)
-class ChampionAnswers:
-    """Keypoints [n, 15, 2] and probabilities [m, k] in the candidate's order of emotions.
+class ChampionPredictions:
+    """The champion's predictions for both test splits.
 
-    `probabilities` is None where the champion knows other emotions than the candidate.
+    Attributes:
+        version: The champion's version.
+        emotions: The champion's emotions, in its own order.
+        keypoints: float32 [n, 15, 2], in pixels of the 96x96 frame.
+        probabilities: float32 [m, k] in the candidate's order of emotions; None if the champion's
+            emotions are not the candidate's.
     """
 
     version: int
@@ -28,14 +33,26 @@ class ChampionAnswers:
     probabilities: NDArray | None
 
 
-def ask_champion(
+def predict_with_champion(
     registry: str, champion: str, keypoint_faces: Faces, expression_faces: Faces
-) -> ChampionAnswers | None:
-    """Run the release named `champion` over both test splits; None where there is no champion.
+) -> ChampionPredictions | None:
+    """Run the champion on both test splits.
 
-    Raises `InputError` where that release is absent, altered or not named by a number,
-    `Unavailable` where the registry does not answer: a candidate is never waved through for want of
-    its rival.
+    Every failure is raised: without its champion a candidate would be accepted too easily.
+
+    Args:
+        registry: A local folder or a gs:// URI.
+        champion: The champion's version; "" for none.
+        keypoint_faces: Prepared faces with keypoints.
+        expression_faces: Prepared faces with emotions.
+
+    Returns:
+        The predictions; None if there is no champion.
+
+    Raises:
+        InputError: `champion` is not a number, or there is no such release.
+        VerificationError: A file of the release was altered.
+        Unavailable: The registry failed.
     """
     if not champion:
         return None
@@ -44,36 +61,41 @@ def ask_champion(
     version = int(champion)
     info = read_release(registry, version)
     verify_release(registry, version)
-    from emotion_ai.export.inference import predict_release
-
-    emotions = expression_faces.info.labels
     with _local_release(registry, version, info) as folder:
-
-        def probabilities(images: NDArray) -> NDArray:
-            answer = predict_release(folder, images)
-            names = list(answer["emotion_labels"][0])
-            return answer["emotion_probabilities"][:, [names.index(name) for name in emotions]]
-
-        comparable = set(info.labels) == set(emotions)
-        return ChampionAnswers(
+        return ChampionPredictions(
             version=version,
             emotions=info.labels,
-            keypoints=predict_rows(
-                keypoint_faces,
-                keypoint_faces.positions(TEST),
-                lambda images: predict_release(folder, images)["keypoints"],
-            ),
-            probabilities=predict_rows(
-                expression_faces, expression_faces.positions(TEST), probabilities
-            )
-            if comparable
+            keypoints=_predict_keypoints(folder, keypoint_faces),
+            probabilities=_predict_probabilities(folder, expression_faces)
+            if set(info.labels) == set(expression_faces.info.labels)
             else None,
         )
 
 
+def _predict_keypoints(release: Path, faces: Faces) -> NDArray:
+    from emotion_ai.export.inference import predict_release
+
+    def predict(images: NDArray) -> NDArray:
+        return predict_release(release, images)["keypoints"]
+
+    return predict_rows(faces, faces.positions(TEST), predict)
+
+
+def _predict_probabilities(release: Path, faces: Faces) -> NDArray:
+    """Predict probabilities in the order of the faces' emotions, which the release must share."""
+    from emotion_ai.export.inference import predict_release
+
+    def predict(images: NDArray) -> NDArray:
+        outputs = predict_release(release, images)
+        labels = list(outputs["emotion_labels"][0])
+        return outputs["emotion_probabilities"][:, [labels.index(n) for n in faces.info.labels]]
+
+    return predict_rows(faces, faces.positions(TEST), predict)
+
+
 @contextlib.contextmanager
 def _local_release(registry: str, version: int, info: ReleaseInfo) -> Iterator[Path]:
-    """The release's folder; one in Cloud Storage is downloaded for as long as it is used."""
+    """Yield the release's folder; from Cloud Storage it is downloaded for the block."""
     uri = release_uri(registry, version)
     if not storage.is_remote(uri):
         yield storage.local_path(uri)

@@ -1,4 +1,4 @@
-"""The part of the report that is about expressions."""
+"""The sections about expressions in the evaluation report."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,14 +13,14 @@ from emotion_ai.steps.evaluate import figures, metrics
 from emotion_ai.steps.evaluate.results import ModelEvaluation
 from emotion_ai.steps.evaluate.score_table import score_table
 
-WORST_FACES = 12
-_CAPTION_LETTERS = 24
+_WORST_FACES = 12
+_MAX_CAPTION_LETTERS = 24
 
 
-def expression_sections(half: ModelEvaluation) -> Iterator[Section]:
-    """Scores of every split; confusion, classes, calibration and the worst faces of test."""
-    test, labels = half.test, half.faces.info.labels
-    baseline = labels[int(half.baseline)]
+def expression_sections(model: ModelEvaluation) -> Iterator[Section]:
+    """Build the sections: scores of every split, then plots and the worst faces of test."""
+    test, labels = model.test, model.faces.info.labels
+    baseline = labels[int(model.baseline)]
     columns = (
         ("accuracy", "accuracy (95 % interval)"),
         ("balanced_accuracy", "balanced accuracy"),
@@ -28,9 +28,9 @@ def expression_sections(half: ModelEvaluation) -> Iterator[Section]:
         ("calibration_error", "calibration error"),
         ("baseline_accuracy", f"always {baseline}"),
     )
-    yield Section("Expressions on every split", score_table(half, columns))
-    fine = metrics.finite_rows(test.predicted)
-    if not fine.any():
+    yield Section("Expressions on every split", score_table(model, columns))
+    finite = metrics.finite_rows(test.predicted)
+    if not finite.any():
         yield Section(
             "Expressions",
             f"No face of {test.name} got a usable answer: there is nothing to draw.",
@@ -38,7 +38,7 @@ def expression_sections(half: ModelEvaluation) -> Iterator[Section]:
         return
     matrix = metrics.confusion(test.predicted, test.truth, len(labels))
     yield Section(
-        f"Which emotion is taken for which ({test.name})",
+        f"Confusion matrix ({test.name})",
         figure_html(
             figures.confusion_figure(matrix, labels),
             f"confusion matrix of {', '.join(labels)}; rows are the truth",
@@ -47,50 +47,50 @@ def expression_sections(half: ModelEvaluation) -> Iterator[Section]:
     yield Section(
         f"Every emotion ({test.name})",
         figure_html(
-            figures.class_figure(half.scores[TEST], half.champion_scores, labels),
+            figures.class_figure(model.scores[TEST], model.champion_scores, labels),
             "precision and recall of every emotion",
         ),
     )
+    reliability = metrics.reliability(test.predicted[finite], test.truth[finite])
     yield Section(
-        f"Is it as sure as it is right? ({test.name})",
-        Markup("<p>Bars under the line: surer than right. Bars over it: too modest.</p>")
+        f"Calibration ({test.name})",
+        Markup("<p>Bars below the line: too confident. Bars above it: not confident enough.</p>")
         + figure_html(
-            figures.reliability_figure(metrics.reliability(test.predicted[fine], test.truth[fine])),
-            "share of right answers against confidence, in 15 bins",
+            figures.reliability_figure(reliability), "accuracy against confidence, in 15 bins"
         ),
     )
-    yield Section(f"Wrong and sure of it ({test.name})", _worst(half))
+    yield Section(f"Most confident errors ({test.name})", _worst_faces(model))
 
 
-def _worst(half: ModelEvaluation) -> str:
-    test, labels = half.test, half.faces.info.labels
-    answer = test.predicted.argmax(axis=1)
-    wrong = np.flatnonzero((answer != test.truth) & metrics.finite_rows(test.predicted))
+def _worst_faces(model: ModelEvaluation) -> str:
+    test, labels = model.test, model.faces.info.labels
+    predicted = test.predicted.argmax(axis=1)
+    wrong = np.flatnonzero((predicted != test.truth) & metrics.finite_rows(test.predicted))
     if not len(wrong):
         return f"Every face of {test.name} got the right answer."
     confidence = test.predicted.max(axis=1)
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:WORST_FACES]
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:_WORST_FACES]
     rows = test.row[worst].tolist()
-    files = pick_file_names(half.faces.path, rows)
+    files = pick_file_names(model.faces.path, rows)
     names = [files.get(row, f"row {row}") for row in rows]
-    said = [
-        f"{labels[test.truth[k]]}, said\n{labels[answer[k]]} {confidence[k]:.0%}" for k in worst
+    errors = [
+        f"{labels[test.truth[k]]}, said\n{labels[predicted[k]]} {confidence[k]:.0%}" for k in worst
     ]
-    captions = [f"{_short(name)}\n{words}" for name, words in zip(names, said, strict=True)]
-    described = "; ".join(f"{name}\n{words}" for name, words in zip(names, said, strict=True))
-    images: NDArray = half.faces.take(test.position[worst]).images
-    return _origin(half.faces.info.source, names if files else ()) + figure_html(
-        figures.faces_figure(images, captions), described
+    captions = [f"{_shorten(name)}\n{text}" for name, text in zip(names, errors, strict=True)]
+    alt = "; ".join(f"{name}\n{text}" for name, text in zip(names, errors, strict=True))
+    images: NDArray = model.faces.take(test.position[worst]).images
+    return _row_legend(model.faces.info.source, names if files else ()) + figure_html(
+        figures.faces_figure(images, captions), alt
     )
 
 
-def _short(name: str) -> str:
-    """A file's name without its folders, cut to what fits over a face."""
+def _shorten(name: str) -> str:
+    """Return a file's name without its folders, cut to what fits over a face."""
     name = name.rpartition("/")[2]
-    return name if len(name) <= _CAPTION_LETTERS else f"...{name[3 - _CAPTION_LETTERS :]}"
+    return name if len(name) <= _MAX_CAPTION_LETTERS else f"...{name[3 - _MAX_CAPTION_LETTERS :]}"
 
 
-def _origin(source: str, files: Sequence[str]) -> Markup:
+def _row_legend(source: str, files: Sequence[str]) -> Markup:
     if not files:
         return Markup("<p>Rows are those of {}, counted from 0.</p>").format(source)
     return Markup("<p>Files in {}, line by line: {}.</p>").format(source, ", ".join(files))

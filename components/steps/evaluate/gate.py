@@ -1,17 +1,16 @@
-"""The gate: does the candidate pair of models become a release, and why?
+"""The gate: decide whether the candidate pair of models becomes a release, and say why.
 
-The two models are released together, so they are judged together: one that fails holds the other
-back. Judged are the test splits alone.
+The two models are released together, so they are accepted together: one that fails holds the other
+back. The gate looks at the test splits only.
 
-1. Floors and ceilings of `GateSettings`, each on its own.
-2. Baselines: the expression model beats the most frequent emotion of train, the keypoint model
-   beats the mean face of train.
-3. The champion, re-scored on today's test splits: the candidate may fall behind it by the tolerance
-   and no more.
+1. Floors and ceilings of `GateSettings`, each for itself.
+2. Baselines: the expression model must beat the most frequent emotion of train, the keypoint model
+   the mean face of train.
+3. The champion, scored on the same test splits: the candidate may be worse by the tolerance.
 
-On a first run there is no champion: 1 and 2 decide. A champion that knows other emotions cannot be
-compared in them: its keypoints are, and the expressions are decided by 1 and 2; the report says so.
-`force_accept` turns a rejection into an acceptance and is recorded with its reason.
+Without a champion, 1 and 2 decide. If the champion has other emotions, only its keypoints are
+compared, 1 and 2 decide on the expressions, and the report says so. `force_accept` turns a
+rejection into an acceptance and is recorded with its reason.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,16 +19,25 @@ from typing import Literal
 
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.settings import StrictModel
-from emotion_ai.steps.evaluate.metric_text import Comparison, champion_sentence, measure, sentence
+from emotion_ai.steps.evaluate.metric_text import (
+    Comparison,
+    champion_sentence,
+    limit_sentence,
+    metric_info,
+)
 from emotion_ai.steps.evaluate.settings import GateSettings, Tolerances
+
+_KINDS = ("expression", "keypoints")
 
 
 @dataclass(frozen=True)
 class PairScores:
-    """A pair of models on the two test splits.
+    """Scores of a pair of models on the two test splits.
 
-    `scores` are those of `metrics.expression_scores` and `metrics.keypoint_scores` under
-    "expression/" and "keypoints/"; one that could not be measured is absent.
+    Attributes:
+        scores: The scores of `metrics.expression_scores` and `metrics.keypoint_scores`, named
+            "expression/<score>" and "keypoints/<score>"; one that could not be measured is absent.
+        emotions: The emotions of the expression model.
     """
 
     scores: Mapping[str, float]
@@ -37,7 +45,16 @@ class PairScores:
 
 
 class Check(StrictModel):
-    """One comparison: `name` is <half>/<split>/<score>."""
+    """One comparison of the gate.
+
+    Attributes:
+        name: <kind>/<split's own name>/<score>.
+        comparison: What the score is compared with.
+        value: The candidate's score; None if it could not be measured.
+        limit: The score to reach.
+        passed: Whether the candidate reaches it.
+        sentence: The result in words.
+    """
 
     name: str
     comparison: Comparison
@@ -48,7 +65,16 @@ class Check(StrictModel):
 
 
 class GateReport(StrictModel):
-    """The decision and everything it rests on; `metrics` are filled in by the evaluation."""
+    """The gate's decision and its grounds.
+
+    Attributes:
+        outcome: "accepted" or "rejected".
+        forced: The reason for overruling a rejection; "" if there was none.
+        reasons: Sentences that explain the outcome, the failed checks first.
+        checks: Every comparison.
+        champion: The champion's version; None if there is none.
+        metrics: Every score of the candidate; added by the evaluation.
+    """
 
     outcome: Literal["accepted", "rejected"]
     forced: str
@@ -60,11 +86,14 @@ class GateReport(StrictModel):
 
 @dataclass(frozen=True)
 class GateInputs:
-    """What the gate is asked.
+    """The scores that the gate decides on.
 
-    `baselines` holds "expression/accuracy" and "keypoints/rmse_px" of the most frequent emotion and
-    of the mean face; `splits` names the test split of each half; `champion` is its version and its
-    scores on these same splits, None on a first run.
+    Attributes:
+        candidate: The candidate's scores.
+        baselines: "expression/accuracy" of the most frequent emotion and "keypoints/rmse_px" of
+            the mean face.
+        splits: The name of the test split of each kind, "keypoints" and "expression".
+        champion: The champion's version and its scores on the same splits; None without one.
     """
 
     candidate: PairScores
@@ -73,49 +102,52 @@ class GateInputs:
     champion: tuple[int, PairScores] | None = None
 
 
-def decide(settings: GateSettings, question: GateInputs, force_accept: str = "") -> GateReport:
-    """Accept or reject the candidate; a pure function of its arguments.
+def decide(settings: GateSettings, inputs: GateInputs, force_accept: str = "") -> GateReport:
+    """Accept or reject the candidate. A pure function.
 
-    `force_accept` is the reason for accepting a candidate that the gate rejects ("" = do not); it
-    is recorded in `forced` only where it was needed.
+    Args:
+        settings: Floors, ceilings and tolerances.
+        inputs: The scores of candidate, baselines and champion.
+        force_accept: The reason for accepting a candidate that fails; "" to reject it. Recorded
+            in `forced` only if it was needed.
     """
-    checks = list(_checks(settings, question))
+    checks = list(_all_checks(settings, inputs))
     failed = [check.sentence for check in checks if not check.passed]
-    notes = list(_notes(settings, question))
-    why = force_accept.strip()
+    notes = list(_notes(settings, inputs))
+    force_reason = force_accept.strip()
     if not failed:
         passed = [check.sentence for check in checks if check.comparison != "floor"]
         summary = f"every one of {len(checks)} checks holds"
-        if why:
-            notes.append(f"force_accept ({why}) was not needed")
+        if force_reason:
+            notes.append(f"force_accept ({force_reason}) was not needed")
         reasons = [summary, *passed, *notes]
     else:
-        reasons = [*failed, *_joint(checks), *notes]
-        if why:
-            reasons.insert(0, f"accepted by force all the same: {why}")
+        reasons = [*failed, *_joint_release_note(checks), *notes]
+        if force_reason:
+            reasons.insert(0, f"accepted by force all the same: {force_reason}")
     return GateReport(
-        outcome="accepted" if why or not failed else "rejected",
-        forced=why if failed else "",
+        outcome="accepted" if force_reason or not failed else "rejected",
+        forced=force_reason if failed else "",
         reasons=reasons,
         checks=checks,
-        champion=question.champion[0] if question.champion else None,
+        champion=inputs.champion[0] if inputs.champion else None,
     )
 
 
-def _checks(settings: GateSettings, question: GateInputs) -> Iterator[Check]:
-    for half in ("expression", "keypoints"):
-        finite = f"{half}/finite_share"
-        yield _check(question, finite, "floor", 1.0)
-        # The other scores of predictions that are no numbers do not exist.
-        if question.candidate.scores.get(finite) != 1.0:
+def _all_checks(settings: GateSettings, inputs: GateInputs) -> Iterator[Check]:
+    for kind in _KINDS:
+        finite_share = f"{kind}/finite_share"
+        yield _limit_check(inputs, finite_share, "floor", 1.0)
+        # Predictions that are not finite have no other scores.
+        if inputs.candidate.scores.get(finite_share) != 1.0:
             continue
-        for score, limit in _limits(settings, question.candidate.emotions):
-            if score.startswith(half):
-                yield _check(question, score, "floor", limit)
-        for score, limit in question.baselines.items():
-            if score.startswith(half):
-                yield _check(question, score, "baseline", limit)
-        yield from _champion_checks(settings.champion, question, half)
+        for score, limit in _limits(settings, inputs.candidate.emotions):
+            if score.startswith(kind):
+                yield _limit_check(inputs, score, "floor", limit)
+        for score, limit in inputs.baselines.items():
+            if score.startswith(kind):
+                yield _limit_check(inputs, score, "baseline", limit)
+        yield from _champion_checks(settings.champion, inputs, kind)
 
 
 def _limits(settings: GateSettings, emotions: tuple[str, ...]) -> Iterator[tuple[str, float]]:
@@ -137,63 +169,68 @@ def _limits(settings: GateSettings, emotions: tuple[str, ...]) -> Iterator[tuple
             yield score, limit
 
 
-def _check(question: GateInputs, score: str, comparison: Comparison, limit: float) -> Check:
-    half, _, name = score.partition("/")
-    split = question.splits[half]
-    value = question.candidate.scores.get(score)
+def _limit_check(inputs: GateInputs, score: str, comparison: Comparison, limit: float) -> Check:
+    kind, _, name = score.partition("/")
+    split = inputs.splits[kind]
+    value = inputs.candidate.scores.get(score)
+    higher_is_better = metric_info(score).higher_is_better
     if value is None:
         passed = False
     elif comparison == "baseline":
-        passed = value > limit if measure(score).higher_is_better else value < limit
+        passed = value > limit if higher_is_better else value < limit
     else:
-        passed = value >= limit if measure(score).higher_is_better else value <= limit
+        passed = value >= limit if higher_is_better else value <= limit
     return Check(
-        name=f"{half}/{split}/{name}",
+        name=f"{kind}/{split}/{name}",
         comparison=comparison,
         value=value,
         limit=limit,
         passed=passed,
-        sentence=sentence(score, split, comparison, value, limit),
+        sentence=limit_sentence(score, split, comparison, value, limit),
     )
 
 
-def _champion_checks(tolerances: Tolerances, question: GateInputs, half: str) -> Iterator[Check]:
-    if question.champion is None:
+def _champion_checks(tolerances: Tolerances, inputs: GateInputs, kind: str) -> Iterator[Check]:
+    if inputs.champion is None:
         return
-    version, champion = question.champion
-    split = question.splits[half]
-    for score, tolerance in _tolerated(tolerances, champion.emotions):
-        theirs = champion.scores.get(score)
-        if not score.startswith(half) or theirs is None:
+    version, champion = inputs.champion
+    split = inputs.splits[kind]
+    for score, tolerance in _score_tolerances(tolerances, champion.emotions):
+        champion_score = champion.scores.get(score)
+        if not score.startswith(kind) or champion_score is None:
             continue
-        value = question.candidate.scores.get(score)
-        higher = measure(score).higher_is_better
-        limit = theirs - tolerance if higher else theirs + tolerance
-        within = value is not None and (value >= limit if higher else value <= limit)
+        value = inputs.candidate.scores.get(score)
+        higher_is_better = metric_info(score).higher_is_better
+        limit = champion_score - tolerance if higher_is_better else champion_score + tolerance
+        passed = value is not None and (value >= limit if higher_is_better else value <= limit)
         yield Check(
-            name=f"{half}/{split}/{score.partition('/')[2]}",
+            name=f"{kind}/{split}/{score.partition('/')[2]}",
             comparison="champion",
             value=value,
             limit=limit,
-            passed=within,
-            sentence=champion_sentence(score, split, value, (version, theirs), tolerance, within),
+            passed=passed,
+            sentence=champion_sentence(
+                score, split, value, (version, champion_score), tolerance, passed
+            ),
         )
 
 
-def _tolerated(tolerances: Tolerances, emotions: tuple[str, ...]) -> Iterator[tuple[str, float]]:
-    tolerated = {
+def _score_tolerances(
+    tolerances: Tolerances, emotions: tuple[str, ...]
+) -> Iterator[tuple[str, float]]:
+    by_score = {
         "expression/accuracy": tolerances.accuracy,
         "expression/macro_f1": tolerances.macro_f1,
         **{f"expression/recall/{name}": tolerances.recall for name in emotions},
         "keypoints/rmse_px": tolerances.rmse_px,
         **{f"keypoints/rmse_px/{name}": tolerances.keypoint_rmse_px for name in NAMES},
     }
-    for score, tolerance in tolerated.items():
+    for score, tolerance in by_score.items():
         if tolerance is not None:
             yield score, tolerance
 
 
-def _joint(checks: list[Check]) -> Iterator[str]:
+def _joint_release_note(checks: list[Check]) -> Iterator[str]:
     names = {"expression": "expression model", "keypoints": "keypoint model"}
     failed = {check.name.partition("/")[0] for check in checks if not check.passed}
     if len(failed) == 1:
@@ -205,21 +242,21 @@ def _joint(checks: list[Check]) -> Iterator[str]:
         )
 
 
-def _notes(settings: GateSettings, question: GateInputs) -> Iterator[str]:
-    emotions = question.candidate.emotions
+def _notes(settings: GateSettings, inputs: GateInputs) -> Iterator[str]:
+    emotions = inputs.candidate.emotions
     for name in settings.expression.recall:
         if name not in emotions:
             yield f"the floor for {name} was not applied: the candidate does not know this emotion"
-    if question.champion is None:
+    if inputs.champion is None:
         yield "first run: there is no champion, so floors and baselines alone decide"
         return
-    version, champion = question.champion
+    version, champion = inputs.champion
     if set(champion.emotions) != set(emotions):
         yield (
             f"champion {version} knows other emotions ({', '.join(champion.emotions)}) than the "
             f"candidate ({', '.join(emotions)}) and cannot be compared in them: floors and "
             f"baselines alone decide about expressions"
         )
-    for half in ("expression", "keypoints"):
-        if champion.scores.get(f"{half}/finite_share") not in (None, 1.0):
-            yield f"champion {version} gave no usable {half} on {question.splits[half]}"
+    for kind in _KINDS:
+        if champion.scores.get(f"{kind}/finite_share") not in (None, 1.0):
+            yield f"champion {version} gave no usable {kind} on {inputs.splits[kind]}"

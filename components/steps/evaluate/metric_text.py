@@ -1,118 +1,167 @@
-"""Scores in words: their titles, units and which way is better; numbers as people read them."""
+"""Metrics in words: their titles and units, and sentences that compare their values."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Comparison = Literal["floor", "baseline", "champion"]
+Unit = Literal["%", "px"]
 
-
-# From here on digits are counted, not written out: a network that has diverged has such scores.
-_LARGEST = 10_000.0
+# From here on in scientific notation: a network that has diverged has such scores.
+_MAX_FIXED_POINT = 10_000.0
 
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """How a score is spoken of."""
+    """How a metric is shown, and which values are better.
+
+    Attributes:
+        title: Its name in sentences and tables.
+        unit: "%" for shares of 0 to 1, "px" for pixels of the 96x96 frame.
+        higher_is_better: Whether a larger value is better.
+    """
 
     title: str
-    in_pixels: bool
+    unit: Unit
     higher_is_better: bool
 
 
-_MEASURES = {
+_METRICS = {
     "expression/finite_share": MetricInfo(
-        "share of faces whose emotion answer is a number", False, True
+        "share of faces whose emotion answer is a number", "%", higher_is_better=True
     ),
-    "expression/accuracy": MetricInfo("expression accuracy", False, True),
-    "expression/balanced_accuracy": MetricInfo("expression balanced accuracy", False, True),
-    "expression/macro_f1": MetricInfo("expression macro F1", False, True),
-    "expression/calibration_error": MetricInfo("expression calibration error", False, False),
+    "expression/accuracy": MetricInfo("expression accuracy", "%", higher_is_better=True),
+    "expression/balanced_accuracy": MetricInfo(
+        "expression balanced accuracy", "%", higher_is_better=True
+    ),
+    "expression/macro_f1": MetricInfo("expression macro F1", "%", higher_is_better=True),
+    "expression/calibration_error": MetricInfo(
+        "expression calibration error", "%", higher_is_better=False
+    ),
     "keypoints/finite_share": MetricInfo(
-        "share of faces whose keypoint answer is a number", False, True
+        "share of faces whose keypoint answer is a number", "%", higher_is_better=True
     ),
-    "keypoints/rmse_px": MetricInfo("keypoint RMSE", True, False),
-    "keypoints/nme": MetricInfo("keypoint error by eye distance", False, False),
+    "keypoints/rmse_px": MetricInfo("keypoint RMSE", "px", higher_is_better=False),
+    "keypoints/nme": MetricInfo("keypoint error by eye distance", "%", higher_is_better=False),
     "keypoints/share_under_5_percent_nme": MetricInfo(
-        "share of faces under 5 % keypoint error", False, True
+        "share of faces under 5 % keypoint error", "%", higher_is_better=True
     ),
 }
 
 
-def measure(score: str) -> MetricInfo:
-    """The measure of a score such as "expression/recall/happy" or "keypoints/rmse_px"."""
-    if score in _MEASURES:
-        return _MEASURES[score]
-    _, kind, subject = score.split("/")
+def metric_info(metric: str) -> MetricInfo:
+    """Return the title, unit and direction of a metric.
+
+    Args:
+        metric: Such as "keypoints/rmse_px" or "expression/recall/happy".
+
+    Example:
+        >>> metric_info("expression/recall/happy").title
+        'recall of happy'
+    """
+    if metric in _METRICS:
+        return _METRICS[metric]
+    _, score, subject = metric.split("/")
     readable = subject.replace("_", " ")
-    if kind == "recall":
-        return MetricInfo(f"recall of {readable}", False, True)
-    return MetricInfo(f"RMSE of {readable}", True, False)
+    if score == "recall":
+        return MetricInfo(f"recall of {readable}", "%", higher_is_better=True)
+    return MetricInfo(f"RMSE of {readable}", "px", higher_is_better=False)
 
 
-def number(value: float, in_pixels: bool, digits: int = 1) -> str:
-    """ "2.31 px" or "41.2 %"; `digits` are those of a percentage, pixels get one more."""
-    shown, unit = (value, "px") if in_pixels else (100 * value, "%")
-    if abs(shown) >= _LARGEST:
+def format_value(value: float, unit: Unit, digits: int = 1) -> str:
+    """Format a metric's value with its unit.
+
+    Args:
+        value: A share of 0 to 1, or pixels.
+        unit: The metric's unit.
+        digits: Decimals of a percentage; pixels get one more.
+
+    Example:
+        >>> format_value(0.412, "%"), format_value(2.31, "px")
+        ('41.2 %', '2.31 px')
+    """
+    shown = 100 * value if unit == "%" else value
+    if abs(shown) >= _MAX_FIXED_POINT:
         return f"{shown:.1e} {unit}"
-    return f"{shown:.{digits + in_pixels}f} {unit}"
+    decimals = digits if unit == "%" else digits + 1
+    return f"{shown:.{decimals}f} {unit}"
 
 
-def format_distinct(value: float, limit: float, in_pixels: bool) -> tuple[str, str]:
-    """Two numbers with as many digits as it takes to see that they differ."""
+def format_distinct(value: float, limit: float, unit: Unit) -> tuple[str, str]:
+    """Format two values with as many digits as it takes to see that they differ."""
     for digits in range(1, 5):
-        texts = number(value, in_pixels, digits), number(limit, in_pixels, digits)
+        texts = format_value(value, unit, digits), format_value(limit, unit, digits)
         if texts[0] != texts[1] or value == limit:
             break
     return texts
 
 
-def sentence(
-    score: str, split: str, comparison: Comparison, value: float | None, limit: float
+def limit_sentence(
+    metric: str, split: str, comparison: Comparison, value: float | None, limit: float
 ) -> str:
-    """A floor or a baseline in words: what was measured, where, and against what."""
-    what = measure(score)
+    """Say how a value compares with a floor, a ceiling or a baseline.
+
+    Args:
+        metric: The metric's name.
+        split: The split's name.
+        comparison: "floor" or "baseline".
+        value: The candidate's value; None if it could not be measured.
+        limit: The value to compare with.
+    """
+    info = metric_info(metric)
     if value is None:
-        wanted = number(limit, what.in_pixels)
-        return f"{what.title} on {split} could not be measured; {wanted} was asked for"
-    mine, theirs = format_distinct(value, limit, what.in_pixels)
+        required = format_value(limit, info.unit)
+        return f"{info.title} on {split} could not be measured; {required} was asked for"
+    value_text, limit_text = format_distinct(value, limit, info.unit)
     if comparison == "baseline":
-        ahead = value > limit if what.higher_is_better else value < limit
-        verdict = "better than" if ahead else "no better than"
+        is_better = value > limit if info.higher_is_better else value < limit
+        verdict = "better than" if is_better else "no better than"
         baseline = (
             "the mean face of train"
-            if score.startswith("keypoints/")
+            if metric.startswith("keypoints/")
             else "always answering the most frequent emotion of train"
         )
-        return f"{what.title} on {split} is {mine}, {verdict} {baseline} ({theirs})"
+        return f"{info.title} on {split} is {value_text}, {verdict} {baseline} ({limit_text})"
     side = "above" if value > limit else "below" if value < limit else "exactly"
-    bound = "floor" if what.higher_is_better else "ceiling"
-    return f"{what.title} on {split} is {mine}, {side} the {bound} of {theirs}"
+    bound = "floor" if info.higher_is_better else "ceiling"
+    return f"{info.title} on {split} is {value_text}, {side} the {bound} of {limit_text}"
 
 
 def champion_sentence(
-    score: str,
+    metric: str,
     split: str,
     value: float | None,
     champion: tuple[int, float],
     tolerance: float,
-    held: bool,
+    within_tolerance: bool,
 ) -> str:
-    """A comparison with the champion (its version and its score on the same faces) in words."""
-    what = measure(score)
-    version, theirs = champion
+    """Say how a value compares with the champion's on the same faces.
+
+    Args:
+        metric: The metric's name.
+        split: The split's name.
+        value: The candidate's value; None if it could not be measured.
+        champion: The champion's version and its value.
+        tolerance: How far the candidate may fall behind.
+        within_tolerance: Whether it falls behind by no more than that.
+    """
+    info = metric_info(metric)
+    version, champion_value = champion
     if value is None:
         return (
-            f"{what.title} on {split} could not be measured; champion {version} scores "
-            f"{number(theirs, what.in_pixels)} on the same faces"
+            f"{info.title} on {split} could not be measured; champion {version} scores "
+            f"{format_value(champion_value, info.unit)} on the same faces"
         )
-    mine, other = format_distinct(value, theirs, what.in_pixels)
-    text = f"{what.title} on {split} is {mine}, champion {version} scores {other} on the same faces"
-    loss = theirs - value if what.higher_is_better else value - theirs
+    value_text, champion_text = format_distinct(value, champion_value, info.unit)
+    text = (
+        f"{info.title} on {split} is {value_text}, champion {version} scores {champion_text} on "
+        "the same faces"
+    )
+    loss = champion_value - value if info.higher_is_better else value - champion_value
     if loss <= 0:
         return text
-    lost, allowed = (
+    loss_text, tolerance_text = (
         difference.replace("%", "points")
-        for difference in format_distinct(loss, tolerance, what.in_pixels)
+        for difference in format_distinct(loss, tolerance, info.unit)
     )
-    side = "within" if held else "more than"
-    return f"{text}: a loss of {lost}, {side} the tolerance of {allowed}"
+    side = "within" if within_tolerance else "more than"
+    return f"{text}: a loss of {loss_text}, {side} the tolerance of {tolerance_text}"

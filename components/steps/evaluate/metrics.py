@@ -1,4 +1,4 @@
-"""What a pair of predictions is worth: scores of keypoints, of expressions, and their baselines.
+"""Metrics: scores of keypoints and of expressions, their intervals and baselines.
 
 Scores are flat dictionaries of finite floats. A score that cannot be measured (no such face, a
 prediction that is not a number) is absent, so that NaN never reaches a file or a comparison.
@@ -15,18 +15,21 @@ Scores = dict[str, float]
 
 CALIBRATION_BINS = 15
 RESAMPLES = 1000
-# Normalised mean error under which a face counts as found (5 % of the distance of the eyes).
-FOUND_NME = 0.05
+# A face under this normalised mean error counts as found (5 % of the distance of the eyes).
+MAX_FOUND_NME = 0.05
 LEFT_EYE, RIGHT_EYE = NAMES.index("left_eye_center"), NAMES.index("right_eye_center")
-# Resampled weights held in memory at once: 32 MB of int64.
-_WEIGHTS_AT_ONCE = 4_000_000
+# Bootstrap weights held in memory at once: 32 MB of int64.
+_MAX_BATCH_WEIGHTS = 4_000_000
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Calibration by bins of confidence; NaN in `confidence` and `accuracy` where a bin is empty.
+    """Calibration in 15 equal bins of confidence.
 
-    Arrays are float64 [15]: mean confidence, share of right answers, share of all faces.
+    Attributes:
+        confidence: float64 [15], mean confidence; NaN for an empty bin.
+        accuracy: float64 [15], share of correct predictions; NaN for an empty bin.
+        share: float64 [15], share of all faces.
     """
 
     confidence: NDArray[np.float64]
@@ -40,23 +43,30 @@ class Reliability:
 
 
 def finite_rows(predicted: NDArray) -> NDArray[np.bool_]:
-    """Which rows got finite numbers alone, bool [n]."""
+    """Return which rows hold finite numbers only, bool [n], for predictions [n, ...]."""
     return np.isfinite(predicted).all(axis=tuple(range(1, predicted.ndim)))
 
 
 def keypoint_scores(predicted: NDArray, truth: NDArray) -> Scores:
-    """Score keypoints, both [n, 15, 2] in pixels of the 96x96 frame; NaN in `truth` = unknown.
+    """Score keypoints.
 
-    rmse_px and rmse_px/<keypoint> are over annotated coordinates alone, as Kaggle's "Facial
-    Keypoints Detection" does it; nme and share_under_5_percent_nme are over the faces whose eye
-    centres are annotated. Where a prediction is not finite only finite_share is returned.
+    rmse_px and rmse_px/<keypoint> are over annotated coordinates alone, as in Kaggle's "Facial
+    Keypoints Detection" (https://www.kaggle.com/c/facial-keypoints-detection); nme and
+    share_under_5_percent_nme are over the faces whose eye centres are annotated.
+
+    Args:
+        predicted: [n, 15, 2], in pixels of the 96x96 frame.
+        truth: [n, 15, 2]; NaN for what is not annotated.
+
+    Returns:
+        rows, finite_share and, if every prediction is finite, the scores above.
     """
     scores = {"rows": float(len(truth))}
-    fine = finite_rows(predicted)
+    finite = finite_rows(predicted)
     if not len(truth):
         return scores
-    scores["finite_share"] = float(fine.mean())
-    if not fine.all():
+    scores["finite_share"] = float(finite.mean())
+    if not finite.all():
         return scores
     squares = (predicted.astype(np.float64) - truth) ** 2
     scores |= {"rmse_px": _root_mean(squares)}
@@ -65,31 +75,45 @@ def keypoint_scores(predicted: NDArray, truth: NDArray) -> Scores:
     errors = errors[np.isfinite(errors)]
     if len(errors):
         scores["nme"] = float(errors.mean())
-        scores["share_under_5_percent_nme"] = float((errors < FOUND_NME).mean())
-    return _measured(scores)
+        scores["share_under_5_percent_nme"] = float((errors < MAX_FOUND_NME).mean())
+    return _finite_scores(scores)
 
 
 def annotation_bias(predicted: NDArray, predicted_of_mirrored: NDArray, truth: NDArray) -> Scores:
-    """How far annotations stand right of what they mark, as annotation_bias_px.
+    """Measure how far right of the real keypoints the annotations are, as annotation_bias_px.
 
-    All are [n, 15, 2] in pixels, the second for the same faces mirrored. A model that learnt to
-    stand to the right does so of a mirror image too: half of what its answers then differ by is its
-    own bias, and how far the annotations stand right of its answers comes on top.
+    A model that learnt a shift to the right has the same shift on mirror images, so its x for a
+    face and for the mirror image add up to more than the frame's width. Half of the excess is the
+    model's own bias, to which the mean distance from its predictions to the annotations is added.
+
+    Args:
+        predicted: [n, 15, 2], in pixels of the 96x96 frame.
+        predicted_of_mirrored: The same for the faces mirrored left to right.
+        truth: [n, 15, 2]; NaN for what is not annotated.
+
+    Returns:
+        annotation_bias_px, or nothing if it cannot be measured.
     """
     if not (finite_rows(predicted).all() and finite_rows(predicted_of_mirrored).all()):
         return {}
-    answers = predicted[..., 0].astype(np.float64)
-    own = (answers + predicted_of_mirrored[:, MIRROR, 0] - (FRAME - 1)) / 2
-    bias = own + truth[..., 0] - answers
+    x = predicted[..., 0].astype(np.float64)
+    model_bias = (x + predicted_of_mirrored[:, MIRROR, 0] - (FRAME - 1)) / 2
+    bias = model_bias + truth[..., 0] - x
     known = np.isfinite(bias)
     return {"annotation_bias_px": float(bias[known].mean())} if known.any() else {}
 
 
 def normalised_errors(predicted: NDArray, truth: NDArray) -> NDArray[np.float64]:
-    """Each face's mean distance of prediction and annotation over the distance of its eye centres.
+    """Compute each face's mean error, divided by the distance between its eye centres.
 
-    Interocular normalisation of 300-W (Sagonas et al. 2013); float64 [n], NaN where an eye centre
-    is not annotated or the two coincide.
+    This is the interocular normalisation of 300-W (Sagonas et al. 2013).
+
+    Args:
+        predicted: [n, 15, 2], in pixels of the 96x96 frame.
+        truth: [n, 15, 2]; NaN for what is not annotated.
+
+    Returns:
+        float64 [n]; NaN if an eye centre is not annotated or both coincide.
     """
     truth = truth.astype(np.float64)
     eyes = np.linalg.norm(truth[:, LEFT_EYE] - truth[:, RIGHT_EYE], axis=1)
@@ -101,82 +125,122 @@ def normalised_errors(predicted: NDArray, truth: NDArray) -> NDArray[np.float64]
 
 
 def expression_scores(probabilities: NDArray, truth: NDArray, labels: tuple[str, ...]) -> Scores:
-    """Score probabilities [n, k] against codes [n] of the `labels`.
+    """Score probabilities of emotions.
 
-    Recall of an emotion without a face is absent, and macro averages are over the emotions that
-    have one. Where a probability is not finite only finite_share is returned.
+    Macro averages are over the emotions that have a face.
+
+    Args:
+        probabilities: [n, k].
+        truth: Codes [n], positions in `labels`.
+        labels: The k emotions.
+
+    Returns:
+        rows, finite_share and, if every probability is finite, accuracy, balanced_accuracy,
+        macro_f1, calibration_error, precision/<emotion> and recall/<emotion>. The recall of an
+        emotion without a face is absent.
     """
     from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
     scores = {"rows": float(len(truth))}
-    fine = finite_rows(probabilities)
+    finite = finite_rows(probabilities)
     if not len(truth):
         return scores
-    scores["finite_share"] = float(fine.mean())
-    if not fine.all():
+    scores["finite_share"] = float(finite.mean())
+    if not finite.all():
         return scores
-    answers = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1)
     codes = np.arange(len(labels))
     precision, recall, _, support = precision_recall_fscore_support(
-        truth, answers, labels=codes, zero_division=0.0
+        truth, predicted, labels=codes, zero_division=0.0
     )
-    shown = support > 0
-    scores["accuracy"] = float(accuracy_score(truth, answers))
-    scores["balanced_accuracy"] = float(recall[shown].mean())
+    present = support > 0
+    scores["accuracy"] = float(accuracy_score(truth, predicted))
+    scores["balanced_accuracy"] = float(recall[present].mean())
     scores["macro_f1"] = float(
-        f1_score(truth, answers, labels=codes[shown], average="macro", zero_division=0.0)
+        f1_score(truth, predicted, labels=codes[present], average="macro", zero_division=0.0)
     )
     scores["calibration_error"] = reliability(probabilities, truth).error
     scores |= {f"precision/{labels[k]}": float(precision[k]) for k in codes}
-    scores |= {f"recall/{labels[k]}": float(recall[k]) for k in codes[shown]}
-    return _measured(scores)
+    scores |= {f"recall/{labels[k]}": float(recall[k]) for k in codes[present]}
+    return _finite_scores(scores)
 
 
 def confusion(probabilities: NDArray, truth: NDArray, classes: int) -> NDArray[np.int64]:
-    """Counts [true code, answered code] over the rows with a usable answer."""
+    """Compute the confusion matrix over the rows with finite probabilities.
+
+    Args:
+        probabilities: [n, k].
+        truth: Codes [n].
+        classes: The number k of emotions.
+
+    Returns:
+        int64 [k, k], counts by true code and predicted code.
+    """
     from sklearn.metrics import confusion_matrix
 
-    fine = finite_rows(probabilities)
-    if not fine.any():
+    finite = finite_rows(probabilities)
+    if not finite.any():
         return np.zeros((classes, classes), np.int64)
-    answers = probabilities[fine].argmax(axis=1)
-    return confusion_matrix(truth[fine], answers, labels=np.arange(classes))
+    predicted = probabilities[finite].argmax(axis=1)
+    return confusion_matrix(truth[finite], predicted, labels=np.arange(classes))
 
 
 def reliability(probabilities: NDArray, truth: NDArray) -> Reliability:
-    """Calibration in 15 equal bins of confidence; `probabilities` [n, k] are finite."""
+    """Compute the calibration of finite probabilities [n, k] for codes [n]."""
     confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == truth
+    correct = probabilities.argmax(axis=1) == truth
     bins = np.clip((confidence * CALIBRATION_BINS).astype(int), 0, CALIBRATION_BINS - 1)
     count = np.bincount(bins, minlength=CALIBRATION_BINS)
     filled = np.where(count > 0, count, np.nan)
     return Reliability(
         confidence=np.bincount(bins, confidence, CALIBRATION_BINS) / filled,
-        accuracy=np.bincount(bins, right, CALIBRATION_BINS) / filled,
+        accuracy=np.bincount(bins, correct, CALIBRATION_BINS) / filled,
         share=count / max(len(truth), 1),
     )
 
 
 def keypoint_intervals(predicted: NDArray, truth: NDArray, subject: NDArray) -> Scores:
-    """The 95 % confidence interval of rmse_px, as rmse_px_low and rmse_px_high."""
+    """Compute the 95 % confidence interval of rmse_px, as rmse_px_low and rmse_px_high.
+
+    Args:
+        predicted: [n, 15, 2], in pixels of the 96x96 frame.
+        truth: [n, 15, 2]; NaN for what is not annotated.
+        subject: int64 [n], the person's number; -1 if unknown.
+
+    Returns:
+        Both bounds; nothing without rows or if a prediction is not finite.
+    """
     if not len(truth) or not finite_rows(predicted).all():
         return {}
     squares = (predicted.astype(np.float64) - truth) ** 2
-    low, high = _interval(np.nansum(squares, (1, 2)), np.isfinite(squares).sum((1, 2)), subject)
-    return _measured({"rmse_px_low": low**0.5, "rmse_px_high": high**0.5})
+    counts = np.isfinite(squares).sum((1, 2))
+    low, high = _bootstrap_interval(np.nansum(squares, (1, 2)), counts, subject)
+    return _finite_scores({"rmse_px_low": low**0.5, "rmse_px_high": high**0.5})
 
 
 def expression_intervals(probabilities: NDArray, truth: NDArray, subject: NDArray) -> Scores:
-    """The 95 % confidence interval of accuracy, as accuracy_low and accuracy_high."""
+    """Compute the 95 % confidence interval of accuracy, as accuracy_low and accuracy_high.
+
+    Args:
+        probabilities: [n, k].
+        truth: Codes [n].
+        subject: int64 [n], the person's number; -1 if unknown.
+
+    Returns:
+        Both bounds; nothing without rows or if a probability is not finite.
+    """
     if not len(truth) or not finite_rows(probabilities).all():
         return {}
-    right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
-    low, high = _interval(right, np.ones(len(right)), subject)
-    return _measured({"accuracy_low": low, "accuracy_high": high})
+    correct = (probabilities.argmax(axis=1) == truth).astype(np.float64)
+    low, high = _bootstrap_interval(correct, np.ones(len(correct)), subject)
+    return _finite_scores({"accuracy_low": low, "accuracy_high": high})
 
 
 def mean_face(truth: NDArray) -> NDArray[np.float32]:
-    """The mean of annotated keypoints [n, 15, 2] -> [15, 2]; the centre where none is annotated."""
+    """Average annotated keypoints [n, 15, 2] to [15, 2].
+
+    A keypoint that no face has is put into the centre.
+    """
     known = np.isfinite(truth)
     total = np.where(known, truth, 0.0).sum(axis=0, dtype=np.float64)
     count = known.sum(axis=0)
@@ -185,33 +249,35 @@ def mean_face(truth: NDArray) -> NDArray[np.float32]:
 
 
 def majority_class(truth: NDArray) -> int:
-    """The most frequent code, the smallest of them in a tie."""
+    """Return the most frequent code of [n], the smallest in a tie."""
     return int(np.bincount(truth.astype(np.int64)).argmax())
 
 
-def _interval(above: NDArray, below: NDArray, subject: NDArray) -> tuple[float, float]:
-    """Percentile bootstrap (Efron 1979) of sum(above) / sum(below), seeded.
+def _bootstrap_interval(
+    numerator: NDArray, denominator: NDArray, subject: NDArray
+) -> tuple[float, float]:
+    """Compute the percentile bootstrap (Efron 1979) of sum(numerator) / sum(denominator), seeded.
 
-    People are resampled, not their pictures: pictures of one person (`subject` >= 0) fail
-    together, and an interval that took them for independent would be too narrow.
+    People are resampled, not their pictures: errors on pictures of one person (`subject` >= 0) are
+    correlated, and an interval that assumed them independent would be too narrow.
     """
-    alone = subject < 0
-    group = np.where(alone, np.arange(len(subject)) + subject.max(initial=0) + 1, subject)
+    is_unknown = subject < 0
+    group = np.where(is_unknown, np.arange(len(subject)) + subject.max(initial=0) + 1, subject)
     _, person = np.unique(group, return_inverse=True)
-    above, below = np.bincount(person, above), np.bincount(person, below)
-    people = len(above)
+    numerator, denominator = np.bincount(person, numerator), np.bincount(person, denominator)
+    people = len(numerator)
     rng = np.random.default_rng(0)
-    batch = max(1, min(RESAMPLES, _WEIGHTS_AT_ONCE // people))
+    batch = max(1, min(RESAMPLES, _MAX_BATCH_WEIGHTS // people))
     ratios = []
     for start in range(0, RESAMPLES, batch):
         size = min(batch, RESAMPLES - start)
         weights = rng.multinomial(people, np.full(people, 1 / people), size=size)
-        total = weights @ below
-        ratios.append((weights @ above)[total > 0] / total[total > 0])
-    drawn = np.concatenate(ratios)
-    if not len(drawn):
+        total = weights @ denominator
+        ratios.append((weights @ numerator)[total > 0] / total[total > 0])
+    resampled = np.concatenate(ratios)
+    if not len(resampled):
         return float("nan"), float("nan")
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = np.percentile(resampled, [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -222,5 +288,5 @@ def _root_mean(squares: NDArray) -> float:
     return float(np.sqrt(squares[known].mean()))
 
 
-def _measured(scores: Scores) -> Scores:
+def _finite_scores(scores: Scores) -> Scores:
     return {name: value for name, value in scores.items() if np.isfinite(value)}

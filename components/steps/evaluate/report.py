@@ -1,4 +1,4 @@
-"""The evaluation as a page: the verdict and why, then the scores, then the faces it fails on."""
+"""Write the evaluation as a page: the verdict and its reasons, the scores, the worst faces."""
 
 from collections.abc import Sequence
 
@@ -9,36 +9,52 @@ from emotion_ai.html_page import Section, table_html, write_page
 from emotion_ai.steps.evaluate.expression_sections import expression_sections
 from emotion_ai.steps.evaluate.gate import Check, GateReport
 from emotion_ai.steps.evaluate.keypoint_sections import keypoint_sections
-from emotion_ai.steps.evaluate.metric_text import measure, number
+from emotion_ai.steps.evaluate.metric_text import format_value, metric_info
 from emotion_ai.steps.evaluate.results import ModelEvaluation
-from emotion_ai.steps.evaluate.score_table import pixels, share
+from emotion_ai.steps.evaluate.score_table import format_score
 
-_AGAINST = {"floor": "limit", "baseline": "baseline", "champion": "champion, with tolerance"}
+_COMPARED_WITH = {"floor": "limit", "baseline": "baseline", "champion": "champion, with tolerance"}
 
 
 def write_report(
     path: str, decision: GateReport, keypoints: ModelEvaluation, expression: ModelEvaluation
 ) -> None:
-    """Write the HTML report of an evaluation."""
-    points, emotions = keypoints.scores[TEST], expression.scores[TEST]
+    """Write the HTML report of an evaluation.
+
+    Args:
+        path: The file to write.
+        decision: The gate's decision.
+        keypoints: The keypoint model's evaluation.
+        expression: The expression model's evaluation.
+    """
+    keypoint_scores, expression_scores = keypoints.scores[TEST], expression.scores[TEST]
     write_page(
         path,
         "Evaluation of the candidate",
         _lead(decision),
         [
             ("verdict", "accepted by force" if decision.forced else decision.outcome),
-            (f"expression accuracy, {expression.test.name}", share(emotions.get("accuracy"))),
-            (f"expression macro F1, {expression.test.name}", share(emotions.get("macro_f1"))),
-            (f"keypoint RMSE, {keypoints.test.name}", pixels(points.get("rmse_px"))),
+            (
+                f"expression accuracy, {expression.test.name}",
+                format_score(expression_scores.get("accuracy"), "%"),
+            ),
+            (
+                f"expression macro F1, {expression.test.name}",
+                format_score(expression_scores.get("macro_f1"), "%"),
+            ),
+            (
+                f"keypoint RMSE, {keypoints.test.name}",
+                format_score(keypoint_scores.get("rmse_px"), "px"),
+            ),
             (
                 f"faces under 5 % NME, {keypoints.test.name}",
-                share(points.get("share_under_5_percent_nme")),
+                format_score(keypoint_scores.get("share_under_5_percent_nme"), "%"),
             ),
             ("champion", decision.champion or "none"),
         ],
         [
-            Section("Why", _list(decision.reasons)),
-            Section("Every check", _checks(decision.checks)),
+            Section("Why", _bullet_list(decision.reasons)),
+            Section("Every check", _check_table(decision.checks)),
             *expression_sections(expression),
             *keypoint_sections(keypoints),
         ],
@@ -58,33 +74,33 @@ def _lead(decision: GateReport) -> Markup:
         text = verdict.format(len(decision.checks))
     if decision.champion is None:
         return text + "; there is no champion to compare with."
-    return text + f"; champion {decision.champion} was scored anew on the same faces."
+    return text + f"; champion {decision.champion} was scored on the same faces."
 
 
-def _checks(checks: Sequence[Check]) -> Markup:
+def _check_table(checks: Sequence[Check]) -> Markup:
     rows = []
     for check in sorted(checks, key=lambda check: check.passed):
-        half, split, score = check.name.split("/", 2)
-        what = measure(f"{half}/{score}")
-        mark = ("good", "holds") if check.passed else ("bad", "fails")
-        value = "not measured" if check.value is None else number(check.value, what.in_pixels)
-        bound = "at least" if what.higher_is_better else "at most"
+        kind, split, score = check.name.split("/", 2)
+        info = metric_info(f"{kind}/{score}")
+        style, result = ("good", "holds") if check.passed else ("bad", "fails")
+        value = "not measured" if check.value is None else format_value(check.value, info.unit)
+        bound = "at least" if info.higher_is_better else "at most"
         if check.comparison == "baseline":
             bound = "better than"
         rows.append(
             (
-                Markup('<span class="{}">{}</span>').format(*mark),
-                what.title,
+                Markup('<span class="{}">{}</span>').format(style, result),
+                info.title,
                 split,
                 value,
-                f"{bound} {number(check.limit, what.in_pixels)}",
-                _AGAINST[check.comparison],
+                f"{bound} {format_value(check.limit, info.unit)}",
+                _COMPARED_WITH[check.comparison],
             )
         )
-    return table_html(("", "what", "split", "candidate", "asked for", "because of"), rows)
+    return table_html(("", "metric", "split", "candidate", "required", "compared with"), rows)
 
 
-def _list(reasons: Sequence[str]) -> Markup:
+def _bullet_list(reasons: Sequence[str]) -> Markup:
     items = (
         Markup("<li>{}</li>").format(reason[:1].upper() + reason[1:] + ".") for reason in reasons
     )

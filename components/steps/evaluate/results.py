@@ -9,19 +9,25 @@ from numpy.typing import NDArray
 from emotion_ai.faces.arrays import TEST, TRAIN, VALIDATION, Faces
 from emotion_ai.steps.evaluate.metrics import Scores
 
-# Train is scored to see over-fitting, for which a sample does.
-TRAIN_ROWS = 2000
-_ROWS_AT_ONCE = 4096
+# Train is scored to detect overfitting, for which a sample is enough.
+_MAX_TRAIN_ROWS = 2000
+_BATCH = 4096
 
 Predict = Callable[[NDArray[np.uint8]], NDArray]
 
 
 @dataclass(frozen=True)
 class SplitPredictions:
-    """Predictions for rows of one split, arrays agreeing in their first dimension.
+    """Predictions for the rows of one split; all arrays have n rows.
 
-    predicted float32 [n, 15, 2] or [n, k]; truth float32 [n, 15, 2] or uint8 [n]; position, row
-    and subject int64 [n]. `rows_in_split` exceeds n where the split was sampled.
+    Attributes:
+        name: The split's own name, such as "PublicTest".
+        rows_in_split: The split's rows; more than n if a sample was drawn.
+        position: int64 [n], positions in the faces artifact.
+        row: int64 [n], data rows of the source, counted from 0.
+        subject: int64 [n], the person's number; -1 if unknown.
+        truth: float32 [n, 15, 2] keypoints or uint8 [n] codes.
+        predicted: float32 [n, 15, 2] keypoints or [n, k] probabilities.
     """
 
     name: str
@@ -34,7 +40,7 @@ class SplitPredictions:
 
     @property
     def title(self) -> str:
-        """The split's name, and how much of it was looked at where that is not all."""
+        """The split's name, with the sample's size if it was sampled."""
         if len(self.row) == self.rows_in_split:
             return self.name
         return f"{self.name} ({len(self.row):,} of {self.rows_in_split:,} drawn)"
@@ -42,10 +48,15 @@ class SplitPredictions:
 
 @dataclass(frozen=True)
 class ModelEvaluation:
-    """All that is known about one of the two models: train, validation and test in this order.
+    """Predictions and scores of one of the two models.
 
-    `baseline` is what the baseline answers to any face of test, [15, 2] or a code; `champion` what
-    the champion answers to the faces of test, None where there is none to compare with.
+    Attributes:
+        faces: The faces it was evaluated on.
+        splits: Predictions for train, validation and test, in this order.
+        scores: Scores on the same splits.
+        baseline: What the baseline predicts for every face: keypoints [15, 2] or a code.
+        champion: The champion's predictions for test; None if it cannot be compared.
+        champion_scores: The champion's scores on test; empty if it cannot be compared.
     """
 
     faces: Faces
@@ -57,45 +68,62 @@ class ModelEvaluation:
 
     @property
     def test(self) -> SplitPredictions:
-        """The split that is judged."""
+        """The test split, which the gate decides on."""
         return self.splits[TEST]
 
 
 def predict_splits(
     faces: Faces, predict: Predict
 ) -> tuple[SplitPredictions, SplitPredictions, SplitPredictions]:
-    """Ask a model about every split; of train at most 2,000 rows, drawn by a fixed seed."""
+    """Run a model on every split; on train at most 2,000 rows, drawn with a fixed seed.
+
+    Args:
+        faces: Prepared faces.
+        predict: Runs the model, from uint8 [n, H, W] to predictions [n, ...].
+
+    Returns:
+        Predictions for train, validation and test.
+    """
     positions = [faces.positions(split) for split in (TRAIN, VALIDATION, TEST)]
-    sizes = [len(some) for some in positions]
-    if sizes[TRAIN] > TRAIN_ROWS:
-        drawn = np.random.default_rng(0).choice(positions[TRAIN], TRAIN_ROWS, replace=False)
-        positions[TRAIN] = np.sort(drawn)
-    everything = np.concatenate(positions)
-    predicted = predict_rows(faces, everything, predict)
+    split_sizes = [len(rows) for rows in positions]
+    if split_sizes[TRAIN] > _MAX_TRAIN_ROWS:
+        sample = np.random.default_rng(0).choice(positions[TRAIN], _MAX_TRAIN_ROWS, replace=False)
+        positions[TRAIN] = np.sort(sample)
+    all_positions = np.concatenate(positions)
+    predicted = predict_rows(faces, all_positions, predict)
     targets, row, subject = (
-        faces.column(name)[everything] for name in ("targets", "row", "subject")
+        faces.column(name)[all_positions] for name in ("targets", "row", "subject")
     )
-    answers, start = [], 0
-    for split, some in enumerate(positions):
-        here = slice(start, start + len(some))
-        start += len(some)
-        answers.append(
+    predictions, start = [], 0
+    for split, split_positions in enumerate(positions):
+        rows = slice(start, start + len(split_positions))
+        start += len(split_positions)
+        predictions.append(
             SplitPredictions(
                 name=faces.info.split_names[split],
-                rows_in_split=sizes[split],
-                position=some,
-                row=row[here],
-                subject=subject[here],
-                truth=targets[here],
-                predicted=predicted[here],
+                rows_in_split=split_sizes[split],
+                position=split_positions,
+                row=row[rows],
+                subject=subject[rows],
+                truth=targets[rows],
+                predicted=predicted[rows],
             )
         )
-    return answers[TRAIN], answers[VALIDATION], answers[TEST]
+    return predictions[TRAIN], predictions[VALIDATION], predictions[TEST]
 
 
 def predict_rows(faces: Faces, positions: NDArray[np.int64], predict: Predict) -> NDArray:
-    """Ask a model about some rows, some thousand at a time."""
-    starts = range(0, max(len(positions), 1), _ROWS_AT_ONCE)
+    """Run a model on some rows, in batches to bound memory.
+
+    Args:
+        faces: The faces.
+        positions: int64 [n], positions of the rows.
+        predict: Runs the model, from uint8 [n, H, W] to predictions [n, ...].
+
+    Returns:
+        Predictions [n, ...].
+    """
+    starts = range(0, max(len(positions), 1), _BATCH)
     return np.concatenate(
-        [predict(faces.take(positions[k : k + _ROWS_AT_ONCE]).images) for k in starts]
+        [predict(faces.take(positions[start : start + _BATCH]).images) for start in starts]
     )

@@ -1,10 +1,4 @@
-"""Evaluate a pair of models on every split, ask the gate about it, and write down why.
-
-Reads both faces artifacts, both models and, where there is one, the champion's release. Writes the
-metrics (flat JSON), the confusion matrix (JSON), the gate report (JSON) and a page. Fails when an
-input is absent or of the wrong kind, or when the champion cannot be read; never because a model is
-bad: that is a result.
-"""
+"""Evaluate a pair of models on every split, and decide whether it becomes a release."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +9,7 @@ from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import TEST, TRAIN, Faces
 from emotion_ai.settings import validate_settings
 from emotion_ai.steps.evaluate import metrics
-from emotion_ai.steps.evaluate.champion import ChampionAnswers, ask_champion
+from emotion_ai.steps.evaluate.champion import ChampionPredictions, predict_with_champion
 from emotion_ai.steps.evaluate.gate import GateInputs, PairScores, decide
 from emotion_ai.steps.evaluate.report import write_report
 from emotion_ai.steps.evaluate.results import ModelEvaluation
@@ -25,7 +19,13 @@ from emotion_ai.storage.atomic_files import remove_on_failure
 
 
 class Evaluation(NamedTuple):
-    """The gate's verdict, and the confusion on the test split: `confusion[true][answered]`."""
+    """The gate's decision and the confusion matrix on the test split.
+
+    Attributes:
+        accepted: Whether the pair may become a release.
+        labels: The emotions.
+        confusion: Counts of faces, `confusion[true][predicted]`, in the order of `labels`.
+    """
 
     accepted: bool
     labels: list[str]
@@ -46,41 +46,60 @@ def run(
     gate_report_path: str,
     report_path: str,
 ) -> Evaluation:
-    """Judge a candidate pair; paths are local, `registry` is a URI, `champion` is "" or a version.
+    """Score a candidate pair of models on every split and let the gate decide.
 
-    `gate` is `GateSettings` as data; `force_accept` is the reason for accepting a candidate that
-    the gate rejects ("" = do not). Metrics are named <half>/<split's own name>/<score>.
+    A bad model is a result, not an error.
 
-    Raises `InputError` and `Unavailable` as the module says.
+    Args:
+        keypoint_faces: Folder of prepared faces of kind "keypoints".
+        expression_faces: Folder of prepared faces of kind "expression".
+        keypoint_model: Folder of the trained keypoint network.
+        expression_model: Folder of the trained expression network.
+        registry: A local folder or a gs:// URI.
+        champion: The champion's version; "" for none.
+        gate: The fields of `GateSettings`.
+        force_accept: The reason for accepting a pair that the gate rejects; "" to reject it.
+        metrics_path: JSON file to write: values by <kind>/<split's own name>/<score>.
+        confusion_path: JSON file to write: "labels" and "matrix", rows are the truth.
+        gate_report_path: JSON file to write: a `GateReport`.
+        report_path: HTML page to write.
+
+    Returns:
+        The gate's decision and the confusion matrix on test.
+
+    Raises:
+        InputError: The faces are of the wrong kind or not split, a setting of the gate is invalid,
+            or there is no such champion.
+        VerificationError: A file of the champion's release was altered.
+        Unavailable: The registry failed, or an output cannot be written.
     """
     from emotion_ai.networks.inference import predict_expression, predict_keypoints
 
     settings = validate_settings(GateSettings, gate, "gate")
-    keypoints = _open(keypoint_faces, "keypoints")
-    expression = _open(expression_faces, "expression")
-    rival = ask_champion(registry, champion, keypoints, expression)
-    keypoint_half = score_keypoints(
-        keypoints, lambda images: predict_keypoints(keypoint_model, images), rival
+    faces = _open_faces(keypoint_faces, "keypoints"), _open_faces(expression_faces, "expression")
+    champion_predictions = predict_with_champion(registry, champion, *faces)
+    keypoints = score_keypoints(
+        faces[0], lambda images: predict_keypoints(keypoint_model, images), champion_predictions
     )
-    expression_half = score_expression(
-        expression, lambda images: predict_expression(expression_model, images), rival
+    expression = score_expression(
+        faces[1], lambda images: predict_expression(expression_model, images), champion_predictions
     )
-    decision = decide(settings, _question(keypoint_half, expression_half, rival), force_accept)
-    decision = decision.model_copy(update={"metrics": flat_metrics(keypoint_half, expression_half)})
-    labels = expression.info.labels
-    test = expression_half.test
+    inputs = _gate_inputs(keypoints, expression, champion_predictions)
+    decision = decide(settings, inputs, force_accept)
+    decision = decision.model_copy(update={"metrics": flat_metrics(keypoints, expression)})
+    labels, test = expression.faces.info.labels, expression.test
     matrix = metrics.confusion(test.predicted, test.truth, len(labels))
     result = Evaluation(decision.outcome == "accepted", list(labels), matrix.tolist())
     with remove_on_failure(report_path, metrics_path, confusion_path, gate_report_path):
-        write_report(report_path, decision, keypoint_half, expression_half)
+        write_report(report_path, decision, keypoints, expression)
         _write_json(metrics_path, decision.metrics)
-        # Without a file at its path the step would never be taken from the local cache.
+        # The local cache reuses a step only if every output has a file at its path.
         _write_json(confusion_path, {"labels": result.labels, "matrix": result.confusion})
         _write_json(gate_report_path, decision.model_dump(mode="json"))
     return result
 
 
-def _open(path: str, kind: str) -> Faces:
+def _open_faces(path: str, kind: str) -> Faces:
     faces = Faces(path)
     if faces.info.kind != kind:
         raise InputError(f"{path}: holds {faces.info.kind}; expected {kind}")
@@ -91,28 +110,29 @@ def _open(path: str, kind: str) -> Faces:
     return faces
 
 
-def _question(
-    keypoints: ModelEvaluation, expression: ModelEvaluation, rival: ChampionAnswers | None
+def _gate_inputs(
+    keypoints: ModelEvaluation, expression: ModelEvaluation, champion: ChampionPredictions | None
 ) -> GateInputs:
-    emotions = expression.faces.info.labels
-    scores = _prefixed(keypoints.scores[TEST], expression.scores[TEST])
+    candidate_scores = _with_prefixes(keypoints.scores[TEST], expression.scores[TEST])
     baselines = {
-        "expression/accuracy": scores["expression/baseline_accuracy"],
-        "keypoints/rmse_px": scores.get("keypoints/baseline_rmse_px"),
+        "expression/accuracy": candidate_scores["expression/baseline_accuracy"],
+        "keypoints/rmse_px": candidate_scores.get("keypoints/baseline_rmse_px"),
     }
-    champion = None
-    if rival:
-        theirs = _prefixed(keypoints.champion_scores, expression.champion_scores)
-        champion = rival.version, PairScores(theirs, rival.emotions)
+    versioned_champion = None
+    if champion:
+        champion_scores = _with_prefixes(keypoints.champion_scores, expression.champion_scores)
+        versioned_champion = champion.version, PairScores(champion_scores, champion.emotions)
     return GateInputs(
-        candidate=PairScores(scores, emotions),
+        candidate=PairScores(candidate_scores, expression.faces.info.labels),
         baselines={score: value for score, value in baselines.items() if value is not None},
         splits={"keypoints": keypoints.test.name, "expression": expression.test.name},
-        champion=champion,
+        champion=versioned_champion,
     )
 
 
-def _prefixed(keypoints: Mapping[str, float], expression: Mapping[str, float]) -> dict[str, float]:
+def _with_prefixes(
+    keypoints: Mapping[str, float], expression: Mapping[str, float]
+) -> dict[str, float]:
     return {f"keypoints/{name}": value for name, value in keypoints.items()} | {
         f"expression/{name}": value for name, value in expression.items()
     }

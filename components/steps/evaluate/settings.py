@@ -1,4 +1,4 @@
-"""Settings of the gate: plain data from the environment, checked before anything is judged."""
+"""Settings of the gate: plain data from the environment, validated before the evaluation."""
 
 from typing import Annotated
 
@@ -11,13 +11,13 @@ from emotion_ai.settings import StrictModel
 _EMOTIONS = tuple(dict.fromkeys(name for names in LABEL_SETS.values() for name in names))
 
 
-def _emotion(name: str) -> str:
+def _check_emotion(name: str) -> str:
     if name not in _EMOTIONS:
         raise ValueError(f"{name!r} is not an emotion; expected one of {', '.join(_EMOTIONS)}")
     return name
 
 
-def _keypoint(name: str) -> str:
+def _check_keypoint(name: str) -> str:
     if name not in NAMES:
         raise ValueError(f"{name!r} is not a keypoint; expected one of {', '.join(NAMES)}")
     return name
@@ -26,36 +26,57 @@ def _keypoint(name: str) -> str:
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Pixels = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 PixelTolerance = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Emotion = Annotated[str, AfterValidator(_emotion)]
-Keypoint = Annotated[str, AfterValidator(_keypoint)]
+Emotion = Annotated[str, AfterValidator(_check_emotion)]
+Keypoint = Annotated[str, AfterValidator(_check_keypoint)]
 
 
 class ExpressionFloors(StrictModel):
-    """What the expression model must reach, as shares of 0 to 1; None is not asked for."""
+    """What the expression model must reach, as shares of 0 to 1; None is no limit.
+
+    Attributes:
+        accuracy: Floor for the accuracy.
+        balanced_accuracy: Floor for the mean recall of the emotions.
+        macro_f1: Floor for the mean F1 score of the emotions.
+        every_recall: Floor for the recall of every emotion.
+        recall: Floors for the recall of single emotions, which override `every_recall`.
+        calibration_error: Ceiling for the expected calibration error.
+    """
 
     accuracy: Share | None = None
     balanced_accuracy: Share | None = None
     macro_f1: Share | None = None
-    # Of every emotion, and of single ones, which override it.
     every_recall: Share | None = None
     recall: dict[Emotion, Share] = {}
-    # A ceiling: expected calibration error.
     calibration_error: Share | None = None
 
 
 class KeypointLimits(StrictModel):
-    """What the keypoint model must reach; pixels are those of the 96x96 frame and are ceilings."""
+    """What the keypoint model must reach, in pixels of the 96x96 frame; None is no limit.
+
+    Attributes:
+        rmse_px: Ceiling for the RMSE over all keypoints.
+        every_rmse_px: Ceiling for the RMSE of every keypoint.
+        keypoint_rmse_px: Ceilings for single keypoints, which override `every_rmse_px`.
+        share_under_5_percent_nme: Floor for the share of faces whose mean error is under 5 % of
+            the distance between the eyes.
+    """
 
     rmse_px: Pixels | None = None
-    # Of every keypoint, and of single ones, which override it.
     every_rmse_px: Pixels | None = None
     keypoint_rmse_px: dict[Keypoint, Pixels] = {}
-    # A floor: share of faces whose error is under 5 % of the distance of the eyes.
     share_under_5_percent_nme: Share | None = None
 
 
 class Tolerances(StrictModel):
-    """How far a candidate may fall behind the champion; None is not compared."""
+    """How far a candidate may fall behind the champion; a score with None is not compared.
+
+    Attributes:
+        accuracy: Loss of accuracy, as a share of 0 to 1.
+        macro_f1: Loss of macro F1.
+        recall: Loss of recall, for every emotion.
+        rmse_px: Increase of the RMSE over all keypoints, in pixels.
+        keypoint_rmse_px: Increase of the RMSE of every keypoint, in pixels.
+    """
 
     accuracy: Share | None = 0.01
     macro_f1: Share | None = 0.02
@@ -65,7 +86,13 @@ class Tolerances(StrictModel):
 
 
 class GateSettings(StrictModel):
-    """The whole gate as data."""
+    """The gate's settings.
+
+    Attributes:
+        expression: Limits for the expression model.
+        keypoints: Limits for the keypoint model.
+        champion: Tolerances in the comparison with the champion.
+    """
 
     expression: ExpressionFloors = ExpressionFloors()
     keypoints: KeypointLimits = KeypointLimits()

@@ -1,1 +1,1 @@
-"""The step `ingest`."""
+"""The step `ingest`: a source of faces, checked and written as arrays."""

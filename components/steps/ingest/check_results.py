@@ -1,4 +1,4 @@
-"""What the checks found in the rows left out, in the faces kept and in their emotions."""
+"""The data checks and their results: rows left out, faces kept, balance of emotions."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,24 +19,37 @@ _ROW_CHECKS = {
     "pixel_count": "wrong number of pixels",
     "pixel_value": "pixel outside 0-255 or not a number",
     "unknown_label": "unknown emotion code",
-    "keypoint_value": "coordinate that is no number or stands alone",
+    "keypoint_value": "coordinate that is not a number, or x without y",
     "keypoint_outside": "keypoint outside the frame",
     "too_few_keypoints": "too few keypoints",
 }
-_OTHER_KIND = {
+_CHECKS_OF_OTHER_KIND = {
     "keypoints": ("unknown_label",),
     "expression": ("keypoint_value", "keypoint_outside", "too_few_keypoints"),
 }
 Verdict = Literal["ok", "warning", "stop"]
 
-_ROWS_SHOWN = 20
-# Under this ratio of the rarest emotion to the commonest the report warns.
-_UNBALANCED = 0.2
+_MAX_ROWS_SHOWN = 20
+# The report warns if the ratio of the rarest emotion to the commonest is lower.
+_BALANCED_RATIO = 0.2
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check's result; `value` is a share (or ratio) that stands against `limit`."""
+    """The result of one check; its fields are keys of the statistics' JSON.
+
+    Attributes:
+        check: The check's name, as in `DataChecks`.
+        title: What it counts.
+        count: How many rows it found.
+        value: Their share, or a ratio.
+        limit: The value's limit.
+        bound: Which side of the limit is allowed.
+        verdict: "stop" refuses the source.
+        note: Details in words; "" for none.
+        rows: The first data rows found, counted from 0.
+        files: Their file names, if the source is a folder or archive of pictures.
+    """
 
     check: str
     title: str
@@ -46,17 +59,22 @@ class CheckResult:
     bound: Literal["at most", "at least"]
     verdict: Verdict
     note: str = ""
-    # The first data rows concerned, counted from 0.
     rows: list[int] = field(default_factory=list)
-    # Their pictures, where the source consists of such.
     files: list[str] = field(default_factory=list)
 
 
 def index_rows(rows: Rows) -> pd.DataFrame:
-    """What the set checks need of each face: row, split, target, digest, brightness, constant.
+    """Build a table of the faces with what the checks need of them.
 
-    `digest` (and `target`, for keypoints) are 64 bits of BLAKE2b: among a million faces two
-    different ones agree with a probability of 3e-8.
+    Digests are 64 bits of BLAKE2b: among a million faces two different ones share one with a
+    probability of 3e-8.
+
+    Args:
+        rows: A block of faces.
+
+    Returns:
+        Columns row, split, target (a code, or a digest of the keypoints), digest (of the pixels),
+        brightness (mean, 0-255) and constant (whether all pixels are equal).
     """
     flat = rows.images.reshape(len(rows), rows.images.shape[1] * rows.images.shape[2])
     keypoints = rows.targets.ndim == 3
@@ -72,24 +90,35 @@ def index_rows(rows: Rows) -> pd.DataFrame:
     )
 
 
-def row_findings(kind: KindName, tally: IngestCounts, checks: DataChecks) -> list[CheckResult]:
-    """The row checks: rows left out, as a share of the rows read."""
+def check_rows(kind: KindName, counts: IngestCounts, checks: DataChecks) -> list[CheckResult]:
+    """Check the rows left out, as a share of the rows read.
+
+    Args:
+        kind: The kind of faces.
+        counts: The counts of the whole source.
+        checks: The tolerated shares.
+    """
     return [
-        _at_most(
+        _share_check(
             name,
             title,
-            tally.bad_counts[name],
-            tally.read,
+            counts.bad_counts[name],
+            counts.rows_read,
             checks,
-            [bad.row for bad in tally.bad[name]],
+            [bad.row for bad in counts.bad_rows[name]],
         )
         for name, title in _ROW_CHECKS.items()
-        if name not in _OTHER_KIND[kind]
+        if name not in _CHECKS_OF_OTHER_KIND[kind]
     ]
 
 
-def set_findings(row_index: pd.DataFrame, checks: DataChecks) -> list[CheckResult]:
-    """Constant images and exact duplicates among the faces that were kept."""
+def check_faces(row_index: pd.DataFrame, checks: DataChecks) -> list[CheckResult]:
+    """Check for constant images and exact duplicates among the faces kept.
+
+    Args:
+        row_index: The result of `index_rows` for all faces.
+        checks: The tolerated shares.
+    """
     total = len(row_index)
     constant = row_index["row"][row_index["constant"]]
     copies = row_index["row"][row_index.duplicated("digest")]
@@ -97,11 +126,15 @@ def set_findings(row_index: pd.DataFrame, checks: DataChecks) -> list[CheckResul
     contradicting = row_index[targets > 1]
     held_out = row_index[row_index["split"].isin([VALIDATION, TEST])]
     in_train = row_index["digest"][row_index["split"] == TRAIN]
-    straddling = held_out["row"][held_out["digest"].isin(in_train)]
+    in_two_splits = held_out["row"][held_out["digest"].isin(in_train)]
     return [
-        _at_most("constant_images", "images of one shade", len(constant), total, checks, constant),
-        _at_most("duplicates", "copies of an earlier image", len(copies), total, checks, copies),
-        _at_most(
+        _share_check(
+            "constant_images", "images of one shade", len(constant), total, checks, constant
+        ),
+        _share_check(
+            "duplicates", "copies of an earlier image", len(copies), total, checks, copies
+        ),
+        _share_check(
             "contradicting_duplicates",
             "copies with contradicting targets",
             len(contradicting),
@@ -110,56 +143,66 @@ def set_findings(row_index: pd.DataFrame, checks: DataChecks) -> list[CheckResul
             contradicting["row"],
             f"{contradicting['digest'].nunique()} groups of identical images",
         ),
-        _at_most(
+        _share_check(
             "split_duplicates",
-            "validation and test images that stand in train too",
-            len(straddling),
+            "validation and test images that train has too",
+            len(in_two_splits),
             len(held_out),
             checks,
-            straddling,
+            in_two_splits,
             "prepare drops the copy in train",
         ),
     ]
 
 
-def course5_finding(codes: NDArray[np.int64], checks: DataChecks) -> CheckResult:
-    """Whether the rows by code look like those of a course5 source given as fer7."""
+def check_course5_as_fer7(codes: NDArray[np.int64], checks: DataChecks) -> CheckResult:
+    """Check whether a source given as fer7 has the labels of course5.
+
+    Args:
+        codes: Rows by emotion code, [256].
+        checks: The share of rows that need codes 5 and 6.
+    """
     upper = int(codes[5:].sum())
     share = upper / max(1, int(codes.sum()))
     low = share < checks.course5_as_fer7
     return CheckResult(
-        "course5_as_fer7",
-        "rows with the codes 5 and 6, which a course5 source lacks",
-        upper,
-        share,
-        checks.course5_as_fer7,
-        "at least",
-        "stop" if low else "ok",
-        "read it with --label-set course5" if low else "",
+        check="course5_as_fer7",
+        title="rows with the codes 5 and 6, which a course5 source lacks",
+        count=upper,
+        value=share,
+        limit=checks.course5_as_fer7,
+        bound="at least",
+        verdict="stop" if low else "ok",
+        note="read it with --label-set course5" if low else "",
     )
 
 
-def balance_finding(faces: dict[str, int], checks: DataChecks) -> CheckResult:
-    """The rarest emotion against the commonest, by faces kept."""
+def check_class_balance(faces: dict[str, int], checks: DataChecks) -> CheckResult:
+    """Check the ratio of the rarest emotion to the commonest.
+
+    Args:
+        faces: Faces kept, by emotion.
+        checks: The lowest ratio.
+    """
     rarest = min(faces, key=lambda label: faces[label])
     commonest = max(faces, key=lambda label: faces[label])
     ratio = faces[rarest] / max(1, faces[commonest])
-    verdict: Verdict = "ok" if ratio >= _UNBALANCED else "warning"
+    verdict: Verdict = "ok" if ratio >= _BALANCED_RATIO else "warning"
     if ratio < checks.class_balance or not faces[rarest]:
         verdict = "stop"
     return CheckResult(
-        "class_balance",
-        "rarest emotion to commonest",
-        faces[rarest],
-        ratio,
-        checks.class_balance,
-        "at least",
-        verdict,
-        f"{faces[rarest]:,} {rarest} to {faces[commonest]:,} {commonest}",
+        check="class_balance",
+        title="rarest emotion to commonest",
+        count=faces[rarest],
+        value=ratio,
+        limit=checks.class_balance,
+        bound="at least",
+        verdict=verdict,
+        note=f"{faces[rarest]:,} {rarest} to {faces[commonest]:,} {commonest}",
     )
 
 
-def _at_most(
+def _share_check(
     check: str,
     title: str,
     count: int,
@@ -173,9 +216,17 @@ def _at_most(
     verdict: Verdict = "ok"
     if count:
         verdict = "stop" if share > limit else "warning"
-    first = [int(row) for row in rows[:_ROWS_SHOWN]]
-    shown = note if count else ""
-    return CheckResult(check, title, count, share, limit, "at most", verdict, shown, first)
+    return CheckResult(
+        check=check,
+        title=title,
+        count=count,
+        value=share,
+        limit=limit,
+        bound="at most",
+        verdict=verdict,
+        note=note if count else "",
+        rows=[int(row) for row in rows[:_MAX_ROWS_SHOWN]],
+    )
 
 
 def _digests(values: NDArray) -> NDArray[np.uint64]:

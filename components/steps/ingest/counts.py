@@ -1,4 +1,4 @@
-"""What is remembered of a source: counts, the first bad rows, a line for each face kept."""
+"""Counts of a source while it is read, its first bad rows, and an index of the faces kept."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -10,47 +10,56 @@ from numpy.typing import NDArray
 from emotion_ai.faces.arrays import UNASSIGNED, FacesInfo
 from emotion_ai.sources.csv_table import BadRow
 
-# Bad rows kept to be shown, for each check; all of them are counted.
-_BAD_ROWS_KEPT = 200
+# Bad rows kept for the report, for each check; all of them are counted.
+_MAX_BAD_ROWS = 200
 
 
 @dataclass
 class IngestCounts:
-    """Grows by some thirty bytes a face kept; `row_index` holds `check_results.index_rows`."""
+    """Counts of a source; grows by about 30 bytes for each face kept.
 
-    read: int = 0
-    left_out: int = 0
-    other_emotions: int = 0
-    # Rows by emotion code as in the source, before any selection.
-    codes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
+    Attributes:
+        rows_read: All data rows.
+        rows_left_out: Rows with a bad cell.
+        rows_of_other_emotions: Good rows of emotions that are not selected.
+        code_counts: Rows by the source's emotion code, before any selection, [256].
+        bad_counts: Bad rows by check.
+        bad_rows: The first bad rows by check.
+        row_index: The results of `check_results.index_rows`, one for each block.
+    """
+
+    rows_read: int = 0
+    rows_left_out: int = 0
+    rows_of_other_emotions: int = 0
+    code_counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     bad_counts: Counter[str] = field(default_factory=Counter)
-    bad: dict[str, list[BadRow]] = field(default_factory=lambda: defaultdict(list))
+    bad_rows: dict[str, list[BadRow]] = field(default_factory=lambda: defaultdict(list))
     row_index: list[pd.DataFrame] = field(default_factory=list)
 
     def add_bad(self, rows: list[BadRow]) -> None:
-        """Count a block's bad rows, each once a check, and keep the first of them."""
-        self.left_out += len({row.row for row in rows})
+        """Count a block's bad rows, each once for each check, and keep the first of them."""
+        self.rows_left_out += len({row.row for row in rows})
         first: dict[tuple[str, int], BadRow] = {}
-        for row in sorted(rows, key=lambda each: each.row):
+        for row in sorted(rows, key=lambda bad: bad.row):
             first.setdefault((row.check, row.row), row)
         for (check, _), row in first.items():
             self.bad_counts[check] += 1
-            if len(self.bad[check]) < _BAD_ROWS_KEPT:
-                self.bad[check].append(row)
+            if len(self.bad_rows[check]) < _MAX_BAD_ROWS:
+                self.bad_rows[check].append(row)
 
-    def counts(self, info: FacesInfo) -> dict[str, int]:
-        """Rows kept by split ("split/Training") and by emotion ("emotion/happy")."""
+    def faces_by_split_and_emotion(self, info: FacesInfo) -> dict[str, int]:
+        """Return faces kept by split ("split/Training") and by emotion ("emotion/happy")."""
         names = {**dict(enumerate(info.split_names)), UNASSIGNED: "none"}
-        splits = self.faces()["split"].value_counts()
+        splits = self.faces_index()["split"].value_counts()
         counts = {f"split/{names[code]}": int(splits[code]) for code in sorted(splits.index)}
-        emotions = self.by_emotion(info.labels) if info.labels else {}
+        emotions = self.faces_by_emotion(info.labels) if info.labels else {}
         return counts | {f"emotion/{label}": count for label, count in emotions.items()}
 
-    def by_emotion(self, labels: tuple[str, ...]) -> dict[str, int]:
-        """Faces kept of each emotion, in the order of `labels`."""
-        counts = np.bincount(self.faces()["target"], minlength=len(labels))
+    def faces_by_emotion(self, labels: tuple[str, ...]) -> dict[str, int]:
+        """Return faces kept by emotion, in the order of `labels`."""
+        counts = np.bincount(self.faces_index()["target"], minlength=len(labels))
         return dict(zip(labels, counts.tolist(), strict=True))
 
-    def faces(self) -> pd.DataFrame:
-        """The index of all faces kept."""
+    def faces_index(self) -> pd.DataFrame:
+        """Return the index of all faces kept."""
         return pd.concat(self.row_index, ignore_index=True)

@@ -1,6 +1,7 @@
-"""The data report as a page: counts, findings, faces to look at, bad rows, histograms."""
+"""Write the data report as a page: counts, checks, sample faces, bad rows, histograms."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,77 +24,85 @@ from emotion_ai.html_page import (
 from emotion_ai.steps.ingest.check_results import CheckResult
 from emotion_ai.steps.ingest.counts import IngestCounts
 
-_FACES_PER_EMOTION = 16
-_KEYPOINT_FACES = 24
+_MAX_FACES_PER_EMOTION = 16
+_MAX_KEYPOINT_FACES = 24
 _KEYPOINT_COLUMNS = 8
-_BAD_ROWS_SHOWN = 100
-_SCATTER_FACES = 1000
+_MAX_BAD_ROWS_SHOWN = 100
+_MAX_SCATTER_FACES = 1000
 _VERDICT_CLASS = {"ok": "good", "warning": "", "stop": "bad"}
 
 
 def write_report(
     path: str,
     faces: Faces,
-    tally: IngestCounts,
-    found: Sequence[CheckResult],
+    counts: IngestCounts,
+    results: Sequence[CheckResult],
     statistics: dict[str, Any],
 ) -> None:
-    """Write the page; `statistics` are those of `summarise`."""
+    """Write the data report.
+
+    Args:
+        path: The HTML page to write.
+        faces: The faces written.
+        counts: The counts of the source.
+        results: The results of the checks.
+        statistics: The result of `statistics.summarise`.
+    """
     kind = faces.info.kind
     tiles = [
-        ("rows read", f"{tally.read:,}"),
+        ("rows read", f"{counts.rows_read:,}"),
         ("faces kept", f"{len(faces):,}"),
-        ("rows left out", f"{tally.left_out:,}"),
+        ("rows left out", f"{counts.rows_left_out:,}"),
         *[
             (name, f"{faces.info.counts[f'split/{name}']:,}")
             for name in faces.info.split_names
             if f"split/{name}" in faces.info.counts
         ],
     ]
-    if tally.other_emotions:
-        tiles.append(("rows of other emotions", f"{tally.other_emotions:,}"))
+    if counts.rows_of_other_emotions:
+        tiles.append(("rows of other emotions", f"{counts.rows_of_other_emotions:,}"))
     if statistics["subjects"]:
         tiles.append(("people", f"{statistics['subjects']:,}"))
-    sections = [Section("Checks", _findings(found))]
+    sections = [Section("Checks", _check_table(results))]
     if len(faces):
         if kind == KEYPOINTS.name:
-            sections += _keypoint_sections(faces, tally.faces(), statistics["keypoints"])
+            sections += _keypoint_sections(faces, counts.faces_index(), statistics["keypoints"])
         else:
-            sections += _emotion_sections(faces, tally.faces())
+            sections += _emotion_sections(faces, counts.faces_index())
     sections += [
-        Section("Rows left out", _bad_rows(tally)),
-        Section("Source", _source(faces, statistics)),
+        Section("Rows left out", _bad_rows_table(counts)),
+        Section("Source", _source_table(faces, statistics)),
     ]
-    write_page(path, f"Data report: {kind}", _lead(faces, found), tiles, sections)
+    write_page(path, f"Data report: {kind}", _lead(faces, results), tiles, sections)
 
 
-def _lead(faces: Faces, found: Sequence[CheckResult]) -> str:
-    stopping = [finding.check for finding in found if finding.verdict == "stop"]
-    if stopping:
-        return f"{faces.info.source} is refused: {', '.join(stopping)}."
-    warnings = sum(finding.verdict == "warning" for finding in found)
+def _lead(faces: Faces, results: Sequence[CheckResult]) -> str:
+    failed = [result.check for result in results if result.verdict == "stop"]
+    if failed:
+        return f"{faces.info.source} is refused: {', '.join(failed)}."
+    warnings = sum(result.verdict == "warning" for result in results)
     if not warnings:
         return f"{faces.info.source} passes every check."
     return f"{faces.info.source} is accepted; {warnings} checks warn."
 
 
-def _findings(found: Sequence[CheckResult]) -> Markup:
-    columns = ("check", "what", "rows", "share", "limit", "verdict", "first rows")
+def _check_table(results: Sequence[CheckResult]) -> Markup:
+    columns = ("check", "meaning", "rows", "share", "limit", "verdict", "first rows")
     return table_html(
         columns,
         [
             (
-                finding.check,
-                f"{finding.title} ({finding.note})" if finding.note else finding.title,
-                f"{finding.count:,}",
-                f"{finding.value:.2%}",
-                f"{finding.bound} {finding.limit:.2%}",
+                result.check,
+                f"{result.title} ({result.note})" if result.note else result.title,
+                f"{result.count:,}",
+                f"{result.value:.2%}",
+                f"{result.bound} {result.limit:.2%}",
                 Markup('<span class="{}">{}</span>').format(
-                    _VERDICT_CLASS[finding.verdict], finding.verdict
+                    _VERDICT_CLASS[result.verdict], result.verdict
                 ),
-                ", ".join(finding.files[:5] or [str(row) for row in finding.rows[:5]]),
+                ", ".join(result.files[:5] or [str(row) for row in result.rows[:5]]),
             )
-            for finding in found
+            for result in results
         ],
     )
 
@@ -102,12 +111,12 @@ def _emotion_sections(faces: Faces, row_index: pd.DataFrame) -> list[Section]:
     strips = []
     for code, label in enumerate(faces.info.labels):
         of_label = row_index[row_index["target"] == code]
-        rows = _sample(faces, of_label, _FACES_PER_EMOTION)
+        rows = _sample(faces, of_label, _MAX_FACES_PER_EMOTION)
         if len(rows):
             picture = image_html(np.hstack(list(rows.images)), f"{len(rows)} faces: {label}")
             strips.append((label, f"{len(of_label):,}", picture))
     return [
-        Section("Faces of each emotion", table_html(("emotion", "faces", "some"), strips)),
+        Section("Faces of each emotion", table_html(("emotion", "faces", "sample"), strips)),
         Section("Class balance and brightness", _emotion_histograms(faces, row_index)),
     ]
 
@@ -131,11 +140,11 @@ def _emotion_histograms(faces: Faces, row_index: pd.DataFrame) -> Markup:
 def _keypoint_sections(
     faces: Faces, row_index: pd.DataFrame, keypoints: dict[str, dict[str, Any]]
 ) -> list[Section]:
-    rows = _sample(faces, row_index, _KEYPOINT_FACES)
+    rows = _sample(faces, row_index, _MAX_KEYPOINT_FACES)
     return [
         Section("Faces with their keypoints", _keypoint_sheet(rows)),
-        Section("Where the keypoints lie, and brightness", _keypoint_scatter(faces, row_index)),
-        Section("Keypoints annotated", _annotated(faces, keypoints)),
+        Section("Positions of the keypoints, and brightness", _keypoint_scatter(faces, row_index)),
+        Section("Keypoints annotated", _annotation_tables(faces, keypoints)),
     ]
 
 
@@ -154,7 +163,7 @@ def _keypoint_sheet(rows: Rows) -> Markup:
 
 
 def _keypoint_scatter(faces: Faces, row_index: pd.DataFrame) -> Markup:
-    points = _sample(faces, row_index, _SCATTER_FACES).targets
+    points = _sample(faces, row_index, _MAX_SCATTER_FACES).targets
     figure = Figure(figsize=(9, 4), layout="constrained")
     scatter, brightness = figure.subplots(1, 2)
     for k, name in enumerate(NAMES):
@@ -166,16 +175,16 @@ def _keypoint_scatter(faces: Faces, row_index: pd.DataFrame) -> Markup:
     return figure_html(figure, "scatter of the keypoints; histogram of image brightness")
 
 
-def _annotated(faces: Faces, keypoints: dict[str, dict[str, Any]]) -> Markup:
+def _annotation_tables(faces: Faces, keypoints: dict[str, dict[str, Any]]) -> Markup:
     counts: NDArray[np.int64] = np.zeros(len(NAMES) + 1, dtype=np.int64)
     for shard in faces.shards():
-        given = ~np.isnan(shard.targets).any(axis=2)
-        counts += np.bincount(given.sum(axis=1), minlength=len(counts))
+        annotated = ~np.isnan(shard.targets).any(axis=2)
+        counts += np.bincount(annotated.sum(axis=1), minlength=len(counts))
     used = np.flatnonzero(counts)[::-1]
     by_number = [(int(k), f"{counts[k]:,}") for k in used]
     columns = ("keypoint", "faces", "mean x", "mean y", "deviation x", "deviation y")
     by_name = [(name, *values.values()) for name, values in keypoints.items()]
-    return table_html(("keypoints given", "faces"), by_number) + table_html(columns, by_name)
+    return table_html(("keypoints annotated", "faces"), by_number) + table_html(columns, by_name)
 
 
 def _draw_brightness(ax: Any, row_index: pd.DataFrame) -> None:
@@ -183,28 +192,28 @@ def _draw_brightness(ax: Any, row_index: pd.DataFrame) -> None:
     ax.set(xlabel="mean brightness of an image", ylabel="faces", xlim=(0, 256))
 
 
-def _bad_rows(tally: IngestCounts) -> Markup:
-    bad = sorted((row for rows in tally.bad.values() for row in rows), key=lambda each: each.row)
-    if not bad:
+def _bad_rows_table(counts: IngestCounts) -> Markup:
+    bad_rows = sorted(chain.from_iterable(counts.bad_rows.values()), key=lambda bad: bad.row)
+    if not bad_rows:
         return Markup("<p>None.</p>")
-    shown = bad[:_BAD_ROWS_SHOWN]
-    total = sum(tally.bad_counts.values())
+    shown = bad_rows[:_MAX_BAD_ROWS_SHOWN]
+    total = sum(counts.bad_counts.values())
     more = f"The first {len(shown)} of {total:,}. " if total > len(shown) else ""
     if shown[0].file:
-        cells = [(each.row, each.file, each.check, each.message) for each in shown]
+        cells = [(bad.row, bad.file, bad.check, bad.message) for bad in shown]
         return Markup("<p>{}</p>").format(more) + table_html(
-            ("row", "file", "check", "what"), cells
+            ("row", "file", "check", "error"), cells
         )
     note = Markup("<p>{}Rows count the data from 0, lines the file from 1.</p>").format(more)
     return note + table_html(
-        ("row", "line", "column", "check", "what"), [each[:5] for each in shown]
+        ("row", "line", "column", "check", "error"), [bad[:5] for bad in shown]
     )
 
 
-def _source(faces: Faces, statistics: dict[str, Any]) -> Markup:
+def _source_table(faces: Faces, statistics: dict[str, Any]) -> Markup:
     ignored = ", ".join(statistics["ignored_columns"]) or "none"
     return table_html(
-        ("fact", "value"),
+        ("property", "value"),
         [
             ("source", faces.info.source),
             ("content fingerprint (SHA-256)", faces.info.fingerprint),
@@ -216,7 +225,7 @@ def _source(faces: Faces, statistics: dict[str, Any]) -> Markup:
 
 
 def _sample(faces: Faces, row_index: pd.DataFrame, count: int) -> Rows:
-    """Some faces of an index: the smallest digests are a fair sample, and the same every time."""
+    """Take a sample of faces: those with the smallest digests, the same every time."""
     distinct = row_index.drop_duplicates("digest")
     return faces.take(distinct.nsmallest(count, "digest").index.sort_values().to_numpy())
 

@@ -1,10 +1,4 @@
-"""Read a source of faces, check it, and write the faces artifact and the data report.
-
-Reads faces (a CSV or pictures, local or gs://, or drawn ones) and their NAME.subjects.csv; writes a
-faces artifact, an HTML report and its statistics as JSON. Fails, after writing the report, when
-more rows break a check than its share in `DataChecks` tolerates; up to that share they are left out
-and listed.
-"""
+"""Read a source of faces, check it, and write the faces artifact and the data report."""
 
 import json
 from collections.abc import Sequence
@@ -24,10 +18,16 @@ from emotion_ai.settings import validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.open import Source, open_source
 from emotion_ai.sources.subjects import look_up_subjects, read_subjects
-from emotion_ai.sources.uri import fingerprint as fingerprint_of
+from emotion_ai.sources.uri import fingerprint as compute_fingerprint
 from emotion_ai.sources.uri import subjects_uri
-from emotion_ai.steps.ingest import check_results as findings
-from emotion_ai.steps.ingest.check_results import CheckResult
+from emotion_ai.steps.ingest.check_results import (
+    CheckResult,
+    check_class_balance,
+    check_course5_as_fer7,
+    check_faces,
+    check_rows,
+    index_rows,
+)
 from emotion_ai.steps.ingest.counts import IngestCounts
 from emotion_ai.steps.ingest.statistics import summarise
 from emotion_ai.storage.atomic_files import remove_on_failure
@@ -48,56 +48,74 @@ def run(
 ) -> None:
     """Turn a source into a faces artifact with a data report.
 
-    `kind` is "keypoints" (96x96 images) or "expression" (48x48). `fingerprint` is what resolve
-    saw ("" is not compared). `label_set` and `emotions` (names, comma-separated, "" for all) matter
-    to expressions alone: rows of other emotions are left out, and codes follow `select_emotions`.
-    `checks` are the fields of `DataChecks`.
+    Rows that break a check are left out and listed, up to the tolerated share. The report is
+    written even if the source is refused.
 
-    Raises `InputError` for a source that breaks its schema beyond the tolerated share or has
-    changed since it was fingerprinted, `Unavailable` where the storage fails.
+    Args:
+        source: Path, gs:// or sample:// URI of a CSV or of pictures; NAME.subjects.csv beside it
+            names the persons.
+        fingerprint: The source's fingerprint when the run started; "" to skip the comparison.
+        kind: "keypoints" (96x96 images) or "expression" (48x48 images).
+        label_set: "fer7" or "course5"; ignored for keypoints.
+        emotions: Emotions to keep, separated by commas; "" for all. Rows of other emotions are left
+            out; codes follow `select_emotions`.
+        checks: The fields of `DataChecks`.
+        faces_path: Folder to write: images uint8 [n, H, W] and their targets, see `faces.arrays`.
+        report_path: HTML page to write.
+        statistics_path: JSON file to write.
+
+    Raises:
+        InputError: A setting is invalid, more rows break a check than tolerated, or the source
+            has changed since its fingerprint was taken.
+        Unavailable: The storage failed.
     """
-    limits = validate_settings(DataChecks, checks, "checks")
-    info = _describe(source, fingerprint, kind, label_set, emotions)
+    data_checks = validate_settings(DataChecks, checks, "checks")
+    info = _faces_info(source, fingerprint, kind, label_set, emotions)
     with remove_on_failure(Path(faces_path, INFO_FILE), Path(faces_path, FILE_NAMES)):
-        opened, tally = _write_faces(info, limits, faces_path)
-        found = _findings(tally, info, limits, opened.files)
+        opened, counts = _write_faces(info, data_checks, faces_path)
+        results = _run_checks(counts, info, data_checks, opened.files)
         faces = Faces(faces_path)
-        statistics = summarise(faces, tally, found, opened.ignored_columns)
+        statistics = summarise(faces, counts, results, opened.ignored_columns)
         storage.write_bytes(statistics_path, json.dumps(statistics, indent=1).encode() + b"\n")
-        # With matplotlib, a third of this step's start: a source is read and refused without.
+        # Imported late: matplotlib takes a third of this step's start.
         from emotion_ai.steps.ingest.report import write_report
 
-        write_report(report_path, faces, tally, found, statistics)
-        stopping = [finding for finding in found if finding.verdict == "stop"]
-        if stopping:
-            raise InputError(_refusal(source, stopping, tally))
+        write_report(report_path, faces, counts, results, statistics)
+        failed = [result for result in results if result.verdict == "stop"]
+        if failed:
+            raise InputError(_refusal_message(source, failed, counts))
 
 
 def _write_faces(
-    info: FacesInfo, limits: DataChecks, faces_path: str
+    info: FacesInfo, checks: DataChecks, faces_path: str
 ) -> tuple[Source, IngestCounts]:
-    with open_source(info, limits) as opened, FacesWriter(faces_path, info) as writer:
-        tally = _copy_faces(opened, info, limits, writer)
-        if opened.files:
-            write_file_names(faces_path, opened.files)
-        # Taken after the last row, so that it stands for the content that was read.
-        now = fingerprint_of(info.source)
-        if info.fingerprint not in ("", now):
+    with open_source(info, checks) as source, FacesWriter(faces_path, info) as writer:
+        counts = _copy_faces(source, info, checks, writer)
+        if source.files:
+            write_file_names(faces_path, source.files)
+        # Computed after the last row, so that it is the fingerprint of what was read.
+        fingerprint = compute_fingerprint(info.source)
+        if info.fingerprint not in ("", fingerprint):
             raise InputError(
                 f"{info.source}: changed while the run went on; run again to read it anew"
             )
-        info = info.model_copy(update={"fingerprint": now, "split_names": opened.split_names})
-        writer.info = info.model_copy(update={"counts": tally.counts(info)})
-    return opened, tally
+        info = info.model_copy(
+            update={"fingerprint": fingerprint, "split_names": source.split_names}
+        )
+        face_counts = counts.faces_by_split_and_emotion(info)
+        writer.info = info.model_copy(update={"counts": face_counts})
+    return source, counts
 
 
-def _describe(source: str, fingerprint: str, kind: str, label_set: str, emotions: str) -> FacesInfo:
+def _faces_info(
+    source: str, fingerprint: str, kind: str, label_set: str, emotions: str
+) -> FacesInfo:
     face_kind = kind_of(kind)
-    with_emotions = face_kind is EXPRESSION
+    has_emotions = face_kind is EXPRESSION
     return FacesInfo(
         kind=face_kind.name,
-        label_set=label_set if with_emotions else "",
-        labels=select_emotions(label_set, emotions) if with_emotions else (),
+        label_set=label_set if has_emotions else "",
+        labels=select_emotions(label_set, emotions) if has_emotions else (),
         image_size=face_kind.image_size,
         source=source,
         fingerprint=fingerprint,
@@ -105,72 +123,72 @@ def _describe(source: str, fingerprint: str, kind: str, label_set: str, emotions
 
 
 def _copy_faces(
-    source: Source, info: FacesInfo, limits: DataChecks, writer: FacesWriter
+    source: Source, info: FacesInfo, checks: DataChecks, writer: FacesWriter
 ) -> IngestCounts:
-    tally = IngestCounts()
+    counts = IngestCounts()
     names = label_set_names(info.label_set) if info.labels else ()
-    subjects = read_subjects(source.uri, limits.max_rows)
+    subjects = read_subjects(source.uri, checks.max_rows)
     for block in source.blocks:
-        tally.read += block.rows_read
-        tally.add_bad(block.bad)
-        rows = _select(block.rows, names, info.labels, tally) if names else block.rows
+        counts.rows_read += block.rows_read
+        counts.add_bad(block.bad)
+        rows = _select_emotions(block.rows, names, info.labels, counts) if names else block.rows
         if subjects is not None:
             rows = replace(rows, subject=look_up_subjects(subjects, rows.row))
         writer.append(rows)
-        tally.row_index.append(findings.index_rows(rows))
-    if not tally.read:
+        counts.row_index.append(index_rows(rows))
+    if not counts.rows_read:
         raise InputError(f"{source.uri}: no row of data below the header")
-    if subjects is not None and len(subjects) > tally.read:
+    if subjects is not None and len(subjects) > counts.rows_read:
         raise InputError(
             f"{subjects_uri(source.uri)}: column row: {len(subjects) - 1} is beyond the last "
-            f"data row of {source.uri}, {tally.read - 1} (counted from 0)"
+            f"data row of {source.uri}, {counts.rows_read - 1} (counted from 0)"
         )
-    return tally
+    return counts
 
 
-def _select(
-    rows: Rows, names: tuple[str, ...], labels: tuple[str, ...], tally: IngestCounts
+def _select_emotions(
+    rows: Rows, names: tuple[str, ...], labels: tuple[str, ...], counts: IngestCounts
 ) -> Rows:
-    """The rows of the emotions to learn, their codes made those of `labels`; counts all codes."""
-    tally.codes += np.bincount(rows.targets, minlength=len(tally.codes))
-    positions = [labels.index(name) if name in labels else _OTHER_EMOTION for name in names]
-    targets = np.array(positions, dtype=np.uint8)[rows.targets]
-    wanted = targets != _OTHER_EMOTION
-    tally.other_emotions += int(np.count_nonzero(~wanted))
-    return replace(rows, targets=targets).take(wanted)
+    """Keep the rows of the emotions in `labels`, with their codes; count the source's codes."""
+    counts.code_counts += np.bincount(rows.targets, minlength=len(counts.code_counts))
+    codes = [labels.index(name) if name in labels else _OTHER_EMOTION for name in names]
+    targets = np.array(codes, dtype=np.uint8)[rows.targets]
+    is_selected = targets != _OTHER_EMOTION
+    counts.rows_of_other_emotions += int(np.count_nonzero(~is_selected))
+    return replace(rows, targets=targets).take(is_selected)
 
 
-def _findings(
-    tally: IngestCounts, info: FacesInfo, limits: DataChecks, files: Sequence[str]
+def _run_checks(
+    counts: IngestCounts, info: FacesInfo, checks: DataChecks, files: Sequence[str]
 ) -> list[CheckResult]:
-    found = findings.row_findings(info.kind, tally, limits)
-    found += findings.set_findings(tally.faces(), limits)
-    # Folders name the emotions, so no code can be taken for another label set's.
+    results = check_rows(info.kind, counts, checks)
+    results += check_faces(counts.faces_index(), checks)
+    # Folders are named by emotion, so their codes cannot be those of another label set.
     if info.label_set == "fer7" and not files:
-        found.append(findings.course5_finding(tally.codes, limits))
+        results.append(check_course5_as_fer7(counts.code_counts, checks))
     if info.labels:
-        found.append(findings.balance_finding(tally.by_emotion(info.labels), limits))
+        results.append(check_class_balance(counts.faces_by_emotion(info.labels), checks))
     if files:
-        found = [replace(each, files=[files[row] for row in each.rows]) for each in found]
-    return found
+        results = [replace(r, files=[files[row] for row in r.rows]) for r in results]
+    return results
 
 
-def _refusal(source: str, stopping: list[CheckResult], tally: IngestCounts) -> str:
-    """The sentence that says why a source is refused, with its first bad cell."""
-    finding = stopping[0]
+def _refusal_message(source: str, failed: list[CheckResult], counts: IngestCounts) -> str:
+    """Say in one sentence why a source is refused, with its first bad cell."""
+    result = failed[0]
     message = (
-        f"{source}: {finding.title}: rows {finding.count}, share {finding.value:.2%}, expected "
-        f"{finding.bound} {finding.limit:.2%} (data check {finding.check})"
+        f"{source}: {result.title}: rows {result.count}, share {result.value:.2%}, expected "
+        f"{result.bound} {result.limit:.2%} (data check {result.check})"
     )
-    if tally.bad[finding.check]:
-        first = tally.bad[finding.check][0]
+    if counts.bad_rows[result.check]:
+        first = counts.bad_rows[result.check][0]
         message += f"; the first is {first.location}: {first.message}"
-    elif finding.files:
-        message += f"; the first are {', '.join(finding.files[:5])}"
-    elif finding.rows:
-        message += f"; the first are data rows {finding.rows[:5]} counted from 0"
-    elif finding.note:
-        message += f"; {finding.note}"
-    if len(stopping) > 1:
-        message += f"; also over their limits: {', '.join(each.check for each in stopping[1:])}"
+    elif result.files:
+        message += f"; the first are {', '.join(result.files[:5])}"
+    elif result.rows:
+        message += f"; the first are data rows {result.rows[:5]} counted from 0"
+    elif result.note:
+        message += f"; {result.note}"
+    if len(failed) > 1:
+        message += f"; also over their limits: {', '.join(r.check for r in failed[1:])}"
     return message

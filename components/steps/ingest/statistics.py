@@ -1,4 +1,4 @@
-"""The data report in numbers."""
+"""Summarise a source in numbers, for the statistics JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,34 +16,45 @@ _BRIGHTNESS_QUANTILES = (0.05, 0.5, 0.95)
 
 
 def summarise(
-    faces: Faces, tally: IngestCounts, found: Sequence[CheckResult], ignored_columns: Sequence[str]
+    faces: Faces,
+    counts: IngestCounts,
+    results: Sequence[CheckResult],
+    ignored_columns: Sequence[str],
 ) -> dict[str, Any]:
-    """What stands in the statistics JSON: counts, brightness, keypoints and findings.
+    """Build the content of the statistics JSON.
 
-    Brightness is an image's mean, 0-255; keypoints are in pixels of the 96x96 frame.
+    Args:
+        faces: The faces written.
+        counts: The counts of the source.
+        results: The results of the checks.
+        ignored_columns: Columns of the source that were not read.
+
+    Returns:
+        Counts, "brightness" (of images' means, 0-255), "findings" (the checks) and, for keypoints,
+        "keypoints" (mean and deviation in pixels of the 96x96 frame).
     """
     subjects = faces.column("subject")
     statistics: dict[str, Any] = {
         "source": faces.info.source,
         "fingerprint": faces.info.fingerprint,
         "kind": faces.info.kind,
-        "rows_read": tally.read,
+        "rows_read": counts.rows_read,
         "rows_kept": len(faces),
-        "rows_left_out": tally.left_out,
-        "rows_of_other_emotions": tally.other_emotions,
+        "rows_left_out": counts.rows_left_out,
+        "rows_of_other_emotions": counts.rows_of_other_emotions,
         "subjects": len(np.unique(subjects[subjects >= 0])),
         "ignored_columns": list(ignored_columns),
         "counts": faces.info.counts,
-        "brightness": _brightness(tally),
-        "findings": [asdict(finding) for finding in found],
+        "brightness": _brightness(counts),
+        "findings": [asdict(result) for result in results],
     }
     if faces.info.kind == KEYPOINTS.name:
         statistics["keypoints"] = _keypoints(faces)
     return statistics
 
 
-def _brightness(tally: IngestCounts) -> dict[str, float]:
-    brightness = tally.faces()["brightness"]
+def _brightness(counts: IngestCounts) -> dict[str, float]:
+    brightness = counts.faces_index()["brightness"]
     if brightness.empty:
         return {}
     quantiles = brightness.quantile(list(_BRIGHTNESS_QUANTILES))

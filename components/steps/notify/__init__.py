@@ -1,1 +1,1 @@
-"""The step `notify`."""
+"""The step `notify`: the record and the page of a run."""

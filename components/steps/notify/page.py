@@ -1,4 +1,4 @@
-"""The run's page: what a newcomer opens to see how a run ended and why."""
+"""Write the page of a run: how it ended and why, its reports and its release."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,13 @@ _TITLES = {
 
 
 def write_run_page(path: Path, summary: dict[str, Any], release: ReleaseInfo | None) -> None:
-    """Write the page of a run from its summary (run.json) and the release it made, if any."""
+    """Write the page of a run.
+
+    Args:
+        path: The HTML page to write.
+        summary: The content of run.json.
+        release: The release that the run published; None if there is none.
+    """
     tiles = [
         ("outcome", summary["outcome"]),
         ("release", _or_none(summary["release"])),
@@ -33,33 +39,33 @@ def write_run_page(path: Path, summary: dict[str, Any], release: ReleaseInfo | N
 
 def _sections(summary: dict[str, Any], release: ReleaseInfo | None) -> Iterator[Section]:
     if summary["reasons"]:
-        yield Section("Why", _list(summary["reasons"]))
+        yield Section("Why", _bullet_list(summary["reasons"]))
     if summary["reports"]:
         links = [
             Markup('<a href="reports/{0}.html">{0}</a>').format(name) for name in summary["reports"]
         ]
-        yield Section("Reports to look at", _list(links))
+        yield Section("Reports", _bullet_list(links))
     gate, rejection = (summary["steps"].get(name, {}).get("checks") for name in ("gate", "reject"))
     if gate:
-        yield Section("What the gate checked", _checks(gate))
+        yield Section("Checks of the gate", _check_table(gate))
     if rejection and rejection != gate:
-        yield Section("What validation checked", _checks(rejection))
+        yield Section("Checks of the validation", _check_table(rejection))
     if release is not None:
-        yield Section(f"Release {release.version}", _release(release))
+        yield Section(f"Release {release.version}", _release_table(release))
     if summary["steps"]:
-        records = [_record(name, record) for name, record in summary["steps"].items()]
-        yield Section("What each step recorded", Markup("\n").join(records))
+        records = [_record_details(name, record) for name, record in summary["steps"].items()]
+        yield Section("Records of the steps", Markup("\n").join(records))
 
 
-def _checks(checks: list[dict[str, Any]]) -> Markup:
+def _check_table(checks: list[dict[str, Any]]) -> Markup:
     rows = [
         (
             check.get("name", ""),
             Markup('<span class="{}">{}</span>').format(
                 *(("good", "passed") if check.get("passed") else ("bad", "not passed"))
             ),
-            _shown(check.get("value")),
-            _shown(check.get("limit")),
+            _empty_if_none(check.get("value")),
+            _empty_if_none(check.get("limit")),
             check.get("sentence", ""),
         )
         for check in checks
@@ -67,7 +73,7 @@ def _checks(checks: list[dict[str, Any]]) -> Markup:
     return table_html(("check", "result", "value", "limit", ""), rows)
 
 
-def _release(release: ReleaseInfo) -> Markup:
+def _release_table(release: ReleaseInfo) -> Markup:
     rows: list[tuple[str, object]] = [
         ("emotions", f"{', '.join(release.labels)} ({release.label_set})"),
         *(
@@ -77,21 +83,21 @@ def _release(release: ReleaseInfo) -> Markup:
         ("champion before it", _or_none(release.parent)),
         ("code revision", release.revision),
         ("content digest", release.content_digest),
-        ("made (UTC)", release.created),
+        ("created (UTC)", release.created),
     ]
     if release.gate.forced:
         rows.append(("the gate was overruled", release.gate.forced))
     return table_html(("", ""), rows)
 
 
-def _record(name: str, record: dict[str, Any]) -> Markup:
+def _record_details(name: str, record: dict[str, Any]) -> Markup:
     text = json.dumps(record, indent=1, ensure_ascii=False)
     return Markup('<details><summary>{}</summary><pre class="scroll">{}</pre></details>').format(
         name, text
     )
 
 
-def _list(items: list[Any]) -> Markup:
+def _bullet_list(items: list[Any]) -> Markup:
     return Markup("<ul>{}</ul>").format(
         Markup("").join(Markup("<li>{}</li>").format(item) for item in items)
     )
@@ -101,5 +107,5 @@ def _or_none(value: object) -> object:
     return "none" if value is None else value
 
 
-def _shown(value: object) -> object:
+def _empty_if_none(value: object) -> object:
     return "" if value is None else value

@@ -1,7 +1,6 @@
 """Gather what a run left in `<registry>/runs/<run id>/` into run.json and index.html.
 
-The pipeline's exit handler: it runs whatever became of the run, reads the records that the steps
-wrote, and says in one line how it ended.
+This is the pipeline's exit handler: it runs however the run ended.
 """
 
 import tempfile
@@ -17,17 +16,38 @@ from emotion_ai.steps.notify.page import write_run_page
 
 
 def run(status: dict[str, Any], registry: str, run_id: str) -> None:
-    """Summarise the run, and print one line with the outcome."""
+    """Write the run's summary and page, and print the outcome in one line.
+
+    Args:
+        status: How the run ended, see `summarise`.
+        registry: A local folder or a gs:// URI.
+        run_id: The run's id.
+
+    Raises:
+        InputError: The run id or one of the run's records is invalid.
+        Unavailable: The registry failed.
+    """
     summary = summarise(status, registry, run_id)
     page = storage.join(run_uri(registry, run_id), "index.html")
     print(f"run {run_id}: {summary['outcome']}: {summary['message']} ({page})")
 
 
 def summarise(status: dict[str, Any], registry: str, run_id: str) -> dict[str, Any]:
-    """Write the run's summary, run.json, and its page; returns the summary.
+    """Write the run's summary, run.json, and its page, index.html.
 
-    `status` holds what KFP's PipelineTaskFinalStatus says: `state` (SUCCEEDED, FAILED, CANCELLED)
-    and `error`, the message or "".
+    Args:
+        status: Fields of KFP's PipelineTaskFinalStatus: "state" ("SUCCEEDED", "FAILED" or
+            "CANCELLED") and "error" (the message; "" for none).
+        registry: A local folder or a gs:// URI.
+        run_id: The run's id.
+
+    Returns:
+        The summary: "outcome" ("accepted", "rejected", "failed" or "interrupted"), "message",
+        "reasons", "release", "champion", "reports", "steps" (the steps' records) and more.
+
+    Raises:
+        InputError: The run id or one of the run's records is invalid.
+        Unavailable: The registry failed.
     """
     records = read_records(registry, run_id)
     records.pop(SUMMARY, None)
@@ -44,7 +64,7 @@ def summarise(status: dict[str, Any], registry: str, run_id: str) -> dict[str, A
     write_record(registry, run_id, SUMMARY, summary)
     with tempfile.TemporaryDirectory(prefix="notify-") as scratch:
         page = Path(scratch) / "index.html"
-        write_run_page(page, summary, _release(registry, summary["release"]))
+        write_run_page(page, summary, _read_release(registry, summary["release"]))
         uri = storage.join(run_uri(registry, run_id), "index.html")
         storage.write_bytes(uri, page.read_bytes())
     return summary
@@ -59,22 +79,22 @@ def _outcome(status: dict[str, Any], records: dict[str, dict[str, Any]]) -> dict
         return {"outcome": "failed", "message": message, "reasons": []}
     if "reject" in records:
         reasons = records["reject"].get("reasons", [])
-        message = "the candidate was rejected; what answered before still does"
+        message = "the candidate was rejected; the champion is unchanged"
         return {"outcome": "rejected", "message": message, "reasons": reasons}
     if "push" in records:
-        message = _accepted(records["push"], records.get("rollout"))
+        message = _accepted_message(records["push"], records.get("rollout"))
         reasons = records["push"].get("gate", {}).get("reasons", [])
         return {"outcome": "accepted", "message": message, "reasons": reasons}
-    # A condition that matches no branch leaves a run green in which nothing was decided.
+    # If a condition matches no branch, KFP reports success although nothing was decided.
     message = "the run ended without a release and without a rejection"
     return {"outcome": "failed", "message": message, "reasons": []}
 
 
-def _accepted(push: dict[str, Any], rollout: dict[str, Any] | None) -> str:
+def _accepted_message(push: dict[str, Any], rollout: dict[str, Any] | None) -> str:
     same = "" if push["new"] else ", the same as before,"
     answers = f" and answers at {rollout['server']}" if rollout else ""
     return f"release {push['version']}{same} was accepted{answers}"
 
 
-def _release(registry: str, version: int | None) -> ReleaseInfo | None:
+def _read_release(registry: str, version: int | None) -> ReleaseInfo | None:
     return None if version is None else read_release(registry, version)

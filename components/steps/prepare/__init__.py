@@ -1,1 +1,1 @@
-"""The step `prepare`."""
+"""The step `prepare`: splits, statistics and augmentation of the faces."""

@@ -1,4 +1,4 @@
-"""The preview sheet: faces as they are and as training may see them, and the splits in numbers."""
+"""Write the preview: sample faces with their augmented variants, and the splits in numbers."""
 
 from collections.abc import Iterator
 
@@ -15,9 +15,9 @@ from emotion_ai.html_page import COLOURS, Section, figure_html, image_html, tabl
 from emotion_ai.steps.prepare.splitting import SPLIT_KEYS
 
 _VARIANTS = 6
-_KEYPOINT_FACES = 8
-# Side of a shown face in pixels of the sheet.
-_SHOWN = 192
+_MAX_KEYPOINT_FACES = 8
+# Side of a face on the page, in pixels.
+_FACE_SIDE = 192
 _DROPPED = {
     "dropped_constant": "images of one gray, left out of train",
     "dropped_train_copy": "images left out of train: validation or test has the same pixels",
@@ -28,7 +28,13 @@ _DROPPED = {
 
 
 def write_preview(faces: Faces, policy: AugmentationPolicy, path: str) -> None:
-    """Write the page for prepared faces. The same faces and policy give the same page."""
+    """Write the preview of prepared faces; the same faces and policy give the same page.
+
+    Args:
+        faces: The prepared faces.
+        policy: How training augments them.
+        path: The HTML page to write.
+    """
     info, counts = faces.info, faces.info.counts
     tiles = [
         *((name, counts[key]) for name, key in zip(info.split_names, SPLIT_KEYS, strict=True)),
@@ -37,10 +43,10 @@ def write_preview(faces: Faces, policy: AugmentationPolicy, path: str) -> None:
         ("their deviation", f"{info.deviation:.1f}"),
     ]
     sections = [
-        Section("As they are, and as training may see them", _sheet(faces, policy)),
-        Section("Splits", _splits(faces)),
-        Section(_balance_title(faces), _balance(faces)),
-        Section("Left out", _left_out(counts)),
+        Section("Faces and their augmented variants", _face_table(faces, policy)),
+        Section("Splits", _split_table(faces)),
+        Section(_balance_title(faces), _balance_chart(faces)),
+        Section("Left out", _left_out_table(counts)),
         Section(
             "Augmentation",
             table_html(
@@ -55,27 +61,30 @@ def write_preview(faces: Faces, policy: AugmentationPolicy, path: str) -> None:
     write_page(path, f"Prepared {info.kind}", f"From {info.source}.", tiles, sections)
 
 
-def _sheet(faces: Faces, policy: AugmentationPolicy) -> Markup:
+def _face_table(faces: Faces, policy: AugmentationPolicy) -> Markup:
     rng = np.random.default_rng(0)
     if faces.info.labels:
-        head, explained = "emotion", Markup("")
+        head, legend = "emotion", Markup("")
     else:
         head = "row"
-        explained = Markup("<p>{}</p>").format(
+        legend = Markup("<p>{}</p>").format(
             Markup(", ").join(
-                Markup('<b style="color:{}">{}</b>').format(colour, words)
-                for words, colour in _SIDE_COLOURS.items()
+                Markup('<b style="color:{}">{}</b>').format(colour, side)
+                for side, colour in _SIDE_COLOURS.items()
             )
         )
     rows = [
-        (name, image_html(_strip(one, policy, rng), f"{head} {name} and {_VARIANTS} variants"))
-        for name, one in _examples(faces)
+        (
+            name,
+            image_html(_draw_variants(row, policy, rng), f"{head} {name} and {_VARIANTS} variants"),
+        )
+        for name, row in _examples(faces)
     ]
-    return explained + table_html((head, "as it is, then augmented"), rows)
+    return legend + table_html((head, "original, then augmented"), rows)
 
 
 def _examples(faces: Faces) -> Iterator[tuple[str, Rows]]:
-    """A name and one train face: of each emotion, or from all over the keypoint faces."""
+    """Yield names and train faces: one of each emotion, or some spread over the keypoint faces."""
     train = faces.positions(TRAIN)
     if faces.info.labels:
         emotion = faces.column("targets")[train]
@@ -83,20 +92,25 @@ def _examples(faces: Faces) -> Iterator[tuple[str, Rows]]:
             with_label = train[emotion == code]
             yield label, faces.take(with_label[len(with_label) // 2 :][:1])
         return
-    for place in np.linspace(0, len(train) - 1, min(_KEYPOINT_FACES, len(train))).astype(int):
-        rows = faces.take(train[place : place + 1])
-        yield str(rows.row[0]), rows
+    for index in np.linspace(0, len(train) - 1, min(_MAX_KEYPOINT_FACES, len(train))).astype(int):
+        row = faces.take(train[index : index + 1])
+        yield str(row.row[0]), row
 
 
-def _strip(one: Rows, policy: AugmentationPolicy, rng: np.random.Generator) -> NDArray[np.uint8]:
-    images = np.repeat(one.images, _VARIANTS, axis=0)
-    keypoints = np.repeat(one.targets, _VARIANTS, axis=0) if one.targets.ndim == 3 else None
-    changed, moved = augment(images, keypoints, policy, rng)
-    shown = [*one.images, *np.rint(changed).astype(np.uint8)]
-    if moved is None:
-        return np.hstack([_face(image, np.empty((0, 2))) for image in shown])
-    points = [*one.targets, *moved]
-    return np.hstack([_face(image, own) for image, own in zip(shown, points, strict=True)])
+def _draw_variants(
+    row: Rows, policy: AugmentationPolicy, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Draw one face and its augmented variants side by side, uint8 [H, W, 3]."""
+    images = np.repeat(row.images, _VARIANTS, axis=0)
+    keypoints = np.repeat(row.targets, _VARIANTS, axis=0) if row.targets.ndim == 3 else None
+    augmented, augmented_keypoints = augment(images, keypoints, policy, rng)
+    all_images = [*row.images, *np.rint(augmented).astype(np.uint8)]
+    if augmented_keypoints is None:
+        return np.hstack([_draw_face(image, np.empty((0, 2))) for image in all_images])
+    all_keypoints = [*row.targets, *augmented_keypoints]
+    return np.hstack(
+        [_draw_face(image, points) for image, points in zip(all_images, all_keypoints, strict=True)]
+    )
 
 
 _SIDE_COLOURS = {
@@ -106,8 +120,8 @@ _SIDE_COLOURS = {
 }
 
 
-def _face(image: NDArray[np.uint8], keypoints: NDArray) -> NDArray[np.uint8]:
-    factor = max(1, _SHOWN // len(image))
+def _draw_face(image: NDArray[np.uint8], keypoints: NDArray) -> NDArray[np.uint8]:
+    factor = max(1, _FACE_SIDE // len(image))
     enlarged = np.repeat(np.repeat(image, factor, axis=0), factor, axis=1)
     picture = Image.fromarray(enlarged).convert("RGB")
     draw = ImageDraw.Draw(picture)
@@ -121,17 +135,17 @@ def _face(image: NDArray[np.uint8], keypoints: NDArray) -> NDArray[np.uint8]:
     return np.asarray(picture)
 
 
-def _splits(faces: Faces) -> Markup:
+def _split_table(faces: Faces) -> Markup:
     counts, total = faces.info.counts, len(faces)
     split, subject = faces.column("split"), faces.column("subject")
     carved = counts["carved_validation"] or counts["carved_test"]
     rows = []
     for number, (key, name) in enumerate(zip(SPLIT_KEYS, faces.info.split_names, strict=True)):
-        kept = "what was not carved" if key == "train" and carved else "as the source has it"
-        known = subject[(split == number) & (subject >= 0)]
-        origin = "carved by content hash" if counts[f"carved_{key}"] else kept
-        share = f"{counts[key] / total:.1%}"
-        rows.append((key, name, counts[key], share, len(np.unique(known)) or "unknown", origin))
+        origin = "the source's rest" if key == "train" and carved else "the source's"
+        if counts[f"carved_{key}"]:
+            origin = "carved by content hash"
+        people = len(np.unique(subject[(split == number) & (subject >= 0)])) or "unknown"
+        rows.append((key, name, counts[key], f"{counts[key] / total:.1%}", people, origin))
     columns = ("split", "name in reports", "rows", "share", "people", "origin")
     return table_html(columns, rows)
 
@@ -140,16 +154,16 @@ def _balance_title(faces: Faces) -> str:
     return "Emotions" if faces.info.labels else "Annotated keypoints"
 
 
-def _balance(faces: Faces) -> Markup:
+def _balance_chart(faces: Faces) -> Markup:
     info = faces.info
     targets = info.target_names
     figure = Figure(figsize=(9, 0.5 + 0.42 * len(targets)))
     axes = figure.subplots()
-    place = np.arange(len(targets))
+    y_positions = np.arange(len(targets))
     for number, (key, name) in enumerate(zip(SPLIT_KEYS, info.split_names, strict=True)):
         share = [100 * info.counts[f"{key}/{target}"] / info.counts[key] for target in targets]
-        axes.barh(place + 0.27 * (number - 1), share, 0.25, label=name, color=COLOURS[number])
-    axes.set_yticks(place, [target.replace("_", " ") for target in targets])
+        axes.barh(y_positions + 0.27 * (number - 1), share, 0.25, label=name, color=COLOURS[number])
+    axes.set_yticks(y_positions, [target.replace("_", " ") for target in targets])
     axes.invert_yaxis()
     axes.set_xlabel("% of the split's rows")
     axes.spines[["top", "right"]].set_visible(False)
@@ -157,6 +171,6 @@ def _balance(faces: Faces) -> Markup:
     return figure_html(figure, f"{_balance_title(faces)}: share of each split's rows")
 
 
-def _left_out(counts: dict[str, int]) -> Markup:
-    rows = [(words, counts[reason]) for reason, words in _DROPPED.items()]
-    return table_html(("why", "rows"), rows)
+def _left_out_table(counts: dict[str, int]) -> Markup:
+    rows = [(description, counts[reason]) for reason, description in _DROPPED.items()]
+    return table_html(("reason", "rows"), rows)

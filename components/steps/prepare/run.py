@@ -1,4 +1,4 @@
-"""The prepare step: split the faces, measure the train split, record the augmentation."""
+"""Split the faces, measure the train split, and record the augmentation."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,12 +30,12 @@ from emotion_ai.steps.prepare.splitting import (
 )
 from emotion_ai.storage.atomic_files import remove_on_failure
 
-# Rows of pixels held in memory at once.
+# Images held in memory at once.
 _BATCH = 1024
 
 
-class _Pixels(NamedTuple):
-    """What is kept of every row's pixels, each [n]."""
+class _PixelStatistics(NamedTuple):
+    """What is kept of each row's pixels; arrays have shape [n]."""
 
     hashes: NDArray[np.uint64]
     constant: NDArray[np.bool_]
@@ -46,11 +46,11 @@ class _Pixels(NamedTuple):
 def run(
     faces_path: str, augmentation: dict[str, Any], prepared_path: str, preview_path: str
 ) -> None:
-    """Write faces with honest splits, the train split's statistics and the augmentation policy.
+    """Write faces with disjoint splits, the train split's statistics and the augmentation policy.
 
-    Pixels and targets stay as they are; rows are dropped as `splitting` says. faces.json gains
-    `mean` and `deviation` (of train's pixels, 0..255), `augmentation`, `split_names` (a split that
-    was carved from a named one says so) and `counts`:
+    Pixels and targets stay unchanged; `splitting` says which rows are dropped. faces.json gains
+    `mean` and `deviation` (of train's pixels, 0-255), `augmentation`, `split_names` (with a note if
+    the split was carved from train) and `counts`:
 
         train, validation, test             rows
         train/happy, ...                    rows of an emotion, or rows with that keypoint annotated
@@ -58,29 +58,30 @@ def run(
         dropped_train_copy                  train images that validation or test has too
         dropped_validation_copy             validation images that test has too
         dropped_train_person, dropped_validation_person     the same for people
-        carved_validation, ...              1 where the source lacked the split
+        carved_validation, ...              1 if the source lacked the split
 
     Args:
-        faces_path: folder of the ingested faces.
-        augmentation: an `AugmentationPolicy` as a dict.
-        prepared_path: folder to write.
+        faces_path: Folder of the ingested faces, see `faces.arrays`.
+        augmentation: The fields of `AugmentationPolicy`.
+        prepared_path: Folder to write, in the same format.
         preview_path: HTML page to write.
 
     Raises:
-        InputError: an augmentation setting is wrong, a split is empty, or an emotion (a keypoint)
-            is missing from a split.
+        InputError: An augmentation setting is invalid, no faces are left, a split is empty, or a
+            split lacks an emotion or a keypoint.
+        Unavailable: An output cannot be written.
     """
     policy = validate_settings(AugmentationPolicy, augmentation, "augmentation")
     faces = Faces(faces_path)
     if not len(faces):
         raise InputError(f"{faces.info.source}: no row is left to prepare; see the data report")
-    pixels = _read_pixels(faces)
+    pixels = _measure_pixels(faces)
     assignment = assign_splits(
         faces.column("split"), faces.column("subject"), pixels.hashes, pixels.constant
     )
     names = _split_names(faces, assignment)
-    counts = faces.info.counts | _counts(faces, assignment)
-    _check(faces.info, names, counts)
+    counts = faces.info.counts | _count_rows(faces, assignment)
+    _check_splits(faces.info, names, counts)
     mean, deviation = _train_statistics(faces.info, pixels, assignment.split)
     update = {
         "split_names": names,
@@ -92,25 +93,25 @@ def run(
     with remove_on_failure(Path(prepared_path, INFO_FILE), Path(prepared_path, FILE_NAMES)):
         with FacesWriter(prepared_path, faces.info.model_copy(update=update)) as writer:
             copy_file_names(faces.path, prepared_path)
-            _write(faces, assignment.split, writer)
+            _write_rows(faces, assignment.split, writer)
         write_preview(Faces(prepared_path), policy, preview_path)
 
 
-def _read_pixels(faces: Faces) -> _Pixels:
+def _measure_pixels(faces: Faces) -> _PixelStatistics:
     parts = []
     for start in range(0, len(faces), _BATCH):
         images = faces.take(np.arange(start, min(len(faces), start + _BATCH))).images
         flat = images.reshape(len(images), -1)
         squares = np.square(flat, dtype=np.uint16)
         parts.append(
-            _Pixels(
+            _PixelStatistics(
                 content_hashes(images),
                 flat.min(axis=1) == flat.max(axis=1),
                 flat.sum(axis=1, dtype=np.int64),
                 squares.sum(axis=1, dtype=np.int64),
             )
         )
-    return _Pixels(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return _PixelStatistics(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _split_names(faces: Faces, assignment: Assignment) -> tuple[str, str, str]:
@@ -121,24 +122,24 @@ def _split_names(faces: Faces, assignment: Assignment) -> tuple[str, str, str]:
     return names[0], names[1], names[2]
 
 
-def _counts(faces: Faces, assignment: Assignment) -> dict[str, int]:
+def _count_rows(faces: Faces, assignment: Assignment) -> dict[str, int]:
     targets = faces.column("targets")
     counts = {}
     for split, key in zip(SPLITS, SPLIT_KEYS, strict=True):
-        here = assignment.split == split
+        in_split = assignment.split == split
         counts[f"carved_{key}"] = int(split in assignment.carved)
-        counts[key] = int(here.sum())
+        counts[key] = int(in_split.sum())
         if faces.info.labels:
-            rows = np.bincount(targets[here], minlength=len(faces.info.labels))
+            rows = np.bincount(targets[in_split], minlength=len(faces.info.labels))
         else:
-            rows = (~np.isnan(targets[here]).any(axis=2)).sum(axis=0)
+            rows = (~np.isnan(targets[in_split]).any(axis=2)).sum(axis=0)
         for name, number in zip(faces.info.target_names, rows, strict=True):
             counts[f"{key}/{name}"] = int(number)
     return counts | assignment.dropped
 
 
-def _check(info: FacesInfo, names: tuple[str, ...], counts: dict[str, int]) -> None:
-    what = KINDS[info.kind].target
+def _check_splits(info: FacesInfo, names: tuple[str, ...], counts: dict[str, int]) -> None:
+    target_noun = KINDS[info.kind].target
     for key, name in zip(SPLIT_KEYS, names, strict=True):
         if not counts[key]:
             raise InputError(
@@ -148,23 +149,23 @@ def _check(info: FacesInfo, names: tuple[str, ...], counts: dict[str, int]) -> N
         missing = [target for target in info.target_names if not counts[f"{key}/{target}"]]
         if missing:
             raise InputError(
-                f"{info.source}: split {name} of {counts[key]} rows has none with {what} "
+                f"{info.source}: split {name} of {counts[key]} rows has none with {target_noun} "
                 f"{', '.join(missing)}; give it such rows"
-                + (" or leave the emotion out" if what == "emotion" else "")
+                + (" or leave the emotion out" if target_noun == "emotion" else "")
             )
 
 
 def _train_statistics(
-    info: FacesInfo, pixels: _Pixels, split: NDArray[np.uint8]
+    info: FacesInfo, pixels: _PixelStatistics, split: NDArray[np.uint8]
 ) -> tuple[float, float]:
     train = split == TRAIN
-    number = int(train.sum()) * info.image_size**2
-    mean = int(pixels.total[train].sum()) / number
-    mean_of_squares = int(pixels.total_of_squares[train].sum()) / number
+    pixel_count = int(train.sum()) * info.image_size**2
+    mean = int(pixels.total[train].sum()) / pixel_count
+    mean_of_squares = int(pixels.total_of_squares[train].sum()) / pixel_count
     return mean, max(0.0, mean_of_squares - mean * mean) ** 0.5
 
 
-def _write(faces: Faces, split: NDArray[np.uint8], writer: FacesWriter) -> None:
+def _write_rows(faces: Faces, split: NDArray[np.uint8], writer: FacesWriter) -> None:
     kept = np.flatnonzero(split != UNASSIGNED)
     for start in range(0, len(kept), _BATCH):
         index = kept[start : start + _BATCH]

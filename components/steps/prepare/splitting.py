@@ -1,9 +1,9 @@
-"""Honest splits: no image and no person on both sides, the same on every machine.
+"""Disjoint splits: no image and no person is in two of them; the same on every machine.
 
-A split that the source names is obeyed. A split that it lacks is carved from train: the faces whose
-content hash (a person's, where known) falls into that split's tenth of the hash's range, so a face
-keeps its split when others come or go. Test counts more than validation, and validation more than
-train: of copies on two sides, the one on the lesser side goes.
+The source's own splits are kept. A split that it lacks is carved from train: the faces whose
+content hash (the person's, if known) falls into that split's tenth of the hash's range, so a face
+keeps its split when others are added or removed. If copies are in two splits, test keeps its own
+before validation, and validation before train; the other copy is dropped.
 """
 
 import hashlib
@@ -17,26 +17,38 @@ from numpy.typing import NDArray
 from emotion_ai.faces.arrays import TEST, TRAIN, UNASSIGNED, VALIDATION
 
 SPLITS = (TRAIN, VALIDATION, TEST)
-# What their counts are called in faces.json, whatever the source calls them.
+# The names of their counts in faces.json, which do not depend on the source's names.
 SPLIT_KEYS = ("train", "validation", "test")
 
-# Where in the hash's range, counted in tenths, a carved split lies.
+# The tenth of the hash's range that a carved split takes.
 _TENTH = {TEST: 0, VALIDATION: 1}
 _TENTH_OF_RANGE = np.uint64(2**64 // 10)
 
 
 class Assignment(NamedTuple):
-    """Which split each row belongs to."""
+    """The split of each row.
 
-    split: NDArray[np.uint8]  # [n]; UNASSIGNED = dropped
-    carved: tuple[int, ...]  # the splits that the source lacked
-    dropped: dict[str, int]  # rows by reason
+    Attributes:
+        split: uint8 [n]; UNASSIGNED for a dropped row.
+        carved: The splits that the source lacked.
+        dropped: Dropped rows by reason.
+    """
+
+    split: NDArray[np.uint8]
+    carved: tuple[int, ...]
+    dropped: dict[str, int]
 
 
 def content_hashes(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """A 64-bit BLAKE2b hash of each image's pixels, images [n, H, W].
+    """Compute a 64-bit BLAKE2b hash of each image's pixels.
 
-    Among a million images, two different ones share a hash with a chance of 3 in 10^8.
+    Among a million images, two different ones share a hash with a probability of 3e-8.
+
+    Args:
+        images: uint8 [n, H, W].
+
+    Returns:
+        uint64 [n].
     """
     return _hashes(np.ascontiguousarray(image).data for image in images)
 
@@ -47,30 +59,36 @@ def assign_splits(
     hashes: NDArray[np.uint64],
     constant: NDArray[np.bool_],
 ) -> Assignment:
-    """Assign every row, all arrays [n], to a split or drop it.
+    """Assign every row to a split, or drop it.
 
-    Rows without a split (UNASSIGNED) count as train. Images of one gray are dropped, except where
-    the source itself put them into validation or test: there the score stays comparable.
+    Images of one gray are dropped from train alone: in the source's own validation and test they
+    stay, so that scores remain comparable.
+
+    Args:
+        split: uint8 [n], the source's splits; UNASSIGNED counts as train.
+        subject: int64 [n], the person's number; -1 if unknown.
+        hashes: uint64 [n], see `content_hashes`.
+        constant: bool [n], whether the image is of one gray.
     """
     carved = tuple(s for s in (VALIDATION, TEST) if not (split == s).any())
     assigned = np.where(split == UNASSIGNED, TRAIN, split).astype(np.uint8)
-    dull = constant & (assigned == TRAIN)
-    assigned[dull] = UNASSIGNED
-    dropped = Counter(dropped_constant=int(dull.sum()))
-    # Before carving, so that no carved split takes a face that the source's own splits show.
-    dropped.update(_drop_lesser_sides(assigned, subject, hashes))
-    tenth = _person_or_content(subject, hashes) // _TENTH_OF_RANGE
-    pool = assigned == TRAIN
-    for one in carved:
-        assigned[pool & (tenth == _TENTH[one])] = one
-    dropped.update(_drop_lesser_sides(assigned, subject, hashes))
+    is_dropped = constant & (assigned == TRAIN)
+    assigned[is_dropped] = UNASSIGNED
+    dropped = Counter(dropped_constant=int(is_dropped.sum()))
+    # Also before carving, so that no carved split takes a copy of a face in the source's splits.
+    dropped.update(_drop_duplicates(assigned, subject, hashes))
+    tenth = _person_or_content_hashes(subject, hashes) // _TENTH_OF_RANGE
+    in_train = assigned == TRAIN
+    for carved_split in carved:
+        assigned[in_train & (tenth == _TENTH[carved_split])] = carved_split
+    dropped.update(_drop_duplicates(assigned, subject, hashes))
     return Assignment(assigned, carved, dict(dropped))
 
 
-def _drop_lesser_sides(
+def _drop_duplicates(
     split: NDArray[np.uint8], subject: NDArray[np.int64], hashes: NDArray[np.uint64]
 ) -> dict[str, int]:
-    """Unassign, in place, what a split that counts more shows too; rows by reason."""
+    """Unassign, in place, rows whose image or person is in a higher split; return the counts."""
     _, image = np.unique(hashes, return_inverse=True)
     _, person = np.unique(subject, return_inverse=True)
     dropped = {}
@@ -78,29 +96,30 @@ def _drop_lesser_sides(
         ("copy", image, np.ones(len(split), bool)),
         ("person", person, subject >= 0),
     ):
-        lesser = _on_lesser_side(split, group, known)
-        for side in (TRAIN, VALIDATION):
-            dropped[f"dropped_{SPLIT_KEYS[side]}_{reason}"] = int((lesser & (split == side)).sum())
-        split[lesser] = UNASSIGNED
+        is_duplicate = _is_in_higher_split(split, group, known)
+        for lower in (TRAIN, VALIDATION):
+            count = int((is_duplicate & (split == lower)).sum())
+            dropped[f"dropped_{SPLIT_KEYS[lower]}_{reason}"] = count
+        split[is_duplicate] = UNASSIGNED
     return dropped
 
 
-def _person_or_content(
+def _person_or_content_hashes(
     subject: NDArray[np.int64], hashes: NDArray[np.uint64]
 ) -> NDArray[np.uint64]:
     people, index = np.unique(subject, return_inverse=True)
-    of_people = _hashes(f"subject {person}".encode() for person in people)
-    return np.where(subject >= 0, of_people[index], hashes)
+    person_hashes = _hashes(f"subject {person}".encode() for person in people)
+    return np.where(subject >= 0, person_hashes[index], hashes)
 
 
-def _on_lesser_side(
+def _is_in_higher_split(
     split: NDArray[np.uint8], group: NDArray[np.int64], known: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Rows that have another of their group in a split that counts more."""
-    here = known & (split != UNASSIGNED)
+    """Return which rows have another of their group in a higher split, bool [n]."""
+    is_member = known & (split != UNASSIGNED)
     highest = np.zeros(int(group.max(initial=-1)) + 1, np.uint8)
-    np.maximum.at(highest, group[here], split[here])
-    return here & (split < highest[group])
+    np.maximum.at(highest, group[is_member], split[is_member])
+    return is_member & (split < highest[group])
 
 
 def _hashes(contents: Iterable[bytes | memoryview]) -> NDArray[np.uint64]:

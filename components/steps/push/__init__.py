@@ -1,1 +1,1 @@
-"""The step `push`."""
+"""The step `push`: the SavedModel published as a release."""

@@ -1,4 +1,4 @@
-"""The model card of a release, after Mitchell et al. 2019 (https://arxiv.org/abs/1810.03993)."""
+"""Write a release's model card, after Mitchell et al. 2019 (https://arxiv.org/abs/1810.03993)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,8 +27,8 @@ probable each of {{ info.labels | length }} emotions is: {{ info.labels | join("
 {% for name, data in info.data.items() -%}
 | {{ name }} | `{{ data.source }}` | {{ data.rows }} | {{ data.counts.train }} | {{ data.counts.validation }} | {{ data.counts.test }} | `{{ data.fingerprint[:16] }}` |
 {% endfor %}
-No image stands in two splits, pixel for pixel, and no person whose pictures are marked as hers
-does. Left out for that, or for being of one gray:
+No two splits share an image, pixel for pixel, or a person whose pictures are known to be of one
+person. Rows left out for that reason, or because the image is of one gray:
 {% for name, data in info.data.items() %}{% for reason, rows in data.counts.items() if reason.startswith("dropped_") and rows %}
 - {{ name }}: {{ rows }} rows, {{ reason[8:] | replace("_", " ") }}{% endfor %}{% endfor %}
 
@@ -47,13 +47,13 @@ does. Left out for that, or for being of one gray:
 {%- endfor %}
 
 Each network is that of the epoch with the best score on its validation split, so its score there
-is a little too good; the test split was not looked at.
+is slightly optimistic; the test split was not used.
 {%- endif %}
 
 ## Scores
 
-In brackets 95 % confidence intervals, bootstrapped over people where they are known and over faces
-where not.
+In brackets: 95 % confidence intervals, bootstrapped over people if they are known and over faces if
+not.
 
 {% for table in tables -%}
 | {{ table[0] | join(" | ") }} |
@@ -76,18 +76,18 @@ with `--prefer_tflite_model`. On faces of validation and test:
 {% endif -%}
 ## Intended use and limits
 
-- It takes a picture as a face: it does not find faces and does not tell that there is none.
-- It names the expression that a person would read off the picture, not what its owner feels. It is
-  no ground for decisions about a person. Its labels are people's guesses and contradict each
-  other for some pictures.
+- It expects one face: it does not find faces in a picture, nor report that there is none.
+- It names the expression that people see in the picture, not what the person feels. Do not base
+  decisions about a person on it. Its labels are people's guesses and contradict each other for some
+  pictures.
 - Posed and spontaneous faces differ: scores on the one say little about the other.
-- Keypoints are as good as those it learnt from; where a machine made these, its errors are learnt.
-- Its errors differ between groups of people as far as its training faces do; the groups in these
-  faces are not annotated, so no such difference has been measured.
+- Keypoints are as good as the annotations; if a program made these, its errors are learnt too.
+- Its errors may differ between groups of people, as its training faces do. Groups are not annotated
+  in these faces, so no such difference has been measured.
 
-## Where it comes from
+## Origin
 
-- made {{ info.created }} by run `{{ info.run_id }}`
+- created {{ info.created }} by run `{{ info.run_id }}`
 - code revision `{{ info.revision }}`
 - content digest `{{ info.content_digest }}`
 - champion at that time: {{ info.parent if info.parent is not none else "none" }}
@@ -98,41 +98,51 @@ Table = list[list[str]]
 
 
 def model_card(info: ReleaseInfo) -> str:
-    """The card as Markdown, ending in a newline."""
-    emotions = _by_split(info.metrics, "expression")
-    keypoints = _by_split(info.metrics, "keypoints")
+    """Render the model card of a release.
+
+    Args:
+        info: The content of release.json.
+
+    Returns:
+        The card as Markdown, with a newline at its end.
+    """
+    expression = _scores_by_split(info.metrics, "expression")
+    keypoints = _scores_by_split(info.metrics, "keypoints")
     tables = [
-        _expression_table(emotions),
-        _slices(emotions, "emotion: recall, precision", ("recall", "precision"), "{:.3f}"),
+        _expression_table(expression),
+        _part_table(expression, "emotion: recall, precision", ("recall", "precision"), "{:.3f}"),
         _keypoint_table(keypoints),
-        _slices(keypoints, "keypoint: RMSE, px", ("rmse_px",), "{:.2f}"),
+        _part_table(keypoints, "keypoint: RMSE, px", ("rmse_px",), "{:.2f}"),
     ]
-    # Markdown, not HTML: escaping would show.
-    page = Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701
-    shown = [table for table in tables if len(table) > 1]
-    return page.from_string(_TEMPLATE).render(info=info, tables=shown, lite=_lite_rows(info.lite))
+    # Markdown, not HTML: escapes would be visible.
+    environment = Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701
+    return environment.from_string(_TEMPLATE).render(
+        info=info,
+        tables=[table for table in tables if len(table) > 1],
+        lite=_lite_rows(info.lite),
+    )
 
 
 def _lite_rows(lite: Mapping[str, Any]) -> Table:
-    """Faces, score, and what the SavedModel and model.tflite reach, as combine measured it."""
-    forms = {"accuracy": "{:.4f}", "rmse_px": "{:.3f}"}
+    """Build rows of faces, metric, and the scores of the SavedModel and of model.tflite."""
+    formats = {"accuracy": "{:.4f}", "rmse_px": "{:.3f}"}
     return [
         [f"{kind}, {scores['rows']:.0f} faces", name]
-        + [_number(scores, key, form) for key in (f"{name}_saved_model", name)]
+        + [_format(scores, key, template) for key in (f"{name}_saved_model", name)]
         for kind, scores in lite.items()
         if isinstance(scores, Mapping)
-        for name, form in forms.items()
+        for name, template in formats.items()
         if name in scores
     ]
 
 
-def _by_split(metrics: Mapping[str, Any], half: str) -> dict[str, dict[str, float]]:
-    """Scores by the split's name; `metrics` are named half/split/score."""
+def _scores_by_split(metrics: Mapping[str, Any], kind: str) -> dict[str, dict[str, float]]:
+    """Return a model's scores by the split's name; `metrics` are named <kind>/<split>/<score>."""
     splits: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
         if name.count("/") >= 2 and isinstance(value, int | float):
-            of, split, score = name.split("/", 2)
-            if of == half:
+            metric_kind, split, score = name.split("/", 2)
+            if metric_kind == kind:
                 splits.setdefault(split, {})[score] = value
     return splits
 
@@ -142,9 +152,13 @@ def _expression_table(splits: dict[str, dict[str, float]]) -> Table:
     head += ["calibration error (15 bins)", "always the most frequent"]
     rows = []
     for split, scores in splits.items():
-        row = [split, _number(scores, "rows", "{:.0f}"), _interval(scores, "accuracy", "{:.3f}")]
+        row = [
+            split,
+            _format(scores, "rows", "{:.0f}"),
+            _format_interval(scores, "accuracy", "{:.3f}"),
+        ]
         names = ("balanced_accuracy", "macro_f1", "calibration_error", "baseline_accuracy")
-        rows.append(row + [_number(scores, name, "{:.3f}") for name in names])
+        rows.append(row + [_format(scores, name, "{:.3f}") for name in names])
     return [head, *rows]
 
 
@@ -153,17 +167,21 @@ def _keypoint_table(splits: dict[str, dict[str, float]]) -> Table:
     head += ["RMSE of the mean face, px"]
     rows = []
     for split, scores in splits.items():
-        row = [split, _number(scores, "rows", "{:.0f}"), _interval(scores, "rmse_px", "{:.2f}")]
-        row += [_number(scores, "nme", "{:.4f}")]
-        row += [_number(scores, "share_under_5_percent_nme", "{:.3f}")]
-        rows.append([*row, _number(scores, "baseline_rmse_px", "{:.2f}")])
+        row = [
+            split,
+            _format(scores, "rows", "{:.0f}"),
+            _format_interval(scores, "rmse_px", "{:.2f}"),
+        ]
+        row += [_format(scores, "nme", "{:.4f}")]
+        row += [_format(scores, "share_under_5_percent_nme", "{:.3f}")]
+        rows.append([*row, _format(scores, "baseline_rmse_px", "{:.2f}")])
     return [head, *rows]
 
 
-def _slices(
-    splits: dict[str, dict[str, float]], title: str, scores: tuple[str, ...], form: str
+def _part_table(
+    splits: dict[str, dict[str, float]], title: str, scores: tuple[str, ...], template: str
 ) -> Table:
-    """Scores by emotion or keypoint, a column a split."""
+    """Build a table of scores by emotion or keypoint, with a column for each split."""
     parts = {
         name.partition("/")[2]: None
         for values in splits.values()
@@ -172,16 +190,19 @@ def _slices(
     }
     rows = [
         [part]
-        + [", ".join(_number(v, f"{s}/{part}", form) for s in scores) for v in splits.values()]
+        + [
+            ", ".join(_format(values, f"{score}/{part}", template) for score in scores)
+            for values in splits.values()
+        ]
         for part in parts
     ]
     return [[title, *splits], *rows]
 
 
-def _interval(scores: Mapping[str, float], name: str, form: str) -> str:
-    bounds = [_number(scores, f"{name}_{side}", form) for side in ("low", "high")]
-    return f"{_number(scores, name, form)} ({bounds[0]} - {bounds[1]})"
+def _format_interval(scores: Mapping[str, float], name: str, template: str) -> str:
+    low, high = (_format(scores, f"{name}_{bound}", template) for bound in ("low", "high"))
+    return f"{_format(scores, name, template)} ({low} - {high})"
 
 
-def _number(scores: Mapping[str, float], name: str, form: str) -> str:
-    return form.format(scores[name]) if name in scores else "not measured"
+def _format(scores: Mapping[str, float], name: str, template: str) -> str:
+    return template.format(scores[name]) if name in scores else "not measured"

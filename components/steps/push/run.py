@@ -1,9 +1,4 @@
-"""Publish the validated SavedModel as the next release; its callers notice nothing yet.
-
-Reads the SavedModel with combine's content.json, the warm-up requests, the gate report and both
-faces.json; writes `<registry>/<version>/` and the run record "push". Fails where the registry
-cannot be written, and leaves nothing half-written there.
-"""
+"""Publish the validated SavedModel as the next release; the champion stays the same."""
 
 import tempfile
 from datetime import UTC, datetime
@@ -30,7 +25,7 @@ from emotion_ai.registry.runs import read_json, write_record
 from emotion_ai.steps.push.model_card import model_card
 
 KEEP = 10
-_MAX_BYTES = 8 << 20
+_MAX_JSON_BYTES = 8 << 20
 
 
 def run(
@@ -44,10 +39,28 @@ def run(
     revision: str,
     keep: int = KEEP,
 ) -> str:
-    """Publish a release and return its version; the same content again is the release it was.
+    """Publish a release in `<registry>/<version>/`, and write the run record "push".
 
-    Of older releases the newest `keep` stay, and the champion and its parent. Raises `InputError`
-    for artifacts that are not in order and `Unavailable` where the registry cannot be written.
+    If the newest release has the same content, no new one is published.
+
+    Args:
+        saved_model: The SavedModel's folder, with combine's content.json.
+        warmup: Golden requests with responses, see `serving_api.warmup`.
+        gate_report: The gate's decision, JSON with "outcome": "accepted".
+        keypoint_faces: Folder of the faces that the keypoint network was trained on; only its
+            faces.json is read.
+        expression_faces: The same for the expression network.
+        registry: A local folder or a gs:// URI.
+        run_id: The run's id.
+        revision: Revision of the code that combined the SavedModel.
+        keep: How many of the newest releases stay; the champion and its parent always do.
+
+    Returns:
+        The release's version.
+
+    Raises:
+        InputError: An artifact is missing or invalid, or the gate rejected the candidate.
+        Unavailable: The registry cannot be written; nothing incomplete is left there.
     """
     content = _read_content(saved_model)
     gate = read_json(gate_report)
@@ -56,7 +69,10 @@ def run(
         content_digest=content_digest(content, revision),
         files={},
         parent=read_champion(registry),
-        data={"keypoints": _read_data(keypoint_faces), "expression": _read_data(expression_faces)},
+        data={
+            "keypoints": _read_data_info(keypoint_faces),
+            "expression": _read_data_info(expression_faces),
+        },
         revision=revision,
         run_id=run_id,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -67,7 +83,7 @@ def run(
         training=content.training,
         lite=content.lite,
         metrics=gate.get("metrics", {}),
-        gate=_decision(gate_report, gate),
+        gate=_gate_decision(gate_report, gate),
     )
     with tempfile.TemporaryDirectory(prefix="push-") as scratch:
         card = Path(scratch) / "model_card.md"
@@ -75,12 +91,12 @@ def run(
         files[CARD_PATH] = card
         digests = {name: file_digest(path) for name, path in sorted(files.items())}
         draft = draft.model_copy(update={"files": digests})
-        version, new = publish(registry, files, draft)
+        version, is_new = publish(registry, files, draft)
     record = {
         "version": version,
-        "new": new,
+        "new": is_new,
         "content_digest": draft.content_digest,
-        "removed": _retain(registry, keep),
+        "removed": _remove_old_releases(registry, keep),
         "gate": gate,
     }
     write_record(registry, run_id, "push", record)
@@ -90,26 +106,26 @@ def run(
 def _read_content(saved_model: str) -> ModelContent:
     path = storage.join(saved_model, CONTENT_PATH)
     try:
-        return ModelContent.model_validate_json(storage.read_bytes(path, _MAX_BYTES))
+        return ModelContent.model_validate_json(storage.read_bytes(path, _MAX_JSON_BYTES))
     except ValidationError as error:
         raise InputError(f"{path}: not the content that combine writes: {error}") from None
 
 
 def _release_files(saved_model: Path, warmup: Path) -> dict[str, Path]:
-    made_here = {CONTENT_PATH, INFO_PATH, WARMUP_PATH, CARD_PATH}
+    written_by_push = {CONTENT_PATH, INFO_PATH, WARMUP_PATH, CARD_PATH}
     files = {
         path.relative_to(saved_model).as_posix(): path
         for path in sorted(saved_model.rglob("*"))
         if path.is_file()
     }
-    kept = {name: path for name, path in files.items() if name not in made_here}
+    kept = {name: path for name, path in files.items() if name not in written_by_push}
     return kept | {WARMUP_PATH: warmup}
 
 
-def _read_data(faces: str) -> DataInfo:
+def _read_data_info(faces: str) -> DataInfo:
     path = storage.join(faces, "faces.json")
     try:
-        info = FacesInfo.model_validate_json(storage.read_bytes(path, _MAX_BYTES))
+        info = FacesInfo.model_validate_json(storage.read_bytes(path, _MAX_JSON_BYTES))
     except ValidationError as error:
         raise InputError(f"{path}: not a faces artifact: {error}") from None
     return DataInfo(
@@ -117,7 +133,7 @@ def _read_data(faces: str) -> DataInfo:
     )
 
 
-def _decision(path: str, gate: dict[str, Any]) -> GateDecision:
+def _gate_decision(path: str, gate: dict[str, Any]) -> GateDecision:
     try:
         return GateDecision.model_validate(
             {name: gate[name] for name in GateDecision.model_fields if name in gate}
@@ -126,10 +142,10 @@ def _decision(path: str, gate: dict[str, Any]) -> GateDecision:
         raise InputError(f"{path}: not an accepting gate report: {error}") from None
 
 
-def _retain(registry: str, keep: int) -> list[int]:
+def _remove_old_releases(registry: str, keep: int) -> list[int]:
     try:
         return retain(registry, keep)
-    except InputError as failure:
-        # The release is out; a damaged champion is no reason to hold back its successor.
-        print(f"no old release was removed: {failure}")
+    except InputError as error:
+        # The release is published; a damaged champion must not fail the step.
+        print(f"no old release was removed: {error}")
         return []

@@ -1,1 +1,1 @@
-"""The step `record`."""
+"""The step `record`: reports of earlier steps copied into the run's folder."""

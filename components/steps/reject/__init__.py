@@ -1,1 +1,1 @@
-"""The step `reject`."""
+"""The step `reject`: the record of a rejected candidate."""

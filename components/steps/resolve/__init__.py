@@ -1,1 +1,1 @@
-"""The step `resolve`."""
+"""The step `resolve`: fingerprints of the sources, and the champion."""

@@ -1,8 +1,7 @@
-"""What a run starts from: the content of its two sources and the champion of its registry.
+"""Fingerprint a run's two sources, and look up the champion and the weights to start from.
 
-Reads both sources once and the registry's models.config; writes the run's record "resolve". Fails
-when a source cannot be read. Later steps take the fingerprints as arguments, so that a file changed
-under the same name is trained on and an unchanged one is taken from the cache.
+Later steps take the fingerprints as arguments: a changed file under the same name is read anew, and
+an unchanged one is taken from the cache.
 """
 
 import json
@@ -18,10 +17,15 @@ from emotion_ai.sources.uri import fingerprint
 
 
 class Resolved(NamedTuple):
-    """Fingerprints (SHA-256, hexadecimal), the champion's version, "" where there is none.
+    """What a run starts from.
 
-    `start` is what trainings begin with: "" for random weights, "pretrained", or the champion's
-    address; before there is a champion, that is "" too. `teachers` are a JSON list of the same.
+    Attributes:
+        keypoints_fingerprint: SHA-256 of the keypoint source, hexadecimal.
+        expression_fingerprint: SHA-256 of the expression source, hexadecimal.
+        champion: The champion's version; "" for none.
+        start: Initial weights of the trainings: "" for random ones, "pretrained", or the
+            champion's URI; "" if there is no champion yet.
+        teachers: A JSON list of the teachers' weights, each "pretrained" or a release's URI.
     """
 
     keypoints_fingerprint: str
@@ -38,23 +42,34 @@ def run(
     run_id: str,
     settings: dict[str, Any],
 ) -> Resolved:
-    """Fingerprint both sources, look up the champion and record what the run started from.
+    """Resolve what the run starts from, and write the run record "resolve".
 
-    `settings` are those in force and recorded as they are; "init" and "teachers" among them say
-    what trainings start and learn from. Raises `InputError` for a source, a start or a teacher that
-    is not there, `Unavailable` where a storage fails.
+    Args:
+        keypoints: Source of the faces with keypoints: a path, gs:// or sample:// URI.
+        expression: Source of the faces with emotions.
+        registry: A local folder or a gs:// URI.
+        run_id: The run's id.
+        settings: The run's settings, recorded unchanged. Read are "init" ("scratch", "pretrained"
+            or "champion") and "teachers" (the same names or versions, separated by commas).
+
+    Returns:
+        Fingerprints, champion, initial weights and teachers.
+
+    Raises:
+        InputError: A source is missing, or "init" or a teacher is unknown.
+        Unavailable: A storage failed.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     keypoints_fingerprint = fingerprint(keypoints)
     same = expression == keypoints
     expression_fingerprint = keypoints_fingerprint if same else fingerprint(expression)
-    version = read_champion(registry)
+    champion = read_champion(registry)
     resolved = Resolved(
-        keypoints_fingerprint,
-        expression_fingerprint,
-        "" if version is None else str(version),
-        _start(settings.get("init", "scratch"), registry, version),
-        json.dumps(_teachers(settings.get("teachers", ""), registry, version)),
+        keypoints_fingerprint=keypoints_fingerprint,
+        expression_fingerprint=expression_fingerprint,
+        champion="" if champion is None else str(champion),
+        start=_initial_weights(settings.get("init", "scratch"), registry, champion),
+        teachers=json.dumps(_teachers(settings.get("teachers", ""), registry, champion)),
     )
     record = {
         "started": started,
@@ -67,28 +82,28 @@ def run(
     return resolved
 
 
-def _start(init: str, registry: str, champion: int | None) -> str:
-    starts = {"scratch": ""} | _trained(registry, champion)
-    if init not in starts:
-        raise InputError(f"init {init!r}: expected one of {', '.join(starts)}")
-    return starts[init]
+def _initial_weights(init: str, registry: str, champion: int | None) -> str:
+    choices = {"scratch": ""} | _named_weights(registry, champion)
+    if init not in choices:
+        raise InputError(f"init {init!r}: expected one of {', '.join(choices)}")
+    return choices[init]
 
 
-def _teachers(asked: str, registry: str, champion: int | None) -> list[str]:
-    names = [name.strip() for name in asked.split(",") if name.strip()]
+def _teachers(teachers: str, registry: str, champion: int | None) -> list[str]:
+    names = [name.strip() for name in teachers.split(",") if name.strip()]
     if not names:
         return []
-    known = _trained(registry, champion)
+    known = _named_weights(registry, champion)
     known |= {str(version): release_uri(registry, version) for version in list_versions(registry)}
     for name in names:
         if name not in known:
             raise InputError(
                 f"teachers {name!r}: expected some of {', '.join(known)} of {registry}"
             )
-    # The champion may be asked for by its number too; nobody is a teacher twice.
+    # Without duplicates: "champion" and its version are the same release.
     return list(dict.fromkeys(known[name] for name in names if known[name]))
 
 
-def _trained(registry: str, champion: int | None) -> dict[str, str]:
-    address = "" if champion is None else release_uri(registry, champion)
-    return {"pretrained": PRETRAINED, "champion": address}
+def _named_weights(registry: str, champion: int | None) -> dict[str, str]:
+    champion_uri = "" if champion is None else release_uri(registry, champion)
+    return {"pretrained": PRETRAINED, "champion": champion_uri}

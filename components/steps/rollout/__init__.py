@@ -1,1 +1,1 @@
-"""The step `rollout`."""
+"""The step `rollout`: the release made the champion."""

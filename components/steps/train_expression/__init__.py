@@ -1,1 +1,1 @@
-"""The step `train-expression`."""
+"""The step `train-expression`: the expression network."""

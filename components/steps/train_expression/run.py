@@ -1,8 +1,4 @@
-"""Train the expression network.
-
-Reads prepared faces of kind `expression`; writes a Keras model, its history and learning curves;
-resumes from its checkpoint after a kill. Fails when the loss is not finite.
-"""
+"""Train the expression network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,10 +16,23 @@ from emotion_ai.settings import validate_settings
 def run(
     faces: str, settings: Mapping[str, Any], context: TrainingContext, outputs: dict[str, str]
 ) -> None:
-    """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
-    trained = validate_settings(TrainingSettings, settings, "training.expression")
+    """Train the expression network; a killed training resumes from its checkpoint.
+
+    Args:
+        faces: Folder of prepared faces of kind "expression".
+        settings: The fields of `TrainingSettings`.
+        context: Seed, initial weights, teachers and the folder of the checkpoints.
+        outputs: Paths to write: "model" (a folder with the Keras network and its weights),
+            "history" (JSON) and "curves" (HTML).
+
+    Raises:
+        InputError: A setting, the faces or the initial weights are invalid, or the loss is no
+            longer finite.
+        Unavailable: An artifact or the checkpoint cannot be written.
+    """
+    training = validate_settings(TrainingSettings, settings, "training.expression")
     data = open_faces(faces, "expression")
     codes = data.column("targets")[data.positions(TRAIN)]
     counts = np.bincount(codes, minlength=len(data.info.labels))
-    objective = expression_objective(counts, trained.label_smoothing)
-    train_to_artifacts(objective, data, trained, context, outputs)
+    objective = expression_objective(counts, training.label_smoothing)
+    train_to_artifacts(objective, data, training, context, outputs)

@@ -1,1 +1,1 @@
-"""The step `train-keypoints`."""
+"""The step `train-keypoints`: the keypoint network."""

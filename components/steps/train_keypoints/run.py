@@ -1,8 +1,4 @@
-"""Train the keypoint network.
-
-Reads prepared faces of kind `keypoints`; writes a Keras model, its history and learning curves;
-resumes from its checkpoint after a kill. Fails when the loss is not finite.
-"""
+"""Train the keypoint network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,10 +14,23 @@ from emotion_ai.settings import validate_settings
 def run(
     faces: str, settings: Mapping[str, Any], context: TrainingContext, outputs: dict[str, str]
 ) -> None:
-    """Train on faces and write `outputs` (model, history, curves); see `train_to_artifacts`."""
-    trained = validate_settings(TrainingSettings, settings, "training.keypoints")
+    """Train the keypoint network; a killed training resumes from its checkpoint.
+
+    Args:
+        faces: Folder of prepared faces of kind "keypoints".
+        settings: The fields of `TrainingSettings`; "mixup" and "cutmix" must be 0.
+        context: Seed, initial weights and the folder of the checkpoints.
+        outputs: Paths to write: "model" (a folder with the Keras network and its weights),
+            "history" (JSON) and "curves" (HTML).
+
+    Raises:
+        InputError: A setting, the faces or the initial weights are invalid, or the loss is no
+            longer finite.
+        Unavailable: An artifact or the checkpoint cannot be written.
+    """
+    training = validate_settings(TrainingSettings, settings, "training.keypoints")
     for name in ("mixup", "cutmix"):
-        if getattr(trained, name):
-            raise InputError(f"training.keypoints.{name}: two faces in one are no face; expected 0")
+        if getattr(training, name):
+            raise InputError(f"training.keypoints.{name}: keypoints cannot be mixed; expected 0")
     data = open_faces(faces, "keypoints")
-    train_to_artifacts(keypoint_objective(), data, trained, context, outputs)
+    train_to_artifacts(keypoint_objective(), data, training, context, outputs)

@@ -1,1 +1,1 @@
-"""The step `validate`."""
+"""The step `validate`: the SavedModel tried in a model server."""

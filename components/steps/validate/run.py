@@ -1,9 +1,4 @@
-"""Try the SavedModel in the real server before anything is published.
-
-Reads the SavedModel and its golden answers; writes the verdict, a report with the server's log,
-and the golden requests, which become the release's warm-up requests. A model that does not load,
-answers otherwise than it was exported or is too slow is a result, not a failure of the step.
-"""
+"""Try the SavedModel in a real model server before it is published."""
 
 import json
 import tempfile
@@ -20,9 +15,9 @@ from emotion_ai.serving_api.warmup import write_warmup
 from emotion_ai.settings import validate_settings
 from emotion_ai.steps.validate.checks import (
     Check,
-    answers_check,
-    await_loaded,
+    failed_request_check,
     latency_checks,
+    load_check,
     parity_checks,
 )
 from emotion_ai.steps.validate.limits import ValidationLimits
@@ -31,7 +26,7 @@ from emotion_ai.storage.atomic_files import remove_on_failure
 
 # The temporary registry has one release.
 _VERSION = 1
-_LOG_TAIL_BYTES = 64 << 10
+_MAX_LOG_BYTES = 64 << 10
 
 
 def run(
@@ -42,15 +37,30 @@ def run(
     verdict_path: str,
     report_path: str,
 ) -> bool:
-    """Serve the SavedModel, compare its answers with the golden ones; whether it may be pushed.
+    """Serve the SavedModel and compare its answers with the golden ones.
 
-    `golden` is the .npz that combine writes: images uint8 [n, 96, 96, 1], keypoints float32
-    [n, 15, 2], emotion_probabilities float32 [n, k], emotion [n] and emotion_labels [n, k]. The
-    warm-up file is empty where the verdict is False. Raises `InputError` for golden answers or
-    limits that are not in order, `Unavailable` where no server could be started at all.
+    A model that does not load, answers differently or is too slow is a result, not an error.
+
+    Args:
+        saved_model: The SavedModel's folder.
+        golden: Golden answers, the .npz that combine writes: images uint8 [n, 96, 96, 1],
+            keypoints float32 [n, 15, 2], emotion_probabilities float32 [n, k], emotion [n] and
+            emotion_labels [n, k].
+        limits: The fields of `ValidationLimits`.
+        warmup_path: File to write: golden requests with the server's responses, see
+            `serving_api.warmup`; empty if the model is rejected.
+        verdict_path: JSON file to write: "outcome", "reasons", "warnings" and "checks".
+        report_path: HTML page to write, with the server's log.
+
+    Returns:
+        Whether the SavedModel may be published.
+
+    Raises:
+        InputError: The golden answers or the limits are invalid.
+        Unavailable: No server could be started, or an output cannot be written.
     """
-    bounds = validate_settings(ValidationLimits, limits, "validation")
-    expected = read_golden(golden)
+    validation_limits = validate_settings(ValidationLimits, limits, "validation")
+    golden_answers = read_golden(golden)
     with tempfile.TemporaryDirectory(prefix="validate-") as scratch:
         log = Path(scratch) / "server.log"
         registry = Path(scratch) / "registry"
@@ -59,35 +69,36 @@ def run(
             (registry / str(_VERSION)).symlink_to(Path(saved_model).absolute())
         write_champion(str(registry), _VERSION)
         with running_server(str(registry), str(log)) as address, Client(address) as client:
-            checks, logs = _examine(client, expected, bounds)
-        log_tail = _tail(log)
+            checks, logs = _run_checks(client, golden_answers, validation_limits)
+        log_tail = _read_tail(log)
     accepted = all(check.passed for check in checks if check.blocking)
     with remove_on_failure(warmup_path, verdict_path, report_path):
         write_warmup(warmup_path, logs if accepted else [])
         storage.write_bytes(verdict_path, json.dumps(_verdict(accepted, checks), indent=1).encode())
-        write_report(report_path, accepted, checks, expected, log_tail)
+        write_report(report_path, accepted, checks, golden_answers, log_tail)
     return accepted
 
 
-def _examine(
+def _run_checks(
     client: Client, golden: Golden, limits: ValidationLimits
 ) -> tuple[list[Check], list[Any]]:
-    loaded = await_loaded(client, _VERSION, limits.load_timeout_s)
-    if not loaded.passed:
-        return [loaded], []
+    """Run every check; also returns the golden requests with the server's responses."""
+    load = load_check(client, _VERSION, limits.load_timeout_s)
+    if not load.passed:
+        return [load], []
     try:
         requests = golden_requests(golden)
-        answers = {name: client.send(request).outputs for name, request in requests.items()}
+        outputs = {name: client.send(request).outputs for name, request in requests.items()}
         parity = [
             check
-            for signature, outputs in answers.items()
-            for check in parity_checks(signature, golden, outputs, limits.tolerance)
+            for signature in requests
+            for check in parity_checks(signature, golden, outputs[signature], limits.tolerance)
         ]
         latency = latency_checks(client, golden.images[:1], limits)
-    except (InputError, Unavailable) as failure:
-        return [loaded, answers_check(str(failure))], []
-    logs = [prediction_log(requests[name], outputs) for name, outputs in answers.items()]
-    return [loaded, *parity, *latency], logs
+    except (InputError, Unavailable) as error:
+        return [load, failed_request_check(str(error))], []
+    logs = [prediction_log(requests[name], outputs[name]) for name in requests]
+    return [load, *parity, *latency], logs
 
 
 def _verdict(accepted: bool, checks: list[Check]) -> dict[str, Any]:
@@ -99,10 +110,10 @@ def _verdict(accepted: bool, checks: list[Check]) -> dict[str, Any]:
     }
 
 
-def _tail(log: Path) -> str:
+def _read_tail(log: Path) -> str:
     if not log.exists():
         return ""
-    with open(log, "rb") as file:
+    with log.open("rb") as file:
         size = file.seek(0, 2)
-        file.seek(max(0, size - _LOG_TAIL_BYTES))
-        return file.read(_LOG_TAIL_BYTES).decode(errors="replace")
+        file.seek(max(0, size - _MAX_LOG_BYTES))
+        return file.read(_MAX_LOG_BYTES).decode(errors="replace")

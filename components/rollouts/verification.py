@@ -1,4 +1,4 @@
-"""Proof that a server answers with a release: its golden requests, sent and compared."""
+"""Verify that a server serves a release: send its golden requests and compare the answers."""
 
 import time
 from typing import Any
@@ -11,18 +11,23 @@ from emotion_ai.serving_api.golden import SERVER_TOLERANCE, compare_answers
 from emotion_ai.serving_api.tensors import read_tensor
 from emotion_ai.serving_api.warmup import read_warmup
 
-CALL_SECONDS = 30.0
+MAX_CALL_SECONDS = 30.0
 POLL_SECONDS = 0.1
 
 
 def read_golden_logs(registry: str, version: int) -> list[Any]:
     """Read a release's golden requests with their responses.
 
+    Args:
+        registry: A local folder or a gs:// URI.
+        version: The release's version.
+
     Returns:
-        PredictLog messages, at least one.
+        `PredictLog` messages, at least one.
 
     Raises:
-        InputError: the release has none, or the file is damaged.
+        InputError: The release has none, or the file is damaged.
+        Unavailable: The storage failed.
     """
     uri = storage.join(release_uri(registry, version), WARMUP_PATH)
     logs = [log.predict_log for log in read_warmup(uri) if log.predict_log.response.outputs]
@@ -31,34 +36,41 @@ def read_golden_logs(registry: str, version: int) -> list[Any]:
     return logs
 
 
-def prove(client: Client, registry: str, version: int, golden: list[Any], deadline: float) -> float:
+def verify_server(
+    client: Client, registry: str, version: int, golden: list[Any], deadline: float
+) -> float:
     """Wait until the server has loaded a release, and compare its answers with the golden ones.
 
     Args:
-        client: a connection to the server.
-        registry: folder or gs:// URI of the releases.
-        version: the release.
-        golden: what `read_golden_logs` gave.
-        deadline: `time.monotonic()` at which to give up.
+        client: A connection to the server.
+        registry: A local folder or a gs:// URI.
+        version: The release's version.
+        golden: The result of `read_golden_logs`.
+        deadline: The `time.monotonic()` at which to give up.
 
     Returns:
         The largest difference of a number from the golden answers.
 
     Raises:
-        Unavailable: the release is not loaded in time, or callers get another one.
-        VerificationError: an answer differs.
+        InputError: The release's release.json is missing or invalid.
+        Unavailable: The release is not loaded in time, or callers still get another one.
+        VerificationError: An answer differs.
     """
-    await_version(client, registry, version, deadline)
-    # A server that answers from model.tflite may differ by what combine measured on these faces.
+    _wait_until_loaded(client, registry, version, deadline)
+    # Answers from model.tflite may differ by what combine measured on these faces.
     lite = read_release(registry, version).lite
     tolerance = SERVER_TOLERANCE + float(lite.get("largest_difference", 0.0))
     difference = max(_compare(client, version, log, tolerance, deadline) for log in golden)
-    _await_callers(client, version, golden[0], deadline)
+    _wait_until_default(client, version, golden[0], deadline)
     return difference
 
 
-def await_version(client: Client, registry: str, version: int, deadline: float) -> None:
-    """Wait until the server has loaded a version. Raises `Unavailable` where it does not."""
+def seconds_left(deadline: float) -> float:
+    """Return the timeout for the next call: the seconds until the deadline, within bounds."""
+    return min(MAX_CALL_SECONDS, max(0.1, deadline - time.monotonic()))
+
+
+def _wait_until_loaded(client: Client, registry: str, version: int, deadline: float) -> None:
     while time.monotonic() < deadline:
         for status in client.version_statuses(timeout=seconds_left(deadline)):
             if status.version == version and status.state == "AVAILABLE":
@@ -74,11 +86,6 @@ def await_version(client: Client, registry: str, version: int, deadline: float) 
     )
 
 
-def seconds_left(deadline: float) -> float:
-    """Timeout of the next call: what is left until the deadline, within bounds."""
-    return min(CALL_SECONDS, max(0.1, deadline - time.monotonic()))
-
-
 def _compare(client: Client, version: int, log: Any, tolerance: float, deadline: float) -> float:
     answer = client.send(log.request, version, timeout=seconds_left(deadline))
     expected = {name: read_tensor(proto) for name, proto in log.response.outputs.items()}
@@ -90,8 +97,11 @@ def _compare(client: Client, version: int, log: Any, tolerance: float, deadline:
         ) from None
 
 
-def _await_callers(client: Client, version: int, log: Any, deadline: float) -> None:
-    # After a step back the higher version answers callers that name none, until it is dropped.
+def _wait_until_default(client: Client, version: int, log: Any, deadline: float) -> None:
+    """Wait until requests that name no version get this one.
+
+    After a rollout to an older release, the newer one answers them until it is unloaded.
+    """
     while client.send(log.request, None, timeout=seconds_left(deadline)).version != version:
         if time.monotonic() > deadline:
             raise Unavailable(f"server {client.address}: still answers with another version")
