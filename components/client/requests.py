@@ -36,7 +36,7 @@ class TimedResponse(NamedTuple):
 
 
 class DetectedFaces(NamedTuple):
-    """The faces of one picture, before the server is asked.
+    """The faces of one picture, cropped for a request.
 
     Attributes:
         source: The picture's path, or "".

@@ -89,7 +89,7 @@ _SIDE = st.floats(4, 300)
     down=st.floats(-0.3, 0.3),
 )
 def test_to_image_coordinates_inverts_crop_faces(box: Box, scale: float, down: float) -> None:
-    """A gradient tells which column of the picture each pixel of the crop came from."""
+    """The picture is a gradient, so a pixel's value is the column that it came from."""
     image = np.repeat(np.tile(np.arange(200, dtype=np.uint8), (150, 1))[..., None], 3, 2)
     crops, frames = crop_faces(image, [box], square(scale, down))
     assert crops.shape == (1, 96, 96, 1)

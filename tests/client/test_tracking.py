@@ -91,9 +91,11 @@ _BOXES = st.lists(st.builds(Box, *[st.floats(-100, 500)] * 2, *[st.floats(0, 300
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(_BOXES, st.floats(0, 2)), max_size=8))
-def test_tracker_never_repeats_a_number_in_an_update(looks: list[tuple[list[Box], float]]) -> None:
+def test_tracker_never_repeats_a_number_in_an_update(
+    updates: list[tuple[list[Box], float]],
+) -> None:
     tracker, time_s = Tracker(), 0.0
-    for boxes, passed in looks:
+    for boxes, passed in updates:
         time_s += passed
         numbers = tracker.update(boxes, time_s)
         assert len(set(numbers)) == len(boxes)

@@ -107,8 +107,8 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
             listener.listen(_BACKLOG)
         except OSError as error:
             raise Unavailable(
-                f"{host}:{port}: cannot listen on this address: {error.strerror}; choose another --port, "
-                "or 0 for any free one"
+                f"{host}:{port}: cannot listen on this address: {error.strerror}; choose another "
+                "--port, or 0 for any free one"
             ) from None
         yield listener
 
