@@ -1,4 +1,4 @@
-"""What `emotion-ai describe` has to say."""
+"""Descriptions of registries and servers, as `emotion-ai describe` prints them."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from emotion_ai.steps.validate.checks import load_check
 from support.minimal_release import Publisher
 
 
-def test_an_empty_registry_has_nothing_to_say(registry: str) -> None:
+def test_describe_accepts_an_empty_registry(registry: str) -> None:
     assert describe(registry, None, None) == {
         "registry": registry,
         "champion": None,
@@ -25,15 +25,18 @@ def test_an_empty_registry_has_nothing_to_say(registry: str) -> None:
     }
 
 
-def test_every_release_says_where_it_comes_from_and_why_it_was_accepted(
+def test_describe_lists_every_release_with_its_origin(
     registry: str, publish_and_roll_out: Publisher, publish_minimal: Publisher
 ) -> None:
     publish_and_roll_out("a")
     publish_minimal("b", 1)
-    told = json.loads(json.dumps(describe(registry, None, None)))
-    assert told["champion"] == 1
-    assert [(r["version"], r["is_champion"]) for r in told["releases"]] == [(1, True), (2, False)]
-    second = told["releases"][1]
+    description = json.loads(json.dumps(describe(registry, None, None)))
+    assert description["champion"] == 1
+    assert [(r["version"], r["is_champion"]) for r in description["releases"]] == [
+        (1, True),
+        (2, False),
+    ]
+    second = description["releases"][1]
     assert second["parent"] == 1
     assert second["data"]["expression"]["source"] == "fer2013.csv"
     assert second["data"]["keypoints"]["rows"] == 20
@@ -44,7 +47,7 @@ def test_every_release_says_where_it_comes_from_and_why_it_was_accepted(
     assert "files" not in second
 
 
-def test_one_release_in_full(registry: str, publish_minimal: Publisher) -> None:
+def test_describe_shows_one_release_in_full(registry: str, publish_minimal: Publisher) -> None:
     publish_minimal("a")
     publish_minimal("b")
     (release,) = describe(registry, 2, None)["releases"]
@@ -55,7 +58,7 @@ def test_one_release_in_full(registry: str, publish_minimal: Publisher) -> None:
         describe(registry, 9, None)
 
 
-def test_a_damaged_release_does_not_hide_the_others(
+def test_describe_lists_the_releases_beside_a_damaged_one(
     registry: str, publish_minimal: Publisher
 ) -> None:
     publish_minimal("a")
@@ -66,12 +69,12 @@ def test_a_damaged_release_does_not_hide_the_others(
     assert second["revision"] == "abc123"
 
 
-def test_a_server_that_is_down_is_named(registry: str) -> None:
+def test_describe_names_an_unreachable_server(registry: str) -> None:
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"):
         describe(registry, None, "127.0.0.1:9")
 
 
-def test_what_a_server_serves_is_told_beside_what_is_released(tmp_path: Path) -> None:
+def test_describe_shows_what_a_server_serves(tmp_path: Path) -> None:
     from support.tiny_saved_model import publish_tiny_release
 
     registry = tmp_path / "registry"
@@ -80,6 +83,10 @@ def test_what_a_server_serves_is_told_beside_what_is_released(tmp_path: Path) ->
     with running_server(str(registry), tmp_path / "log") as address:
         with Client(address) as client:
             assert load_check(client, version, 120.0).passed
-        told = describe(str(registry), None, address)
-    assert told["champion"] == 1
-    assert told["serving"] == {"server": address, "versions": {"1": "AVAILABLE"}, "errors": {}}
+        description = describe(str(registry), None, address)
+    assert description["champion"] == 1
+    assert description["serving"] == {
+        "server": address,
+        "versions": {"1": "AVAILABLE"},
+        "errors": {},
+    }

@@ -1,4 +1,4 @@
-"""Rollout, forward and back, on a real server."""
+"""Rollouts, forward and back, on a real server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +14,8 @@ from emotion_ai.rollouts.targets import roll_out
 from emotion_ai.server.process import running_server
 
 
-class House(NamedTuple):
-    """A registry, a server over it, and room for what the tests make."""
+class Deployment(NamedTuple):
+    """A registry, a server that serves it, and a folder for temporary files."""
 
     registry: str
     server: str
@@ -23,71 +23,69 @@ class House(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     scratch = tmp_path_factory.mktemp("rollout")
     registry = scratch / "registry"
     registry.mkdir()
     with running_server(str(registry), scratch / "server.log") as address:
-        yield House(str(registry), address, scratch)
+        yield Deployment(str(registry), address, scratch)
 
 
-def _release(house: House, shift: float, golden_shift: float | None = None) -> int:
+def _publish(deployment: Deployment, shift: float, golden_shift: float | None = None) -> int:
     from support.tiny_saved_model import publish_tiny_release
 
     golden_shift = shift if golden_shift is None else golden_shift
-    return publish_tiny_release(Path(house.registry), house.scratch, shift, golden_shift)
+    return publish_tiny_release(Path(deployment.registry), deployment.scratch, shift, golden_shift)
 
 
-def _answering(house: House) -> int:
-    with Client(house.server) as client:
+def _served_version(deployment: Deployment) -> int:
+    with Client(deployment.server) as client:
         return client.predict_arrays(np.zeros((1, 96, 96, 1), np.uint8)).version
 
 
-def test_forward_again_back_and_what_goes_wrong(house: House) -> None:
-    wrong = _release(house, 0.0, golden_shift=0.5)
+def test_roll_out_goes_forward_and_back_and_restores_the_champion(deployment: Deployment) -> None:
+    wrong = _publish(deployment, 0.0, golden_shift=0.5)
     with pytest.raises(Unavailable, match=r"keypoints that differ by 0\.5"):
-        roll_out(house.registry, wrong, house.server)
-    assert read_champion(house.registry) is None
+        roll_out(deployment.registry, wrong, deployment.server)
+    assert read_champion(deployment.registry) is None
     with pytest.raises(Unavailable, match="has no such model or version"):
-        _answering(house)
+        _served_version(deployment)
 
-    first, second = _release(house, 1.0), _release(house, 2.0)
-    record = roll_out(house.registry, first, house.server)
+    first, second = _publish(deployment, 1.0), _publish(deployment, 2.0)
+    record = roll_out(deployment.registry, first, deployment.server)
     assert (record["version"], record["previous"]) == (first, None)
     assert record["answers_checked"] == 3
     assert record["largest_difference"] <= 1e-3
-    assert _answering(house) == first
+    assert _served_version(deployment) == first
 
-    assert roll_out(house.registry, second, house.server)["previous"] == first
-    assert _answering(house) == second
-    again = roll_out(house.registry, second, house.server)
+    assert roll_out(deployment.registry, second, deployment.server)["previous"] == first
+    assert _served_version(deployment) == second
+    again = roll_out(deployment.registry, second, deployment.server)
     assert (again["version"], again["previous"]) == (second, second)
 
-    assert roll_out(house.registry, first, house.server)["previous"] == second
-    assert read_champion(house.registry) == first
-    assert _answering(house) == first
+    assert roll_out(deployment.registry, first, deployment.server)["previous"] == second
+    assert read_champion(deployment.registry) == first
+    assert _served_version(deployment) == first
 
     with pytest.raises(Unavailable, match=f"release {first} is the champion, as before, and answ"):
-        roll_out(house.registry, wrong, house.server)
-    assert read_champion(house.registry) == first
-    assert _answering(house) == first
+        roll_out(deployment.registry, wrong, deployment.server)
+    assert read_champion(deployment.registry) == first
+    assert _served_version(deployment) == first
 
 
-def test_a_release_the_server_cannot_load_leaves_the_champion(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    champion, broken = _release(house, 4.0), _release(house, 5.0)
-    roll_out(house.registry, champion, house.server)
-    _break_graph(Path(house.registry) / str(broken))
+def test_roll_out_restores_the_champion_if_a_release_does_not_load(deployment: Deployment) -> None:
+    champion, broken = _publish(deployment, 4.0), _publish(deployment, 5.0)
+    roll_out(deployment.registry, champion, deployment.server)
+    _break_graph(Path(deployment.registry) / str(broken))
     for _ in range(2):
         with pytest.raises(Unavailable, match=f"does not load release {broken}"):
-            roll_out(house.registry, broken, house.server)
-        assert read_champion(house.registry) == champion
-        assert _answering(house) == champion
+            roll_out(deployment.registry, broken, deployment.server)
+        assert read_champion(deployment.registry) == champion
+        assert _served_version(deployment) == champion
 
 
 def _break_graph(release: Path) -> None:
-    """Ruin the graph and let release.json say that it is as it should be."""
+    """Damage the graph, and write its new digest into release.json."""
     from emotion_ai.registry.digest import file_digest
     from emotion_ai.registry.releases import INFO_PATH, ReleaseInfo
 
@@ -97,47 +95,51 @@ def _break_graph(release: Path) -> None:
     (release / INFO_PATH).write_text(info.model_copy(update={"files": files}).model_dump_json())
 
 
-def test_what_is_not_in_order_changes_nothing(house: House) -> None:
-    champion = _release(house, 6.0)
-    roll_out(house.registry, champion, house.server)
-    altered = _release(house, 7.0)
-    with (Path(house.registry) / str(altered) / "saved_model.pb").open("ab") as file:
+def test_roll_out_changes_nothing_for_invalid_arguments(deployment: Deployment) -> None:
+    champion = _publish(deployment, 6.0)
+    roll_out(deployment.registry, champion, deployment.server)
+    altered = _publish(deployment, 7.0)
+    with (Path(deployment.registry) / str(altered) / "saved_model.pb").open("ab") as file:
         file.write(b"more")
     with pytest.raises(VerificationError, match=r"saved_model\.pb: was altered"):
-        roll_out(house.registry, altered, house.server)
+        roll_out(deployment.registry, altered, deployment.server)
     with pytest.raises(InputError, match="no release 99"):
-        roll_out(house.registry, 99, house.server)
+        roll_out(deployment.registry, 99, deployment.server)
     with pytest.raises(InputError, match="kubernetes is not built yet"):
-        roll_out(house.registry, champion, house.server, target="kubernetes")
+        roll_out(deployment.registry, champion, deployment.server, target="kubernetes")
     with pytest.raises(InputError, match="mainframe"):
-        roll_out(house.registry, champion, house.server, target="mainframe")
+        roll_out(deployment.registry, champion, deployment.server, target="mainframe")
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1"):
-        roll_out(house.registry, champion, "127.0.0.1:1")
-    assert read_champion(house.registry) == champion
-    assert _answering(house) == champion
+        roll_out(deployment.registry, champion, "127.0.0.1:1")
+    assert read_champion(deployment.registry) == champion
+    assert _served_version(deployment) == champion
 
 
-def test_a_server_of_another_registry_is_noticed(house: House, tmp_path: Path) -> None:
+def test_roll_out_detects_a_server_of_another_registry(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     from support.tiny_saved_model import publish_tiny_release
 
     (tmp_path / "scratch").mkdir()
     version = 1
-    while (Path(house.registry) / str(version)).exists():
+    while (Path(deployment.registry) / str(version)).exists():
         version += 1
     elsewhere = tmp_path / "registry"
     (elsewhere / str(version - 1)).mkdir(parents=True)
     assert publish_tiny_release(elsewhere, tmp_path / "scratch", 8.0, 8.0) == version
     with pytest.raises(Unavailable, match="does it serve"):
-        roll_out(str(elsewhere), version, house.server, timeout_s=3.0)
+        roll_out(str(elsewhere), version, deployment.server, timeout_s=3.0)
     assert read_champion(str(elsewhere)) is None
 
 
-def test_what_combine_measured_between_the_engines_is_allowed(house: House) -> None:
+def test_roll_out_allows_the_measured_difference_of_the_lite_model(deployment: Deployment) -> None:
     from support.tiny_saved_model import publish_tiny_release
 
-    told = {"weights": "int8", "largest_difference": 0.5}
-    version = publish_tiny_release(Path(house.registry), house.scratch, 9.0, 9.4, lite=told)
-    assert roll_out(house.registry, version, house.server)["largest_difference"] > 0.3
-    far = publish_tiny_release(Path(house.registry), house.scratch, 9.0, 9.6, lite=told)
+    lite = {"weights": "int8", "largest_difference": 0.5}
+    version = publish_tiny_release(
+        Path(deployment.registry), deployment.scratch, 9.0, 9.4, lite=lite
+    )
+    assert roll_out(deployment.registry, version, deployment.server)["largest_difference"] > 0.3
+    far = publish_tiny_release(Path(deployment.registry), deployment.scratch, 9.0, 9.6, lite=lite)
     with pytest.raises(Unavailable, match=r"keypoints that differ by 0\.6"):
-        roll_out(house.registry, far, house.server)
+        roll_out(deployment.registry, far, deployment.server)

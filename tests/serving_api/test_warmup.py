@@ -22,7 +22,7 @@ def _log(seed: int) -> object:
     return log
 
 
-def test_tensorflow_reads_what_is_written(tmp_path: Path) -> None:
+def test_write_warmup_is_readable_by_tensorflow(tmp_path: Path) -> None:
     import tensorflow as tf
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
@@ -31,14 +31,14 @@ def test_tensorflow_reads_what_is_written(tmp_path: Path) -> None:
     write_warmup(path, logs)
     records = [record.numpy() for record in tf.data.TFRecordDataset(path)]
     assert records == [log.SerializeToString() for log in logs]
-    theirs = PredictionLog.FromString(records[1]).predict_log
-    assert theirs.request.model_spec.name == "emotion_ai"
-    images = tf.make_ndarray(theirs.request.inputs["images"])
+    parsed = PredictionLog.FromString(records[1]).predict_log
+    assert parsed.request.model_spec.name == "emotion_ai"
+    images = tf.make_ndarray(parsed.request.inputs["images"])
     assert images.shape == (2, 96, 96, 1)
     assert read_warmup(path) == logs
 
 
-def test_what_tensorflow_writes_is_read(tmp_path: Path) -> None:
+def test_read_warmup_reads_files_of_tensorflow(tmp_path: Path) -> None:
     import tensorflow as tf
 
     path = str(tmp_path / "requests")
@@ -47,7 +47,7 @@ def test_what_tensorflow_writes_is_read(tmp_path: Path) -> None:
     assert read_warmup(path) == [_log(5)]
 
 
-def test_no_requests_are_an_empty_file(tmp_path: Path) -> None:
+def test_write_warmup_without_requests_writes_an_empty_file(tmp_path: Path) -> None:
     path = str(tmp_path / "requests")
     write_warmup(path, [])
     assert Path(path).read_bytes() == b""
@@ -55,7 +55,7 @@ def test_no_requests_are_an_empty_file(tmp_path: Path) -> None:
 
 
 @given(position=st.integers(min_value=0), bit=st.integers(0, 7))
-def test_no_flipped_bit_goes_unnoticed(
+def test_read_warmup_detects_every_flipped_bit(
     tmp_path_factory: pytest.TempPathFactory, position: int, bit: int
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "flipped"
@@ -70,7 +70,9 @@ def test_no_flipped_bit_goes_unnoticed(
 
 
 @given(cut=st.integers(min_value=1))
-def test_no_missing_end_goes_unnoticed(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+def test_read_warmup_detects_every_truncation(
+    tmp_path_factory: pytest.TempPathFactory, cut: int
+) -> None:
     path = tmp_path_factory.getbasetemp() / "cut"
     log = messages.PredictionLog()
     log.predict_log.request.model_spec.name = "x" * 40
@@ -81,7 +83,9 @@ def test_no_missing_end_goes_unnoticed(tmp_path_factory: pytest.TempPathFactory,
         read_warmup(str(path))
 
 
-def test_records_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_warmup_limits_number_and_size_of_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = str(tmp_path / "requests")
     write_warmup(path, [messages.PredictionLog()] * (warmup.MAX_RECORDS + 1))
     with pytest.raises(InputError, match="record 1000: at most 1000"):
@@ -92,7 +96,7 @@ def test_records_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         read_warmup(path)
 
 
-def test_a_record_that_is_no_prediction_log_is_refused(tmp_path: Path) -> None:
+def test_read_warmup_rejects_other_messages(tmp_path: Path) -> None:
     path = tmp_path / "requests"
     path.write_bytes(warmup._frame_record(b"\xff\xff\xff"))
     with pytest.raises(InputError, match="record 0: not a PredictionLog"):

@@ -1,7 +1,7 @@
-"""The whole evaluation over real Keras models, real faces artifacts and real releases.
+"""The step evaluate with Keras models, faces artifacts and releases.
 
-The faces are plain gray: the emotion is the brightness in sevenths, and every keypoint lies at
-(10 + brightness, 20), as `tiny_model` answers at shift 0.
+The faces are of one gray: the emotion is the brightness in sevenths, and every keypoint is at
+(10 + brightness, 20), as `tiny_saved_model` predicts at shift 0.
 """
 
 import json
@@ -17,7 +17,8 @@ import pytest
 from emotion_ai.errors import InputError, VerificationError
 from emotion_ai.faces.arrays import TEST, TRAIN, VALIDATION, Faces, FacesInfo, FacesWriter, Rows
 from emotion_ai.networks.inference import MODEL_FILE
-from emotion_ai.steps.evaluate.run import Evaluation, run as evaluate
+from emotion_ai.steps.evaluate.run import Evaluation
+from emotion_ai.steps.evaluate.run import run as evaluate
 from emotion_ai.steps.ingest.run import run as ingest
 from emotion_ai.steps.prepare.run import run as prepare
 
@@ -71,7 +72,7 @@ def expression_faces(folder: Path, labels: tuple[str, ...] = LABELS) -> str:
 
 
 def save_linear(folder: Path, size: int, kernel: np.ndarray, bias: np.ndarray, shape: tuple) -> str:
-    """A Keras model artifact: outputs are kernel * brightness + bias."""
+    """Save a Keras model artifact with the outputs kernel * brightness + bias."""
     pixels = keras.Input((size, size, 1))
     mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(pixels))
     dense = keras.layers.Dense(kernel.size)
@@ -83,28 +84,28 @@ def save_linear(folder: Path, size: int, kernel: np.ndarray, bias: np.ndarray, s
 
 
 def keypoint_model(folder: Path, shift: float = 0.0) -> str:
-    """SplitPredictions (10 + brightness + shift, 20)."""
+    """A keypoint model that predicts (10 + brightness + shift, 20)."""
     kernel = np.tile(np.float32([1, 0]), 15)
     bias = np.tile(np.float32([10 + shift, 20]), 15)
     return save_linear(folder / "keypoint_model", 96, kernel, bias, (15, 2))
 
 
 def expression_model(folder: Path, labels: tuple[str, ...] = LABELS, sharp: float = 100.0) -> str:
-    """Logits -sharp (brightness - centre)^2 but for what is the same for every emotion."""
+    """An expression model with logits -sharp (brightness - centre)^2, up to a constant."""
     centre = np.float32([(LABELS.index(name) + 0.5) / 7 for name in labels])
     kernel, bias = 2 * sharp * centre, -sharp * centre**2
     return save_linear(folder / "expression_model", 48, kernel, bias, (len(labels),))
 
 
-def strict_json(path: Path) -> Any:
-    def refuse(constant: str) -> NoReturn:
-        raise AssertionError(f"{constant} is no JSON")
+def read_strict_json(path: Path) -> Any:
+    def reject(constant: str) -> NoReturn:
+        raise AssertionError(f"{constant} is not JSON")
 
-    return json.loads(path.read_text(), parse_constant=refuse)
+    return json.loads(path.read_text(), parse_constant=reject)
 
 
 def run(folder: Path, **changed: Any) -> tuple[Evaluation, dict[str, float], dict, str]:
-    """Evaluate a perfect pair with some arguments changed; the metrics, gate report and page."""
+    """Evaluate a perfect pair with some arguments changed; return metrics, gate report and page."""
     names = ("metrics.json", "confusion.json", "gate.json", "report.html")
     paths = {name: folder / name for name in names}
     arguments: dict[str, Any] = {
@@ -126,22 +127,22 @@ def run(folder: Path, **changed: Any) -> tuple[Evaluation, dict[str, float], dic
     )
     return (
         result,
-        strict_json(paths["metrics.json"]),
-        strict_json(paths["gate.json"]),
+        read_strict_json(paths["metrics.json"]),
+        read_strict_json(paths["gate.json"]),
         paths["report.html"].read_text(),
     )
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Release 1 answers as the truth is, release 2 is one pixel off."""
+    """A registry in which release 1 is perfect and release 2 is one pixel off."""
     folder = tmp_path_factory.mktemp("releases")
     for shift in (0.0, 1.0):
         publish_tiny_release(folder / "registry", folder, shift, shift)
     return folder / "registry"
 
 
-def test_a_good_pair_is_accepted_and_every_split_has_its_own_name(tmp_path: Path) -> None:
+def test_evaluate_accepts_a_good_pair_and_reports_every_split(tmp_path: Path) -> None:
     result, metrics, gate, page = run(tmp_path, gate={"expression": {"every_recall": 0.9}})
     assert result.accepted
     assert result.labels == list(LABELS)
@@ -161,7 +162,7 @@ def test_a_good_pair_is_accepted_and_every_split_has_its_own_name(tmp_path: Path
     assert "First run: there is no champion" in page
 
 
-def test_a_bad_pair_is_a_result_and_the_page_shows_its_worst_faces(tmp_path: Path) -> None:
+def test_evaluate_rejects_a_bad_pair_and_shows_the_worst_faces(tmp_path: Path) -> None:
     result, metrics, gate, page = run(
         tmp_path,
         keypoint_model=keypoint_model(tmp_path, shift=5.0),
@@ -169,7 +170,7 @@ def test_a_bad_pair_is_a_result_and_the_page_shows_its_worst_faces(tmp_path: Pat
     )
     assert not result.accepted
     assert metrics["keypoints/test/rmse_px"] == pytest.approx(5 / 2**0.5, rel=0.02)
-    # Only the fourth of seven stays itself when the order is turned round.
+    # Only the fourth of seven stays the same when the order is reversed.
     assert metrics["expression/PrivateTest/accuracy"] == pytest.approx(1 / 7)
     assert any("no better than the mean face of train" in reason for reason in gate["reasons"])
     assert "Rejected." in page
@@ -179,7 +180,7 @@ def test_a_bad_pair_is_a_result_and_the_page_shows_its_worst_faces(tmp_path: Pat
     assert "row 1000" not in page, "the faces shown are those of the test split"
 
 
-def test_the_worst_faces_of_a_folder_are_shown_by_their_files(tmp_path: Path) -> None:
+def test_evaluate_names_the_worst_faces_of_a_folder_by_file(tmp_path: Path) -> None:
     folder, faces, prepared = (tmp_path / name for name in ("fer", "faces", "prepared"))
     names = write_pictures(folder, ("train", "validation", "test"), each=2)
     outputs = [str(tmp_path / name) for name in ("data.html", "statistics")]
@@ -193,7 +194,7 @@ def test_the_worst_faces_of_a_folder_are_shown_by_their_files(tmp_path: Path) ->
     assert f'alt="{shown[0]}\n' in page
 
 
-def test_a_model_that_answers_nan_is_rejected_with_reasons(tmp_path: Path) -> None:
+def test_evaluate_rejects_nan_predictions_with_reasons(tmp_path: Path) -> None:
     result, metrics, gate, page = run(
         tmp_path, keypoint_model=keypoint_model(tmp_path, shift=float("nan"))
     )
@@ -204,13 +205,13 @@ def test_a_model_that_answers_nan_is_rejected_with_reasons(tmp_path: Path) -> No
     assert "No face of test got a usable answer" in page
 
 
-def test_a_model_that_diverged_is_rejected(tmp_path: Path) -> None:
+def test_evaluate_rejects_a_diverged_model(tmp_path: Path) -> None:
     result, metrics, _, _ = run(tmp_path, keypoint_model=keypoint_model(tmp_path, -3e38))
     assert not result.accepted
     assert metrics["keypoints/test/rmse_px"] == pytest.approx(3e38 / 2**0.5, rel=0.02)
 
 
-def test_the_champion_is_scored_anew_on_the_same_faces(tmp_path: Path, registry: Path) -> None:
+def test_evaluate_scores_the_champion_on_the_same_faces(tmp_path: Path, registry: Path) -> None:
     keypoints, expression = keypoint_faces(tmp_path), expression_faces(tmp_path)
     network = expression_model(tmp_path)
     common = {
@@ -236,23 +237,23 @@ def test_the_champion_is_scored_anew_on_the_same_faces(tmp_path: Path, registry:
     )
 
 
-def test_emotions_in_another_order_are_still_the_same_emotions(
+def test_evaluate_compares_a_champion_with_emotions_in_another_order(
     tmp_path: Path, registry: Path
 ) -> None:
-    turned = LABELS[::-1]
+    reverse = LABELS[::-1]
     _, _, gate, _ = run(
         tmp_path,
         registry=str(registry),
         champion="1",
-        expression_faces=expression_faces(tmp_path, turned),
-        expression_model=expression_model(tmp_path, turned, sharp=-100.0),
+        expression_faces=expression_faces(tmp_path, reverse),
+        expression_model=expression_model(tmp_path, reverse, sharp=-100.0),
     )
     assert any(
         "champion 1 scores 100.0 % on the same faces" in reason for reason in gate["reasons"]
     )
 
 
-def test_a_champion_of_other_emotions_is_not_compared_in_them(
+def test_evaluate_compares_only_keypoints_of_a_champion_with_other_emotions(
     tmp_path: Path, registry: Path
 ) -> None:
     others = (*LABELS[:6], "contentment")
@@ -269,7 +270,7 @@ def test_a_champion_of_other_emotions_is_not_compared_in_them(
     assert any("champion 1 knows other emotions" in reason for reason in gate["reasons"])
 
 
-def test_a_champion_in_cloud_storage_is_fetched(
+def test_evaluate_downloads_a_champion_from_cloud_storage(
     tmp_path: Path, registry: Path, cloud_storage: str
 ) -> None:
     from emotion_ai.registry.publishing import publish
@@ -290,7 +291,7 @@ def test_a_champion_in_cloud_storage_is_fetched(
 @pytest.mark.parametrize(
     ("champion", "message"), [("7", "no release 7"), ("latest", "expected the number of a release")]
 )
-def test_a_champion_that_is_not_there_stops_the_run(
+def test_evaluate_rejects_a_missing_champion(
     tmp_path: Path, registry: Path, champion: str, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
@@ -298,16 +299,16 @@ def test_a_champion_that_is_not_there_stops_the_run(
     assert not (tmp_path / "gate.json").exists()
 
 
-def test_an_altered_champion_stops_the_run(tmp_path: Path, registry: Path) -> None:
+def test_evaluate_rejects_an_altered_champion(tmp_path: Path, registry: Path) -> None:
     copy = tmp_path / "registry"
     shutil.copytree(registry, copy)
-    with open(copy / "1" / "saved_model.pb", "ab") as file:
+    with (copy / "1" / "saved_model.pb").open("ab") as file:
         file.write(b"\0")
     with pytest.raises(VerificationError, match=r"saved_model\.pb: was altered"):
         run(tmp_path, champion="1")
 
 
-def test_inputs_of_the_wrong_kind_are_named(tmp_path: Path) -> None:
+def test_evaluate_rejects_faces_of_the_wrong_kind_and_invalid_settings(tmp_path: Path) -> None:
     faces = keypoint_faces(tmp_path)
     with pytest.raises(InputError, match="holds keypoints; expected expression"):
         run(tmp_path, keypoint_faces=faces, expression_faces=faces)
@@ -322,7 +323,7 @@ def test_inputs_of_the_wrong_kind_are_named(tmp_path: Path) -> None:
         )
 
 
-def test_force_is_in_the_report(tmp_path: Path) -> None:
+def test_evaluate_reports_a_forced_acceptance(tmp_path: Path) -> None:
     result, _, gate, page = run(
         tmp_path, keypoint_model=keypoint_model(tmp_path, 5.0), force_accept="a demo <today>"
     )

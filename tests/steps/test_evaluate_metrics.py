@@ -1,4 +1,4 @@
-"""Scores against values worked out by hand, and what no data may change about them."""
+"""Metrics against values computed by hand, and properties that hold for all data."""
 
 import json
 import math
@@ -16,14 +16,14 @@ LABELS = ("angry", "happy", "sad")
 
 
 def faces(count: int) -> np.ndarray:
-    """Keypoints with eyes 40 px apart, everything else in the middle."""
+    """Keypoints with eyes 40 px apart and all others in the centre."""
     truth = np.full((count, 15, 2), 48.0, np.float32)
     truth[:, NAMES.index("left_eye_center"), 0] = 68
     truth[:, NAMES.index("right_eye_center"), 0] = 28
     return truth
 
 
-def test_rmse_is_over_annotated_coordinates_alone() -> None:
+def test_keypoint_scores_ignores_coordinates_without_annotation() -> None:
     truth = np.full((2, 15, 2), np.nan, np.float32)
     truth[0, 0] = (10, 20)
     truth[1, 3, 0] = 30
@@ -38,7 +38,7 @@ def test_rmse_is_over_annotated_coordinates_alone() -> None:
     assert "nme" not in scores, "no face has both eye centres"
 
 
-def test_nme_is_the_mean_distance_over_the_distance_of_the_eyes() -> None:
+def test_keypoint_scores_divides_nme_by_the_eye_distance() -> None:
     truth = faces(4)
     predicted = truth + np.float32([3, 4]) * np.float32([0, 0.3, 0.5, 2])[:, None, None]
     scores = metrics.keypoint_scores(predicted, truth)
@@ -48,21 +48,21 @@ def test_nme_is_the_mean_distance_over_the_distance_of_the_eyes() -> None:
     assert metrics.normalised_errors(predicted, truth)[3] == pytest.approx(0.25)
 
 
-def test_eyes_on_one_point_give_no_nme() -> None:
+def test_normalised_errors_is_nan_for_coinciding_eyes() -> None:
     truth = np.full((1, 15, 2), 48.0, np.float32)
     assert np.isnan(metrics.normalised_errors(truth, truth)).all()
 
 
-def test_expression_scores_by_hand() -> None:
+def test_expression_scores_matches_values_by_hand() -> None:
     truth = np.array([0, 0, 0, 0, 1, 1], np.uint8)
-    answers = [0, 0, 0, 1, 1, 2]
+    predicted = [0, 0, 0, 1, 1, 2]
     probabilities = np.full((6, 3), 0.1)
-    probabilities[np.arange(6), answers] = 0.8
+    probabilities[np.arange(6), predicted] = 0.8
     scores = metrics.expression_scores(probabilities, truth, LABELS)
     assert scores["accuracy"] == pytest.approx(4 / 6)
     assert scores["recall/angry"] == pytest.approx(3 / 4)
     assert scores["recall/happy"] == pytest.approx(1 / 2)
-    assert "recall/sad" not in scores, "nobody is sad"
+    assert "recall/sad" not in scores, "no face is sad"
     assert scores["precision/happy"] == pytest.approx(1 / 2)
     assert scores["precision/sad"] == 0.0
     assert scores["balanced_accuracy"] == pytest.approx((3 / 4 + 1 / 2) / 2)
@@ -72,18 +72,18 @@ def test_expression_scores_by_hand() -> None:
     assert matrix.tolist() == [[3, 1, 0], [0, 1, 1], [0, 0, 0]]
 
 
-def test_calibration_error_weighs_bins_by_their_faces() -> None:
+def test_reliability_weighs_bins_by_their_faces() -> None:
     # 90 faces at 60 %, 60 % right (perfect); 10 at 95 %, none right.
     confidence = np.concatenate([np.full(90, 0.6), np.full(10, 0.95)])
-    right = np.concatenate([np.arange(90) < 54, np.zeros(10, bool)])
+    correct = np.concatenate([np.arange(90) < 54, np.zeros(10, bool)])
     probabilities = np.stack([confidence, 1 - confidence], axis=1)
-    bins = metrics.reliability(probabilities, np.where(right, 0, 1))
+    bins = metrics.reliability(probabilities, np.where(correct, 0, 1))
     assert bins.error == pytest.approx(0.1 * 0.95)
     assert bins.share.sum() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_predictions_that_are_no_numbers_score_nothing(bad: float) -> None:
+def test_scores_are_absent_for_predictions_that_are_not_finite(bad: float) -> None:
     truth = faces(4)
     predicted = truth.copy()
     predicted[2, 5, 1] = bad
@@ -99,7 +99,7 @@ def test_predictions_that_are_no_numbers_score_nothing(bad: float) -> None:
     assert metrics.confusion(probabilities, codes, 3).sum() == 3
 
 
-def test_an_empty_split_has_no_scores() -> None:
+def test_scores_are_absent_for_an_empty_split() -> None:
     assert metrics.keypoint_scores(faces(0), faces(0)) == {"rows": 0.0}
     empty = np.empty((0, 3))
     assert metrics.expression_scores(empty, np.empty(0, np.uint8), LABELS) == {"rows": 0.0}
@@ -107,21 +107,21 @@ def test_an_empty_split_has_no_scores() -> None:
 
 
 @given(st.floats(-3, 3), st.floats(-3, 3))
-def test_the_bias_of_annotations_is_found_whatever_the_model_learnt_of_it(
+def test_annotation_bias_does_not_depend_on_the_bias_of_the_model(
     bias: float, learnt: float
 ) -> None:
     rng = np.random.default_rng(1)
-    right = np.array([1.0, 0.0])
+    right = np.array([1.0, 0.0])  # a unit vector
     marked = rng.uniform(0, 95, (4, 15, 2))
     mirrored = marked[:, MIRROR] * [-1, 1] + 95 * right
     truth = marked + bias * right
     truth[0, 3:] = np.nan
-    answers = marked + learnt * right, mirrored + learnt * right
-    found = metrics.annotation_bias(*answers, truth)
-    assert found["annotation_bias_px"] == pytest.approx(bias, abs=1e-6)
-    nothing = np.full_like(truth, np.nan)
-    assert metrics.annotation_bias(marked, mirrored, nothing) == {}
-    assert metrics.annotation_bias(marked, nothing, truth) == {}
+    predictions = marked + learnt * right, mirrored + learnt * right
+    scores = metrics.annotation_bias(*predictions, truth)
+    assert scores["annotation_bias_px"] == pytest.approx(bias, abs=1e-6)
+    all_nan = np.full_like(truth, np.nan)
+    assert metrics.annotation_bias(marked, mirrored, all_nan) == {}
+    assert metrics.annotation_bias(marked, all_nan, truth) == {}
 
 
 finite = st.floats(-200, 200, width=32)
@@ -153,7 +153,7 @@ def test_expression_scores_do_not_depend_on_the_order_of_rows(data: st.DataObjec
     assert metrics.confusion(shares, truth, 3).trace() == round(scores["accuracy"] * count)
 
 
-def test_intervals_hold_the_score_and_shrink_with_more_people() -> None:
+def test_expression_intervals_contain_the_score_and_shrink_with_more_faces() -> None:
     rng = np.random.default_rng(3)
     widths = []
     for count in (100, 1600):
@@ -167,7 +167,7 @@ def test_intervals_hold_the_score_and_shrink_with_more_people() -> None:
     assert widths[1] == pytest.approx(0.045, rel=0.15)
 
 
-def test_ten_frames_of_one_person_count_as_one_person() -> None:
+def test_keypoint_intervals_resample_people() -> None:
     rng = np.random.default_rng(4)
     truth = faces(60)
     predicted = truth + rng.normal(0, 2, truth.shape).astype(np.float32)
@@ -177,15 +177,15 @@ def test_ten_frames_of_one_person_count_as_one_person() -> None:
         predicted.repeat(10, 0), truth.repeat(10, 0), people.repeat(10)
     )
     assert frames == pytest.approx(once)
-    strangers = metrics.keypoint_intervals(
+    independent = metrics.keypoint_intervals(
         predicted.repeat(10, 0), truth.repeat(10, 0), np.full(600, -1)
     )
-    assert (strangers["rmse_px_high"] - strangers["rmse_px_low"]) < 0.5 * (
+    assert (independent["rmse_px_high"] - independent["rmse_px_low"]) < 0.5 * (
         once["rmse_px_high"] - once["rmse_px_low"]
     )
 
 
-def test_baselines() -> None:
+def test_baselines_match_values_by_hand() -> None:
     truth = faces(2)
     truth[0, 0] = (60, 40)
     truth[1, 0] = np.nan

@@ -1,4 +1,4 @@
-"""The gate's rules, one by one, and what must be true of every decision."""
+"""The gate's rules one by one, and properties of every decision."""
 
 import dataclasses
 
@@ -29,23 +29,25 @@ BASELINES = {"expression/accuracy": 0.25, "keypoints/rmse_px": 3.9}
 SPLITS = {"expression": "PrivateTest", "keypoints": "test"}
 
 
-def question(champion: dict[str, float] | None = None, **changed: float) -> GateInputs:
-    """A good candidate with some scores changed (a double underscore stands for "/")."""
+def gate_inputs(champion: dict[str, float] | None = None, **changed: float) -> GateInputs:
+    """Inputs for a good candidate with some scores changed; a double underscore is a "/"."""
     scores = GOOD | {name.replace("__", "/"): value for name, value in changed.items()}
-    rival = None if champion is None else (3, PairScores(GOOD | champion, EMOTIONS))
-    return GateInputs(PairScores(scores, EMOTIONS), BASELINES, SPLITS, rival)
+    versioned = None if champion is None else (3, PairScores(GOOD | champion, EMOTIONS))
+    return GateInputs(PairScores(scores, EMOTIONS), BASELINES, SPLITS, versioned)
 
 
-def checked_gate(settings: dict) -> GateSettings:
+def gate_settings(settings: dict) -> GateSettings:
     return validate_settings(GateSettings, settings, "gate")
 
 
-def judge(settings: dict, asked: GateInputs, force: str = "") -> GateReport:
-    return decide(checked_gate(settings), asked, force)
+def decide_with(settings: dict, inputs: GateInputs, force: str = "") -> GateReport:
+    return decide(gate_settings(settings), inputs, force)
 
 
-def test_a_first_run_is_decided_by_floors_and_baselines() -> None:
-    report = judge({"expression": {"accuracy": 0.5}, "keypoints": {"rmse_px": 2.5}}, question())
+def test_decide_uses_floors_and_baselines_without_a_champion() -> None:
+    report = decide_with(
+        {"expression": {"accuracy": 0.5}, "keypoints": {"rmse_px": 2.5}}, gate_inputs()
+    )
     assert report.outcome == "accepted"
     assert report.champion is None
     assert "first run: there is no champion, so floors and baselines alone decide" in report.reasons
@@ -103,27 +105,27 @@ def test_a_first_run_is_decided_by_floors_and_baselines() -> None:
         ),
     ],
 )
-def test_one_miss_rejects_the_pair_and_says_why(
+def test_decide_rejects_the_pair_for_one_failed_check(
     settings: dict, changed: dict[str, float], reason: str
 ) -> None:
-    report = judge(settings, question(**changed))
+    report = decide_with(settings, gate_inputs(**changed))
     assert report.outcome == "rejected"
     assert report.reasons[0] == reason
     assert [check.sentence for check in report.checks if not check.passed] == [reason]
     assert "the two models are released together" in report.reasons[1]
 
 
-def test_the_pair_is_held_back_by_either_model() -> None:
-    report = judge({"keypoints": {"rmse_px": 1.0}}, question())
+def test_decide_rejects_the_pair_for_either_model() -> None:
+    report = decide_with({"keypoints": {"rmse_px": 1.0}}, gate_inputs())
     assert (
         "the two models are released together: the expression model passed and is held back by "
         "the keypoint model" in report.reasons
     )
 
 
-def test_a_candidate_may_fall_behind_the_champion_by_the_tolerance() -> None:
+def test_decide_accepts_a_loss_within_the_tolerance() -> None:
     champion = {"expression/accuracy": 0.605, "keypoints/rmse_px": 1.96}
-    report = judge({}, question(champion))
+    report = decide_with({}, gate_inputs(champion))
     assert report.outcome == "accepted"
     assert report.champion == 3
     assert (
@@ -133,56 +135,58 @@ def test_a_candidate_may_fall_behind_the_champion_by_the_tolerance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("champion", "words"),
+    ("champion", "expected"),
     [
         ({"expression/accuracy": 0.63}, "a loss of 3.0 points, more than the tolerance of 1.0"),
         ({"expression/macro_f1": 0.58}, "a loss of 4.0 points, more than the tolerance of 2.0"),
         ({"keypoints/rmse_px": 1.9}, "a loss of 0.10 px, more than the tolerance of 0.05 px"),
     ],
 )
-def test_more_than_the_tolerance_keeps_the_champion(champion: dict[str, float], words: str) -> None:
-    report = judge({}, question(champion))
+def test_decide_rejects_a_loss_over_the_tolerance(
+    champion: dict[str, float], expected: str
+) -> None:
+    report = decide_with({}, gate_inputs(champion))
     assert report.outcome == "rejected"
-    assert words in report.reasons[0]
+    assert expected in report.reasons[0]
     assert "champion 3" in report.reasons[0]
 
 
-def test_single_emotions_and_keypoints_are_compared_where_asked_for() -> None:
+def test_decide_compares_single_emotions_and_keypoints_if_set() -> None:
     champion = {"expression/recall/sad": 0.9, "keypoints/rmse_px/nose_tip": 1.0}
-    assert judge({}, question(champion)).outcome == "accepted"
+    assert decide_with({}, gate_inputs(champion)).outcome == "accepted"
     settings = {"champion": {"recall": 0.1, "keypoint_rmse_px": 0.5}}
-    report = judge(settings, question(champion))
+    report = decide_with(settings, gate_inputs(champion))
     failed = [check.name for check in report.checks if not check.passed]
     assert failed == ["expression/PrivateTest/recall/sad", "keypoints/test/rmse_px/nose_tip"]
 
 
-def test_a_champion_of_other_emotions_is_compared_in_keypoints_alone() -> None:
+def test_decide_compares_only_keypoints_of_a_champion_with_other_emotions() -> None:
     keypoints = {name: value for name, value in GOOD.items() if name.startswith("keypoints")}
     other = PairScores(keypoints | {"keypoints/rmse_px": 1.0}, ("anger", "disgust"))
-    asked = dataclasses.replace(question(), champion=(3, other))
-    report = judge({}, asked)
+    inputs = dataclasses.replace(gate_inputs(), champion=(3, other))
+    report = decide_with({}, inputs)
     compared = [check.name for check in report.checks if check.comparison == "champion"]
     assert compared == ["keypoints/test/rmse_px"]
     assert report.outcome == "rejected"
     assert any("champion 3 knows other emotions (anger, disgust)" in why for why in report.reasons)
 
 
-def test_a_champion_without_usable_answers_is_no_hurdle() -> None:
-    rival = PairScores({"expression/finite_share": 0.2, "keypoints/finite_share": 0.0}, EMOTIONS)
-    report = judge({}, dataclasses.replace(question(), champion=(3, rival)))
+def test_decide_ignores_a_champion_without_finite_predictions() -> None:
+    other = PairScores({"expression/finite_share": 0.2, "keypoints/finite_share": 0.0}, EMOTIONS)
+    report = decide_with({}, dataclasses.replace(gate_inputs(), champion=(3, other)))
     assert report.outcome == "accepted"
     assert "champion 3 gave no usable keypoints on test" in report.reasons
 
 
-def test_predictions_that_are_no_numbers_are_rejected() -> None:
+def test_decide_rejects_predictions_that_are_not_finite() -> None:
     scores = {
         name: value
         for name, value in GOOD.items()
         if name.startswith("expression") or name == "keypoints/finite_share"
     }
     scores["keypoints/finite_share"] = 0.75
-    asked = dataclasses.replace(question({}), candidate=PairScores(scores, EMOTIONS))
-    report = judge({"keypoints": {"rmse_px": 9.0}}, asked)
+    inputs = dataclasses.replace(gate_inputs({}), candidate=PairScores(scores, EMOTIONS))
+    report = decide_with({"keypoints": {"rmse_px": 9.0}}, inputs)
     assert report.outcome == "rejected"
     assert report.reasons[0] == (
         "share of faces whose keypoint answer is a number on test is 75.0 %, below the floor of "
@@ -190,30 +194,30 @@ def test_predictions_that_are_no_numbers_are_rejected() -> None:
     )
 
 
-def test_a_floor_that_cannot_be_measured_is_not_held() -> None:
+def test_decide_rejects_a_score_that_could_not_be_measured() -> None:
     scores = {name: value for name, value in GOOD.items() if name != "expression/recall/sad"}
-    asked = dataclasses.replace(question(), candidate=PairScores(scores, EMOTIONS))
-    assert judge({}, asked).outcome == "accepted"
-    report = judge({"expression": {"every_recall": 0.1}}, asked)
+    inputs = dataclasses.replace(gate_inputs(), candidate=PairScores(scores, EMOTIONS))
+    assert decide_with({}, inputs).outcome == "accepted"
+    report = decide_with({"expression": {"every_recall": 0.1}}, inputs)
     assert report.reasons[0] == (
         "recall of sad on PrivateTest could not be measured; 10.0 % was asked for"
     )
 
 
-def test_a_floor_for_an_emotion_that_is_not_learnt_is_said_to_be_idle() -> None:
-    report = judge({"expression": {"recall": {"fear": 0.9}}}, question())
+def test_decide_reports_floors_for_unknown_emotions() -> None:
+    report = decide_with({"expression": {"recall": {"fear": 0.9}}}, gate_inputs())
     assert report.outcome == "accepted"
     assert any("the floor for fear was not applied" in why for why in report.reasons)
 
 
-def test_force_is_recorded_where_it_was_needed() -> None:
+def test_decide_records_force_only_if_it_was_needed() -> None:
     settings = {"expression": {"accuracy": 0.9}}
-    report = judge(settings, question(), " demo for the board ")
+    report = decide_with(settings, gate_inputs(), " demo for the board ")
     assert (report.outcome, report.forced) == ("accepted", "demo for the board")
     assert report.reasons[0] == "accepted by force all the same: demo for the board"
     assert any("below the floor of 90.0 %" in why for why in report.reasons)
-    assert judge(settings, question(), "   ").outcome == "rejected"
-    unneeded = judge({}, question(), "demo")
+    assert decide_with(settings, gate_inputs(), "   ").outcome == "rejected"
+    unneeded = decide_with({}, gate_inputs(), "demo")
     assert (unneeded.outcome, unneeded.forced) == ("accepted", "")
     assert "force_accept (demo) was not needed" in unneeded.reasons
 
@@ -231,13 +235,13 @@ def test_force_is_recorded_where_it_was_needed() -> None:
         ({"champion": {"accuracy": float("nan")}}, "gate.champion.accuracy"),
     ],
 )
-def test_settings_that_make_no_sense_are_named(settings: dict, place: str) -> None:
+def test_gate_settings_reject_invalid_values(settings: dict, place: str) -> None:
     with pytest.raises(InputError, match=place.replace(".", r"\.")):
-        checked_gate(settings)
+        gate_settings(settings)
 
 
-def test_settings_cannot_change_and_survive_json() -> None:
-    settings = checked_gate({"expression": {"accuracy": 1, "recall": {"happy": 0.5}}})
+def test_gate_settings_are_frozen_and_survive_json() -> None:
+    settings = gate_settings({"expression": {"accuracy": 1, "recall": {"happy": 0.5}}})
     with pytest.raises(ValidationError):
         settings.expression.accuracy = 0.0
     assert GateSettings.model_validate_json(settings.model_dump_json()) == settings
@@ -255,7 +259,7 @@ def scores(draw: st.DrawFn) -> dict[str, float]:
         if not name.endswith("finite_share")
     }
     missing = draw(st.sets(st.sampled_from(sorted(drawn)), max_size=3))
-    finite = {f"{half}/finite_share": 1.0 for half in ("expression", "keypoints")}
+    finite = {f"{kind}/finite_share": 1.0 for kind in ("expression", "keypoints")}
     return finite | {name: value for name, value in drawn.items() if name not in missing}
 
 
@@ -276,19 +280,21 @@ gates = st.fixed_dictionaries(
 
 
 @given(gates, scores(), st.none() | scores(), st.data())
-def test_better_scores_never_turn_an_acceptance_into_a_rejection(
+def test_decide_is_monotonic_in_the_scores(
     settings: dict, candidate: dict, champion: dict | None, data: st.DataObject
 ) -> None:
-    rival = None if champion is None else (3, PairScores(champion, EMOTIONS))
+    versioned = None if champion is None else (3, PairScores(champion, EMOTIONS))
     baselines = {"expression/accuracy": data.draw(shares), "keypoints/rmse_px": data.draw(pixels)}
-    asked = GateInputs(PairScores(candidate, EMOTIONS), baselines, SPLITS, rival)
-    before = judge(settings, asked)
+    inputs = GateInputs(PairScores(candidate, EMOTIONS), baselines, SPLITS, versioned)
+    before = decide_with(settings, inputs)
     better = {}
     for name, value in candidate.items():
         lower_is_better = "rmse_px" in name or name.endswith("calibration_error")
         step = data.draw(shares)
         better[name] = value * step if lower_is_better else value + (1 - value) * step
-    after = judge(settings, dataclasses.replace(asked, candidate=PairScores(better, EMOTIONS)))
+    after = decide_with(
+        settings, dataclasses.replace(inputs, candidate=PairScores(better, EMOTIONS))
+    )
     passed = [check.passed for check in before.checks]
     assert all(
         now for then, now in zip(passed, [c.passed for c in after.checks], strict=True) if then
@@ -297,11 +303,13 @@ def test_better_scores_never_turn_an_acceptance_into_a_rejection(
 
 
 @given(gates, scores(), scores())
-def test_a_rejection_always_says_why_and_an_acceptance_hides_nothing(
+def test_decide_rejects_exactly_if_a_check_fails_and_gives_the_reasons(
     settings: dict, candidate: dict, champion: dict
 ) -> None:
-    rival = (3, PairScores(champion, EMOTIONS))
-    report = judge(settings, GateInputs(PairScores(candidate, EMOTIONS), BASELINES, SPLITS, rival))
+    versioned = (3, PairScores(champion, EMOTIONS))
+    report = decide_with(
+        settings, GateInputs(PairScores(candidate, EMOTIONS), BASELINES, SPLITS, versioned)
+    )
     failed = [check.sentence for check in report.checks if not check.passed]
     assert (report.outcome == "rejected") == bool(failed)
     assert set(failed) <= set(report.reasons)
@@ -309,8 +317,10 @@ def test_a_rejection_always_says_why_and_an_acceptance_hides_nothing(
 
 
 @given(scores(), gates)
-def test_an_equal_of_the_champion_is_never_held_back_by_it(candidate: dict, settings: dict) -> None:
-    asked = GateInputs(PairScores(candidate, EMOTIONS), {}, SPLITS)
-    assume(judge(settings, asked).outcome == "accepted")
-    rival = (3, PairScores(candidate, EMOTIONS))
-    assert judge(settings, dataclasses.replace(asked, champion=rival)).outcome == "accepted"
+def test_decide_accepts_an_equal_of_the_champion(candidate: dict, settings: dict) -> None:
+    inputs = GateInputs(PairScores(candidate, EMOTIONS), {}, SPLITS)
+    assume(decide_with(settings, inputs).outcome == "accepted")
+    versioned = (3, PairScores(candidate, EMOTIONS))
+    assert (
+        decide_with(settings, dataclasses.replace(inputs, champion=versioned)).outcome == "accepted"
+    )

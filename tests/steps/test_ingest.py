@@ -1,4 +1,4 @@
-"""The step from a source to the faces artifact, the report page and its statistics."""
+"""The step ingest: the faces artifact, the report page and the statistics of a source."""
 
 import json
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ LENIENT = {"pixel_count": 0.2, "pixel_value": 0.2, "unknown_label": 0.2, "malfor
 
 @dataclass
 class Outputs:
-    """Where the step's outputs lie."""
+    """The step's outputs, and a call of the step that writes them."""
 
     folder: Path
 
@@ -55,11 +55,11 @@ class Outputs:
     def statistics(self) -> dict[str, Any]:
         return json.loads((self.folder / "statistics.json").read_text())
 
-    def finding(self, check: str) -> dict[str, Any]:
-        (found,) = [each for each in self.statistics["findings"] if each["check"] == check]
-        return found
+    def result(self, check: str) -> dict[str, Any]:
+        (result,) = [r for r in self.statistics["findings"] if r["check"] == check]
+        return result
 
-    def refused(self) -> bool:
+    def is_refused(self) -> bool:
         return not (self.folder / "faces" / "faces.json").exists()
 
 
@@ -71,7 +71,7 @@ def outputs(tmp_path: Path) -> Outputs:
     return Outputs(tmp_path / "outputs")
 
 
-def test_expression_become_faces(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_writes_expression_faces(tmp_path: Path, outputs: Outputs) -> None:
     usage = ["Training", "PublicTest", "PrivateTest", *["Training"] * 4]
     path = write_expression(tmp_path / "fer.csv", EVERY_CODE, usage)
     outputs.ingest(path)
@@ -91,21 +91,21 @@ def test_expression_become_faces(tmp_path: Path, outputs: Outputs) -> None:
     assert "passes every check" in outputs.report
 
 
-def test_keypoints_become_faces(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_writes_keypoint_faces(tmp_path: Path, outputs: Outputs) -> None:
     cells = keypoint_cells(4)
     cells[3][4:] = [""] * 16 + cells[3][20:22] + [""] * 8
     outputs.ingest(write_keypoints(tmp_path / "training.csv", cells), kind="keypoints")
     rows = outputs.faces.take(np.arange(4))
     assert np.array_equal(rows.images, random_images(4, 96))
-    given = np.array(cells[0], dtype=np.float32).reshape(15, 2)
-    assert np.array_equal(rows.targets[0], given)
+    expected = np.array(cells[0], dtype=np.float32).reshape(15, 2)
+    assert np.array_equal(rows.targets[0], expected)
     assert np.count_nonzero(~np.isnan(rows.targets[3])) == 6
     assert outputs.faces.info.labels == ()
     assert outputs.statistics["keypoints"]["mouth_left_corner"]["annotated"] == 3
     assert outputs.statistics["keypoints"]["nose_tip"]["annotated"] == 4
 
 
-def test_bad_rows_within_tolerance_are_left_out_and_listed(
+def test_ingest_leaves_out_and_lists_bad_rows_within_the_tolerance(
     tmp_path: Path, outputs: Outputs
 ) -> None:
     emotions: list[object] = EVERY_CODE * 3
@@ -116,13 +116,13 @@ def test_bad_rows_within_tolerance_are_left_out_and_listed(
     outputs.ingest(write_expression(tmp_path / "fer.csv", emotions, pixels=pixels), checks=LENIENT)
     assert outputs.faces.column("row").tolist() == [k for k in range(21) if k not in (4, 5, 8)]
     assert outputs.statistics["rows_left_out"] == 3
-    assert outputs.finding("pixel_count")["rows"] == [4]
-    assert outputs.finding("unknown_label")["verdict"] == "warning"
+    assert outputs.result("pixel_count")["rows"] == [4]
+    assert outputs.result("unknown_label")["verdict"] == "warning"
     for cell in ("pixel 1 is", "2305 pixels, expected 2304", "<td>10</td>", "unknown_label"):
         assert cell in outputs.report
 
 
-def test_bad_rows_over_the_tolerance_refuse_the_source(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_refuses_bad_rows_over_the_tolerance(tmp_path: Path, outputs: Outputs) -> None:
     emotions: list[object] = EVERY_CODE * 3
     emotions[8] = emotions[9] = 9
     path = write_expression(tmp_path / "fer.csv", emotions)
@@ -133,19 +133,21 @@ def test_bad_rows_over_the_tolerance_refuse_the_source(tmp_path: Path, outputs: 
         "unknown_label); the first is data row 8 counted from 0 (line 10), column emotion: '9', "
         "expected an emotion code 0-6"
     )
-    assert outputs.refused()
+    assert outputs.is_refused()
     assert "is refused: unknown_label" in outputs.report
-    assert outputs.finding("unknown_label")["verdict"] == "stop"
+    assert outputs.result("unknown_label")["verdict"] == "stop"
 
 
-def test_a_wholly_wrong_file_is_refused_with_a_report(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_writes_a_report_for_a_file_without_good_rows(
+    tmp_path: Path, outputs: Outputs
+) -> None:
     path = write_expression(tmp_path / "fer.csv", EVERY_CODE, pixels=["1 2 3"] * 7)
     with pytest.raises(InputError, match="3 pixels, expected 2304"):
         outputs.ingest(path)
     assert "is refused" in outputs.report
 
 
-def test_a_course5_file_read_as_fer7_is_refused(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_refuses_course5_as_fer7(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expression(tmp_path / "data.csv", [0, 1, 2, 3, 4] * 4)
     with pytest.raises(InputError, match=r"codes 5 and 6.*read it with --label-set course5"):
         outputs.ingest(path)
@@ -153,13 +155,13 @@ def test_a_course5_file_read_as_fer7_is_refused(tmp_path: Path, outputs: Outputs
     assert outputs.faces.info.labels == ("anger", "disgust", "sad", "happy", "surprise")
 
 
-def test_a_fer7_file_read_as_course5_is_refused(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_refuses_fer7_as_course5(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
     with pytest.raises(InputError, match=r"data row 5 .*'5', expected an emotion code 0-4"):
         outputs.ingest(path, label_set="course5")
 
 
-def test_a_subset_of_emotions(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_keeps_a_subset_of_emotions(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expression(tmp_path / "fer.csv", EVERY_CODE * 2)
     outputs.ingest(path, emotions="neutral, happy,angry")
     assert outputs.faces.info.labels == ("angry", "happy", "neutral")
@@ -169,7 +171,7 @@ def test_a_subset_of_emotions(tmp_path: Path, outputs: Outputs) -> None:
     assert outputs.statistics["rows_left_out"] == 0
 
 
-def test_constant_and_duplicate_images(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_finds_constant_and_duplicate_images(tmp_path: Path, outputs: Outputs) -> None:
     pixels = [pixel_text(image) for image in random_images(14, 48)]
     pixels[3] = " ".join(["7"] * 2304)
     pixels[10] = pixels[2]
@@ -180,33 +182,33 @@ def test_constant_and_duplicate_images(tmp_path: Path, outputs: Outputs) -> None
     shares = ("constant_images", "duplicates", "contradicting_duplicates", "split_duplicates")
     outputs.ingest(path, checks=dict.fromkeys(shares, 0.3))
     assert len(outputs.faces) == 14
-    found = {check: outputs.finding(check) for check in shares}
-    assert found["constant_images"]["rows"] == [3]
-    assert found["duplicates"]["rows"] == [10, 13]
-    assert found["contradicting_duplicates"]["rows"] == [0, 13]
-    assert found["split_duplicates"]["rows"] == [10, 13]
-    assert found["split_duplicates"]["value"] == pytest.approx(2 / 7)
+    results = {check: outputs.result(check) for check in shares}
+    assert results["constant_images"]["rows"] == [3]
+    assert results["duplicates"]["rows"] == [10, 13]
+    assert results["contradicting_duplicates"]["rows"] == [0, 13]
+    assert results["split_duplicates"]["rows"] == [10, 13]
+    assert results["split_duplicates"]["value"] == pytest.approx(2 / 7)
     for check in shares:
-        assert found[check]["verdict"] == "warning"
+        assert results[check]["verdict"] == "warning"
         with pytest.raises(InputError, match=rf"data check {check}\); the first are data rows"):
             outputs.ingest(path, checks=dict.fromkeys(shares, 0.3) | {check: 0.05})
 
 
-def test_unbalanced_emotions_are_refused(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_refuses_unbalanced_emotions(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expression(tmp_path / "fer.csv", EVERY_CODE + [3] * 20)
     outputs.ingest(path)
-    assert outputs.finding("class_balance")["verdict"] == "warning"
+    assert outputs.result("class_balance")["verdict"] == "warning"
     with pytest.raises(InputError, match="class_balance"):
         outputs.ingest(path, checks={"class_balance": 0.1})
 
 
-def test_a_missing_emotion_is_refused(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_refuses_a_missing_emotion(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expression(tmp_path / "fer.csv", [0, 1, 2, 3, 5, 6] * 3)
     with pytest.raises(InputError, match=r"class_balance.*0 sad"):
         outputs.ingest(path)
 
 
-def test_people_come_from_the_subjects_file(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_reads_people_from_the_subjects_file(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
     subjects = tmp_path / "fer.subjects.csv"
     subjects.write_text("row,subject\n0,4\n6,4\n2,9\n")
@@ -227,7 +229,7 @@ def test_people_come_from_the_subjects_file(tmp_path: Path, outputs: Outputs) ->
         ("row,subject\n99999999999,1\n", "is beyond max_rows"),
     ],
 )
-def test_a_wrong_subjects_file_is_refused(
+def test_ingest_refuses_an_invalid_subjects_file(
     tmp_path: Path, outputs: Outputs, text: str, message: str
 ) -> None:
     path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
@@ -237,27 +239,27 @@ def test_a_wrong_subjects_file_is_refused(
         outputs.ingest(path)
     assert str(refusal.value).startswith(f"{subjects}: ")
     assert message in str(refusal.value)
-    assert outputs.refused()
+    assert outputs.is_refused()
 
 
-def test_a_source_that_has_changed_is_refused(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_refuses_a_changed_source(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
-    seen = fingerprint(str(path))
-    outputs.ingest(path, fingerprint=seen)
+    before = fingerprint(str(path))
+    outputs.ingest(path, fingerprint=before)
     path.write_text(path.read_text().replace(" 17 ", " 18 ", 1))
     with pytest.raises(InputError, match="changed while the run went on"):
-        Outputs(tmp_path / "again").ingest(path, fingerprint=seen)
+        Outputs(tmp_path / "again").ingest(path, fingerprint=before)
 
 
 @pytest.mark.parametrize(("kind", "size"), [("keypoints", 96), ("expression", 48)])
-def test_a_drawn_sample(outputs: Outputs, kind: str, size: int) -> None:
+def test_ingest_reads_a_sample(outputs: Outputs, kind: str, size: int) -> None:
     source = "sample://21?seed=5"
     outputs.ingest(source, kind=kind, fingerprint=fingerprint(source))
     assert outputs.faces.take(np.arange(21)).images.shape == (21, size, size)
     assert outputs.faces.info.source == source
 
 
-def test_settings_come_with_floats_for_ints(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_accepts_whole_floats_for_ints(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
     outputs.ingest(path, checks={"max_rows": 7.0, "min_keypoints": 3.0})
     with pytest.raises(InputError, match="more than 6 rows"):
@@ -275,7 +277,7 @@ def test_settings_come_with_floats_for_ints(tmp_path: Path, outputs: Outputs) ->
         ({"emotions": "happy,glad"}, "'glad' is not in label set fer7"),
     ],
 )
-def test_wrong_settings_are_named(
+def test_ingest_rejects_invalid_settings(
     tmp_path: Path, outputs: Outputs, settings: dict[str, Any], message: str
 ) -> None:
     path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
@@ -284,21 +286,21 @@ def test_wrong_settings_are_named(
     assert message in str(refusal.value)
 
 
-def test_a_header_alone_is_refused(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_refuses_a_file_without_rows(tmp_path: Path, outputs: Outputs) -> None:
     path = tmp_path / "fer.csv"
     path.write_text("emotion,pixels\n")
     with pytest.raises(InputError, match="no row of data below the header"):
         outputs.ingest(path)
 
 
-def test_nothing_of_the_source_is_taken_for_html(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_escapes_the_source_in_the_report(tmp_path: Path, outputs: Outputs) -> None:
     emotions: list[object] = [*EVERY_CODE, "<script>alert(1)</script>"]
     outputs.ingest(write_expression(tmp_path / "fer.csv", emotions), checks=LENIENT)
     assert "<script>" not in outputs.report
     assert "&lt;script&gt;" in outputs.report
 
 
-def test_ignored_columns_are_noted(tmp_path: Path, outputs: Outputs) -> None:
+def test_ingest_lists_ignored_columns(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
     lines = path.read_text().splitlines()
     path.write_text("\n".join([f"{lines[0]},photographer", *(f"{line},me" for line in lines[1:])]))

@@ -1,4 +1,4 @@
-"""How a run ended, in run.json, on its page and in one line."""
+"""The step notify: how a run ended, in run.json, on its page and in one line."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ def registry(tmp_path: Path) -> str:
     return registry
 
 
-def _notified(registry: str, state: str = "SUCCEEDED", error: str = "") -> tuple[dict, str]:
+def _notify(registry: str, state: str = "SUCCEEDED", error: str = "") -> tuple[dict, str]:
     notify({"state": state, "error": error}, registry, "run-1")
     page = Path(registry, "runs", "run-1", "index.html").read_text()
     return read_records(registry, "run-1")["run"], page
@@ -50,7 +50,7 @@ def _push(registry: str, **changes: Any) -> None:
     write_record(registry, "run-1", "push", record | changes)
 
 
-def test_an_accepted_run_shows_its_release_and_the_gates_numbers(
+def test_notify_shows_the_release_and_the_gate_of_an_accepted_run(
     registry: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _push(registry)
@@ -58,7 +58,7 @@ def test_an_accepted_run_shows_its_release_and_the_gates_numbers(
     report = Path(registry).parent / "report"
     report.write_text("<!doctype html>")
     record_report(registry, "run-1", "evaluation", str(report))
-    summary, page = _notified(registry)
+    summary, page = _notify(registry)
     assert summary["outcome"] == "accepted"
     assert summary["release"] == summary["champion"] == 1
     assert summary["reports"] == ["evaluation"]
@@ -75,16 +75,16 @@ def test_an_accepted_run_shows_its_release_and_the_gates_numbers(
     assert "run run-1: accepted: release 1 was accepted and answers at 127.0.0.1:8500" in out
 
 
-def test_the_release_of_unchanged_content_is_called_the_same(registry: str) -> None:
+def test_notify_names_a_release_with_unchanged_content(registry: str) -> None:
     _push(registry, new=False)
-    summary, _ = _notified(registry)
+    summary, _ = _notify(registry)
     assert summary["message"] == "release 1, the same as before, was accepted"
 
 
-def test_a_rejected_run_says_why(registry: str) -> None:
+def test_notify_shows_the_reasons_of_a_rejected_run(registry: str) -> None:
     decision = {"outcome": "rejected", "reasons": [_CHECK["sentence"]], "checks": [_CHECK]}
     write_record(registry, "run-1", "reject", decision)
-    summary, page = _notified(registry)
+    summary, page = _notify(registry)
     assert summary["outcome"] == "rejected"
     assert summary["release"] is None
     assert summary["champion"] == 1
@@ -95,28 +95,28 @@ def test_a_rejected_run_says_why(registry: str) -> None:
     assert "&lt;b&gt;faces.csv" in page
 
 
-def test_a_failed_run_repeats_the_error(registry: str) -> None:
+def test_notify_repeats_the_error_of_a_failed_run(registry: str) -> None:
     _push(registry)
-    summary, page = _notified(registry, "FAILED", "train_keypoints: loss is not finite")
+    summary, page = _notify(registry, "FAILED", "train_keypoints: loss is not finite")
     assert summary["outcome"] == "failed"
     assert "train_keypoints: loss is not finite" in page
 
 
-def test_a_green_run_in_which_nothing_was_decided_has_failed(registry: str) -> None:
-    summary, _ = _notified(registry)
+def test_notify_reports_a_run_without_decision_as_failed(registry: str) -> None:
+    summary, _ = _notify(registry)
     assert summary["outcome"] == "failed"
     assert "without a release and without a rejection" in summary["message"]
 
 
-def test_a_run_that_left_nothing_still_gets_its_page(tmp_path: Path) -> None:
-    summary, page = _notified(str(tmp_path / "registry"), "CANCELLED")
+def test_notify_writes_a_page_for_a_run_without_records(tmp_path: Path) -> None:
+    summary, page = _notify(str(tmp_path / "registry"), "CANCELLED")
     assert summary["outcome"] == "interrupted"
     assert summary["champion"] is None
     assert "The run was interrupted" in page
 
 
-def test_a_second_call_tells_the_same(registry: str) -> None:
+def test_notify_is_idempotent(registry: str) -> None:
     _push(registry)
-    first, _ = _notified(registry)
-    second, _ = _notified(registry)
+    first, _ = _notify(registry)
+    second, _ = _notify(registry)
     assert first | {"finished": ""} == second | {"finished": ""}

@@ -1,4 +1,4 @@
-"""Prepared faces: obeyed and carved splits, honest numbers, a page that shows them."""
+"""The step prepare: kept and carved splits, statistics, and the preview page."""
 
 import base64
 import io
@@ -55,7 +55,7 @@ def keypoint_rows(drawn, subject):
 def run(tmp_path, rows, augmentation=None, **info):
     keypoints = rows.targets.ndim == 3
     usage = ("Training", "PublicTest", "PrivateTest")
-    described = {
+    fields = {
         "kind": "keypoints" if keypoints else "expression",
         "labels": () if keypoints else LABELS,
         "label_set": "" if keypoints else "fer7",
@@ -65,7 +65,7 @@ def run(tmp_path, rows, augmentation=None, **info):
         "split_names": ("train", "validation", "test") if keypoints else usage,
         "counts": {"left_out": 4},
     }
-    with FacesWriter(tmp_path / "faces", FacesInfo(**(described | info))) as writer:
+    with FacesWriter(tmp_path / "faces", FacesInfo(**(fields | info))) as writer:
         writer.append(rows)
     page = tmp_path / "preview.html"
     prepare(str(tmp_path / "faces"), augmentation or {}, str(tmp_path / "prepared"), str(page))
@@ -76,7 +76,7 @@ def thirds(count):
     return np.arange(count) // 7 % 3
 
 
-def test_the_sources_splits_are_obeyed_and_nothing_else_changes(tmp_path, drawn):
+def test_prepare_keeps_the_splits_and_rows_of_the_source(tmp_path, drawn):
     rows = expression_rows(drawn, thirds(210))
     faces, _ = run(tmp_path, rows)
     for name in ARRAYS:
@@ -85,7 +85,7 @@ def test_the_sources_splits_are_obeyed_and_nothing_else_changes(tmp_path, drawn)
     assert faces.info.fingerprint == "f00"
 
 
-def test_the_statistics_are_those_of_the_train_splits_pixels(tmp_path, drawn):
+def test_prepare_measures_the_pixels_of_train(tmp_path, drawn):
     rows = expression_rows(drawn, thirds(210))
     faces, _ = run(tmp_path, rows)
     train = rows.images[rows.split == TRAIN].astype(np.float64)
@@ -93,7 +93,7 @@ def test_the_statistics_are_those_of_the_train_splits_pixels(tmp_path, drawn):
     assert faces.info.deviation == pytest.approx(train.std(), rel=1e-9)
 
 
-def test_counts_say_what_is_where_and_keep_what_was_counted_before(tmp_path, drawn):
+def test_prepare_adds_its_counts(tmp_path, drawn):
     rows = expression_rows(drawn, thirds(210))
     rows.images[0] = 0
     rows.images[21] = rows.images[7]  # a train row with the pixels of a validation row
@@ -112,7 +112,7 @@ def test_counts_say_what_is_where_and_keep_what_was_counted_before(tmp_path, dra
         assert expected in page
 
 
-def test_a_split_that_is_lacking_is_carved_and_says_so(tmp_path, drawn):
+def test_prepare_carves_a_missing_split(tmp_path, drawn):
     rows = expression_rows(drawn, np.where(np.arange(420) % 5 == 0, VALIDATION, TRAIN))
     emotions = rows.targets % 2
     rows = Rows(rows.images, emotions, rows.split, rows.row, rows.subject)
@@ -125,23 +125,23 @@ def test_a_split_that_is_lacking_is_carved_and_says_so(tmp_path, drawn):
     assert "test carved from Training" in page
 
 
-def test_people_never_straddle_splits(tmp_path, drawn):
+def test_prepare_keeps_people_in_one_split(tmp_path, drawn):
     faces, page = run(tmp_path, keypoint_rows(drawn, np.arange(420) // 4))
     assert faces.info.split_names == ("train", "validation", "test")
     assert len(faces) == 420
-    seen = [set(faces.column("subject")[faces.positions(split)]) for split in range(3)]
-    assert all(seen)
-    assert sum(map(len, seen)) == len(set.union(*seen))
+    people = [set(faces.column("subject")[faces.positions(split)]) for split in range(3)]
+    assert all(people)
+    assert sum(map(len, people)) == len(set.union(*people))
     assert "people" in page
 
 
-def test_the_policy_is_recorded_as_data(tmp_path, drawn):
+def test_prepare_records_the_augmentation_policy(tmp_path, drawn):
     faces, page = run(tmp_path, expression_rows(drawn, thirds(210)), {"rotation": 7.0, "shift": 0})
     assert AugmentationPolicy(**faces.info.augmentation) == AugmentationPolicy(rotation=7, shift=0)
     assert "probability of a flip" in page
 
 
-def test_keypoints_are_drawn_on_the_sheet(tmp_path, drawn):
+def test_preview_draws_keypoints(tmp_path, drawn):
     _, page = run(tmp_path, keypoint_rows(drawn, [-1] * 300))
     embedded = re.findall(r'alt="row (\d+)[^"]*" src="data:image/png;base64,([^"]+)"', page)
     assert len(embedded) == 8
@@ -156,17 +156,17 @@ def test_keypoints_are_drawn_on_the_sheet(tmp_path, drawn):
     assert (coloured.sum(axis=(1, 2)) > 15 * 20).all()
 
 
-def test_the_same_faces_give_the_same_artifact_and_page(tmp_path, drawn):
+def test_prepare_is_deterministic(tmp_path, drawn):
     rows = expression_rows(drawn, thirds(210))
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    one, page = run(tmp_path / "a", rows)
-    other, other_page = run(tmp_path / "b", rows)
-    assert one.info == other.info
-    assert page == other_page
+    first, first_page = run(tmp_path / "a", rows)
+    second, second_page = run(tmp_path / "b", rows)
+    assert first.info == second.info
+    assert first_page == second_page
 
 
-def test_a_missing_emotion_is_named(tmp_path, drawn):
+def test_prepare_rejects_a_split_without_an_emotion(tmp_path, drawn):
     split = thirds(210)
     split[(split == TEST) & (drawn[2][:210] == LABELS.index("disgust"))] = TRAIN
     with pytest.raises(InputError, match=r"faces\.csv: split PrivateTest .* emotion disgust;"):
@@ -174,24 +174,24 @@ def test_a_missing_emotion_is_named(tmp_path, drawn):
     assert not (tmp_path / "prepared").exists()
 
 
-def test_a_keypoint_that_nobody_has_is_named(tmp_path, drawn):
+def test_prepare_rejects_a_split_without_a_keypoint(tmp_path, drawn):
     rows = keypoint_rows(drawn, [-1] * 300)
     rows.targets[:, 10] = np.nan
     with pytest.raises(InputError, match=r"split train .* keypoint nose_tip"):
         run(tmp_path, rows)
 
 
-def test_an_empty_split_is_named(tmp_path, drawn):
+def test_prepare_rejects_an_empty_split(tmp_path, drawn):
     split = np.where(np.arange(70) % 2, VALIDATION, TEST)
     with pytest.raises(InputError, match=r"split Training ends empty \(train 0, validation 35"):
         run(tmp_path, expression_rows(drawn, split))
 
 
-def test_no_faces_at_all_is_said(tmp_path, drawn):
+def test_prepare_rejects_faces_without_rows(tmp_path, drawn):
     with pytest.raises(InputError, match="no row is left"):
         run(tmp_path, expression_rows(drawn, []))
 
 
-def test_a_wrong_setting_stops_before_anything_is_read(tmp_path):
+def test_prepare_rejects_invalid_settings_before_reading(tmp_path):
     with pytest.raises(InputError, match=r"augmentation\.turn"):
         prepare(str(tmp_path / "absent"), {"turn": 3}, str(tmp_path / "p"), str(tmp_path / "h"))

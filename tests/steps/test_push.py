@@ -1,4 +1,4 @@
-"""From artifacts to a release: what it holds, what it says, and what is never published."""
+"""The step push: the release it publishes, its model card, and artifacts that it rejects."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from emotion_ai.registry.releases import list_versions, read_release, verify_rel
 from emotion_ai.registry.runs import read_records
 from emotion_ai.steps.push.run import run as push
 
-Pusher = Callable[..., str]
+Push = Callable[..., str]
 
 _COUNTS = {"train": 3, "validation": 2, "test": 1, "dropped_train_copy": 4}
 _TRAINING = {
@@ -60,8 +60,8 @@ def _write_faces(path: Path, kind: str, source: str) -> None:
 
 
 @pytest.fixture
-def pusher(tmp_path: Path) -> Pusher:
-    """Push a SavedModel of these weights; `content` and `gate` replace parts of what stands in."""
+def push_model(tmp_path: Path) -> Push:
+    """Push a SavedModel with these weights; `content` and `gate` replace parts of the inputs."""
     work = tmp_path / "work"
     _write_faces(work / "keypoints", "keypoints", "training.csv")
     _write_faces(work / "expression", "expression", "fer2013.csv")
@@ -83,12 +83,10 @@ def pusher(tmp_path: Path) -> Pusher:
     return run
 
 
-def test_a_release_holds_the_model_and_says_where_it_comes_from(
-    pusher: Pusher, tmp_path: Path
-) -> None:
+def test_push_publishes_the_model_with_its_origin(push_model: Push, tmp_path: Path) -> None:
     registry = str(tmp_path / "registry")
     write_champion(registry, 7)
-    assert pusher() == "1"
+    assert push_model() == "1"
     folder = tmp_path / "registry" / "1"
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
         "assets.extra/model_card.md",
@@ -124,9 +122,7 @@ def test_a_release_holds_the_model_and_says_where_it_comes_from(
     assert "- packages: keras 3.10.0, tensorflow 2.20.0\n" in card
 
 
-def test_what_litert_answers_is_released_and_its_cost_is_told(
-    pusher: Pusher, tmp_path: Path
-) -> None:
+def test_push_publishes_the_lite_model_with_its_scores(push_model: Push, tmp_path: Path) -> None:
     model = tmp_path / "work" / "saved_model" / "model.tflite"
     model.parent.mkdir()
     model.write_bytes(b"eight bits")
@@ -136,7 +132,7 @@ def test_what_litert_answers_is_released_and_its_cost_is_told(
         "keypoints": {"rows": 600.0, "rmse_px": 1.9229, "rmse_px_saved_model": 1.9217},
         "expression": {"rows": 4000.0, "accuracy": 0.65625, "accuracy_saved_model": 0.65725},
     }
-    pusher(content={"lite": lite})
+    push_model(content={"lite": lite})
     info = read_release(str(tmp_path / "registry"), 1)
     assert info.lite == lite
     assert info.files["model.tflite"].size == len(b"eight bits")
@@ -144,51 +140,49 @@ def test_what_litert_answers_is_released_and_its_cost_is_told(
     assert "with weights of int8" in card
     assert "\n| expression, 4000 faces | accuracy | 0.6573 | 0.6562 |\n" in card
     assert "\n| keypoints, 600 faces | rmse_px | 1.922 | 1.923 |\n" in card
-    # The same weights: what their conversion cost makes no other content.
-    assert pusher() == "1"
+    # The scores of model.tflite are not part of the content.
+    assert push_model() == "1"
 
 
-def test_the_same_content_is_the_same_release(pusher: Pusher, tmp_path: Path) -> None:
-    assert [pusher(), pusher(), pusher("1" * 64), pusher()] == ["1", "1", "2", "3"]
+def test_push_publishes_the_same_content_once(push_model: Push, tmp_path: Path) -> None:
+    assert [push_model(), push_model(), push_model("1" * 64), push_model()] == ["1", "1", "2", "3"]
     record = read_records(str(tmp_path / "registry"), "run-1")["push"]
     assert record["version"] == 3
     assert record["new"] is True
-    pusher()
+    push_model()
     assert read_records(str(tmp_path / "registry"), "run-1")["push"]["new"] is False
 
 
-def test_a_forced_release_says_why(pusher: Pusher, tmp_path: Path) -> None:
-    pusher(gate={"forced": "a demonstration <tomorrow>"})
+def test_push_records_the_reason_of_a_forced_release(push_model: Push, tmp_path: Path) -> None:
+    push_model(gate={"forced": "a demonstration <tomorrow>"})
     assert read_release(str(tmp_path / "registry"), 1).gate.forced == "a demonstration <tomorrow>"
     card = (tmp_path / "registry" / "1" / "assets.extra" / "model_card.md").read_text()
     assert "overruled by hand: a demonstration <tomorrow>" in card
 
 
-def test_old_releases_go_but_never_the_champion_or_its_parent(
-    pusher: Pusher, tmp_path: Path
-) -> None:
+def test_push_keeps_the_champion_and_its_parent(push_model: Push, tmp_path: Path) -> None:
     registry = str(tmp_path / "registry")
-    pusher("a" * 64)
+    push_model("a" * 64)
     write_champion(registry, 1)
-    pusher("b" * 64)
+    push_model("b" * 64)
     write_champion(registry, 2)
     for weights in "cdef":
-        pusher(weights * 64, keep=2)
+        push_model(weights * 64, keep=2)
     assert list_versions(registry) == [1, 2, 5, 6]
     assert read_records(registry, "run-1")["push"]["removed"] == [4]
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"gate": {"outcome": "rejected"}}, "gate: not an accepting gate report"),
         ({"content": {"weights_sha256": None}}, r"content\.json: not the content that combine"),
     ],
 )
-def test_what_is_not_in_order_is_not_published(
-    pusher: Pusher, tmp_path: Path, changes: dict[str, object], says: str
+def test_push_rejects_invalid_artifacts(
+    push_model: Push, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(InputError, match=says):
-        pusher(**changes)
+    with pytest.raises(InputError, match=message):
+        push_model(**changes)
     assert list_versions(str(tmp_path / "registry")) == []
     assert read_records(str(tmp_path / "registry"), "run-1") == {}

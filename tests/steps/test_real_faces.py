@@ -1,4 +1,4 @@
-"""The real files pass with the default checks, and their known flaws are found."""
+"""The real data sets pass the default checks, and their known defects are found."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ MAX_MEMORY_MB = 600
 pytestmark = [
     pytest.mark.real_data,
     pytest.mark.skipif(
-        not (EXPRESSION.exists() and KEYPOINTS.exists()), reason="no real faces here"
+        not (EXPRESSION.exists() and KEYPOINTS.exists()), reason="the real data sets are not here"
     ),
 ]
 
@@ -30,7 +30,7 @@ def ingest_real(source: Path, kind: str, folder: Path) -> tuple[Faces, dict[str,
     return Faces(faces), json.loads(Path(statistics).read_text())
 
 
-def test_fer2013(tmp_path: Path) -> None:
+def test_ingest_accepts_fer2013(tmp_path: Path) -> None:
     faces, statistics = ingest_real(EXPRESSION, "expression", tmp_path)
     assert faces.info.counts["split/Training"] == 28_709
     assert faces.info.counts["split/PublicTest"] == 3_589
@@ -42,7 +42,7 @@ def test_fer2013(tmp_path: Path) -> None:
     assert statistics["rows_left_out"] == 0
 
 
-def test_keypoints(tmp_path: Path) -> None:
+def test_ingest_accepts_the_keypoint_faces(tmp_path: Path) -> None:
     faces, statistics = ingest_real(KEYPOINTS, "keypoints", tmp_path)
     annotated = (~np.isnan(faces.column("targets")).any(axis=2)).sum(axis=1)
     assert np.bincount(annotated)[[4, 14, 15]].tolist() == [999, 1, 2_111]
@@ -50,7 +50,7 @@ def test_keypoints(tmp_path: Path) -> None:
     assert {found["verdict"] for found in statistics["findings"]} == {"ok"}
 
 
-def test_memory_does_not_grow_with_the_file() -> None:
+def test_read_blocks_has_bounded_memory() -> None:
     program = (
         "from emotion_ai.sources.checks import DataChecks\n"
         "from emotion_ai.sources.csv_table import open_table, read_blocks\n"

@@ -1,4 +1,4 @@
-"""Reports of steps, cached or not, lie in the run's own folder afterwards."""
+"""The step record copies the steps' reports into the run's folder."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from emotion_ai.registry.reports import record_reports
 from emotion_ai.registry.runs import list_reports, read_records
 
 
-def test_pages_and_records_are_told_apart_by_content(tmp_path: Path) -> None:
+def test_record_reports_sorts_pages_and_records_by_content(tmp_path: Path) -> None:
     registry = tmp_path / "registry"
     (tmp_path / "page").write_text("\n<!doctype html><p>faces")
     (tmp_path / "numbers").write_text(' {"accuracy": 0.5}')
@@ -21,7 +21,7 @@ def test_pages_and_records_are_told_apart_by_content(tmp_path: Path) -> None:
     assert read_records(str(registry), "run-1") == {"metrics": {"accuracy": 0.5}}
 
 
-def test_anything_else_is_named(tmp_path: Path) -> None:
+def test_record_reports_rejects_other_content(tmp_path: Path) -> None:
     (tmp_path / "picture").write_bytes(b"\x89PNG")
     with pytest.raises(InputError, match="picture: report data is neither"):
         record_reports({"data": str(tmp_path / "picture")}, str(tmp_path), "run-1")

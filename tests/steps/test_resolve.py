@@ -1,4 +1,4 @@
-"""What a run starts from: fingerprints that follow the content, and the champion."""
+"""The step resolve: fingerprints, the champion, initial weights and teachers."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def sources(tmp_path: Path) -> tuple[str, str]:
     return str(keypoints), str(write_expression(tmp_path / "fer.csv", [0, 1]))
 
 
-def test_the_run_records_what_it_started_from(tmp_path: Path, sources: tuple[str, str]) -> None:
+def test_resolve_records_sources_and_settings(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
     resolved = resolve(*sources, registry, "run-1", {"preset": "quick"})
     assert resolved.keypoints_fingerprint == fingerprint(sources[0])
@@ -36,13 +36,13 @@ def test_the_run_records_what_it_started_from(tmp_path: Path, sources: tuple[str
     assert record["started"].endswith("+00:00")
 
 
-def test_the_champion_is_the_version_that_answers(tmp_path: Path, sources: tuple[str, str]) -> None:
+def test_resolve_returns_the_champion(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
     write_champion(registry, 3)
     assert resolve(*sources, registry, "run-1", {}).champion == "3"
 
 
-def test_what_trainings_start_from(tmp_path: Path, sources: tuple[str, str]) -> None:
+def test_resolve_returns_the_initial_weights(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
 
     def start(init: str) -> str:
@@ -56,14 +56,14 @@ def test_what_trainings_start_from(tmp_path: Path, sources: tuple[str, str]) -> 
         start("warm")
 
 
-def test_what_expression_learn_from(tmp_path: Path, sources: tuple[str, str]) -> None:
+def test_resolve_returns_the_teachers(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
     for version in (2, 3):
         files, draft = write_minimal_release(tmp_path / f"files-{version}", str(version) * 64)
         publish(registry, files, draft)
 
-    def teachers(asked: str) -> list[str]:
-        resolved = resolve(*sources, registry, "run-1", {"teachers": asked})
+    def teachers(names: str) -> list[str]:
+        resolved = resolve(*sources, registry, "run-1", {"teachers": names})
         return json.loads(resolved.teachers)
 
     assert teachers("") == teachers("champion") == [], "before the first rollout there is none"
@@ -77,7 +77,7 @@ def test_what_expression_learn_from(tmp_path: Path, sources: tuple[str, str]) ->
             teachers(f"1,{unknown}")
 
 
-def test_a_fingerprint_is_of_the_content_not_of_the_name(tmp_path: Path) -> None:
+def test_fingerprint_ignores_the_name(tmp_path: Path) -> None:
     path = write_expression(tmp_path / "fer.csv", [0, 1])
     copy = tmp_path / "copy.csv"
     copy.write_bytes(path.read_bytes())
@@ -87,25 +87,25 @@ def test_a_fingerprint_is_of_the_content_not_of_the_name(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["fer.csv", "fer.csv.gz", "fer.csv.zip", "fer.zip"])
-def test_the_subjects_file_belongs_to_the_content(tmp_path: Path, name: str) -> None:
+def test_fingerprint_covers_the_subjects_file(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"faces")
-    without = fingerprint(str(path))
+    without_subjects = fingerprint(str(path))
     subjects = tmp_path / "fer.subjects.csv"
     subjects.write_text("row,subject\n0,1\n")
     first = fingerprint(str(path))
     subjects.write_text("row,subject\n0,2\n")
-    assert len({without, first, fingerprint(str(path))}) == 3
+    assert len({without_subjects, first, fingerprint(str(path))}) == 3
 
 
-def test_a_sample_is_known_by_its_parameters() -> None:
+def test_fingerprint_of_a_sample_covers_its_parameters() -> None:
     same = {fingerprint("sample://50?seed=0"), fingerprint("sample://50")}
     assert len(same) == 1
     others = {fingerprint("sample://50?seed=1"), fingerprint("sample://51?seed=0")}
     assert len(same | others) == 3
 
 
-def test_cloud_storage_and_disk_agree(
+def test_fingerprint_is_the_same_in_cloud_storage(
     tmp_path: Path, sources: tuple[str, str], cloud_storage: str
 ) -> None:
     uri = storage.join(cloud_storage, tmp_path.name, "fer.csv")
@@ -122,13 +122,15 @@ def test_cloud_storage_and_disk_agree(
         (" ", "a source is empty"),
     ],
 )
-def test_a_source_that_cannot_be_read_is_named(
+def test_resolve_rejects_a_missing_source(
     tmp_path: Path, sources: tuple[str, str], source: str, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         resolve(sources[0], source, str(tmp_path / "registry"), "run-1", {})
 
 
-def test_a_folder_is_no_source(tmp_path: Path, sources: tuple[str, str]) -> None:
+def test_resolve_rejects_a_folder_without_pictures(
+    tmp_path: Path, sources: tuple[str, str]
+) -> None:
     with pytest.raises(InputError, match=f"{tmp_path}: "):
         resolve(str(tmp_path), sources[1], str(tmp_path / "registry"), "run-1", {})

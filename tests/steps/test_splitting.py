@@ -1,4 +1,4 @@
-"""Splits are honest: no image and no person on both sides, whatever the source says."""
+"""Splits: no image and no person in two of them, whatever the source says."""
 
 import numpy as np
 from hypothesis import given
@@ -12,7 +12,7 @@ SOURCE_SPLITS = st.sampled_from([TRAIN, VALIDATION, TEST, UNASSIGNED])
 
 @st.composite
 def sources(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Split, subject and hash of rows, with copies and people that come back."""
+    """Split, subject and hash of rows, with repeated images and people."""
     few_splits = draw(st.sets(SOURCE_SPLITS, min_size=1))
     row = st.tuples(st.sampled_from(sorted(few_splits)), st.integers(-1, 15), st.integers(0, 40))
     split, subject, image = np.array(draw(st.lists(row, min_size=1, max_size=60))).T
@@ -21,20 +21,21 @@ def sources(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @given(source=sources())
-def test_no_image_and_no_person_is_on_two_sides(source):
+def test_assign_splits_keeps_images_and_people_in_one_split(source):
     split, subject, hashes = source
     result = assign_splits(split, subject, hashes, np.zeros(len(split), bool))
     kept = result.split != UNASSIGNED
     assert set(result.split[kept]) <= {TRAIN, VALIDATION, TEST}
-    for one, other in ((TRAIN, VALIDATION), (TRAIN, TEST), (VALIDATION, TEST)):
-        here, there = result.split == one, result.split == other
-        assert not set(hashes[here]) & set(hashes[there])
-        assert not set(subject[here & (subject >= 0)]) & set(subject[there & (subject >= 0)])
+    for first, second in ((TRAIN, VALIDATION), (TRAIN, TEST), (VALIDATION, TEST)):
+        in_first, in_second = result.split == first, result.split == second
+        assert not set(hashes[in_first]) & set(hashes[in_second])
+        known = subject >= 0
+        assert not set(subject[in_first & known]) & set(subject[in_second & known])
     assert sum(result.dropped.values()) == (~kept).sum()
 
 
 @given(source=sources())
-def test_the_sources_own_test_rows_all_stay(source):
+def test_assign_splits_keeps_all_test_rows_of_the_source(source):
     split, subject, hashes = source
     result = assign_splits(split, subject, hashes, np.zeros(len(split), bool))
     assert (result.split[split == TEST] == TEST).all()
@@ -43,27 +44,27 @@ def test_the_sources_own_test_rows_all_stay(source):
 
 
 @given(source=sources(), order=st.randoms(use_true_random=False))
-def test_the_order_of_the_rows_does_not_matter(source, order):
+def test_assign_splits_ignores_the_order_of_rows(source, order):
     index = list(range(len(source[0])))
     order.shuffle(index)
-    straight = assign_splits(*source, np.zeros(len(index), bool))
+    ordered = assign_splits(*source, np.zeros(len(index), bool))
     shuffled = assign_splits(*(column[index] for column in source), np.zeros(len(index), bool))
-    np.testing.assert_array_equal(shuffled.split, straight.split[index])
-    assert shuffled.dropped == straight.dropped
+    np.testing.assert_array_equal(shuffled.split, ordered.split[index])
+    assert shuffled.dropped == ordered.dropped
 
 
-def test_a_tenth_is_carved_and_keeps_its_split_as_faces_come():
+def test_assign_splits_carves_tenths_that_new_faces_do_not_change():
     images = np.random.default_rng(0).integers(0, 256, (6000, 4, 4), dtype=np.uint8)
-    hashes, nobody = content_hashes(images), np.full(6000, -1)
-    unassigned, even = np.full(6000, UNASSIGNED, np.uint8), np.zeros(6000, bool)
-    whole = assign_splits(unassigned, nobody, hashes, even).split
+    hashes, subject = content_hashes(images), np.full(6000, -1)
+    unassigned, constant = np.full(6000, UNASSIGNED, np.uint8), np.zeros(6000, bool)
+    whole = assign_splits(unassigned, subject, hashes, constant).split
     for split in (VALIDATION, TEST):
         assert 0.085 < (whole == split).mean() < 0.115
-    part = assign_splits(unassigned[:900], nobody[:900], hashes[:900], even[:900]).split
+    part = assign_splits(unassigned[:900], subject[:900], hashes[:900], constant[:900]).split
     np.testing.assert_array_equal(part, whole[:900])
 
 
-def test_people_are_carved_whole():
+def test_assign_splits_carves_whole_people():
     hashes = np.random.default_rng(0).integers(0, 2**64, 3000, dtype=np.uint64, endpoint=False)
     subject = np.arange(3000) % 300
     unassigned = np.full(3000, UNASSIGNED, np.uint8)
@@ -73,7 +74,7 @@ def test_people_are_carved_whole():
     assert set(split) == {TRAIN, VALIDATION, TEST}
 
 
-def test_the_hash_is_of_the_pixels_alone_and_the_same_everywhere():
+def test_content_hashes_are_blake2b_of_the_pixels():
     images = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
     # BLAKE2b with an 8-byte digest, read little-endian: `b2sum -l 64` of the 16 bytes.
     assert [int(value) for value in content_hashes(images)] == [
@@ -83,7 +84,7 @@ def test_the_hash_is_of_the_pixels_alone_and_the_same_everywhere():
     np.testing.assert_array_equal(content_hashes(images.repeat(2, 0)[::2]), content_hashes(images))
 
 
-def test_a_face_of_the_sources_validation_is_never_carved_into_test():
+def test_assign_splits_carves_no_copy_of_a_validation_face():
     hashes = np.zeros(2, np.uint64)  # in the tenth that test is carved from
     split = np.array([TRAIN, VALIDATION], np.uint8)
     result = assign_splits(split, np.full(2, -1), hashes, np.zeros(2, bool))
@@ -91,7 +92,7 @@ def test_a_face_of_the_sources_validation_is_never_carved_into_test():
     assert result.dropped["dropped_train_copy"] == 1
 
 
-def test_even_images_stay_only_where_the_source_tests_on_them():
+def test_assign_splits_drops_constant_images_from_train_alone():
     split = np.array([TRAIN, UNASSIGNED, VALIDATION, TEST, TRAIN], np.uint8)
     hashes = np.arange(5, dtype=np.uint64)
     constant = np.array([True, True, True, True, False])

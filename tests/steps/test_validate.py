@@ -1,4 +1,4 @@
-"""A SavedModel tried in a real server process: the verdict, its report and the golden requests."""
+"""The step validate, with a real server process: verdict, report and golden requests."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from emotion_ai.steps.validate.run import run as validate
 
 
 class Outcome(NamedTuple):
-    """What validate returned and wrote."""
+    """The result and the outputs of validate."""
 
     accepted: bool
     verdict: dict[str, Any]
@@ -29,7 +29,7 @@ Validator = Callable[..., Outcome]
 
 @pytest.fixture(scope="session")
 def golden_answers(tiny_saved_model: Path) -> dict[str, np.ndarray]:
-    """What combine would write: a few faces and the exported graph's own answers."""
+    """A few faces and the exported graph's outputs, as combine writes them."""
     import tensorflow as tf
 
     from support.tiny_saved_model import gray_faces
@@ -43,11 +43,11 @@ def golden_answers(tiny_saved_model: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture
-def validated(tmp_path: Path) -> Validator:
-    """Run validate on a SavedModel and golden answers with these limits."""
+def run_validate(tmp_path: Path) -> Validator:
+    """Run validate on a SavedModel with these golden answers and limits."""
 
     def run(saved_model: Path, golden: dict[str, np.ndarray], **limits: object) -> Outcome:
-        # Artifacts of KFP have no suffix.
+        # KFP's artifacts have no suffix.
         np.savez(tmp_path / "golden.npz", **golden)
         (tmp_path / "golden.npz").rename(tmp_path / "golden")
         paths = [str(tmp_path / name) for name in ("warmup", "verdict", "report")]
@@ -62,11 +62,11 @@ def validated(tmp_path: Path) -> Validator:
     return run
 
 
-def test_a_sound_model_is_accepted_and_leaves_golden_requests(
-    validated: Validator, tiny_saved_model: Path, golden_answers: dict[str, np.ndarray]
+def test_validate_accepts_a_sound_model_and_writes_golden_requests(
+    run_validate: Validator, tiny_saved_model: Path, golden_answers: dict[str, np.ndarray]
 ) -> None:
     # KFP turns the ints of a dict into floats.
-    outcome = validated(
+    outcome = run_validate(
         tiny_saved_model, golden_answers, latency_calls=5.0, p50_budget_ms=1e-6, p99_budget_ms=1e6
     )
     assert outcome.accepted
@@ -89,14 +89,14 @@ def test_a_sound_model_is_accepted_and_leaves_golden_requests(
     assert "serving emotion_ai on" in outcome.report
 
 
-def test_other_answers_than_the_exported_models_reject_and_latency_where_asked_to(
-    validated: Validator, tiny_saved_model: Path, golden_answers: dict[str, np.ndarray]
+def test_validate_rejects_different_answers_and_latency_over_budget(
+    run_validate: Validator, tiny_saved_model: Path, golden_answers: dict[str, np.ndarray]
 ) -> None:
     altered = dict(golden_answers)
     altered["keypoints"] = golden_answers["keypoints"] + np.float32(0.01)
     altered["emotion_labels"] = np.roll(golden_answers["emotion_labels"], 1, axis=1)
     limits = {"latency_calls": 3, "p50_budget_ms": 1e-6, "reject_over_budget": True}
-    outcome = validated(tiny_saved_model, altered, tolerance=5e-3, **limits)
+    outcome = run_validate(tiny_saved_model, altered, tolerance=5e-3, **limits)
     assert not outcome.accepted
     assert outcome.golden == []
     assert outcome.verdict["warnings"] == []
@@ -108,8 +108,8 @@ def test_other_answers_than_the_exported_models_reject_and_latency_where_asked_t
     assert "50 % of single-face requests" in reasons
 
 
-def test_a_model_that_does_not_load_is_a_result_with_the_servers_log(
-    validated: Validator,
+def test_validate_rejects_a_model_that_does_not_load(
+    run_validate: Validator,
     tiny_saved_model: Path,
     golden_answers: dict[str, np.ndarray],
     tmp_path: Path,
@@ -118,15 +118,15 @@ def test_a_model_that_does_not_load_is_a_result_with_the_servers_log(
     shutil.copytree(tiny_saved_model, broken)
     for file in (broken / "variables").iterdir():
         file.write_bytes(b"damaged")
-    outcome = validated(broken, golden_answers)
+    outcome = run_validate(broken, golden_answers)
     assert not outcome.accepted
     assert "the server cannot load the model" in outcome.verdict["reasons"][0]
     assert outcome.golden == []
     assert "does not load" in outcome.report
 
 
-def test_a_model_without_the_encoded_signature_is_a_result(
-    validated: Validator, golden_answers: dict[str, np.ndarray], tmp_path: Path
+def test_validate_rejects_a_model_without_the_encoded_signature(
+    run_validate: Validator, golden_answers: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     import tensorflow as tf
 
@@ -135,34 +135,36 @@ def test_a_model_without_the_encoded_signature_is_a_result(
     model = TinyModel(0.0)
     path = tmp_path / "half"
     tf.saved_model.save(model, str(path), signatures={"serving_default": model.from_images})
-    outcome = validated(path, golden_answers)
+    outcome = run_validate(path, golden_answers)
     assert not outcome.accepted
     assert "encoded" in outcome.verdict["reasons"][0]
 
 
 @pytest.mark.parametrize(
-    ("limits", "says"),
+    ("limits", "message"),
     [
         ({"tolerance": 0}, "setting validation.tolerance = 0"),
         ({"surprise": 1}, "setting validation.surprise is unknown"),
         ({"latency_calls": 2.5}, "setting validation.latency_calls = 2.5"),
     ],
 )
-def test_limits_are_checked_first(limits: dict[str, Any], says: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=says):
+def test_validate_rejects_invalid_limits(
+    limits: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
         validate(str(tmp_path), str(tmp_path / "golden"), limits, "", "", "")
 
 
-def test_golden_answers_are_checked_first(
+def test_validate_rejects_invalid_golden_answers(
     golden_answers: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     golden = tmp_path / "golden.npz"
-    for name, values, says in (
+    for name, values, message in (
         ("keypoints", np.zeros((8, 14, 2)), "keypoints has shape"),
         ("emotion", np.array(["happy"], dtype=object), "not the golden answers"),
     ):
         np.savez(golden, **(golden_answers | {name: values}))
-        with pytest.raises(InputError, match=says):
+        with pytest.raises(InputError, match=message):
             validate(str(tmp_path), str(golden), {}, "", "", "")
     golden.write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"golden\.npz: not the golden answers"):
