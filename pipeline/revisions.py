@@ -212,7 +212,8 @@ def _locked(text: str) -> dict[str, tuple[str, frozenset[str]]]:
 
 
 def _installed() -> dict[str, tuple[str, frozenset[str]]]:
-    versions, parents = {}, {}
+    versions: dict[str, str] = {}
+    parents: dict[str, set[str]] = {}
     for found in importlib.metadata.distributions():
         name = _normalise(found.metadata["Name"])
         versions[name] = found.version

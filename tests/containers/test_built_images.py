@@ -1,5 +1,6 @@
 """What `make images` makes, and what is in it."""
 
+import importlib.metadata
 import json
 import re
 import shutil
@@ -83,7 +84,7 @@ def test_labels_and_user(images: dict[str, str], target: str) -> None:
     config = inspected(images[target])["Config"]
     label = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
     assert re.fullmatch("[0-9a-f]{40}(-dirty)?|unknown", label["revision"])
-    assert label["version"] == "0.1.0"
+    assert label["version"] == importlib.metadata.version("emotion-ai")
     assert label["licenses"] == "Apache-2.0"
     assert label["source"]
     assert label["title"] == f"emotion-ai {target}"
