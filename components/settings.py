@@ -6,7 +6,7 @@ pipeline with a dict among its defaults compiles to other bytes each time.
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -67,9 +67,21 @@ def validate_settings(model: type[Model], values: Mapping[str, Any], name: str) 
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is often why another one is missing.
+        errors = sorted(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        first = errors[0]
         setting = ".".join([name, *map(str, first["loc"])])
         if first["type"] == "extra_forbidden":
-            known = ", ".join(sorted(model.model_fields))
-            raise InputError(f"setting {setting} is unknown; {name} knows {known}") from None
+            parent = ".".join([name, *map(str, first["loc"][:-1])])
+            known = ", ".join(_known_keys(model, first["loc"][:-1]))
+            raise InputError(f"setting {setting} is unknown; {parent} knows {known}") from None
         raise InputError(f"setting {setting} = {first['input']!r}: {first['msg']}") from None
+
+
+def _known_keys(model: Any, location: tuple[int | str, ...]) -> list[str]:
+    """The keys of the model that is nested at a location of another one."""
+    for key in location:
+        field = model.model_fields.get(key) if hasattr(model, "model_fields") else None
+        # A dict of models has any keys; its values are the last argument of its type.
+        model = field.annotation if field else get_args(model)[-1]
+    return sorted(model.model_fields)

@@ -7,12 +7,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, get_args
 
+import emotion_ai
 from emotion_ai.faces.labels import LABEL_SETS
 
 # The weights that both trainings start from.
 InitialWeights = Literal["scratch", "pretrained", "champion"]
 INITIAL_WEIGHTS: tuple[str, ...] = get_args(InitialWeights)
 LABEL_SET_NAMES = tuple(LABEL_SETS)
+
+# Each step has a folder.
+STEP_NAMES = sorted(
+    path.parent.name.replace("_", "-")
+    for path in Path(emotion_ai.__path__[0]).glob("steps/*/component.py")
+)
 
 PRESETS = Path(__file__).parent / "presets"
 ENVIRONMENTS = Path(__file__).parent / "environments"

@@ -5,7 +5,7 @@ fixed when the DAG is compiled; its `run` part holds defaults of a run. A flag o
 (`pipeline/presets/NAME.yaml` or another YAML file), and the preset overrides the environment.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +23,7 @@ from emotion_ai.pipeline.choices import (
     ENVIRONMENTS,
     LABEL_SET_NAMES,
     PRESETS,
+    STEP_NAMES,
     InitialWeights,
     join_choices,
     list_settings_files,
@@ -35,14 +36,20 @@ from emotion_ai.steps.validate.limits import ValidationLimits
 _MAX_BYTES = 64 << 10
 
 
-def _known_label_set(name: str) -> str:
-    if name not in LABEL_SET_NAMES:
-        expected = {"choices": join_choices(LABEL_SET_NAMES)}
-        raise PydanticCustomError("label_set", "expected {choices}", expected)
-    return name
+def _one_of(choices: Collection[str]) -> AfterValidator:
+    """A validator of names that are among some choices, which its message lists."""
+
+    def check(name: str) -> str:
+        if name not in choices:
+            expected = {"choices": join_choices(choices)}
+            raise PydanticCustomError("choice", "expected {choices}", expected)
+        return name
+
+    return AfterValidator(check)
 
 
-LabelSet = Annotated[str, AfterValidator(_known_label_set)]
+LabelSet = Annotated[str, _one_of(LABEL_SET_NAMES)]
+StepName = Annotated[str, _one_of(STEP_NAMES)]
 
 
 class Resources(StrictModel):
@@ -59,7 +66,7 @@ class CompileSettings(StrictModel):
     image: str = "emotion-ai"
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     # By the step's name, such as train-expression.
-    resources: dict[str, Resources] = {}
+    resources: dict[StepName, Resources] = {}
 
 
 class TrainingPair(StrictModel):

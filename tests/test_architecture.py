@@ -99,7 +99,8 @@ def imported(tree: ast.AST) -> Iterator[str]:
     if isinstance(tree, ast.Import):
         yield from (alias.name for alias in tree.names)
     elif isinstance(tree, ast.ImportFrom):
-        assert tree.module and not tree.level, "imports are absolute"
+        assert tree.module, "imports are absolute"
+        assert not tree.level, "imports are absolute"
         yield from (f"{tree.module}.{alias.name}" for alias in tree.names)
     for child in ast.iter_child_nodes(tree):
         yield from imported(child)

@@ -39,7 +39,15 @@ def test_run_rejects_an_invalid_flag(flags: tuple[str, str], words: list[str], t
         ("run: {init: nope}", ["run.init", "'nope'", *INITIAL_WEIGHTS]),
         ("run: {emotions: 'happy,nope'}", ["emotions", "'nope'", *LABEL_SETS["fer7"]]),
         ("run: {sed: 7}", ["run.sed", "seed"]),
-        ("compile: {retry: 7}", ["compile.retry", "compile, preset, run"]),
+        (
+            "compile: {resources: {train: {cpu: '1', memory: 1G}}}",
+            ["compile.resources.train", "train-expression", "train-keypoints"],
+        ),
+        (
+            "compile: {resources: {evaluate: {cpus: '1', memory: 1G}}}",
+            ["compile.resources.evaluate.cpus", "cpu, memory"],
+        ),
+        ("compile: {retry: 7}", ["compile.retry", "image, resources, retries"]),
     ],
 )
 def test_an_invalid_environment_file_is_rejected(
