@@ -15,10 +15,10 @@ InitialWeights = Literal["scratch", "pretrained", "champion"]
 INITIAL_WEIGHTS: tuple[str, ...] = get_args(InitialWeights)
 LABEL_SET_NAMES = tuple(LABEL_SETS)
 
+_COMPONENTS = Path(emotion_ai.__path__[0])
 # Each step has a folder.
 STEP_NAMES = sorted(
-    path.parent.name.replace("_", "-")
-    for path in Path(emotion_ai.__path__[0]).glob("steps/*/component.py")
+    path.parent.name.replace("_", "-") for path in _COMPONENTS.glob("steps/*/component.py")
 )
 
 PRESETS = Path(__file__).parent / "presets"
