@@ -16,12 +16,12 @@ def combine(
     """Combine both networks into one SavedModel with two signatures.
 
     Args:
-        keypoint_model: the trained keypoint network.
-        expression_model: the trained expression network.
-        keypoint_faces: prepared faces, to measure what the 8-bit model.tflite costs.
-        expression_faces: the same for the expression network.
-        saved_model: the SavedModel, with model.tflite and content.json in it.
-        golden: drawn faces and the SavedModel's answers to them, .npz.
+        keypoint_model: The trained keypoint network.
+        expression_model: The trained expression network.
+        keypoint_faces: Prepared faces with keypoints, to measure what the 8-bit model.tflite costs.
+        expression_faces: Prepared faces with emotions, for the same purpose.
+        saved_model: The SavedModel, with model.tflite and content.json in it.
+        golden: Synthetic faces and the SavedModel's answers to them, .npz.
     """
     import os
 

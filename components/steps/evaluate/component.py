@@ -22,18 +22,18 @@ def evaluate(
     """Score both models on every split and decide whether the pair is accepted.
 
     Args:
-        keypoint_faces: prepared faces with keypoints.
-        expression_faces: prepared faces with emotions.
-        keypoint_model: the trained keypoint network.
-        expression_model: the trained expression network.
-        registry: folder or gs:// URI of the releases.
-        champion: the release that serves now, scored again on these faces; "" for none.
-        gate: settings of the gate, JSON.
-        force_accept: why to accept a pair that the gate rejects; "" to leave it rejected.
-        metrics: every score, JSON.
-        confusion: confusion matrix of the emotions on the test split.
-        gate_report: the decision with every check, JSON.
-        report: the evaluation as a page.
+        keypoint_faces: Prepared faces with keypoints.
+        expression_faces: Prepared faces with emotions.
+        keypoint_model: The trained keypoint network.
+        expression_model: The trained expression network.
+        registry: Folder or gs:// URI of the releases.
+        champion: The release that serves now, scored again on these faces; "" for none.
+        gate: Settings of the gate, JSON.
+        force_accept: The reason for accepting a pair that the gate rejects; "" to reject it.
+        metrics: Every score, JSON.
+        confusion: Confusion matrix of the emotions on the test split.
+        gate_report: The decision with every check, JSON.
+        report: The evaluation as a page.
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.settings import parse_json_object

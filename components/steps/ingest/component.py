@@ -19,15 +19,15 @@ def ingest(
     """Read a source of faces, check it, and write it as arrays.
 
     Args:
-        source: path, gs:// or sample:// URI of the faces.
-        fingerprint: what resolve found in the source; a source that changed since is refused.
-        kind: keypoints or expression.
-        label_set: fer7 or course5; "" for keypoints.
-        emotions: names to learn, separated by commas; "" for all.
-        checks: tolerated shares of bad rows, JSON.
-        faces: the faces as arrays.
-        report: the data report as a page.
-        statistics: the data report in numbers, JSON.
+        source: Path, gs:// or sample:// URI of the faces.
+        fingerprint: The source's SHA-256 from resolve; a source that changed since is refused.
+        kind: "keypoints" or "expression".
+        label_set: "fer7" or "course5"; "" for keypoints.
+        emotions: Names to learn, separated by commas; "" for all.
+        checks: Tolerated shares of bad rows, JSON.
+        faces: The faces as arrays, uint8 images and their targets.
+        report: The data report as a page.
+        statistics: The data report in numbers, JSON.
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.settings import parse_json_object

@@ -5,12 +5,12 @@ from kfp import dsl
 
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
 def notify(status: dsl.PipelineTaskFinalStatus, registry: str, run_name: str, job_id: str):
-    """Collect what the run left behind into one record and one page, however it ended.
+    """Collect the records of a run into one record and one page, however it ended.
 
     Args:
-        status: how the run ended, from KFP.
-        registry: folder or gs:// URI of the releases.
-        run_name: the run's name; "" takes `job_id`.
+        status: How the run ended, from KFP.
+        registry: Folder or gs:// URI of the releases.
+        run_name: The run's name; "" to use `job_id`.
         job_id: KFP's id of the run.
     """
     from emotion_ai.errors import exit_on_failure

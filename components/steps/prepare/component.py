@@ -14,10 +14,10 @@ def prepare(
     """Split the faces, measure the train split and record how training augments it.
 
     Args:
-        faces: the ingested faces.
-        augmentation: the augmentation policy, JSON.
-        prepared: the faces with their splits.
-        preview: augmented examples and the splits as a page.
+        faces: The ingested faces.
+        augmentation: The augmentation policy, JSON.
+        prepared: The faces with their splits.
+        preview: Augmented examples and the splits as a page.
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.settings import parse_json_object

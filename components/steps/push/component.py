@@ -17,19 +17,19 @@ def push(
     keep: int,
     revision: str,
 ) -> str:
-    """Publish the SavedModel as the next release; callers notice nothing yet.
+    """Publish the SavedModel as the next release; the champion stays the same.
 
     Args:
-        saved_model: what combine wrote.
-        warmup: golden requests, which become the release's warm-up requests.
-        gate_report: why the pair was accepted, JSON.
-        validation: the validation report as a page.
-        keypoint_faces: the faces that the keypoint network was trained on.
-        expression_faces: the faces that the expression network was trained on.
-        registry: folder or gs:// URI of the releases.
-        run_id: the run's id.
-        keep: how many releases stay; the champion and its parent always do.
-        revision: revision of the code that combined the SavedModel.
+        saved_model: The SavedModel that combine wrote.
+        warmup: Golden requests with responses, the release's warm-up requests.
+        gate_report: Why the pair was accepted, JSON.
+        validation: The validation report as a page.
+        keypoint_faces: The faces that the keypoint network was trained on.
+        expression_faces: The faces that the expression network was trained on.
+        registry: Folder or gs:// URI of the releases.
+        run_id: The run's id.
+        keep: How many releases stay; the champion and its parent always do.
+        revision: Revision of the code that combined the SavedModel.
 
     Returns:
         The release's version.

@@ -20,16 +20,16 @@ def record(
     """Copy the steps' reports into the run's folder; a cached step does not know the run.
 
     Args:
-        keypoint_data: data report of the keypoint faces.
-        expression_data: data report of the expression faces.
-        keypoint_preview: preview of the prepared keypoint faces.
-        expression_preview: preview of the prepared expression faces.
-        keypoint_curves: learning curves of the keypoint network.
-        expression_curves: learning curves of the expression network.
-        evaluation: the evaluation as a page.
-        gate: the gate's decision, JSON.
-        registry: folder or gs:// URI of the releases.
-        run_id: the run's id.
+        keypoint_data: Data report of the keypoint faces.
+        expression_data: Data report of the expression faces.
+        keypoint_preview: Preview of the prepared keypoint faces.
+        expression_preview: Preview of the prepared expression faces.
+        keypoint_curves: Learning curves of the keypoint network.
+        expression_curves: Learning curves of the expression network.
+        evaluation: The evaluation as a page.
+        gate: The gate's decision, JSON.
+        registry: Folder or gs:// URI of the releases.
+        run_id: The run's id.
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.registry.reports import record_reports

@@ -9,9 +9,9 @@ def reject(report: Input[Artifact], registry: str, run_id: str):
     """Record that a candidate was rejected, and why.
 
     Args:
-        report: a gate report or a validation verdict, JSON.
-        registry: folder or gs:// URI of the releases.
-        run_id: the run's id.
+        report: A gate report or a validation verdict, JSON.
+        registry: Folder or gs:// URI of the releases.
+        run_id: The run's id.
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.steps.reject.run import run

@@ -29,24 +29,25 @@ def resolve(
         ("teachers", str),
     ],
 ):
-    """Fingerprint both sources and look up the champion, so that later steps are cached by them.
+    """Fingerprint both sources and look up the champion; later steps are cached by them.
 
     Args:
-        keypoints: source of the faces with keypoints.
-        expression: source of the faces with emotions.
-        registry: folder or gs:// URI of the releases.
-        run_name: the run's name; "" takes `job_id`.
+        keypoints: Source of the faces with keypoints.
+        expression: Source of the faces with emotions.
+        registry: Folder or gs:// URI of the releases.
+        run_name: The run's name; "" to use `job_id`.
         job_id: KFP's id of the run.
-        label_set: fer7 or course5.
-        emotions: names to learn, separated by commas; "" for all.
-        seed: of weights, order and augmentation.
-        gate: settings of the gate, JSON; recorded.
-        init: weights that training starts from: scratch, pretrained or champion.
-        teachers: releases that the expression network learns from, separated by commas.
+        label_set: "fer7" or "course5".
+        emotions: Names to learn, separated by commas; "" for all.
+        seed: Seed of weights, order and augmentation.
+        gate: Settings of the gate, JSON; recorded.
+        init: Weights that training starts from: scratch, pretrained or champion.
+        teachers: Releases that the expression network learns from, separated by commas.
 
     Returns:
-        run_id, both fingerprints (SHA-256), the champion's version ("" for none), and where
-        trainings find the weights to start from and those of their teachers (a JSON list).
+        The run's id, both fingerprints (SHA-256), the champion's version ("" for none), the
+        initial weights of the trainings ("" for random ones), and a JSON list of the teachers'
+        weights.
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.steps.resolve.run import run

@@ -5,14 +5,14 @@ from kfp import dsl
 
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
 def rollout(registry: str, version: str, server: str, target: str, run_id: str):
-    """Make the release the champion and prove that it answers.
+    """Make the release the champion and verify that the server answers with it.
 
     Args:
-        registry: folder or gs:// URI of the releases.
-        version: the release to roll out.
+        registry: Folder or gs:// URI of the releases.
+        version: The release to roll out.
         server: HOST:PORT of the model server.
-        target: where to roll out: local or kubernetes.
-        run_id: the run's id.
+        target: Where to roll out: local or kubernetes.
+        run_id: The run's id.
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.steps.rollout.run import run

@@ -16,18 +16,18 @@ def train_expression(
     history: Output[Metrics],
     curves: Output[HTML],
 ):
-    """Train the expression network; a training that was killed resumes from its checkpoint.
+    """Train the expression network; a killed training resumes from its checkpoint.
 
     Args:
-        faces: prepared faces.
-        settings: shape of the network, schedule and regularisation, JSON.
-        seed: of weights, order and augmentation.
-        start: where the initial weights are; "" for random ones.
-        teachers: where the weights of the networks to learn from are, a JSON list.
-        checkpoints: folder or gs:// URI of checkpoints; "" keeps them beside the model.
-        model: the Keras network and its weights.
-        history: loss and score of every epoch, JSON.
-        curves: learning curves as a page.
+        faces: Prepared faces.
+        settings: Shape of the network, schedule and regularisation, JSON.
+        seed: Seed of weights, order and augmentation.
+        start: Where the initial weights are; "" for random ones.
+        teachers: Where the weights of the networks to learn from are, a JSON list.
+        checkpoints: Folder or gs:// URI of checkpoints; "" keeps them beside the model.
+        model: The Keras network and its weights.
+        history: Loss and score of every epoch, JSON.
+        curves: Learning curves as a page.
     """
     import json
 

@@ -15,17 +15,17 @@ def train_keypoints(
     history: Output[Metrics],
     curves: Output[HTML],
 ):
-    """Train the keypoint network; a training that was killed resumes from its checkpoint.
+    """Train the keypoint network; a killed training resumes from its checkpoint.
 
     Args:
-        faces: prepared faces.
-        settings: shape of the network, schedule and regularisation, JSON.
-        seed: of weights, order and augmentation.
-        start: where the initial weights are; "" for random ones.
-        checkpoints: folder or gs:// URI of checkpoints; "" keeps them beside the model.
-        model: the Keras network and its weights.
-        history: loss and score of every epoch, JSON.
-        curves: learning curves as a page.
+        faces: Prepared faces.
+        settings: Shape of the network, schedule and regularisation, JSON.
+        seed: Seed of weights, order and augmentation.
+        start: Where the initial weights are; "" for random ones.
+        checkpoints: Folder or gs:// URI of checkpoints; "" keeps them beside the model.
+        model: The Keras network and its weights.
+        history: Loss and score of every epoch, JSON.
+        curves: Learning curves as a page.
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.networks.training import TrainingContext

@@ -16,12 +16,12 @@ def validate(
     """Serve the SavedModel and compare what it answers with the golden answers.
 
     Args:
-        saved_model: what combine wrote.
-        golden: drawn faces and the SavedModel's answers to them, .npz.
-        limits: tolerance and time budgets, JSON.
-        warmup: golden requests with responses; empty for a model that is rejected.
-        verdict: outcome, reasons and checks, JSON.
-        report: the validation as a page.
+        saved_model: The SavedModel that combine wrote.
+        golden: Synthetic faces and the SavedModel's answers to them, .npz.
+        limits: Tolerance and time budgets, JSON.
+        warmup: Golden requests with responses; empty for a model that is rejected.
+        verdict: Outcome, reasons and checks, JSON.
+        report: The validation as a page.
 
     Returns:
         Whether the SavedModel may be released.
