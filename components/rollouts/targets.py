@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emotion_ai.client.client import Client
-from emotion_ai.errors import EmotionAIError, InputError, Unavailable
+from emotion_ai.errors import EmotionAIError, InputError, Unavailable, VerificationError
 from emotion_ai.registry.champion import clear_champion, read_champion, write_champion
 from emotion_ai.registry.releases import read_release, verify_release
 from emotion_ai.registry.writer import exclusive_writer
@@ -47,9 +47,10 @@ def roll_out(
     Raises:
         InputError: The release is missing or has no golden requests, or the target is unknown;
             nothing has changed.
-        VerificationError: A file of the release was altered; nothing has changed.
-        Unavailable: The server does not answer, or its answers differ. `models.config` names the
-            previous champion again, or is removed if there was none.
+        VerificationError: A file of the release was altered; nothing has changed. Or the server's
+            answers differ: `models.config` names the previous champion again, or is removed if
+            there was none.
+        Unavailable: The server does not answer; `models.config` is as before.
 
     Example:
         >>> from emotion_ai.rollouts.targets import roll_out
@@ -94,7 +95,8 @@ def _make_champion(client: Client, registry: str, version: int, timeout_s: float
         difference = verify_server(client, registry, version, golden, deadline)
     except EmotionAIError as error:
         outcome = _roll_back(client, registry, version, previous)
-        raise Unavailable(f"release {version} is not rolled out: {error}; {outcome}") from None
+        failure = VerificationError if isinstance(error, VerificationError) else Unavailable
+        raise failure(f"release {version} is not rolled out: {error}; {outcome}") from None
     except BaseException:
         _restore_champion(registry, version, previous)
         raise

@@ -17,6 +17,7 @@ import pytest
 from docker.errors import APIError
 
 from emotion_ai.pipeline.policy import STEPS, image_tags
+from emotion_ai.pipeline.revisions import step_revision
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import read_release
 
@@ -159,14 +160,12 @@ def test_its_release_is_the_one_that_processes_make(pair: Pair) -> None:
 
 
 @pytest.mark.slow
-def test_each_step_ran_in_its_image_with_next_to_no_rights(
-    pair: Pair, images: dict[str, str]
-) -> None:
+def test_each_step_ran_in_its_image_with_next_to_no_rights(pair: Pair) -> None:
     # No sample of the world sees everything; the longest steps it cannot miss.
     assert set(pair.seen) >= {"ingest", "train-keypoints", "evaluate", "combine", "validate"}
     for step, container in pair.seen.items():
-        host = container["HostConfig"]
-        assert container["Config"]["Image"] == images[STEPS[step].image]
+        host, image = container["HostConfig"], f"localhost/emotion-ai/{STEPS[step].image}"
+        assert container["Config"]["Image"] == f"{image}:{step_revision(step)}"
         assert container["Config"]["User"].split(":")[0] == str(CALLER)
         assert host["NetworkMode"] == ("host" if step == "rollout" else "none")
         assert host["ReadonlyRootfs"]

@@ -11,7 +11,7 @@ import pytest
 
 from emotion_ai import storage
 from emotion_ai.client.client import Client
-from emotion_ai.errors import Unavailable
+from emotion_ai.errors import VerificationError
 from emotion_ai.faces.arrays import FacesInfo, FacesWriter, Rows
 from emotion_ai.registry.champion import read_champion, read_config
 from emotion_ai.registry.digest import CONTENT_PATH
@@ -100,7 +100,9 @@ def test_registry_life_cycle(cloud_storage: str, tmp_path: Path) -> None:
         assert _served_release(server) == (2, 12.0)
 
         assert push_run(3.0, golden_shift=4.0) == "3"
-        with pytest.raises(Unavailable, match="release 2 is the champion, as before, and answers"):
+        with pytest.raises(
+            VerificationError, match="release 2 is the champion, as before, and answers"
+        ):
             roll_out(registry, 3, server)
         assert _served_release(server) == (2, 12.0)
 

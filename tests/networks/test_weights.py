@@ -15,6 +15,7 @@ from emotion_ai.networks.weights import (
     load_initial_weights,
     pack_weights,
     read_weights,
+    weights_uri,
 )
 
 SETTINGS = TrainingSettings(widths=(8, 16), blocks=1)
@@ -56,6 +57,27 @@ def test_load_initial_weights_restores_the_network(tmp_path: Path) -> None:
     started = build_network(make_spec())
     assert uri in load_initial_weights(started, make_spec(), uri)
     # Kernels are stored as float16.
+    expected = network.predict_on_batch(random_images())
+    np.testing.assert_allclose(
+        started.predict_on_batch(random_images()), expected, rtol=5e-3, atol=5e-3
+    )
+
+
+def test_weights_of_a_release_with_the_former_name_of_a_kind_are_found_and_loaded(
+    tmp_path: Path,
+) -> None:
+    weights = tmp_path / "assets.extra/networks/expressions.npz"
+    weights.parent.mkdir(parents=True)
+    _, network = save_random_network(weights, make_spec())
+    with np.load(weights) as arrays:
+        content = dict(arrays)
+    spec = content["about"].tobytes().replace(b'"kind":"expression"', b'"kind":"expressions"')
+    np.savez(weights, **content | {"about": np.frombuffer(spec, np.uint8)})
+    uri = weights_uri(str(tmp_path), "expression")
+    assert uri == str(weights)
+    assert b"expressions" in spec
+    started = build_network(make_spec())
+    load_initial_weights(started, make_spec(), uri)
     expected = network.predict_on_batch(random_images())
     np.testing.assert_allclose(
         started.predict_on_batch(random_images()), expected, rtol=5e-3, atol=5e-3

@@ -1,5 +1,7 @@
 """Tests of `registry.releases` and `registry.digest`."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,8 @@ _CONTENT = ModelContent(
     label_set="fer7", labels=("angry", "happy"), signatures={"s": 1}, weights_sha256="0"
 )
 
+_DATA = {"source": "faces.csv", "fingerprint": "f", "rows": 3}
+
 
 def test_read_release_lists_the_existing_versions_for_a_missing_one(
     registry: str, publish_minimal: Publisher
@@ -24,6 +28,23 @@ def test_read_release_lists_the_existing_versions_for_a_missing_one(
     publish_minimal("b")
     with pytest.raises(InputError, match="no release 3; there are: 1, 2"):
         read_release(registry, 3)
+
+
+@pytest.mark.parametrize("registry", ["local"], indirect=True)
+def test_read_release_takes_the_former_name_of_a_kind(
+    registry: str, publish_minimal: Publisher
+) -> None:
+    publish_minimal("a")
+    uri = storage.join(registry, "1", INFO_PATH)
+    release = json.loads(storage.read_bytes(uri, 1 << 20))
+    release["data"] = {"keypoints": _DATA, "expressions": _DATA | {"rows": 7}}
+    release["training"] = {"expressions": {"epochs": 3}}
+    release["lite"] = {"weights": "int8", "expressions": {"rows": 5.0}}
+    storage.write_bytes(uri, json.dumps(release).encode())
+    info = read_release(registry, 1)
+    assert info.data["expression"].rows == 7
+    assert info.training["expression"] == {"epochs": 3}
+    assert info.lite == {"weights": "int8", "expression": {"rows": 5.0}}
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def _served_version(deployment: Deployment) -> int:
 
 def test_roll_out_goes_forward_and_back_and_restores_the_champion(deployment: Deployment) -> None:
     wrong = _publish(deployment, 0.0, golden_shift=0.5)
-    with pytest.raises(Unavailable, match=r"keypoints that differ by 0\.5"):
+    with pytest.raises(VerificationError, match=r"keypoints that differ by 0\.5"):
         roll_out(deployment.registry, wrong, deployment.server)
     assert read_champion(deployment.registry) is None
     with pytest.raises(Unavailable, match="has no such model or version"):
@@ -67,7 +67,9 @@ def test_roll_out_goes_forward_and_back_and_restores_the_champion(deployment: De
     assert read_champion(deployment.registry) == first
     assert _served_version(deployment) == first
 
-    with pytest.raises(Unavailable, match=f"release {first} is the champion, as before, and answ"):
+    with pytest.raises(
+        VerificationError, match=f"release {first} is the champion, as before, and answ"
+    ):
         roll_out(deployment.registry, wrong, deployment.server)
     assert read_champion(deployment.registry) == first
     assert _served_version(deployment) == first
@@ -141,5 +143,5 @@ def test_roll_out_allows_the_measured_difference_of_the_lite_model(deployment: D
     )
     assert roll_out(deployment.registry, version, deployment.server)["largest_difference"] > 0.3
     far = publish_tiny_release(Path(deployment.registry), deployment.scratch, 9.0, 9.6, lite=lite)
-    with pytest.raises(Unavailable, match=r"keypoints that differ by 0\.6"):
+    with pytest.raises(VerificationError, match=r"keypoints that differ by 0\.6"):
         roll_out(deployment.registry, far, deployment.server)
