@@ -26,9 +26,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from emotion_ai.client.client import Client
 from emotion_ai.server.process import server_process
 from emotion_ai.serving_api.messages import MODEL_NAME
+
+from support.benchmark_limits import Measure, plot, report
 
 LOAD = Path(__file__).with_name("serving_load.py")
 Numbers = dict[str, float]
@@ -46,20 +50,6 @@ ENGINES = (
     Engine("SavedModel", (), "inside"),
     Engine("LiteRT", ("--prefer_tflite_model",), "lite"),
 )
-
-
-class Measure(NamedTuple):
-    """What was measured, its value, and the limit; `below` tells on which side it is kept."""
-
-    name: str
-    value: float
-    limit: float
-    below: bool
-    how: str
-
-    def is_kept(self) -> bool:
-        """Whether the value is on the right side of the limit."""
-        return self.value <= self.limit if self.below else self.value >= self.limit
 
 
 def load(
@@ -227,51 +217,19 @@ def measure_memory(address: str, process: int, requests: int) -> Measure:
     return Measure("memory after all / after 1,000 requests", late / early, 1.05, True, how)
 
 
-def told(engine: Engine, measures: list[Measure]) -> list[Measure]:
-    """Print the measures, and give them back under the engine's name."""
-    measures = [m._replace(name=f"{engine.name}: {m.name}") for m in measures]
-    for measure in measures:
-        sign, mark = ("<=" if measure.below else ">="), ("ok" if measure.is_kept() else "MISSED")
-        value = f"{measure.value:8.2f} {sign} {measure.limit:<5g} {mark:6}"
-        print(f"{measure.name:64} {value} {measure.how}", flush=True)
-    return measures
-
-
-def plot(measures: list[Measure], path: Path) -> None:
-    """How much of each limit is used or reached, as bars; 1 is the limit."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(12, 0.4 * len(measures) + 1.2), layout="constrained")
-    names = [f"{m.name}  ({'at most' if m.below else 'at least'} {m.limit:g})" for m in measures]
-    # A difference below nothing is as good as none.
-    shares = [max(0.0, m.value / m.limit) for m in measures]
-    colours = ["#009e73" if m.is_kept() else "#d55e00" for m in measures]
-    bars = axes.barh(names, shares, color=colours)
-    axes.bar_label(bars, [f"{m.value:.2f}" for m in measures], padding=3)
-    axes.axvline(1.0, color="black", linewidth=1)
-    axes.margins(x=0.1)
-    axes.invert_yaxis()
-    axes.set_xlabel("value / limit")
-    figure.suptitle("The embedded server against its model in process")
-    figure.savefig(path, dpi=120)
-
-
 def measure(engine: Engine, registry: Path, log: Path, options: Any) -> Iterator[Measure]:
     """Everything about one engine."""
     seconds, rounds = options.seconds, options.rounds
     with serving(registry, log, engine) as (address, process, to_first_answer):
         took = "; ".join(re.findall(r"INFO (.*: [0-9.]+ s)$", log.read_text(), re.MULTILINE))
         name = "start to first answer, s"
-        yield from told(engine, [Measure(name, to_first_answer, 7.0, True, took)])
+        yield from report(engine.name, [Measure(name, to_first_answer, 7.0, True, took)])
         speed, served = measure_speed(registry, address, engine, seconds, rounds)
-        yield from told(engine, speed)
-        yield from told(engine, measure_peers(served, seconds, options.peer_python))
+        yield from report(engine.name, speed)
+        yield from report(engine.name, measure_peers(served, seconds, options.peer_python))
         if options.requests:
-            yield from told(engine, [measure_memory(address, process, options.requests)])
-    yield from told(engine, measure_one_core(registry, log, engine, seconds, rounds))
+            yield from report(engine.name, [measure_memory(address, process, options.requests)])
+    yield from report(engine.name, measure_one_core(registry, log, engine, seconds, rounds))
 
 
 def main() -> int:
@@ -298,7 +256,7 @@ def main() -> int:
             if options.engine in (None, engine.name)
             for measured in measure(engine, registry, log, options)
         ]
-    plot(measures, options.output)
+    plot(measures, "The embedded server against its model in process", options.output)
     print(f"plot: {options.output}")
     return 0 if all(measured.is_kept() for measured in measures) else 1
 

@@ -1,7 +1,5 @@
 """The step ingest: the faces artifact, the report page and the statistics of a source."""
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,66 +7,10 @@ import numpy as np
 import pytest
 
 from emotion_ai.errors import InputError
-from emotion_ai.faces.arrays import Faces
 from emotion_ai.sources.uri import fingerprint
-from emotion_ai.steps.ingest.run import run as ingest
 
-from support.face_csv import (
-    keypoint_cells,
-    pixel_text,
-    random_images,
-    write_expression,
-    write_keypoints,
-)
-
-EVERY_CODE = [0, 1, 2, 3, 4, 5, 6]
-LENIENT = {"pixel_count": 0.2, "pixel_value": 0.2, "unknown_label": 0.2, "malformed_row": 0.2}
-
-
-@dataclass
-class Outputs:
-    """The step's outputs, and a call of the step that writes them."""
-
-    folder: Path
-
-    def ingest(self, source: Path | str, **settings: Any) -> None:
-        values = {
-            "fingerprint": "",
-            "kind": "expression",
-            "label_set": "fer7",
-            "emotions": "",
-            "checks": {},
-            **settings,
-        }
-        paths = [str(self.folder / name) for name in ("faces", "report.html", "statistics.json")]
-        ingest(str(source), **values, **dict(zip(_PATHS, paths, strict=True)))
-
-    @property
-    def faces(self) -> Faces:
-        return Faces(self.folder / "faces")
-
-    @property
-    def report(self) -> str:
-        return (self.folder / "report.html").read_text()
-
-    @property
-    def statistics(self) -> dict[str, Any]:
-        return json.loads((self.folder / "statistics.json").read_text())
-
-    def result(self, check: str) -> dict[str, Any]:
-        (result,) = [r for r in self.statistics["findings"] if r["check"] == check]
-        return result
-
-    def is_refused(self) -> bool:
-        return not (self.folder / "faces" / "faces.json").exists()
-
-
-_PATHS = ("faces_path", "report_path", "statistics_path")
-
-
-@pytest.fixture
-def outputs(tmp_path: Path) -> Outputs:
-    return Outputs(tmp_path / "outputs")
+from support.face_csv import keypoint_cells, random_images, write_expression, write_keypoints
+from support.ingest_step import EVERY_CODE, LENIENT, Outputs
 
 
 def test_ingest_writes_expression_faces(tmp_path: Path, outputs: Outputs) -> None:
@@ -105,48 +47,6 @@ def test_ingest_writes_keypoint_faces(tmp_path: Path, outputs: Outputs) -> None:
     assert outputs.statistics["keypoints"]["nose_tip"]["annotated"] == 4
 
 
-def test_ingest_leaves_out_and_lists_bad_rows_within_the_tolerance(
-    tmp_path: Path, outputs: Outputs
-) -> None:
-    emotions: list[object] = EVERY_CODE * 3
-    pixels = [pixel_text(image) for image in random_images(21, 48)]
-    emotions[8] = 9
-    pixels[4] = pixels[4] + " 12"
-    pixels[5] = pixels[5].replace(" ", " x", 1)
-    outputs.ingest(write_expression(tmp_path / "fer.csv", emotions, pixels=pixels), checks=LENIENT)
-    assert outputs.faces.column("row").tolist() == [k for k in range(21) if k not in (4, 5, 8)]
-    assert outputs.statistics["rows_left_out"] == 3
-    assert outputs.result("pixel_count")["rows"] == [4]
-    assert outputs.result("unknown_label")["verdict"] == "warning"
-    for cell in ("pixel 1 is", "2305 pixels, expected 2304", "<td>10</td>", "unknown_label"):
-        assert cell in outputs.report
-
-
-def test_ingest_refuses_bad_rows_over_the_tolerance(tmp_path: Path, outputs: Outputs) -> None:
-    emotions: list[object] = EVERY_CODE * 3
-    emotions[8] = emotions[9] = 9
-    path = write_expression(tmp_path / "fer.csv", emotions)
-    with pytest.raises(InputError) as refusal:
-        outputs.ingest(path)
-    assert str(refusal.value) == (
-        f"{path}: unknown emotion code: rows 2, share 9.52%, expected at most 0.10% (data check "
-        "unknown_label); the first is data row 8 counted from 0 (line 10), column emotion: '9', "
-        "expected an emotion code 0-6"
-    )
-    assert outputs.is_refused()
-    assert "is refused: unknown_label" in outputs.report
-    assert outputs.result("unknown_label")["verdict"] == "stop"
-
-
-def test_ingest_writes_a_report_for_a_file_without_good_rows(
-    tmp_path: Path, outputs: Outputs
-) -> None:
-    path = write_expression(tmp_path / "fer.csv", EVERY_CODE, pixels=["1 2 3"] * 7)
-    with pytest.raises(InputError, match="3 pixels, expected 2304"):
-        outputs.ingest(path)
-    assert "is refused" in outputs.report
-
-
 def test_ingest_refuses_course5_as_fer7(tmp_path: Path, outputs: Outputs) -> None:
     path = write_expression(tmp_path / "data.csv", [0, 1, 2, 3, 4] * 4)
     with pytest.raises(InputError, match=r"codes 5 and 6.*read it with --label-set course5"):
@@ -169,43 +69,6 @@ def test_ingest_keeps_a_subset_of_emotions(tmp_path: Path, outputs: Outputs) -> 
     assert outputs.faces.column("row").tolist() == [0, 3, 6, 7, 10, 13]
     assert outputs.statistics["rows_of_other_emotions"] == 8
     assert outputs.statistics["rows_left_out"] == 0
-
-
-def test_ingest_finds_constant_and_duplicate_images(tmp_path: Path, outputs: Outputs) -> None:
-    pixels = [pixel_text(image) for image in random_images(14, 48)]
-    pixels[3] = " ".join(["7"] * 2304)
-    pixels[10] = pixels[2]
-    pixels[13] = pixels[0]
-    emotions = [*EVERY_CODE, 0, 1, 3, 2, 4, 5, 6]
-    usage = ["Training"] * 7 + ["PublicTest"] * 7
-    path = write_expression(tmp_path / "fer.csv", emotions, usage, pixels)
-    shares = ("constant_images", "duplicates", "contradicting_duplicates", "split_duplicates")
-    outputs.ingest(path, checks=dict.fromkeys(shares, 0.3))
-    assert len(outputs.faces) == 14
-    results = {check: outputs.result(check) for check in shares}
-    assert results["constant_images"]["rows"] == [3]
-    assert results["duplicates"]["rows"] == [10, 13]
-    assert results["contradicting_duplicates"]["rows"] == [0, 13]
-    assert results["split_duplicates"]["rows"] == [10, 13]
-    assert results["split_duplicates"]["value"] == pytest.approx(2 / 7)
-    for check in shares:
-        assert results[check]["verdict"] == "warning"
-        with pytest.raises(InputError, match=rf"data check {check}\); the first are data rows"):
-            outputs.ingest(path, checks=dict.fromkeys(shares, 0.3) | {check: 0.05})
-
-
-def test_ingest_refuses_unbalanced_emotions(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expression(tmp_path / "fer.csv", EVERY_CODE + [3] * 20)
-    outputs.ingest(path)
-    assert outputs.result("class_balance")["verdict"] == "warning"
-    with pytest.raises(InputError, match="class_balance"):
-        outputs.ingest(path, checks={"class_balance": 0.1})
-
-
-def test_ingest_refuses_a_missing_emotion(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expression(tmp_path / "fer.csv", [0, 1, 2, 3, 5, 6] * 3)
-    with pytest.raises(InputError, match=r"class_balance.*0 sad"):
-        outputs.ingest(path)
 
 
 def test_ingest_reads_people_from_the_subjects_file(tmp_path: Path, outputs: Outputs) -> None:
@@ -257,13 +120,6 @@ def test_ingest_reads_a_sample(outputs: Outputs, kind: str, size: int) -> None:
     outputs.ingest(source, kind=kind, fingerprint=fingerprint(source))
     assert outputs.faces.take(np.arange(21)).images.shape == (21, size, size)
     assert outputs.faces.info.source == source
-
-
-def test_ingest_accepts_whole_floats_for_ints(tmp_path: Path, outputs: Outputs) -> None:
-    path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
-    outputs.ingest(path, checks={"max_rows": 7.0, "min_keypoints": 3.0})
-    with pytest.raises(InputError, match="more than 6 rows"):
-        outputs.ingest(path, checks={"max_rows": 6.0})
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from emotion_ai import storage
 from emotion_ai.faces.labels import label_set_names
 
 from support.face_csv import random_images
@@ -39,3 +40,12 @@ def zip_folder(folder: Path, path: Path, root: str = "") -> Path:
         for file in sorted((f for f in folder.rglob("*") if f.is_file()), reverse=True):
             archive.write(file, root + file.relative_to(folder).as_posix())
     return path
+
+
+def upload(folder: Path, uri: str) -> str:
+    """Copy a folder's files to a URI; return the URI."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            name = file.relative_to(folder).as_posix()
+            storage.write_bytes(storage.join(uri, name), file.read_bytes())
+    return uri

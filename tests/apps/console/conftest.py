@@ -5,11 +5,12 @@ import shutil
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from support.console_process import Console, running_console, write_video
+from support.console_process import Console, photo, running_console, write_video
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Against Chromium's background requests, such as updates.
@@ -74,6 +75,14 @@ def page(context: BrowserContext) -> Iterator[Page]:
     page.on("filechooser", lambda chooser: None)
     yield page
     assert errors == []
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A photo of two drawn faces, as a PNG file."""
+    path = tmp_path / "two faces.png"
+    path.write_bytes(photo())
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The page in Chromium, with the pretrained networks."""
 
-import base64
 import csv
 import re
 import socket
@@ -11,42 +10,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from support.console_process import PLACES, SIDE, Console, photo, running_console
+from support.console_page import open_page, send_files
+from support.console_process import PLACES, SIDE, Console, running_console
 from support.fake_prediction_server import fake_prediction_server
 
 pytestmark = pytest.mark.browser
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
-# Sends an event with the files in `items`, each [name, base64], to the picture area.
-SEND_FILES = """([event, items]) => {
-    const transfer = new DataTransfer();
-    for (const [name, text] of items) {
-        const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-        transfer.items.add(new File([bytes], name));
-    }
-    const sent = event === "paste"
-        ? new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true })
-        : new DragEvent(event, { dataTransfer: transfer, bubbles: true, cancelable: true });
-    document.getElementById("stage").dispatchEvent(sent);
-}"""
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    path = tmp_path / "two faces.png"
-    path.write_bytes(photo())
-    return path
-
-
-def open_page(page: Page, console: Console) -> Page:
-    page.goto(console.url)
-    expect(page.locator("#state")).to_have_attribute("data-status", "ready")
-    return page
-
-
-def send_files(page: Page, event: str, *files: Path) -> None:
-    items = [[file.name, base64.b64encode(file.read_bytes()).decode()] for file in files]
-    page.evaluate(SEND_FILES, [event, items])
 
 
 @pytest.mark.parametrize("way", ["choose", "drop", "paste"])
@@ -176,102 +146,6 @@ def test_page_shows_late_results_on_their_own_frame(page: Page) -> None:
         expect(page.locator(".face")).to_have_count(2)
 
 
-def focused_element(page: Page) -> str:
-    """Return the id or text of the focused element, and check that its outline is visible."""
-    width = page.evaluate("""() => {
-        const style = getComputedStyle(document.activeElement);
-        return style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
-    }""")
-    assert width >= 2
-    return page.evaluate("""() => {
-        const part = document.activeElement;
-        return part.id || part.textContent.trim();
-    }""")
-
-
-def test_page_works_from_the_keyboard(page: Page, console: Console, picture: Path) -> None:
-    open_page(page, console)
-    order = []
-    for _ in range(4):
-        page.keyboard.press("Tab")
-        order.append(focused_element(page))
-    assert order == ["choose", "camera", "keypoints", "example"]
-    page.keyboard.press("Enter")
-    expect(page.locator(".face")).to_have_count(3)
-    # The focus moves on when the pressed button disappears.
-    assert focused_element(page) == "choose"
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(picture)
-    expect(page.locator(".face")).to_have_count(2)
-    page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
-    before = drawing_data(page)
-    page.keyboard.press("Space")
-    assert drawing_data(page) != before
-    page.keyboard.press("Tab")
-    assert focused_element(page) == "Box and keypoints"
-    page.keyboard.press("Enter")
-    expect(page.locator(".face details").first).to_contain_text("nose tip")
-    for _ in range(2):
-        page.keyboard.press("Shift+Tab")
-    assert focused_element(page) == "camera"
-    page.keyboard.press("Enter")
-    expect(page.locator("#tracks tbody tr")).to_have_count(2)
-    page.keyboard.press("Enter")
-    expect(page.locator("#summary")).to_have_text("The camera is off.")
-
-
-def drawing_data(page: Page) -> str:
-    return page.evaluate("document.getElementById('drawing').toDataURL()")
-
-
-def test_page_describes_the_drawing_for_screen_readers(
-    page: Page, console: Console, picture: Path
-) -> None:
-    open_page(page, console)
-    assert page.locator("#summary").get_attribute("aria-live") == "polite"
-    assert page.locator("#message").get_attribute("role") == "alert"
-    send_files(page, "drop", picture)
-    expect(page.locator(".face")).to_have_count(2)
-    image = page.get_by_role(
-        "img", name=re.compile(r"^The picture. 2 faces: face 1 \w+ \(\d+\s%\)")
-    )
-    expect(image).to_be_visible()
-    for number in (1, 2):
-        expect(page.get_by_role("table", name=f"Emotions of face {number}")).to_be_visible()
-    unnamed = page.evaluate("""() => [...document.querySelectorAll("button, input, select")]
-        .filter((part) => part.checkVisibility())
-        .filter((part) => !part.textContent.trim() && !part.labels?.length)
-        .map((part) => part.outerHTML)""")
-    assert unnamed == []
-
-
-def test_page_fits_a_phone(page: Page, console: Console, picture: Path) -> None:
-    page.set_viewport_size({"width": 360, "height": 740})
-    open_page(page, console)
-
-    def fits() -> None:
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        beyond = page.evaluate("""() => [...document.querySelectorAll("main *, header *")]
-            .filter((part) => part.checkVisibility() && part.getBoundingClientRect().right > 360.5)
-            .map((part) => part.outerHTML.slice(0, 80))""")
-        assert beyond == []
-
-    fits()
-    for button in page.locator(".tools .button").all():
-        box = button.bounding_box()
-        assert box is not None
-        assert box["height"] >= 44
-    send_files(page, "drop", picture)
-    expect(page.locator(".face")).to_have_count(2)
-    page.locator(".face summary").first.click()
-    fits()
-    page.get_by_role("button", name="Use the camera").click()
-    expect(page.locator("#tracks tbody tr")).to_have_count(2)
-    fits()
-
-
 def test_page_connects_to_the_console_only(
     context: BrowserContext, page: Page, console: Console, picture: Path
 ) -> None:
@@ -334,53 +208,3 @@ def test_page_reports_bad_pictures(
     send_files(page, "drop", picture)
     expect(page.locator(".face")).to_have_count(2)
     expect(message).to_be_hidden()
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-def test_page_retries_a_model_server_that_was_down(
-    page: Page, picture: Path, free_port: int
-) -> None:
-    address = f"127.0.0.1:{free_port}"
-    message, state = page.locator("#message"), page.locator("#state")
-    with running_console("--port", "0", "--server", address) as console:
-        page.goto(console.url)
-        expect(state).to_have_attribute("data-status", "down")
-        expect(state).to_contain_text(address)
-        send_files(page, "drop", picture)
-        expect(message).to_contain_text(f"server {address}: no model server answers there")
-        with fake_prediction_server(port=free_port):
-            expect(page.locator(".face")).to_have_count(2)
-            expect(message).to_be_hidden()
-            expect(state).to_have_attribute("data-status", "ready")
-            page.get_by_role("button", name="Use the camera").click()
-            expect(page.locator("#tracks tbody tr")).to_have_count(2)
-        expect(message).to_contain_text(address)
-        with fake_prediction_server(port=free_port):
-            expect(message).to_be_hidden()
-            expect(page.locator(".face")).to_have_count(2)
-
-
-def test_page_retries_a_console_that_was_down(page: Page, picture: Path, free_port: int) -> None:
-    message, state = page.locator("#message"), page.locator("#state")
-    with fake_prediction_server() as server:
-        arguments = ("--port", str(free_port), "--server", server.address)
-        with running_console(*arguments) as console:
-            open_page(page, console)
-            page.get_by_role("button", name="Use the camera").click()
-            expect(page.locator(".face")).to_have_count(2)
-        expect(message).to_contain_text("Start it again with: emotion-ai console")
-        expect(state).to_have_attribute("data-status", "down")
-        with running_console(*arguments):
-            expect(message).to_be_hidden()
-            expect(page.locator(".face")).to_have_count(2)
-            expect(state).to_have_attribute("data-status", "ready")
-        send_files(page, "drop", picture)
-        expect(message).to_contain_text("Retrying")
-        with running_console(*arguments):
-            expect(message).to_be_hidden()
-            expect(page.locator(".face")).to_have_count(2)
