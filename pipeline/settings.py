@@ -8,7 +8,7 @@ fixed when the DAG is compiled; its `run` part holds defaults of a run. A flag o
 from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, Field
@@ -55,8 +55,8 @@ StepName = Annotated[str, _one_of(STEP_NAMES)]
 class Resources(StrictModel):
     """What a step requests of a node, and its limits, in Kubernetes' notation."""
 
-    cpu: str
-    memory: str
+    cpu: Annotated[str, Field(pattern=r"^([0-9]+(\.[0-9]+)?|[0-9]+m)$")]
+    memory: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$")]
 
 
 class CompileSettings(StrictModel):
@@ -86,7 +86,7 @@ class AugmentationPair(StrictModel):
 class ServingSettings(StrictModel):
     """Where a release is rolled out, and how many releases the registry keeps."""
 
-    target: str = "local"
+    target: Literal["local", "kubernetes"] = "local"
     server: str = ""
     keep: Annotated[int, Field(ge=2)] = 10
 
@@ -182,10 +182,13 @@ def load_run_settings(
 
 
 def _read_settings_file(setting: str, folder: Path, name: str) -> dict[str, Any]:
-    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    is_path = name.endswith((".yaml", ".yml"))
+    path = Path(name) if is_path else folder / f"{name}.yaml"
     if not path.is_file():
+        if is_path:
+            raise InputError(f"{setting} {name}: no such file")
         known = ", ".join(list_settings_files(folder))
-        raise InputError(f"{setting} {name!r} is unknown; expected one of {known}, or a file")
+        raise InputError(f"{setting} {name!r} is unknown; expected one of {known}, or a YAML file")
     values = _parse_yaml(str(path), storage.read_bytes(str(path), _MAX_BYTES))
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected keys and values")

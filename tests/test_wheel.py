@@ -84,6 +84,7 @@ def test_wheel_runs_the_readme_example_without_tensorflow(
     readme = (ROOT / "README.md").read_text()
     (example,) = re.findall(r"```python\n(from emotion_ai import .*?)```", readme, re.DOTALL)
     (picture,) = re.findall(r'predict\("([^"]+)"\)', example)
+    (tmp_path / picture).parent.mkdir(parents=True)
     Image.fromarray(portrait()).save(tmp_path / picture)
     program = example.replace("127.0.0.1:8500", server)
     program += "\nimport sys\nassert 'tensorflow' not in sys.modules\n"

@@ -133,7 +133,9 @@ def _wait_for_roll_back(client: Client, version: int, previous: int | None) -> s
     with contextlib.suppress(EmotionAIError):
         if previous is None:
             # A server keeps its models when the file is removed; the failed one must not answer.
-            client.unload_all()
+            # One that does not know the release serves something else, which is not ours to unload.
+            if version in client.model_status(timeout=MAX_CALL_SECONDS):
+                client.unload_all()
             return "there is no champion, as before"
         deadline = time.monotonic() + _MAX_RESTORE_SECONDS
         while time.monotonic() < deadline:

@@ -44,6 +44,15 @@ def test_run_rejects_an_invalid_flag(flags: tuple[str, str], words: list[str], t
             ["compile.resources.train", "train-expression", "train-keypoints"],
         ),
         (
+            "compile: {resources: {evaluate: {cpu: banana, memory: 1G}}}",
+            ["compile.resources.evaluate.cpu", "'banana'"],
+        ),
+        (
+            "compile: {resources: {evaluate: {cpu: 500m, memory: 1.5 bananas}}}",
+            ["compile.resources.evaluate.memory", "'1.5 bananas'"],
+        ),
+        ("run: {serving: {target: nope}}", ["run.serving.target", "'local' or 'kubernetes'"]),
+        (
             "compile: {resources: {evaluate: {cpus: '1', memory: 1G}}}",
             ["compile.resources.evaluate.cpus", "cpu, memory"],
         ),

@@ -129,9 +129,11 @@ def test_roll_out_detects_a_server_of_another_registry(
     elsewhere = tmp_path / "registry"
     (elsewhere / str(version - 1)).mkdir(parents=True)
     assert publish_tiny_release(elsewhere, tmp_path / "scratch", 8.0, 8.0) == version
+    before = _served_version(deployment)
     with pytest.raises(Unavailable, match="does it serve"):
         roll_out(str(elsewhere), version, deployment.server, timeout_s=3.0)
     assert read_champion(str(elsewhere)) is None
+    assert _served_version(deployment) == before
 
 
 def test_roll_out_allows_the_measured_difference_of_the_lite_model(deployment: Deployment) -> None:
