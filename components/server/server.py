@@ -79,6 +79,7 @@ def _configure_logging() -> None:
 def _serve_pretrained(flags: ServerFlags) -> None:
     from emotion_ai.server.pretrained import add_lite_model, pretrained_registry
 
+    _log.info("exporting the pretrained networks, which takes some seconds")
     with pretrained_registry() as registry:
         if flags.prefer_tflite_model:
             add_lite_model(registry)
