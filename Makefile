@@ -89,5 +89,5 @@ lock: $(READY) ## update requirements.lock: every dependency pinned, with hashes
 bench: $(READY) $(if $(filter images,$(NAME)),images) ## run a benchmark: NAME=serve ARGS="--requests 1000"; without NAME, list them
 	@$(BIN)/python tests/benchmarks "$(NAME)" $(ARGS)
 
-clean: ## remove what runs, tests and set-up have written
-	rm -rf .venv .emotion-ai registry sample-data emotion-ai*.yaml .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+clean: ## remove what runs, tests and set-up have written, but not ./registry
+	rm -rf .venv .emotion-ai build sample-data emotion-ai*.yaml .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

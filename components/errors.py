@@ -50,6 +50,16 @@ def one_line(failure: BaseException) -> str:
     return re.sub(r"\s*[\r\n]\s*", " ", str(failure)).strip()
 
 
+def install_hint(extra: str) -> str:
+    """Say how to install the packages of an extra; the package is on no index.
+
+    Example:
+        >>> install_hint("video")
+        "install emotion-ai[video] (in a checkout: pip install '.[video]')"
+    """
+    return f"install emotion-ai[{extra}] (in a checkout: pip install '.[{extra}]')"
+
+
 @contextlib.contextmanager
 def exit_on_failure() -> Iterator[None]:
     """Turn an `EmotionAIError` into one line on stderr and `SystemExit` with its exit code."""

@@ -19,6 +19,9 @@ _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 _MAX_PEM_BYTES = 1024 * 1024
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 
+# How gRPC's messages start that end with the reason of the last attempt.
+_ERROR_CHAINS = ("failed to connect to all", "connections to all", "errors resolving")
+
 # https://github.com/grpc/grpc/blob/master/doc/service_config.md. Requests to a name with several
 # addresses, such as a headless service, take turns among them. Only UNAVAILABLE is retried: the
 # server did not process the request; any other error would come again.
@@ -150,11 +153,25 @@ def map_grpc_errors(address: str, timeout: float) -> Iterator[None]:
         raise _to_exception(address, error, timeout) from None
 
 
+def _last_reason(details: str) -> str:
+    """Cut the reason out of gRPC's chain of errors; return other texts as they are.
+
+    Example:
+        >>> _last_reason("failed to connect to all addresses; last error: Connection refused")
+        'Connection refused'
+    """
+    if not details.startswith(_ERROR_CHAINS):
+        return details
+    reason = details.rstrip("]").rpartition(": ")[2]
+    # An address or a number says less than the chain.
+    return reason if re.search("[A-Za-z]{3}", reason) else details
+
+
 def _to_exception(address: str, error: Any, timeout: float) -> InputError | Unavailable:
     code, details = error.code(), error.details()
     where = f"server {address}"
     if code == grpc.StatusCode.UNAVAILABLE:
-        return Unavailable(f"{where}: no model server answers there ({details})")
+        return Unavailable(f"{where}: no model server answers there ({_last_reason(details)})")
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return Unavailable(f"{where}: no answer within {timeout:g} s")
     if code == grpc.StatusCode.NOT_FOUND:

@@ -14,7 +14,7 @@ from emotion_ai.client import libfacedetection
 from emotion_ai.client.cropping import Framing, square, whole
 from emotion_ai.client.libfacedetection import Detect
 from emotion_ai.client.results import Box
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, install_hint
 from emotion_ai.faces.picture_files import MIN_SIDE
 
 _YUNET_SCALE, _YUNET_MAX_SIDE, _YUNET_ENLARGED_SIDE = 7 / 8, 960, 448
@@ -202,6 +202,6 @@ def _require_package(module: str, package: str) -> Iterator[None]:
         if missing.name != module:
             raise
         raise InputError(
-            f"this detector needs package {package}: pip install 'emotion-ai[client]', or choose "
+            f"this detector needs package {package}: {install_hint('client')}, or choose "
             f"another of {', '.join(DETECTORS)}"
         ) from None

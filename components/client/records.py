@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO
 
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, install_hint
 from emotion_ai.faces.keypoints import COLUMNS
 
 # `Prediction.as_dict()`, `Face.as_dict()` or another object that JSON can hold.
@@ -22,7 +22,7 @@ def check_packages(format: str) -> None:
     """Raise `InputError` where a package that the format needs is not installed."""
     if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise InputError(
-            "format parquet needs package pyarrow: pip install 'emotion-ai[parquet]', or choose csv"
+            f"format parquet needs package pyarrow: {install_hint('parquet')}, or choose csv"
         )
 
 

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, install_hint
 from emotion_ai.faces.kinds import KINDS
 
 
@@ -25,7 +25,7 @@ def pretrained_registry() -> Iterator[str]:
         from emotion_ai.networks.architectures import build_network
     except ModuleNotFoundError as missing:
         raise InputError(
-            f"the pretrained networks need {missing.name}: install emotion-ai[train]"
+            f"the pretrained networks need package {missing.name}: {install_hint('train')}"
         ) from None
     from emotion_ai.networks.weights import PRETRAINED, read_weights, weights_uri
     from emotion_ai.registry.champion import write_champion

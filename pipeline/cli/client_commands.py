@@ -21,7 +21,11 @@ def predict(
     pictures: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
     server: Server = DEFAULT_SERVER,
     faces: Annotated[
-        str, typer.Option(help="Face detector: yunet or dlib; whole: each picture is one face.")
+        str,
+        typer.Option(
+            help="Face detector: yunet or dlib, or NAME:PIXELS with the longer side to scale to "
+            "(for example yunet:960); whole: each picture is one face."
+        ),
     ] = "yunet",
     format: Annotated[
         str, typer.Option(help="jsonl, csv, parquet or table; default: by the name of --output.")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emotion_ai.errors import EmotionAIError, one_line
+from emotion_ai.errors import EmotionAIError, install_hint, one_line
 from emotion_ai.pipeline.cli.client_commands import console, predict
 from emotion_ai.pipeline.cli.interruption import INTERRUPTED, exit_interrupted
 from emotion_ai.pipeline.cli.options import (
@@ -53,15 +53,14 @@ def run(
     teachers: Annotated[
         str,
         typer.Option(
-            help="Releases that the expression network also learns from: numbers, pretrained."
+            help="Releases that the expression network also learns from: numbers, champion, "
+            "pretrained."
         ),
     ] = "",
     registry: Annotated[str, typer.Option(help="Where the releases go.")] = "",
     environment: Annotated[
         str,
-        typer.Option(
-            help=f"{ENVIRONMENT_NAMES}, or a YAML file; its rollout target must be local."
-        ),
+        typer.Option(help="local, or a YAML file whose rollout target is local."),
     ] = "local",
     force_accept: Annotated[
         str, typer.Option(help="Why a candidate that the gate rejects is released all the same.")
@@ -165,8 +164,7 @@ def main() -> None:
         sys.exit(failure.exit_code)
     except ModuleNotFoundError as missing:
         sys.stderr.write(
-            f"emotion-ai: package {missing.name} is not installed; this command needs "
-            "emotion-ai[pipeline]\n"
+            f"emotion-ai: package {missing.name} is not installed: {install_hint('pipeline')}\n"
         )
         sys.exit(2)
     except SystemExit as end:

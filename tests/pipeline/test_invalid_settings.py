@@ -81,7 +81,7 @@ def test_an_invalid_preset_file_is_rejected(command: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("command", "choices"),
     [
-        ("run", [*PRESETS, *ENVIRONMENTS, *LABEL_SETS, *INITIAL_WEIGHTS]),
+        ("run", [*PRESETS, "local", *LABEL_SETS, *INITIAL_WEIGHTS]),
         ("compile", [*PRESETS, *ENVIRONMENTS]),
     ],
 )

@@ -11,7 +11,7 @@ import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 
 from emotion_ai.client.detectors import open_detector
-from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.errors import InputError, Unavailable, install_hint
 
 _CONSOLE_PACKAGES = ("starlette", "uvicorn", "websockets")
 # For building and serving the pretrained networks.
@@ -84,8 +84,7 @@ def _check_packages(modules: Sequence[str], user: str, extra: str) -> None:
     for module in modules:
         if importlib.util.find_spec(module) is None:
             raise InputError(
-                f"{user} needs package {module}, which is not installed: "
-                f"pip install 'emotion-ai[{extra}]'"
+                f"{user} needs package {module}, which is not installed: {install_hint(extra)}"
             )
 
 

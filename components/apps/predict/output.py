@@ -96,7 +96,7 @@ def _write_table(records: Iterable[Record], file: TextIO) -> None:
     table.add_column("picture", overflow="fold", ratio=1)
     table.add_column("face at", no_wrap=True)
     table.add_column("emotion", no_wrap=True)
-    table.add_column("or else", overflow="fold")
+    table.add_column("next most probable", overflow="fold")
     table.add_column("release", justify="right")
     for record in records:
         for cells in _table_cells(record):

@@ -20,7 +20,7 @@ from emotion_ai.apps.watch.timeline import open_timeline, require_one_label_set
 from emotion_ai.client.channel import DEFAULT_TIMEOUT_S
 from emotion_ai.client.client import Client
 from emotion_ai.client.records import check_packages
-from emotion_ai.errors import EmotionAIError, InputError
+from emotion_ai.errors import EmotionAIError, InputError, install_hint
 
 # Analysed frames per second of a recorded video, by default.
 _DEFAULT_RATE = 5
@@ -57,7 +57,7 @@ class Outputs:
         if self.timeline and self.timeline.suffix.lower() == ".parquet":
             check_packages("parquet")
         if self.plot and importlib.util.find_spec("matplotlib") is None:
-            raise InputError("a plot needs package matplotlib: pip install 'emotion-ai[video]'")
+            raise InputError(f"a plot needs package matplotlib: {install_hint('video')}")
 
     def __str__(self) -> str:
         return ", ".join(str(path) for path in (self.timeline, self.plot, self.video) if path)
@@ -182,8 +182,8 @@ def _report(source: Source, totals: _Totals, outputs: Outputs, failure: Failure 
         raise type(failure)(f"{failure}{kept}")
     facts = [
         f"{clock(totals.time_s)} watched",
-        f"{totals.analysed:,} of {totals.frames:,} frames looked at",
-        f"{totals.tracks} faces followed",
+        f"{totals.analysed:,} of {source.frame_total or totals.frames:,} frames analysed",
+        f"{totals.tracks} {'face' if totals.tracks == 1 else 'faces'} tracked",
     ]
     if source.live:
         facts.append(f"{source.dropped:,} frames dropped for newer ones")

@@ -48,6 +48,7 @@ class Recording:
         fps: Frames per second.
         duration_s: Seconds that the video lasts according to its header; 0 if unknown.
         live: False.
+        frame_total: How many frames the video has, once the last one was read; 0 until then.
         dropped: 0; all frames of a recording are read.
     """
 
@@ -60,6 +61,7 @@ class Recording:
         self._capture = capture
         self._count = frame_count(capture)
         self.duration_s = self._count / self.fps
+        self.frame_total = 0
 
     def frames(self, every: int) -> Iterator[Frame]:
         """Read every `every`-th frame, beginning with the first.
@@ -77,7 +79,8 @@ class Recording:
                 decoded, image = self._capture.retrieve()
                 if decoded:
                     yield Frame(number, time_s, image)
-        self._check_end(number + 1, time_s + 1 / self.fps)
+        self.frame_total = number + 1
+        self._check_end(self.frame_total, time_s + 1 / self.fps)
 
     def _check_end(self, frames: int, seconds: float) -> None:
         if not frames:

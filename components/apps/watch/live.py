@@ -35,11 +35,13 @@ class LiveSource:
         fps: Frames per second.
         duration_s: 0; a live source has no known end.
         live: True.
+        frame_total: 0, as for `duration_s`.
         dropped: How many frames were replaced by a newer one before they were taken.
     """
 
     live = True
     duration_s = 0.0
+    frame_total = 0
 
     def __init__(self, capture: Any, name: str) -> None:
         self.name = name

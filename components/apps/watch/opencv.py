@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, install_hint
 
 # https://docs.opencv.org/5.x/d6/dea/tutorial_env_reference.html; -8 is FFmpeg's quietest level.
 _FFMPEG_QUIET = ("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -34,8 +34,7 @@ def load_opencv() -> Any:
         if missing.name != "cv2":
             raise
         raise InputError(
-            "videos and cameras need package opencv-python-headless: pip install "
-            "'emotion-ai[video]'"
+            f"videos and cameras need package opencv-python-headless: {install_hint('video')}"
         ) from None
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2

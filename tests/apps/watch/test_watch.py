@@ -88,7 +88,7 @@ def test_watch_prints_each_minute_as_json_lines(
         }
         for minute, last, looks in ((0, 50.0, 6), (1, 80.0, 3))
     ]
-    assert "13 of 121 frames looked at; 1 faces followed" in printed.err
+    assert "13 of 130 frames analysed; 1 face tracked" in printed.err
 
 
 def test_watch_keeps_a_track_over_a_short_absence_only(tmp_path: Path) -> None:
