@@ -151,9 +151,12 @@ def load_initial_weights(network: Any, spec: NetworkSpec, uri: str) -> str:
         network.set_weights(weights[:-2] + initial[-2:])
         labels = ", ".join(source.labels)
         return f"starting from {uri}, except for the last layer, which was trained for {labels}"
+    article = "an" if source.kind.startswith(tuple("aeiou")) else "a"
     raise InputError(
-        f"{uri}: a {source.kind} network of widths {source.settings.widths} and "
-        f"{source.settings.blocks} blocks a stage; the {spec.kind} network to train has "
-        f"{spec.settings.widths} and {spec.settings.blocks}: give it the same shape, or "
-        "start from scratch"
+        f"{uri}: {article} {source.kind} network of {_shape(source)}; the {spec.kind} network to "
+        f"train has {_shape(spec)}: give it the same shape, or start from scratch"
     )
+
+
+def _shape(spec: NetworkSpec) -> str:
+    return f"widths {spec.settings.widths} (blocks per stage: {spec.settings.blocks})"

@@ -94,11 +94,13 @@ def _teachers(teachers: str, registry: str, champion: int | None) -> list[str]:
     if not names:
         return []
     known = _named_weights(registry, champion)
-    known |= {str(version): release_uri(registry, version) for version in list_versions(registry)}
+    versions = list_versions(registry)
+    known |= {str(version): release_uri(registry, version) for version in versions}
     for name in names:
         if name not in known:
             raise InputError(
-                f"teachers {name!r}: expected some of {', '.join(known)} of {registry}"
+                f"teachers {name!r}: expected pretrained, champion or release numbers of "
+                f"{registry} (it has {', '.join(map(str, versions)) or 'none'})"
             )
     # Without duplicates: "champion" and its version are the same release.
     return list(dict.fromkeys(known[name] for name in names if known[name]))
