@@ -12,7 +12,7 @@ from emotion_ai.faces.labels import label_set_names
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import Block, open_table, read_blocks
 from emotion_ai.sources.folders import name_splits
-from emotion_ai.sources.pictures import open_pictures, read_pictures
+from emotion_ai.sources.pictures import first_of_each_emotion, open_pictures, read_pictures
 from emotion_ai.sources.schema import SPLITS
 from emotion_ai.sources.uri import is_sample
 
@@ -23,6 +23,8 @@ class Source(NamedTuple):
     Attributes:
         uri: The source's URI; for drawn faces, a file in a temporary folder.
         blocks: The source's rows.
+        examples: Blocks with the first row of each emotion, if there is one, and perhaps others.
+            Reads no more pictures than that. Read either this or `blocks`.
         split_names: The source's names for train, validation and test.
         ignored_columns: Names of the columns that are not read.
         files: The picture of each data row; empty for a CSV.
@@ -30,6 +32,7 @@ class Source(NamedTuple):
 
     uri: str
     blocks: Iterator[Block]
+    examples: Iterator[Block]
     split_names: tuple[str, str, str]
     ignored_columns: tuple[str, ...]
     files: Sequence[str]
@@ -57,18 +60,26 @@ def open_source(info: FacesInfo, checks: DataChecks) -> Iterator[Source]:
         open_pictures(uri, info.kind, info.label_set) as pictures,
     ):
         if pictures is not None:
-            splits = name_splits(pictures.names, emotions)
-            yield Source(uri, read_pictures(pictures, checks), splits, (), pictures.names)
+            yield Source(
+                uri=uri,
+                blocks=read_pictures(pictures, checks),
+                examples=read_pictures(first_of_each_emotion(pictures), checks),
+                split_names=name_splits(pictures.names, emotions),
+                ignored_columns=(),
+                files=pictures.names,
+            )
             return
         table = open_table(uri, info.kind)
         usage = "usage" in table.columns.position
         first, second, third = SPLITS
+        blocks = read_blocks(table, len(emotions), checks)
         yield Source(
-            uri,
-            read_blocks(table, len(emotions), checks),
-            (first, second, third) if usage else info.split_names,
-            table.columns.ignored,
-            (),
+            uri=uri,
+            blocks=blocks,
+            examples=blocks,
+            split_names=(first, second, third) if usage else info.split_names,
+            ignored_columns=table.columns.ignored,
+            files=(),
         )
 
 
