@@ -5,6 +5,7 @@ pictures (or a .zip of one), or `sample://N?seed=S`.
 """
 
 import hashlib
+import re
 from pathlib import Path
 
 from emotion_ai import sample, storage
@@ -12,6 +13,7 @@ from emotion_ai.errors import InputError
 from emotion_ai.sources.folders import ALL_EMOTIONS, sort_pictures
 
 SAMPLE_SCHEME = "sample://"
+_FORMAT_SUFFIX = re.compile(r"\.[a-z]{1,5}")
 
 
 def is_sample(source: str) -> bool:
@@ -46,11 +48,25 @@ def _check_not_empty(source: str) -> None:
 def subjects_uri(source: str) -> str:
     """Return the URI of a source's subjects file, which need not exist.
 
+    A file's compression and format suffixes are replaced. A folder keeps the dots in its name, and
+    so does a zip of a folder.
+
+    Args:
+        source: The source's URI.
+
+    Raises:
+        InputError: The URI is invalid.
+        Unavailable: The storage failed to tell a file from a folder.
+
     Example:
         >>> subjects_uri("gs://faces/fer2013.csv.gz")
         'gs://faces/fer2013.subjects.csv'
     """
-    stem = source.rstrip("/").removesuffix(".gz").removesuffix(".zip").removesuffix(".csv")
+    name = source.rstrip("/").removesuffix(".gz")
+    stem = name.removesuffix(".zip").removesuffix(".csv")
+    suffix = Path(name).suffix
+    if stem == name and _FORMAT_SUFFIX.fullmatch(suffix) and not storage.is_folder(source):
+        stem = name.removesuffix(suffix)
     return f"{stem}.subjects.csv"
 
 
