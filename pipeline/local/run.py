@@ -121,12 +121,24 @@ def _record_interruption(registry: str, run_id: str) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        try:
-            if SUMMARY not in read_records(registry, run_id):
-                summarise({"state": "CANCELLED"}, registry, run_id)
-        except (InputError, Unavailable) as failure:
-            sys.stderr.write(f"emotion-ai: run {run_id} has no record: {one_line(failure)}\n")
+        if not _has_record(registry, run_id):
+            _write_record({"state": "CANCELLED"}, registry, run_id)
         raise
+
+
+def _has_record(registry: str, run_id: str) -> bool:
+    try:
+        return SUMMARY in read_records(registry, run_id)
+    except (InputError, Unavailable):
+        return False
+
+
+def _write_record(status: dict[str, str], registry: str, run_id: str) -> None:
+    """Write the run's record and page; an error is printed, so that it hides no other."""
+    try:
+        summarise(status, registry, run_id)
+    except (InputError, Unavailable) as failure:
+        sys.stderr.write(f"emotion-ai: run {run_id} has no record: {one_line(failure)}\n")
 
 
 def _predict(faces: list[Path], address: str) -> list[dict[str, Any]]:
@@ -216,9 +228,13 @@ def _require_completed(registry: str, run_id: str, monitor: RunMonitor) -> dict[
     record = read_records(registry, run_id).get(SUMMARY, {})
     if monitor.failure or unfinished or record.get("outcome") not in ("accepted", "rejected"):
         code, message = monitor.failure or (1, record.get("message", "the run left no record"))
-        step = f"step {unfinished[0]}: " if unfinished else ""
+        sentence = f"step {unfinished[0]}: {message}" if unfinished else message
+        # KFP tells the exit handler only which task failed, not why.
+        _write_record({"state": "FAILED", "error": sentence}, registry, run_id)
         failure = InputError if code == InputError.exit_code else Unavailable
-        raise failure(f"{step}{message} (log: {_log_path(run_id)})")
+        raise failure(f"{sentence} (log: {_log_path(run_id)})")
     if record["outcome"] == "accepted" and "rollout" not in record["steps"]:
-        raise Unavailable(f"run {run_id}: release {record['release']} was not rolled out")
+        sentence = f"release {record['release']} was not rolled out"
+        _write_record({"state": "FAILED", "error": sentence}, registry, run_id)
+        raise Unavailable(f"run {run_id}: {sentence}")
     return record

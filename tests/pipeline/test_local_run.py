@@ -121,6 +121,9 @@ def test_run_locally_records_a_failed_step_and_keeps_the_registry(
     runs = sorted((folder / "registry/runs").iterdir())
     summary = json.loads((runs[-1] / "run.json").read_text())
     assert summary["outcome"] == "failed"
+    assert summary["message"].startswith("step ingest expression: ")
+    assert "pixels" in summary["message"]
+    assert "step ingest expression: " in (runs[-1] / "index.html").read_text()
 
 
 def test_run_locally_trains_after_one_changed_pixel_and_scores_the_champion_again(
