@@ -72,7 +72,7 @@ def test_notify_shows_the_release_and_the_gate_of_an_accepted_run(
     assert Path(registry, "runs", "run-1", link).read_text() == "<!doctype html>"
     out = capsys.readouterr().out
     assert out.count("\n") == 1
-    assert "run run-1: accepted: release 1 was accepted and answers at 127.0.0.1:8500" in out
+    assert "run run-1: accepted: release 1 was accepted and answered at 127.0.0.1:8500" in out
 
 
 def test_notify_names_a_release_with_unchanged_content(registry: str) -> None:

@@ -92,8 +92,9 @@ def _outcome(status: dict[str, Any], records: dict[str, dict[str, Any]]) -> dict
 
 def _accepted_message(push: dict[str, Any], rollout: dict[str, Any] | None) -> str:
     same = "" if push["new"] else ", the same as before,"
-    answers = f" and answers at {rollout['server']}" if rollout else ""
-    return f"release {push['version']}{same} was accepted{answers}"
+    # A local run's server has stopped when the page is read.
+    answered = f" and answered at {rollout['server']}" if rollout else ""
+    return f"release {push['version']}{same} was accepted{answered}"
 
 
 def _read_release(registry: str, version: int | None) -> ReleaseInfo | None:
