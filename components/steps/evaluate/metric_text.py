@@ -1,6 +1,6 @@
 """Metrics in words: their titles and units, and sentences that compare their values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Comparison = Literal["floor", "baseline", "champion"]
@@ -8,6 +8,7 @@ Unit = Literal["%", "px"]
 
 # From here on in scientific notation: a network that has diverged has such scores.
 _MAX_FIXED_POINT = 10_000.0
+_MAX_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ _METRICS = {
     ),
 }
 
+# Scores of one emotion or keypoint, such as "expression/recall/happy": {} is the item.
+_ITEM_METRICS = {
+    "recall": MetricInfo("recall of {}", "%", higher_is_better=True),
+    "rmse_px": MetricInfo("RMSE of {}", "px", higher_is_better=False),
+}
+
 
 def metric_info(metric: str) -> MetricInfo:
     """Return the title, unit and direction of a metric.
@@ -54,17 +61,22 @@ def metric_info(metric: str) -> MetricInfo:
     Args:
         metric: Such as "keypoints/rmse_px" or "expression/recall/happy".
 
+    Raises:
+        ValueError: The metric is in neither table.
+
     Example:
         >>> metric_info("expression/recall/happy").title
         'recall of happy'
     """
     if metric in _METRICS:
         return _METRICS[metric]
-    _, score, subject = metric.split("/")
-    readable = subject.replace("_", " ")
-    if score == "recall":
-        return MetricInfo(f"recall of {readable}", "%", higher_is_better=True)
-    return MetricInfo(f"RMSE of {readable}", "px", higher_is_better=False)
+    _, _, item_metric = metric.partition("/")
+    score, _, item = item_metric.partition("/")
+    if not item or score not in _ITEM_METRICS:
+        table = "_ITEM_METRICS" if item else "_METRICS"
+        raise ValueError(f"metric {metric} has no title and unit; add it to {table} in {__name__}")
+    info = _ITEM_METRICS[score]
+    return replace(info, title=info.title.format(item.replace("_", " ")))
 
 
 def format_value(value: float, unit: Unit, digits: int = 1) -> str:
@@ -87,12 +99,15 @@ def format_value(value: float, unit: Unit, digits: int = 1) -> str:
 
 
 def format_distinct(value: float, limit: float, unit: Unit) -> tuple[str, str]:
-    """Format two values with as many digits as it takes to see that they differ."""
-    for digits in range(1, 5):
+    """Format two values with as many digits as it takes to see that they differ.
+
+    If `_MAX_DIGITS` do not show it, they are formatted with one digit.
+    """
+    for digits in range(1, _MAX_DIGITS + 1):
         texts = format_value(value, unit, digits), format_value(limit, unit, digits)
-        if texts[0] != texts[1] or value == limit:
-            break
-    return texts
+        if texts[0] != texts[1]:
+            return texts
+    return format_value(value, unit), format_value(limit, unit)
 
 
 def limit_sentence(
