@@ -129,7 +129,9 @@ def _print_gate(console: Console, gate: dict[str, Any]) -> None:
 def _print_outcome(console: Console, run: LocalRun) -> None:
     record = run.record
     colour = "green" if record["outcome"] == "accepted" else "red"
-    console.print(f"\n[bold {colour}]{record['outcome']}[/]: ", end="")
+    console.print(
+        f"\n[bold {colour}]{record['outcome']}[/]{_force_note(record)}: ", end="", soft_wrap=True
+    )
     if record["outcome"] == "rejected":
         console.print("; ".join(map(escape, record["reasons"])), highlight=False)
         champion = record["champion"]
@@ -139,6 +141,13 @@ def _print_outcome(console: Console, run: LocalRun) -> None:
     is_new = record["steps"]["push"].get("new", True)
     note = "" if is_new else ", published before: same content"
     console.print(f"release {record['release']}{note}", highlight=False)
+
+
+def _force_note(record: dict[str, Any]) -> str:
+    reason = record["steps"]["gate"]["forced"]
+    if record["outcome"] != "accepted" or not reason:
+        return ""
+    return f" by force ({escape(reason)})"
 
 
 def _print_predictions(console: Console, predictions: list[dict[str, Any]]) -> None:
