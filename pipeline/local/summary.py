@@ -122,7 +122,7 @@ def _next_commands(run: LocalRun) -> list[str]:
 def _print_gate(console: Console, gate: dict[str, Any]) -> None:
     console.print("\nThe gate")
     for check in gate["checks"]:
-        mark = "[green]holds[/]" if check["passed"] else "[red]fails[/]"
+        mark = "[green]passed[/]" if check["passed"] else "[red]failed[/]"
         console.print(f"  {mark}  {escape(check['sentence'])}", highlight=False, soft_wrap=True)
 
 

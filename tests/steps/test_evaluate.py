@@ -46,11 +46,13 @@ def test_evaluate_rejects_a_bad_pair_and_shows_the_worst_faces(tmp_path: Path) -
     assert metrics["keypoints/test/rmse_px"] == pytest.approx(5 / 2**0.5, rel=0.02)
     # Only the fourth of seven stays the same when the order is reversed.
     assert metrics["expression/PrivateTest/accuracy"] == pytest.approx(1 / 7)
-    assert any("no better than the mean face of train" in reason for reason in gate["reasons"])
+    assert any(
+        "no better than the mean face of the training split" in reason for reason in gate["reasons"]
+    )
     assert "Rejected." in page
     shown = [f"row {FIRST_ROW + k}" for k in range(98, COUNT)]
     assert sum(row in page for row in shown) >= 12
-    assert "angry, said" in page
+    assert "true angry,\npredicted " in page
     assert "row 1000" not in page, "the faces shown are those of the test split"
 
 
@@ -75,7 +77,7 @@ def test_evaluate_rejects_nan_predictions_with_reasons(tmp_path: Path) -> None:
     assert not result.accepted
     assert metrics["keypoints/test/finite_share"] == 0.0
     assert "keypoints/test/rmse_px" not in metrics
-    assert "keypoint answer is a number on test is 0.0 %" in gate["reasons"][0]
+    assert "share of faces with finite keypoints on test is 0.0 %" in gate["reasons"][0]
     assert "No face of test got a usable answer" in page
 
 

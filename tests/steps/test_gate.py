@@ -62,13 +62,14 @@ def test_decide_uses_floors_and_baselines_without_a_champion() -> None:
         (
             {},
             {"expression__accuracy": 0.25},
-            "expression accuracy on PrivateTest is 25.0 %, no better than always answering the "
-            "most frequent emotion of train (25.0 %)",
+            "expression accuracy on PrivateTest is 25.0 %, no better than always predicting the "
+            "most frequent emotion of the training split (25.0 %)",
         ),
         (
             {},
             {"keypoints__rmse_px": 4.2},
-            "keypoint RMSE on test is 4.20 px, no better than the mean face of train (3.90 px)",
+            "keypoint RMSE on test is 4.20 px, no better than the mean face of the training split "
+            "(3.90 px)",
         ),
     ],
 )
@@ -101,8 +102,7 @@ def test_decide_rejects_predictions_that_are_not_finite() -> None:
     report = decide_with({"keypoints": {"rmse_px": 9.0}}, inputs)
     assert report.outcome == "rejected"
     assert report.reasons[0] == (
-        "share of faces whose keypoint answer is a number on test is 75.0 %, below the floor of "
-        "100.0 %"
+        "share of faces with finite keypoints on test is 75.0 %, below the floor of 100.0 %"
     )
 
 

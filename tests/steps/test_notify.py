@@ -90,7 +90,7 @@ def test_notify_shows_the_reasons_of_a_rejected_run(registry: str) -> None:
     assert summary["champion"] == 1
     assert summary["reasons"] == [_CHECK["sentence"]]
     assert "The candidate was rejected" in page
-    assert "not passed" in page
+    assert '<span class="bad">failed</span>' in page
     assert "<b>faces.csv" not in page
     assert "&lt;b&gt;faces.csv" in page
 

@@ -108,7 +108,7 @@ def test_prepare_adds_its_counts(tmp_path, drawn):
     assert counts["test/happy"] == 10
     assert sum(counts[f"train/{label}"] for label in LABELS) == 68
     assert not {0, 21, 8} & set(faces.column("row"))
-    for expected in ("68", "PublicTest", "images of one gray", "the same pixels"):
+    for expected in ("68", "PublicTest", "constant images", "the same pixels"):
         assert expected in page
 
 

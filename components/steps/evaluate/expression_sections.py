@@ -74,7 +74,8 @@ def _worst_faces(model: ModelEvaluation) -> str:
     files = pick_file_names(model.faces.path, rows)
     names = [files.get(row, f"row {row}") for row in rows]
     errors = [
-        f"{labels[test.truth[k]]}, said\n{labels[predicted[k]]} {confidence[k]:.0%}" for k in worst
+        f"true {labels[test.truth[k]]},\npredicted {labels[predicted[k]]} {confidence[k]:.0%}"
+        for k in worst
     ]
     captions = [f"{_shorten(name)}\n{text}" for name, text in zip(names, errors, strict=True)]
     alt = "; ".join(f"{name}\n{text}" for name, text in zip(names, errors, strict=True))

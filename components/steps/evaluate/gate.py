@@ -5,7 +5,7 @@ back. The gate looks at the test splits only.
 
 1. Floors and ceilings of `GateSettings`, each for itself.
 2. Baselines: the expression model must beat the most frequent emotion of train, the keypoint model
-   the mean face of train.
+   the mean face of the training split.
 3. The champion, scored on the same test splits: the candidate may be worse by the tolerance.
 
 Without a champion, 1 and 2 decide. If the champion has other emotions, only its keypoints are
@@ -117,7 +117,7 @@ def decide(settings: GateSettings, inputs: GateInputs, force_accept: str = "") -
     force_reason = force_accept.strip()
     if not failed:
         passed = [check.sentence for check in checks if check.comparison != "floor"]
-        summary = f"every one of {len(checks)} checks holds"
+        summary = f"all {len(checks)} checks passed"
         if force_reason:
             notes.append(f"force_accept ({force_reason}) was not needed")
         reasons = [summary, *passed, *notes]

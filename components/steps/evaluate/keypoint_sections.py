@@ -20,7 +20,7 @@ _COLUMNS = (
     ("rmse_px", "RMSE (95 % interval)"),
     ("nme", "mean error over eye distance"),
     ("share_under_5_percent_nme", "faces under 5 % of it"),
-    ("baseline_rmse_px", "mean face of train"),
+    ("baseline_rmse_px", "mean face of the training split"),
     ("annotation_bias_px", "annotations too far right by"),
 )
 
@@ -62,7 +62,9 @@ def _normalised_errors(model: ModelEvaluation) -> dict[str, NDArray[np.float64]]
     predictions = {"candidate": test.predicted}
     if model.champion is not None:
         predictions["champion"] = model.champion
-    predictions["mean face of train"] = np.broadcast_to(model.baseline, test.truth.shape)
+    predictions["mean face of the training split"] = np.broadcast_to(
+        model.baseline, test.truth.shape
+    )
     return {
         name: metrics.normalised_errors(points, test.truth) for name, points in predictions.items()
     }

@@ -28,7 +28,7 @@ class MetricInfo:
 
 _METRICS = {
     "expression/finite_share": MetricInfo(
-        "share of faces whose emotion answer is a number", "%", higher_is_better=True
+        "share of faces with finite emotion probabilities", "%", higher_is_better=True
     ),
     "expression/accuracy": MetricInfo("expression accuracy", "%", higher_is_better=True),
     "expression/balanced_accuracy": MetricInfo(
@@ -39,7 +39,7 @@ _METRICS = {
         "expression calibration error", "%", higher_is_better=False
     ),
     "keypoints/finite_share": MetricInfo(
-        "share of faces whose keypoint answer is a number", "%", higher_is_better=True
+        "share of faces with finite keypoints", "%", higher_is_better=True
     ),
     "keypoints/rmse_px": MetricInfo("keypoint RMSE", "px", higher_is_better=False),
     "keypoints/nme": MetricInfo("keypoint error by eye distance", "%", higher_is_better=False),
@@ -95,7 +95,8 @@ def format_value(value: float, unit: Unit, digits: int = 1) -> str:
     if abs(shown) >= _MAX_FIXED_POINT:
         return f"{shown:.1e} {unit}"
     decimals = digits if unit == "%" else digits + 1
-    return f"{shown:.{decimals}f} {unit}"
+    # "z" prints a rounded -0.00 as 0.00.
+    return f"{shown:z.{decimals}f} {unit}"
 
 
 def format_distinct(value: float, limit: float, unit: Unit) -> tuple[str, str]:
@@ -131,12 +132,12 @@ def limit_sentence(
         is_better = value > limit if info.higher_is_better else value < limit
         verdict = "better than" if is_better else "no better than"
         baseline = (
-            "the mean face of train"
+            "the mean face of the training split"
             if metric.startswith("keypoints/")
-            else "always answering the most frequent emotion of train"
+            else "always predicting the most frequent emotion of the training split"
         )
         return f"{info.title} on {split} is {value_text}, {verdict} {baseline} ({limit_text})"
-    side = "above" if value > limit else "below" if value < limit else "exactly"
+    side = "above" if value > limit else "below" if value < limit else "equal to"
     bound = "floor" if info.higher_is_better else "ceiling"
     return f"{info.title} on {split} is {value_text}, {side} the {bound} of {limit_text}"
 

@@ -64,13 +64,15 @@ def write_report(
 def _lead(decision: GateReport) -> Markup:
     failed = sum(not check.passed for check in decision.checks)
     if decision.outcome == "rejected":
-        verdict = Markup('<span class="bad">Rejected.</span> {} of {} checks fail')
+        verdict = Markup('<span class="bad">Rejected.</span> {} of {} checks failed')
         text = verdict.format(failed, len(decision.checks))
     elif decision.forced:
-        verdict = Markup('<span class="bad">Accepted by force</span> ({}), although {} of {} fail')
+        verdict = Markup(
+            '<span class="bad">Accepted by force</span> ({}), although {} of {} failed'
+        )
         text = verdict.format(decision.forced, failed, f"{len(decision.checks)} checks")
     else:
-        verdict = Markup('<span class="good">Accepted.</span> All {} checks hold')
+        verdict = Markup('<span class="good">Accepted.</span> All {} checks passed')
         text = verdict.format(len(decision.checks))
     if decision.champion is None:
         return text + "; there is no champion to compare with."
@@ -82,7 +84,7 @@ def _check_table(checks: Sequence[Check]) -> Markup:
     for check in sorted(checks, key=lambda check: check.passed):
         kind, split, score = check.name.split("/", 2)
         info = metric_info(f"{kind}/{score}")
-        style, result = ("good", "holds") if check.passed else ("bad", "fails")
+        style, result = ("good", "passed") if check.passed else ("bad", "failed")
         value = "not measured" if check.value is None else format_value(check.value, info.unit)
         bound = "at least" if info.higher_is_better else "at most"
         if check.comparison == "baseline":

@@ -20,7 +20,7 @@ from emotion_ai.steps.evaluate.results import (
 def score_keypoints(
     faces: Faces, predict: Predict, champion: ChampionPredictions | None
 ) -> ModelEvaluation:
-    """Score a keypoint model; the baseline predicts the mean face of train for every face.
+    """Score a keypoint model; the baseline predicts the training split's mean face.
 
     Args:
         faces: Prepared faces with keypoints.

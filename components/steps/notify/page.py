@@ -62,7 +62,7 @@ def _check_table(checks: list[dict[str, Any]]) -> Markup:
         (
             check.get("name", ""),
             Markup('<span class="{}">{}</span>').format(
-                *(("good", "passed") if check.get("passed") else ("bad", "not passed"))
+                *(("good", "passed") if check.get("passed") else ("bad", "failed"))
             ),
             _empty_if_none(check.get("value")),
             _empty_if_none(check.get("limit")),

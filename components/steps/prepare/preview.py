@@ -19,7 +19,7 @@ _MAX_KEYPOINT_FACES = 8
 # Side of a face on the page, in pixels.
 _FACE_SIDE = 192
 _DROPPED = {
-    "dropped_constant": "images of one gray, left out of train",
+    "dropped_constant": "constant images, left out of train",
     "dropped_train_copy": "images left out of train: validation or test has the same pixels",
     "dropped_validation_copy": "images left out of validation: test has the same pixels",
     "dropped_train_person": "faces left out of train: validation or test shows that person",
@@ -39,24 +39,15 @@ def write_preview(faces: Faces, policy: AugmentationPolicy, path: str) -> None:
     tiles = [
         *((name, counts[key]) for name, key in zip(info.split_names, SPLIT_KEYS, strict=True)),
         ("left out", sum(counts[reason] for reason in _DROPPED)),
-        ("mean of train's pixels", f"{info.mean:.1f}"),
-        ("their deviation", f"{info.deviation:.1f}"),
+        ("mean of the training pixels", f"{info.mean:.1f}"),
+        ("standard deviation of the training pixels", f"{info.deviation:.1f}"),
     ]
     sections = [
         Section("Faces and their augmented variants", _face_table(faces, policy)),
         Section("Splits", _split_table(faces)),
         Section(_balance_title(faces), _balance_chart(faces)),
         Section("Left out", _left_out_table(counts)),
-        Section(
-            "Augmentation",
-            table_html(
-                ("setting", "value", "meaning"),
-                (
-                    (name, value, AugmentationPolicy.model_fields[name].description)
-                    for name, value in policy.model_dump().items()
-                ),
-            ),
-        ),
+        Section("Augmentation", _augmentation_table(policy, has_keypoints=not info.labels)),
     ]
     write_page(path, f"Prepared {info.kind}", f"From {info.source}.", tiles, sections)
 
@@ -141,7 +132,7 @@ def _split_table(faces: Faces) -> Markup:
     carved = counts["carved_validation"] or counts["carved_test"]
     rows = []
     for number, (key, name) in enumerate(zip(SPLIT_KEYS, faces.info.split_names, strict=True)):
-        origin = "the source's rest" if key == "train" and carved else "the source's"
+        origin = "remaining rows of the source" if key == "train" and carved else "the source's"
         if counts[f"carved_{key}"]:
             origin = "carved by content hash"
         people = len(np.unique(subject[(split == number) & (subject >= 0)])) or "unknown"
@@ -169,6 +160,15 @@ def _balance_chart(faces: Faces) -> Markup:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return figure_html(figure, f"{_balance_title(faces)}: share of each split's rows")
+
+
+def _augmentation_table(policy: AugmentationPolicy, *, has_keypoints: bool) -> Markup:
+    rows = [
+        (name, value, AugmentationPolicy.model_fields[name].description)
+        for name, value in policy.model_dump().items()
+        if has_keypoints or name != "keypoint_bias"
+    ]
+    return table_html(("setting", "value", "meaning"), rows)
 
 
 def _left_out_table(counts: dict[str, int]) -> Markup:

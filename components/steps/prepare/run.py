@@ -54,7 +54,7 @@ def run(
 
         train, validation, test             rows
         train/happy, ...                    rows of an emotion, or rows with that keypoint annotated
-        dropped_constant                    images of one gray, in train
+        dropped_constant                    constant images, in train
         dropped_train_copy                  train images that validation or test has too
         dropped_validation_copy             validation images that test has too
         dropped_train_person, dropped_validation_person     the same for people
