@@ -163,8 +163,8 @@ def _last_reason(details: str) -> str:
     if not details.startswith(_ERROR_CHAINS):
         return details
     reason = details.rstrip("]").rpartition(": ")[2]
-    # An address or a number says less than the chain.
-    return reason if re.search("[A-Za-z]{3}", reason) else details
+    # An address alone says less than the chain.
+    return details if re.search(r":\d+$", reason) else reason
 
 
 def _to_exception(address: str, error: Any, timeout: float) -> InputError | Unavailable:

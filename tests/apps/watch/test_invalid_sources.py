@@ -86,7 +86,11 @@ def test_watch_command_fails_with_one_line(video: Path, tmp_path: Path) -> None:
         ((str(video), "-o", "folder.csv"), 2, "this is a folder"),
         ((str(video), "--annotate", "seen.avi"), 2, ".mp4 or .webm"),
         ((str(video), "--annotate", str(video)), 2, "this is the source"),
-        ((str(video), "-o", "faces.csv", "--server", "127.0.0.1:9"), 1, "no model server answers"),
+        (
+            (str(video), "-o", "faces.csv", "--server", "127.0.0.1:9"),
+            1,
+            "no model server answers there (Connection refused)",
+        ),
     ):
         assert_refused(emotion_ai("watch", *arguments, cwd=tmp_path), code, message)
     assert not (tmp_path / "faces.csv").exists()
