@@ -103,7 +103,8 @@ def test_load_initial_weights_with_other_labels_keeps_all_but_the_last_layer(
 def test_load_initial_weights_rejects_another_shape(tmp_path: Path) -> None:
     uri, _ = save_random_network(tmp_path / "weights.npz", make_spec())
     wider = make_spec(settings=TrainingSettings(widths=(8, 24), blocks=1))
-    with pytest.raises(InputError, match=r"widths \(8, 16\).*has \(8, 24\) and 1"):
+    expected = r"an expression network of widths \(8, 16\) \(blocks per stage: 1\); .* \(8, 24\) "
+    with pytest.raises(InputError, match=expected + r"\(blocks per stage: 1\)"):
         load_initial_weights(build_network(wider), wider, uri)
 
 
