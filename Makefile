@@ -26,10 +26,10 @@ $(READY): requirements.lock pyproject.toml setup.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-sample-data/keypoints.csv: | $(READY)
+sample-data/expression.csv: | $(READY)
 	$(BIN)/emotion-ai sample-data sample-data --faces 2000 --seed 1
 
-run: $(READY) sample-data/keypoints.csv ## draw sample faces and run the whole pipeline: train, gate, release, serve, predict
+run: $(READY) sample-data/expression.csv ## draw sample faces and run the whole pipeline: train, gate, release, serve, predict
 	$(BIN)/emotion-ai run --keypoints sample-data/keypoints.csv --expression sample-data/expression.csv
 
 test: $(READY) ## run the tests and check their coverage
