@@ -101,7 +101,7 @@ def _closure(start: Iterable[str]) -> Closure:
     while waiting:
         module = waiting.pop()
         modules.add(module)
-        names = {*_imported(_parse(_source(module))), *_STARTS.get(module, ())}
+        names = {*_imports(module), *_STARTS.get(module, ())}
         foreign |= {name for name in names if not _is_ours(name)}
         waiting |= {name for name in names if _is_ours(name)} - modules
     files = {
@@ -110,6 +110,11 @@ def _closure(start: Iterable[str]) -> Closure:
         for path in _source(module).parent.glob(_READS[module])
     }
     return Closure(frozenset(modules), frozenset(files), frozenset(_with_requirements(foreign)))
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    return frozenset(_imported(_parse(_source(module))))
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
