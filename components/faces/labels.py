@@ -8,6 +8,8 @@ LABEL_SETS: dict[str, tuple[str, ...]] = {
     # The data.csv / icml_face_data.csv of the "Emotion AI" course, codes 0-4.
     "course5": ("anger", "disgust", "sad", "happy", "surprise"),
 }
+# The emotions of drawn faces.
+SAMPLE_LABEL_SET = "fer7"
 
 
 def label_set_names(label_set: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_ai.faces.labels import label_set_names
+from emotion_ai.faces.labels import SAMPLE_LABEL_SET, label_set_names
 from emotion_ai.sample.anatomy import draw_anatomy, keypoints_in_pixels
 from emotion_ai.sample.painting import paint_faces
 
@@ -57,7 +57,7 @@ def halve(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _draw_block(rng: np.random.Generator) -> DrawnFaces:
-    classes = len(label_set_names("fer7"))
+    classes = len(label_set_names(SAMPLE_LABEL_SET))
     rounds = np.tile(np.arange(classes, dtype=np.uint8), (_BLOCK // classes, 1))
     emotions = rng.permuted(rounds, axis=1).ravel()
     anatomy = draw_anatomy(rng, emotions)

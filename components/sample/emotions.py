@@ -8,7 +8,7 @@ in face units (half the distance between the eyes is 1), the others are strength
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_ai.faces.labels import label_set_names
+from emotion_ai.faces.labels import SAMPLE_LABEL_SET, label_set_names
 
 # The amount in a face at rest, and its maximum variation whatever the emotion.
 MOVEMENTS: dict[str, tuple[float, float]] = {
@@ -85,7 +85,7 @@ def draw_movements(
     """
     count = len(emotion)
     strength = 0.45 + 0.65 * rng.random(count)
-    emotions = label_set_names("fer7")
+    emotions = label_set_names(SAMPLE_LABEL_SET)
     amounts = {}
     for name, (rest, spread) in MOVEMENTS.items():
         full = np.array([EMOTION_MOVEMENTS[e].get(name, 0.0) for e in emotions])[emotion]

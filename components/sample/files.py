@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.faces.keypoints import COLUMNS, FOUR_POINTS, NAMES
 from emotion_ai.faces.kinds import EXPRESSION, KEYPOINTS, KINDS
-from emotion_ai.faces.labels import label_set_names
+from emotion_ai.faces.labels import SAMPLE_LABEL_SET, label_set_names
 from emotion_ai.sample.drawing import DrawnFaces, draw_faces, halve
 from emotion_ai.sample.uri import check_bounds
 from emotion_ai.storage.atomic_files import atomic_write, flush
@@ -85,7 +85,7 @@ def _keypoint_rows(drawn: DrawnFaces, complete: int) -> Iterator[bytes]:
 
 
 def _expression_rows(drawn: DrawnFaces, first: int) -> Iterator[bytes]:
-    classes = len(label_set_names("fer7"))
+    classes = len(label_set_names(SAMPLE_LABEL_SET))
     for k, (emotion, image) in enumerate(zip(drawn.emotions, halve(drawn.images), strict=True)):
         usage = _USAGE[(first + k) // classes % len(_USAGE)]
         yield b"%d,%b,%b\n" % (emotion, _pixel_text(image), usage.encode())

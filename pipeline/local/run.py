@@ -18,13 +18,14 @@ import yaml
 from emotion_ai import storage
 from emotion_ai.client.client import Client
 from emotion_ai.errors import InputError, Unavailable, one_line
+from emotion_ai.faces.labels import SAMPLE_LABEL_SET
 from emotion_ai.pipeline.local.example_faces import save_example_faces
 from emotion_ai.pipeline.local.processes import terminate_children_on_exit
 from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run, display_names
 from emotion_ai.pipeline.settings import RunSettings, load_environment
 from emotion_ai.registry.runs import SUMMARY, read_records, run_uri
 from emotion_ai.server.process import running_server
-from emotion_ai.sources.uri import check_exists
+from emotion_ai.sources.uri import check_exists, is_sample
 from emotion_ai.steps.notify.run import summarise
 
 WORKSPACE = Path(".emotion-ai")
@@ -169,6 +170,11 @@ def _check_sources_and_registry(settings: RunSettings) -> None:
     """Report what the first steps would report, before a server is started."""
     for source in (settings.keypoints, settings.expression):
         check_exists(source)
+    if is_sample(settings.expression) and settings.label_set != SAMPLE_LABEL_SET:
+        raise InputError(
+            f"{settings.expression}: drawn faces show the emotions of {SAMPLE_LABEL_SET}; name a "
+            f"source of {settings.label_set} with --expression"
+        )
     # A registry that does not exist yet is valid; a file or a missing bucket is not.
     storage.list_names(settings.registry)
 

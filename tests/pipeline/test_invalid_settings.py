@@ -30,6 +30,12 @@ def test_run_rejects_an_invalid_flag(flags: tuple[str, str], words: list[str], t
     assert not list(tmp_path.iterdir())
 
 
+def test_run_rejects_drawn_faces_for_another_label_set(tmp_path: Path) -> None:
+    result = emotion_ai("run", "--label-set", "course5", cwd=tmp_path)
+    assert_refused(result, 2, "sample://", "fer7", "course5", "--expression")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("command", ["run", "compile"])
 @pytest.mark.parametrize(
     ("content", "words"),
