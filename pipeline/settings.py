@@ -171,12 +171,12 @@ def load_run_settings(
     chosen = load_environment(environment)
     preset = preset or chosen.preset
     preset_run = _read_settings_file("preset", PRESETS, preset)
-    # Each file by itself too: a mistake is reported even where a later layer overrides it.
+    # Each file on its own too: a mistake is reported even where a later layer overrides it.
     validate_settings(RunSettings, chosen.run, "run")
     validate_settings(RunSettings, preset_run, f"preset {preset}")
     merged = _merge(_merge(chosen.run, preset_run), flags or {})
     settings = validate_settings(RunSettings, merged, "run")
-    # Only together: one layer may name the label set, another the emotions.
+    # Only after merging: one layer may name the label set, another the emotions.
     select_emotions(settings.label_set, settings.emotions)
     return settings
 

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from emotion_ai.client.assignment import assign
 
-# How far a face may be from its predicted box, in its own sides: at once, more for each second
-# since it was seen, and at most.
+# How far a face may be from its predicted box, in sides of the face: at first, the increase for
+# each second since it was last seen, and the maximum.
 _REACH, _REACH_PER_S, _MAX_REACH = 0.7, 1.0, 1.7
-# A face does not grow or shrink by more from one update to the next.
+# The largest factor by which a face grows or shrinks from one update to the next.
 _MAX_GROWTH = 2.0
 # Share of the newest measurement in the smoothed speed.
 _SPEED_SHARE = 0.5
-# A box is moved on by no more of its sides.
+# How far a box is moved along at most, in its sides.
 _MAX_SHIFT = 1.5
-# A track survives so many updates without its face, however far apart they are.
+# A track survives this many updates without its face, however far apart they are.
 _MAX_MISSES = 2
 # More than any sum of costs, each of which is from 0 to 2.
 _IMPOSSIBLE = 1e6

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-# An interpreter is allocated for one batch size, and allocating it anew takes longer than a face.
+# An interpreter is allocated for one batch size, and reallocating it takes longer than a face.
 # A batch saves Python's part of each call; the arithmetic for a face costs the same.
 _BATCH_SIZES = (16, 4, 1)
 

@@ -35,8 +35,8 @@ def predict_paths(
     """Predict the faces in picture files and folders of them, with a progress bar on a terminal.
 
     With `output` the predictions are written to that file, which appears when it is complete. Until
-    then a journal beside it holds what is done, and the same call resumes from there. A picture
-    that cannot be read has the reason in its record.
+    then a journal beside it holds the finished records, and the same call resumes from there. A
+    picture that cannot be read has the reason in its record.
 
     Args:
         paths: Picture files, and folders that are searched with their subfolders.

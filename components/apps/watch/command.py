@@ -176,7 +176,7 @@ def _consume(results: Iterator[FrameResult], callbacks: Sequence[OnResult]) -> F
 
 
 def _report(source: Source, totals: _Totals, outputs: Outputs, failure: Failure | None) -> None:
-    """Print what was watched and written; raise the failure, with what is kept in spite of it."""
+    """Print what was watched and written; raise the failure, naming the results that are kept."""
     if isinstance(failure, EmotionAIError):
         kept = f"; results until {clock(totals.time_s)}: {outputs}" if f"{outputs}" else ""
         raise type(failure)(f"{failure}{kept}")

@@ -1,7 +1,7 @@
 """Fingerprint a run's two sources, and look up the champion and the weights to start from.
 
-Later steps take the fingerprints as arguments: a changed file under the same name is read anew, and
-an unchanged one is taken from the cache.
+Later steps take the fingerprints as arguments: a changed file under the same name is read again,
+and an unchanged one is taken from the cache.
 """
 
 import json
