@@ -6,9 +6,9 @@ Needs a running model server (127.0.0.1:8500 by default). Prints the times for a
 (Matplotlib's portrait by default) in milliseconds: the command from a cold interpreter, one picture
 after another, many through `predict_many`, and each part by itself. Wall time is the minimum and
 the median of the repetitions; processor time is this process's own. The budgets are 1,000 ms for
-the command and 50 ms for a photo; the exit code is 1 if a median is over its budget. `fer`
-(https://pypi.org/project/fer/) finds faces with OpenCV's Haar cascade; it is a peer to compare
-with, never a dependency.
+the command and 50 ms for a photo; the exit code is 1 if a median is over its budget. The
+package `fer` finds faces with OpenCV's Haar cascade; it is a peer to compare with, never a
+dependency.
 """
 
 import argparse
