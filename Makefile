@@ -58,6 +58,13 @@ images: $(READY) ## build the steps' images with docker or podman; PUSH=registry
 		done; \
 	done
 
+manifests: $(READY) ## write Kubernetes manifests with this revision's images: OVERLAY=local
+	@test -n "$(OVERLAY)" || { echo "make: name a folder in k8s/overlays, or the path of yours: OVERLAY=local"; exit 2; }
+	@mkdir -p build/manifests
+	@$(BIN)/python k8s/manifests.py "$(OVERLAY)" "$(IMAGES)" >build/manifests/.new
+	@mv build/manifests/.new build/manifests/$(notdir $(OVERLAY:/=)).yaml
+	@echo build/manifests/$(notdir $(OVERLAY:/=)).yaml
+
 lint: $(READY) ## ruff: check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
