@@ -15,16 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from emotion_ai.errors import InputError, Unavailable
-from emotion_ai.storage import local
+from emotion_ai.storage import gcs_waiting, local
 from emotion_ai.storage.uri import Entry, NotFound
 
 if TYPE_CHECKING:
-    from google.api_core.retry import Retry
     from google.cloud.storage import Blob, Bucket, Client
 
-# How long a request is retried before the storage counts as down, and how long each try may take.
-_RETRY_SECONDS = 60.0
-_TIMEOUT_SECONDS = 30.0
 _CHUNK_BYTES = 8 << 20
 
 # The metadata key of an upload's random id.
@@ -43,7 +39,7 @@ def read_start(uri: str, size: int) -> bytes:
         try:
             # Cloud Storage keeps no checksum of a part.
             return _blob(uri).download_as_bytes(
-                end=size - 1, checksum=None, timeout=_TIMEOUT_SECONDS, retry=_retry()
+                end=size - 1, checksum=None, **_request_options(uri)
             )
         except RequestRangeNotSatisfiable:
             # An empty object has no first byte.
@@ -54,10 +50,7 @@ def write(uri: str, data: bytes) -> None:
     """Write an object in one upload."""
     with translate_errors(uri):
         _blob(uri).upload_from_string(
-            data,
-            content_type="application/octet-stream",
-            timeout=_TIMEOUT_SECONDS,
-            retry=_retry(),
+            data, content_type="application/octet-stream", **_request_options(uri)
         )
 
 
@@ -91,12 +84,11 @@ def put(uri: str, source: Path | bytes, generation: int) -> int:
                 rewind=True,
                 content_type="application/octet-stream",
                 if_generation_match=generation,
-                timeout=_TIMEOUT_SECONDS,
-                retry=_retry(),
+                **_request_options(uri),
             )
         except PreconditionFailed:
             # An upload is retried if its response is lost, and then finds its own first attempt.
-            current = blob.bucket.get_blob(blob.name, timeout=_TIMEOUT_SECONDS, retry=_retry())
+            current = blob.bucket.get_blob(blob.name, **_request_options(uri))
             if (
                 current is None
                 or (current.metadata or {}).get(_UPLOAD_KEY) != blob.metadata[_UPLOAD_KEY]
@@ -110,7 +102,7 @@ def read_generation(uri: str) -> tuple[bytes, int]:
     """Read a small object: its content and the generation of that content."""
     with translate_errors(uri):
         blob = _current_blob(uri)
-        data = blob.download_as_bytes(timeout=_TIMEOUT_SECONDS, retry=_retry())
+        data = blob.download_as_bytes(**_request_options(uri))
         return data, int(blob.generation)
 
 
@@ -118,7 +110,7 @@ def exists(uri: str) -> bool:
     """Return whether there is an object of this name, or one in a folder of this name."""
     with translate_errors(uri):
         bucket, name = _split(uri)
-        if name and bucket.blob(name).exists(timeout=_TIMEOUT_SECONDS, retry=_retry()):
+        if name and bucket.blob(name).exists(**_request_options(uri)):
             return True
         return any(True for _ in _blobs(bucket, _folder_prefix(name), max_results=1))
 
@@ -137,7 +129,7 @@ def is_folder(uri: str) -> bool:
     """Return whether there are objects in a folder of this name, and none of this name."""
     with translate_errors(uri):
         bucket, name = _split(uri)
-        if name and bucket.blob(name).exists(timeout=_TIMEOUT_SECONDS, retry=_retry()):
+        if name and bucket.blob(name).exists(**_request_options(uri)):
             return False
         return any(True for _ in _blobs(bucket, _folder_prefix(name), max_results=1))
 
@@ -160,7 +152,8 @@ def open_binary(uri: str) -> BinaryIO:
     """Open an object's current generation; reads raise `NotFound` once it is replaced."""
     with translate_errors(uri):
         return cast(
-            BinaryIO, _current_blob(uri).open("rb", chunk_size=_CHUNK_BYTES, retry=_retry())
+            BinaryIO,
+            _current_blob(uri).open("rb", chunk_size=_CHUNK_BYTES, **_request_options(uri)),
         )
 
 
@@ -170,7 +163,7 @@ def remove(uri: str, generation: int | None = None) -> None:
     from google.api_core.exceptions import PreconditionFailed
 
     with translate_errors(uri), contextlib.suppress(ObjectNotFound, PreconditionFailed):
-        _blob(uri).delete(if_generation_match=generation, timeout=_TIMEOUT_SECONDS, retry=_retry())
+        _blob(uri).delete(if_generation_match=generation, **_request_options(uri))
 
 
 def remove_folder(uri: str) -> None:
@@ -190,11 +183,15 @@ def _client(emulator: str | None) -> "Client":
     return Client()
 
 
+def _client_of_environment() -> "Client":
+    return _client(os.environ.get("STORAGE_EMULATOR_HOST"))
+
+
 def _split(uri: str) -> tuple["Bucket", str]:
     bucket, _, name = uri.removeprefix("gs://").partition("/")
     if not bucket:
         raise InputError(f"{uri}: names no bucket; expected gs://bucket/name")
-    return _client(os.environ.get("STORAGE_EMULATOR_HOST")).bucket(bucket), name.strip("/")
+    return _client_of_environment().bucket(bucket), name.strip("/")
 
 
 def _blob(uri: str) -> "Blob":
@@ -210,7 +207,7 @@ def _open_source(source: Path | bytes) -> BinaryIO:
 
 def _current_blob(uri: str) -> "Blob":
     bucket, name = _split(uri)
-    current = bucket.get_blob(name, timeout=_TIMEOUT_SECONDS, retry=_retry()) if name else None
+    current = bucket.get_blob(name, **_request_options(uri)) if name else None
     if current is None:
         _check_bucket(bucket)
         raise NotFound(f"{uri}: no such object")
@@ -240,14 +237,16 @@ def _folder_prefix(name: str) -> str:
 
 def _blobs(bucket: "Bucket", prefix: str, **options: object) -> Any:
     return bucket.client.list_blobs(
-        bucket, prefix=prefix, timeout=_TIMEOUT_SECONDS, retry=_retry(), **options
+        bucket, prefix=prefix, **_request_options(f"gs://{bucket.name}/{prefix}"), **options
     )
 
 
-def _retry() -> "Retry":
-    from google.cloud.storage.retry import DEFAULT_RETRY
-
-    return DEFAULT_RETRY.with_timeout(_RETRY_SECONDS)
+def _request_options(uri: str) -> dict[str, Any]:
+    """How long each request may take, and how it is repeated."""
+    return {
+        "timeout": gcs_waiting.TIMEOUT_SECONDS,
+        "retry": gcs_waiting.retry_with_message(uri, _client_of_environment().api_endpoint),
+    }
 
 
 @contextlib.contextmanager

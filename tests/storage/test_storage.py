@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError, Unavailable
-from emotion_ai.storage import gcs
+from emotion_ai.storage import gcs, gcs_waiting
 
 
 @pytest.fixture(params=["local", "file", "gs"])
@@ -121,7 +121,7 @@ def test_read_bytes_names_a_missing_bucket(cloud_storage: str) -> None:
 def test_read_bytes_raises_unavailable_if_cloud_storage_is_down(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(gcs, "_RETRY_SECONDS", 1.0)
+    monkeypatch.setattr(gcs_waiting, "RETRY_SECONDS", 1.0)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with pytest.raises(Unavailable, match=r"gs://faces/x: Cloud Storage did not answer"):
