@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from emotion_ai.errors import InputError
+from emotion_ai.pipeline.cluster_settings import REVISION_VARIABLE
+from emotion_ai.pipeline.placement import check_environment, place_task
 from emotion_ai.pipeline.revisions import program_revision, step_revision
 from emotion_ai.pipeline.settings import CompileSettings
 
@@ -18,6 +21,7 @@ class StepPolicy:
         memory: Request and limit, in Kubernetes' notation.
         retried: Whether a failed step is tried again, as often as the environment says.
         cached: Whether KFP may reuse the results of an earlier run.
+        uses_storage: Whether it reads or writes sources, checkpoints or the registry.
     """
 
     image: str = "base"
@@ -25,6 +29,7 @@ class StepPolicy:
     memory: str = "1G"
     retried: bool = True
     cached: bool = True
+    uses_storage: bool = True
 
 
 # A step that reads or changes anything outside its artifacts is never cached. Training is retried
@@ -32,13 +37,13 @@ class StepPolicy:
 STEPS: dict[str, StepPolicy] = {
     "resolve": StepPolicy(cached=False),
     "ingest": StepPolicy(cpu="1", memory="2G"),
-    "prepare": StepPolicy(cpu="1", memory="2G"),
+    "prepare": StepPolicy(cpu="1", memory="2G", uses_storage=False),
     "train-keypoints": StepPolicy(image="train", cpu="2", memory="4G"),
     "train-expression": StepPolicy(image="train", cpu="2", memory="4G"),
     "evaluate": StepPolicy(image="train", cpu="2", memory="4G", retried=False),
     "record": StepPolicy(cached=False),
-    "combine": StepPolicy(image="train", cpu="1", memory="3G", retried=False),
-    "validate": StepPolicy(image="train", cpu="2", memory="4G", retried=False),
+    "combine": StepPolicy(image="train", cpu="1", memory="3G", retried=False, uses_storage=False),
+    "validate": StepPolicy(image="train", cpu="2", memory="4G", retried=False, uses_storage=False),
     "push": StepPolicy(cached=False),
     "reject": StepPolicy(cached=False),
     "rollout": StepPolicy(cached=False, retried=False),
@@ -78,10 +83,14 @@ def task_configurer(settings: CompileSettings) -> ConfigureTask:
     Returns:
         `configure(task, display_name)`, which returns the task.
 
+    Raises:
+        InputError: A variable of the steps is set twice.
+
     Example:
         configure = task_configurer(CompileSettings(image="registry.example.com/emotion-ai"))
         configure(resolve(...), "resolve sources")
     """
+    check_environment(settings.cluster)
 
     def configure(task: Any, display_name: str) -> Any:
         step = task.component_spec.name
@@ -90,14 +99,29 @@ def task_configurer(settings: CompileSettings) -> ConfigureTask:
         override = settings.resources.get(step)
         cpu, memory = (override.cpu, override.memory) if override else (policy.cpu, policy.memory)
         task.set_display_name(display_name)
-        task.set_container_image(f"{settings.image}/{policy.image}:{revision}")
+        task.set_container_image(f"{settings.image}/{_image(step, settings)}:{revision}")
         task.set_cpu_request(cpu).set_cpu_limit(cpu)
         task.set_memory_request(memory).set_memory_limit(memory)
         # Part of the cache's key where steps run without an image, and of the checkpoints' key.
-        task.set_env_variable("EMOTION_AI_REVISION", revision)
+        task.set_env_variable(REVISION_VARIABLE, revision)
         task.set_caching_options(policy.cached)
         if policy.retried and settings.retries:
             task.set_retry(settings.retries, backoff_duration="30s", backoff_factor=2.0)
+        place_task(task, step, settings.cluster, policy.uses_storage)
         return task
 
     return configure
+
+
+def _image(step: str, settings: CompileSettings) -> str:
+    """The target of docker/Dockerfile that a step runs in."""
+    image = STEPS[step].image
+    placement = settings.cluster.steps.get(step)
+    if placement is None or not placement.gpu:
+        return image
+    if image != "train":
+        raise InputError(
+            f"setting compile.cluster.steps.{step}.gpu = {placement.gpu}: this step computes "
+            "nothing on a GPU; leave it out"
+        )
+    return f"{image}-gpu"

@@ -5,14 +5,13 @@ fixed when the DAG is compiled; its `run` part holds defaults of a run. A flag o
 (`pipeline/presets/NAME.yaml` or another YAML file), and the preset overrides the environment.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
@@ -21,35 +20,18 @@ from emotion_ai.faces.labels import select_emotions
 from emotion_ai.networks.settings import TrainingSettings
 from emotion_ai.pipeline.choices import (
     ENVIRONMENTS,
-    LABEL_SET_NAMES,
     PRESETS,
-    STEP_NAMES,
     InitialWeights,
-    join_choices,
     list_settings_files,
 )
+from emotion_ai.pipeline.cluster_settings import ClusterSettings
+from emotion_ai.pipeline.field_types import LabelSet, StepName
 from emotion_ai.settings import StrictModel, validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.steps.evaluate.settings import GateSettings
 from emotion_ai.steps.validate.limits import ValidationLimits
 
 _MAX_BYTES = 64 << 10
-
-
-def _one_of(choices: Collection[str]) -> AfterValidator:
-    """A validator of names that are among some choices, which its message lists."""
-
-    def check(name: str) -> str:
-        if name not in choices:
-            expected = {"choices": join_choices(choices)}
-            raise PydanticCustomError("choice", "expected {choices}", expected)
-        return name
-
-    return AfterValidator(check)
-
-
-LabelSet = Annotated[str, _one_of(LABEL_SET_NAMES)]
-StepName = Annotated[str, _one_of(STEP_NAMES)]
 
 
 class Resources(StrictModel):
@@ -67,6 +49,7 @@ class CompileSettings(StrictModel):
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     # By the step's name, such as train-expression.
     resources: dict[StepName, Resources] = {}
+    cluster: ClusterSettings = ClusterSettings()
 
 
 class TrainingPair(StrictModel):

@@ -19,6 +19,7 @@ from emotion_ai import storage
 from emotion_ai.client.client import Client
 from emotion_ai.errors import InputError, Unavailable, one_line
 from emotion_ai.faces.labels import SAMPLE_LABEL_SET
+from emotion_ai.pipeline.cluster_settings import ClusterSettings
 from emotion_ai.pipeline.local.example_faces import save_example_faces
 from emotion_ai.pipeline.local.processes import terminate_children_on_exit
 from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run, display_names
@@ -81,6 +82,7 @@ def run_locally(
         run = run_locally(settings, "local", lambda step: print(step.name, step.state))
     """
     _require_local_target(settings)
+    _require_no_cluster(environment)
     settings = _with_absolute_paths(settings)
     _check_sources_and_registry(settings)
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
@@ -153,6 +155,14 @@ def _require_local_target(settings: RunSettings) -> None:
         raise InputError(
             f"setting run.serving.target = {settings.serving.target!r}: a run on this machine "
             "rolls out on the local target; submit the compiled pipeline for any other"
+        )
+
+
+def _require_no_cluster(environment: str) -> None:
+    if load_environment(environment).compile.cluster != ClusterSettings():
+        raise InputError(
+            f"setting compile.cluster of environment {environment}: steps on this machine have no "
+            "pods; leave it out, or submit the compiled pipeline"
         )
 
 

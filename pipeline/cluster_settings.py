@@ -1,0 +1,109 @@
+"""How the steps run in one particular cluster: `compile.cluster` of an environment.
+
+What is not set leaves no trace in the compiled pipeline.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from emotion_ai.pipeline.field_types import (
+    FileName,
+    FolderPath,
+    LabelKey,
+    LabelValue,
+    ObjectName,
+    Seconds,
+    StepName,
+    VariableName,
+)
+from emotion_ai.settings import StrictModel
+
+CREDENTIALS_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
+REVISION_VARIABLE = "EMOTION_AI_REVISION"
+
+
+class Toleration(StrictModel):
+    """A taint that a step's pod tolerates, as Kubernetes writes it."""
+
+    key: LabelKey | None = None
+    operator: Literal["Equal", "Exists"] = "Equal"
+    value: LabelValue | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "Toleration":
+        if self.key is None and self.operator != "Exists":
+            raise ValueError("a toleration without a key needs operator: Exists")
+        if self.value is not None and self.operator == "Exists":
+            raise ValueError("operator Exists takes no value")
+        return self
+
+
+class RegistryVolume(StrictModel):
+    """A claim that holds registry, checkpoints and sources, in a cluster without a bucket.
+
+    Attributes:
+        claim: The PersistentVolumeClaim; steps on several nodes need ReadWriteMany.
+        path: Where it is mounted, such as /registry; `run.registry` is below it.
+    """
+
+    claim: ObjectName
+    path: FolderPath = "/registry"
+
+
+class RegistrySecret(StrictModel):
+    """The key of an account that may read and write the bucket.
+
+    Attributes:
+        name: The Secret.
+        file: Its entry, the key as JSON.
+        path: Where the Secret is mounted.
+    """
+
+    name: ObjectName
+    file: FileName = "key.json"
+    path: FolderPath = "/var/secrets/registry"
+
+
+class StepPlacement(StrictModel):
+    """What one step has instead of what all steps have."""
+
+    gpu: Annotated[int, Field(ge=0, le=16)] = 0
+    node_selector: dict[LabelKey, LabelValue] | None = None
+    tolerations: tuple[Toleration, ...] | None = None
+    timeout_s: Seconds | None = None
+
+
+class ClusterSettings(StrictModel):
+    """Settings of an installation.
+
+    Attributes:
+        environment: Variables of every step, such as a proxy's; anyone who may read the pipeline
+            reads them too.
+        pull_secret: The Secret with the login of the images' registry.
+        pull_policy: When a node pulls an image.
+        service_account: What the pods of a run may do. The compiled pipeline cannot carry it:
+            `emotion-ai publish` sets it for the runs and schedules that it creates.
+        node_selector: Labels that a node must have.
+        tolerations: Taints that the pods tolerate.
+        run_as_user: The user of the steps' containers, which `restricted` namespaces ask for.
+        timeout_s: How long a step may take, each try, from the moment that its pod is on a node.
+        gpu_resource: The name of GPUs in this cluster.
+        registry_volume: For a registry in a volume.
+        registry_secret: For a registry in a bucket, where nothing else gives access to it.
+        steps: What single steps have instead, by the step's name.
+    """
+
+    environment: dict[VariableName, str] = {}
+    pull_secret: ObjectName | None = None
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    service_account: ObjectName | None = None
+    node_selector: dict[LabelKey, LabelValue] = {}
+    tolerations: tuple[Toleration, ...] = ()
+    run_as_user: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    timeout_s: Seconds | None = None
+    gpu_resource: LabelKey = "nvidia.com/gpu"
+    registry_volume: RegistryVolume | None = None
+    registry_secret: RegistrySecret | None = None
+    steps: dict[StepName, StepPlacement] = {}
