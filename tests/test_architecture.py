@@ -44,7 +44,7 @@ ARROWS: dict[str, set[str]] = {
     "apps.watch": {"client", "faces"},
     # The console starts a server of its own and draws an example photo.
     "apps.console": {"client", "sample", "server"},
-    "steps.resolve": {"networks", "registry", "sources"},
+    "steps.resolve": {"networks", "registry", "rollouts", "sources"},
     "steps.ingest": {"faces", "html_page", "sources"},
     "steps.prepare": {"faces", "html_page"},
     "steps.train_keypoints": {"networks"},
@@ -70,6 +70,7 @@ ONLY_IN = {
     "keras": {"networks", "export", "steps.combine"},
     "kfp": {"pipeline", *(room for room in ARROWS if room.startswith("steps."))},
     "grpc": {"client", "server"},
+    "kubernetes": {"rollouts"},
     "google": {"storage", "registry", "serving_api", "server"},
     "pandas": {"sources", "steps.ingest"},
     "sklearn": {"steps.evaluate"},

@@ -30,6 +30,22 @@ class CanarySettings(StrictModel):
         return self
 
 
+class TlsFiles(StrictModel):
+    """PEM files for servers that are reached by TLS alone; "" for plain text.
+
+    Attributes:
+        authority: Certificates to trust.
+        certificate: The rollout's own certificate, where servers ask for one.
+        key: The private key of `certificate`.
+        name: The servers' name in their certificate; a pod's address is not in it.
+    """
+
+    authority: str = ""
+    certificate: str = ""
+    key: str = ""
+    name: str = "emotion-ai"
+
+
 class RolloutSettings(StrictModel):
     """Where and how a release is rolled out in a cluster.
 
@@ -40,6 +56,7 @@ class RolloutSettings(StrictModel):
         wait_s: How long to wait for another rollout, in seconds.
         timeout_s: How long pods may take to start, in seconds.
         watch_s: How long all servers are watched after the promotion, in seconds.
+        tls: How the servers are reached where they ask for TLS.
     """
 
     namespace: Name = "emotion-ai"
@@ -48,3 +65,4 @@ class RolloutSettings(StrictModel):
     wait_s: Seconds = 1800
     timeout_s: Seconds = 600
     watch_s: Seconds = 60
+    tls: TlsFiles = TlsFiles()

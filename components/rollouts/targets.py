@@ -1,151 +1,69 @@
-"""Make a release the champion, forward or back, and verify that the server answers with it.
+"""Make a release the champion on a target, forward or back, and prove that it answers."""
 
-The server must answer the release's golden requests as the exported model did when it was
-validated. If it does not, the previous champion is restored before anything else happens.
-"""
-
-import contextlib
 import time
-from collections.abc import Callable
 from typing import Any
 
-from emotion_ai.client.client import Client
-from emotion_ai.errors import EmotionAIError, InputError, Unavailable, VerificationError
-from emotion_ai.registry.champion import clear_champion, read_champion, write_champion
-from emotion_ai.registry.releases import read_release, verify_release
-from emotion_ai.registry.writer import exclusive_writer
-from emotion_ai.rollouts.verification import (
-    MAX_CALL_SECONDS,
-    POLL_SECONDS,
-    read_golden_logs,
-    seconds_left,
-    verify_server,
-)
+from emotion_ai.errors import InputError
+from emotion_ai.rollouts.settings import RolloutSettings
 
-# How long the previous champion may take to answer again after a failed rollout.
-_MAX_RESTORE_SECONDS = 30.0
+TARGETS = ("local", "kubernetes")
 
 
 def roll_out(
-    registry: str, version: int, server: str, target: str = "local", timeout_s: float = 120.0
+    registry: str,
+    version: int,
+    server: str,
+    target: str = "local",
+    timeout_s: float = 120.0,
+    *,
+    settings: RolloutSettings | None = None,
+    run_id: str = "",
+    may_go_back: bool = True,
+    reason: str = "",
 ) -> dict[str, Any]:
-    """Make a release the champion on a target, and verify that the server answers with it.
+    """Make a release the champion on a target, and verify that it answers.
 
     Rolling out the champion again only verifies it.
 
     Args:
         registry: A local folder or a gs:// URI.
         version: The release's version.
-        server: HOST:PORT of the model server, which serves this registry.
-        target: Where to roll out; only "local" is built.
-        timeout_s: Limit for the whole verification, in seconds.
+        server: HOST:PORT of the model server, which serves this registry; for target local.
+        target: Where to roll out, see `TARGETS`.
+        timeout_s: Limit for the whole verification on target local, in seconds.
+        settings: Of target kubernetes; None for the defaults.
+        run_id: The run that asks for it; "" for a person at the command line.
+        may_go_back: Whether a newer release that serves may be replaced; for target kubernetes.
+        reason: Why, for the record; "" for none.
 
     Returns:
-        The record of the rollout: `version`, `previous` (None before the first rollout),
-        `target`, `server`, `answers_checked`, `largest_difference` and `seconds`.
+        The record of the rollout. On both targets it has `target`, `version`, `previous` (None
+        before the first rollout), `answers_checked`, `largest_difference` and `seconds`.
 
     Raises:
-        InputError: The release is missing or has no golden requests, or the target is unknown;
-            nothing has changed.
-        VerificationError: A file of the release was altered; nothing has changed. Or the server's
-            answers differ: `models.config` names the previous champion again, or is removed if
-            there was none.
-        Unavailable: The server does not answer; `models.config` is as before.
+        InputError: The release is missing or has no golden requests, the target is unknown, or
+            rights are missing in the cluster; nothing has changed.
+        VerificationError: A file of the release was altered; nothing has changed. Or answers
+            differ: the previous champion serves as before.
+        Unavailable: A server, the cluster or the storage does not answer.
 
     Example:
         >>> from emotion_ai.rollouts.targets import roll_out
         >>> roll_out("models", version=3, server="127.0.0.1:8500")["previous"]
         2
     """
-    targets: dict[str, Callable[[str, int, str, float], dict[str, Any]]] = {
-        "local": _roll_out_local,
-        "kubernetes": _roll_out_kubernetes,
-    }
-    if target not in targets:
-        raise InputError(f"rollout target {target!r} is unknown; expected {', '.join(targets)}")
+    if target not in TARGETS:
+        raise InputError(f"rollout target {target!r} is unknown; expected {', '.join(TARGETS)}")
     started = time.monotonic()
-    record = targets[target](registry, version, server, timeout_s)
-    seconds = round(time.monotonic() - started, 3)
-    return {"target": target, "server": server, **record, "seconds": seconds}
+    if target == "local":
+        from emotion_ai.rollouts.local import roll_out_locally
 
-
-def _roll_out_kubernetes(
-    registry: str, version: int, server: str, timeout_s: float
-) -> dict[str, Any]:
-    raise InputError("rollout target kubernetes is not built yet; expected local")
-
-
-def _roll_out_local(registry: str, version: int, server: str, timeout_s: float) -> dict[str, Any]:
-    # Fail on a missing release before anything is written to the registry, even its lock.
-    read_release(registry, version)
-    with Client(server) as client:
-        # Fail on a server that is down before anything changes.
-        client.model_status(timeout=min(timeout_s, MAX_CALL_SECONDS))
-        with exclusive_writer(registry):
-            return _make_champion(client, registry, version, timeout_s)
-
-
-def _make_champion(client: Client, registry: str, version: int, timeout_s: float) -> dict[str, Any]:
-    verify_release(registry, version)
-    golden = read_golden_logs(registry, version)
-    previous = read_champion(registry)
-    try:
-        write_champion(registry, version)
-        deadline = time.monotonic() + timeout_s
-        difference = verify_server(client, registry, version, golden, deadline)
-    except EmotionAIError as error:
-        outcome = _roll_back(client, registry, version, previous)
-        failure = VerificationError if isinstance(error, VerificationError) else Unavailable
-        raise failure(f"release {version} is not rolled out: {error}; {outcome}") from None
-    except BaseException:
-        _restore_champion(registry, version, previous)
-        raise
-    return {
-        "version": version,
-        "previous": previous,
-        "answers_checked": len(golden),
-        "largest_difference": difference,
-    }
-
-
-def _roll_back(client: Client, registry: str, version: int, previous: int | None) -> str:
-    """Restore the previous champion and wait for the server; return the outcome in words."""
-    try:
-        _restore_champion(registry, version, previous)
-    except EmotionAIError as error:
-        champion = "none" if previous is None else f"release {previous}"
-        return f"models.config could not be put back to {champion}: {error}"
-    return _wait_for_roll_back(client, version, previous)
-
-
-def _restore_champion(registry: str, version: int, previous: int | None) -> None:
-    """Name the previous champion again, unless another writer has changed it meanwhile."""
-    if read_champion(registry) != version:
-        return
-    if previous is None:
-        clear_champion(registry)
+        record = {"server": server, **roll_out_locally(registry, version, server, timeout_s)}
     else:
-        write_champion(registry, previous)
+        from emotion_ai.rollouts.cluster.protocol import Request, roll_out_in_cluster
 
-
-def _wait_for_roll_back(client: Client, version: int, previous: int | None) -> str:
-    """Wait until the server answers as before; return the outcome in words."""
-    with contextlib.suppress(EmotionAIError):
-        if previous is None:
-            # A server keeps its models when the file is removed; the failed one must not answer.
-            # One that does not know the release serves something else, which is not ours to unload.
-            if version in client.model_status(timeout=MAX_CALL_SECONDS):
-                client.unload_all()
-            return "there is no champion, as before"
-        deadline = time.monotonic() + _MAX_RESTORE_SECONDS
-        while time.monotonic() < deadline:
-            states = {s.version: s for s in client.version_statuses(timeout=seconds_left(deadline))}
-            old, failed = states.get(previous), states.get(version)
-            # The server forgets a failure once it has read the restored file.
-            is_unloaded = failed is None or (failed.state == "END" and not failed.error)
-            is_serving = old is not None and old.state == "AVAILABLE"
-            if is_serving and (is_unloaded or version == previous):
-                return f"release {previous} is the champion, as before, and answers"
-            time.sleep(POLL_SECONDS)
-    champion = "no champion is" if previous is None else f"release {previous} is"
-    return f"{champion} named in models.config, as before; the server has not followed yet"
+        request = Request(registry, version, run_id, may_go_back, reason)
+        record = roll_out_in_cluster(request, settings or RolloutSettings())
+    seconds = round(time.monotonic() - started, 3)
+    because = {"reason": reason} if reason else {}
+    return {"target": target, **record, **because, "seconds": seconds}

@@ -1,0 +1,142 @@
+"""What the parts of one rollout share: cluster, lease, request, and the record that grows."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from emotion_ai.rollouts.cluster.api import Cluster, Conflict, Object
+from emotion_ai.rollouts.cluster.connections import PodConnections
+from emotion_ai.rollouts.cluster.deployment import Deployment, holder_patch
+from emotion_ai.rollouts.cluster.events import record_event
+from emotion_ai.rollouts.cluster.journal import Journal
+from emotion_ai.rollouts.cluster.lease import Lease
+from emotion_ai.rollouts.cluster.promotion import fetch_deployment
+from emotion_ai.rollouts.cluster.recovery import Wanted
+from emotion_ai.rollouts.settings import RolloutSettings
+
+
+class Request(NamedTuple):
+    """A rollout that somebody asks for.
+
+    Attributes:
+        registry: A local folder or a gs:// URI.
+        version: The release to roll out.
+        run_id: The run that asks; "" for a person at the command line.
+        may_go_back: Whether a newer release that serves may be replaced.
+        reason: Why; "" for none.
+    """
+
+    registry: str
+    version: int
+    run_id: str = ""
+    may_go_back: bool = True
+    reason: str = ""
+
+
+@dataclass
+class Context:
+    """A rollout under way.
+
+    Attributes:
+        cluster: Its namespace.
+        lease: The held lease, with the journal.
+        connections: To the servers of pods.
+        settings: Its settings.
+        registry: Where its releases are.
+        wanted: The release to roll out, and for whom.
+        reason: Why; "" for none.
+        record: The record of the rollout.
+        is_closed: Whether the rollout of the wanted release has ended, and the lease is free.
+    """
+
+    cluster: Cluster
+    lease: Lease
+    connections: PodConnections
+    settings: RolloutSettings
+    registry: str
+    wanted: Wanted
+    reason: str = ""
+    record: dict[str, Any] = field(default_factory=dict)
+    is_closed: bool = False
+
+    @property
+    def journal(self) -> Journal:
+        """The journal as it was written last."""
+        return self.lease.journal
+
+    def read(self) -> Deployment:
+        """Read the Deployment."""
+        return fetch_deployment(self.cluster, self.settings.deployment)
+
+    def write(self, **changes: Any) -> None:
+        """Write changes of the journal; the next act follows."""
+        changes = {"since": _now(), **changes}
+        self.lease.write(self.journal.model_copy(update=changes))
+
+    def close(self, journal: Journal) -> None:
+        """Write the phase "done" and give the lease back."""
+        self.is_closed = True
+        self.lease.release(journal.model_copy(update={"phase": "done", "since": _now(), "job": ""}))
+
+    def close_for(self, release: int, journal: Journal) -> None:
+        """Write the phase "done"; where the release is the wanted one, this rollout ends."""
+        if release == self.wanted.release:
+            self.close(journal)
+        else:
+            self.lease.write(journal.model_copy(update={"phase": "done", "since": _now()}))
+
+    def fence(self) -> None:
+        """Outdate what earlier holders of the lease have read of the Deployment.
+
+        A process that froze between its read and its patch patches nothing any more.
+        """
+        self.change(lambda deployment: holder_patch(deployment, self.lease.holder))
+
+    def change(self, build: Callable[[Deployment], Object]) -> Deployment:
+        """Patch the Deployment: read it, write the lease, patch what was read; again on a conflict.
+
+        Args:
+            build: Called with the Deployment as it was read; returns the patch.
+
+        Returns:
+            The Deployment that was patched.
+        """
+        while True:
+            deployment = self.read()
+            patch = build(deployment)
+            try:
+                self.lease.check()
+                self.cluster.patch("deployments", deployment.name, patch)
+            except Conflict:
+                continue
+            return deployment
+
+    def tell(self, deployment: Deployment, reason: str, message: str) -> None:
+        """Record an event on the Deployment, and print it."""
+        say(f"release {self.wanted.release}: {message}")
+        record_event(self.cluster, deployment, reason, message)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Record how long a phase takes."""
+        at, started = _now(), time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = round(time.monotonic() - started, 3)
+            phases = self.record.setdefault("phases", [])
+            phases.append({"name": phase, "at": at, "seconds": seconds})
+
+
+def say(line: str) -> None:
+    """Print a line at once: a rollout takes minutes."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

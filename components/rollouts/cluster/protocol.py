@@ -1,0 +1,258 @@
+"""Roll a release out in a cluster: canary, proof, bake, promotion, verification, or the way back.
+
+The phases and what is done after a kill in each are those of `journal.Phase` and
+`recovery.decide`. Each change of the Deployment is a read, a write of the lease, and a patch that
+applies to what was read alone.
+"""
+
+import contextlib
+from typing import Any
+
+from emotion_ai.errors import EmotionAIError, Unavailable, VerificationError
+from emotion_ai.registry.champion import read_champion
+from emotion_ai.registry.releases import read_release, verify_release
+from emotion_ai.rollouts.cluster.api import ApiUnavailable, Cluster, connect
+from emotion_ai.rollouts.cluster.canary import CANARY_LABELS, remove_canaries
+from emotion_ai.rollouts.cluster.closing import adopt, finish, go_back, release_words
+from emotion_ai.rollouts.cluster.connections import PodConnections
+from emotion_ai.rollouts.cluster.context import Context, Request, say
+from emotion_ai.rollouts.cluster.deployment import Deployment, release_patch
+from emotion_ai.rollouts.cluster.lease import LeaseLost, acquire_lease, new_holder
+from emotion_ai.rollouts.cluster.preflight import check_installation
+from emotion_ai.rollouts.cluster.promotion import (
+    MovedByPerson,
+    NotComplete,
+    wait_until_complete,
+)
+from emotion_ai.rollouts.cluster.recovery import Observation, Wanted, decide
+from emotion_ai.rollouts.cluster.trial import try_release
+from emotion_ai.rollouts.settings import RolloutSettings
+from emotion_ai.rollouts.verification import read_golden_requests
+
+
+class _Superseded(Exception):
+    """A newer release serves."""
+
+
+def roll_out_in_cluster(request: Request, settings: RolloutSettings) -> dict[str, Any]:
+    """Roll a release out in the cluster of this pod, or of the kubeconfig.
+
+    Args:
+        request: What to roll out, and for whom.
+        settings: Where and how.
+
+    Returns:
+        The record: `outcome` ("rolled out", "unchanged", "superseded"), `version`, `previous`,
+        `namespace`, `revision`, `canary`, `endpoints`, `answers_checked`, `largest_difference`,
+        `phases`.
+
+    Raises:
+        InputError: The release, the installation or rights are missing; nothing has changed.
+        VerificationError: The release is refused, or was rolled back; says why.
+        Unavailable: The cluster or the registry does not answer, or another rollout goes on.
+    """
+    return roll_out_on(connect(settings.namespace), request, settings)
+
+
+def roll_out_on(cluster: Cluster, request: Request, settings: RolloutSettings) -> dict[str, Any]:
+    """Roll a release out in a cluster; see `roll_out_in_cluster`."""
+    info = read_release(request.registry, request.version)
+    verify_release(request.registry, request.version)
+    golden = read_golden_requests(request.registry, request.version)
+    check_installation(cluster, request.registry, settings)
+    holder = new_holder(request.run_id)
+    run = request.run_id or holder
+    wanted = Wanted(request.version, info.content_digest, run, request.may_go_back)
+    lease = acquire_lease(cluster, holder, settings.wait_s, say)
+    if lease is None:
+        raise Unavailable(
+            f"cluster {cluster.address}: another rollout in {cluster.namespace} has not ended in "
+            f"{settings.wait_s:g} s; wait for it, or see whose it is: kubectl -n "
+            f"{cluster.namespace} get lease emotion-ai-rollout -o yaml"
+        )
+    with PodConnections(cluster, settings.tls) as connections:
+        ctx = Context(
+            cluster, lease, connections, settings, request.registry, wanted, request.reason
+        )
+        ctx.record |= {
+            "outcome": "rolled out",
+            "version": request.version,
+            "previous": None,
+            "namespace": cluster.namespace,
+            "answers_checked": len(golden.logs),
+            "largest_difference": 0.0,
+        }
+        with _hold(ctx):
+            _run(ctx)
+    return ctx.record
+
+
+@contextlib.contextmanager
+def _hold(ctx: Context) -> Any:
+    """End a rollout that fails so that the next one need not wait for its lease."""
+    try:
+        yield
+    except LeaseLost:
+        # The next holder removes what is of others; this process removes its own.
+        _remove_own_canary(ctx)
+        raise
+    except EmotionAIError:
+        with contextlib.suppress(EmotionAIError):
+            ctx.lease.release(ctx.journal)
+        raise
+    except BaseException:
+        # Interrupted: the journal keeps its phase, and the next rollout recovers from it.
+        if ctx.journal.phase in ("canary", "baking"):
+            _remove_own_canary(ctx)
+        with contextlib.suppress(EmotionAIError):
+            ctx.lease.release(ctx.journal)
+        raise
+    finally:
+        ctx.lease.stop()
+
+
+def _remove_own_canary(ctx: Context) -> None:
+    if ctx.journal.job:
+        with contextlib.suppress(EmotionAIError):
+            ctx.cluster.delete("jobs", ctx.journal.job)
+
+
+def _run(ctx: Context) -> None:
+    ctx.fence()
+    while True:
+        found, deployment = _observe(ctx)
+        act = decide(found, ctx.wanted)
+        if act == "wait" and _wait(ctx, found.release):
+            continue
+        if act in ("begin", "wait"):
+            _begin(ctx, deployment)
+            return
+        if act in ("superseded", "verify", "ended"):
+            _end_early(ctx, act, deployment)
+            return
+        _recover(ctx, act, found, deployment)
+        if ctx.is_closed:
+            return
+
+
+def _recover(ctx: Context, act: str, found: Observation, deployment: Deployment) -> None:
+    """Finish what another rollout, or an earlier attempt of this run, has left."""
+    release = found.journal.release or 0
+    if act == "clean up":
+        remove_canaries(ctx.cluster)
+        ctx.write(phase="done", job="")
+    elif act == "adopt":
+        adopt(ctx, deployment)
+    elif act == "finish":
+        finish(ctx, release, found.journal.digest)
+    else:
+        go_back(ctx, release, ctx.journal.failure(release) or "the rollout was interrupted")
+
+
+def _observe(ctx: Context) -> tuple[Observation, Deployment]:
+    deployment = ctx.read()
+    jobs = ctx.cluster.list("jobs", CANARY_LABELS)
+    found = Observation(
+        journal=ctx.journal,
+        release=deployment.release,
+        is_complete=deployment.is_complete,
+        champion=read_champion(ctx.registry),
+        has_canaries=bool(jobs),
+    )
+    ctx.record["previous"] = deployment.release
+    return found, deployment
+
+
+def _wait(ctx: Context, release: int | None) -> bool:
+    """Wait for what a person rolls out; returns whether it is complete or has moved on."""
+    try:
+        wait_until_complete(ctx.cluster, ctx.settings.deployment, release, ctx.settings.timeout_s)
+    except MovedByPerson:
+        return True
+    except NotComplete as error:
+        say(f"release {release}, rolled out by somebody else, does not come up: {error}")
+        return False
+    return True
+
+
+def _end_early(ctx: Context, act: str, deployment: Deployment) -> None:
+    wanted = ctx.wanted
+    if act == "verify":
+        ctx.record["outcome"] = "unchanged"
+        finish(ctx, wanted.release, wanted.digest)
+        return
+    ctx.close(ctx.journal)
+    if act == "superseded":
+        _supersede(ctx, deployment)
+        return
+    outcome = ctx.journal.outcome(wanted.digest, wanted.run)
+    if outcome is not None and outcome.reason:
+        raise VerificationError(_refusal(ctx, outcome.reason))
+    ctx.record["outcome"] = "superseded"
+    ctx.record["reasons"] = ["this run rolled it out before, and it was replaced since"]
+
+
+def _supersede(ctx: Context, deployment: Deployment) -> None:
+    say(f"release {ctx.wanted.release}: superseded by {deployment.release}, which serves")
+    ctx.record["outcome"] = "superseded"
+    ctx.record["reasons"] = [f"release {deployment.release} serves"]
+
+
+def _begin(ctx: Context, deployment: Deployment) -> None:
+    wanted = ctx.wanted
+    golden = read_golden_requests(ctx.registry, wanted.release)
+    base = deployment.release
+    try:
+        try_release(ctx, deployment, golden)
+        promoted = _promote(ctx, base)
+    except _Superseded:
+        _withdraw(ctx)
+        _supersede(ctx, ctx.read())
+        return
+    except (ApiUnavailable, LeaseLost):
+        # Nothing can be cleaned up now; the next rollout does it.
+        raise
+    except EmotionAIError as error:
+        if not isinstance(error, VerificationError):
+            # No verdict on the release.
+            _withdraw(ctx)
+        raise type(error)(_refusal(ctx, str(error))) from None
+    ctx.tell(promoted, "Promoted", "promoted")
+    finish(ctx, wanted.release, wanted.digest)
+
+
+def _withdraw(ctx: Context) -> None:
+    remove_canaries(ctx.cluster)
+    ctx.close(ctx.journal)
+
+
+def _promote(ctx: Context, base: int | None) -> Deployment:
+    """Patch the Deployment to the release, unless it has moved since the trial began."""
+    wanted = ctx.wanted
+
+    def build(deployment: Deployment) -> dict[str, Any]:
+        newer = deployment.release is not None and deployment.release > wanted.release
+        if newer and not wanted.may_go_back:
+            raise _Superseded
+        if deployment.release != base:
+            raise MovedByPerson(
+                f"deployment {deployment.name}: was moved from release {base} to "
+                f"{deployment.release} meanwhile; nothing is changed, and release "
+                f"{wanted.release} is not judged"
+            )
+        ctx.write(phase="promoting")
+        return release_patch(
+            deployment,
+            release=wanted.release,
+            digest=wanted.digest,
+            cause=release_words(ctx, wanted.release),
+            holder=ctx.lease.holder,
+        )
+
+    return ctx.change(build)
+
+
+def _refusal(ctx: Context, reason: str) -> str:
+    previous = ctx.journal.proven
+    serves = "no release serves, as before" if previous is None else f"release {previous} serves"
+    return f"release {ctx.wanted.release} is not rolled out: {reason}; {serves}"
