@@ -79,17 +79,30 @@ def write_champion(registry: str, version: int) -> None:
     Raises:
         Unavailable: The registry cannot be written.
     """
-    config = ModelServerConfig()
-    model = config.model_config_list.config.add()
-    model.name = MODEL_NAME
     # TensorFlow Serving may run in another working directory.
-    model.base_path = (
+    base_path = (
         registry if storage.is_remote(registry) else str(storage.local_path(registry).resolve())
     )
-    model.model_platform = "tensorflow"
+    write_config(storage.join(registry, CONFIG_NAME), base_path, version)
+
+
+def write_config(uri: str, base_path: str, version: int) -> None:
+    """Write a configuration that serves one version of the model, in one atomic write.
+
+    Args:
+        uri: The file, for `--model_config_file`.
+        base_path: Absolute path or URI of the folder with a subfolder for each version.
+        version: The version that is served.
+
+    Raises:
+        Unavailable: The file cannot be written.
+    """
+    config = ModelServerConfig()
+    model = config.model_config_list.config.add(
+        name=MODEL_NAME, base_path=base_path, model_platform="tensorflow"
+    )
     model.model_version_policy.specific.versions.append(version)
-    text = text_format.MessageToString(config)
-    storage.write_bytes(storage.join(registry, CONFIG_NAME), text.encode())
+    storage.write_bytes(uri, text_format.MessageToString(config).encode())
 
 
 def clear_champion(registry: str) -> None:

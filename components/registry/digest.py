@@ -4,7 +4,9 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from emotion_ai import storage
 from emotion_ai.settings import StrictModel
@@ -34,7 +36,7 @@ class FileDigest(StrictModel):
     """The hexadecimal SHA-256 of a file, and its size in bytes."""
 
     sha256: str
-    size: int
+    size: Annotated[int, Field(ge=0)]
 
 
 def content_digest(content: ModelContent, revision: str) -> str:

@@ -97,7 +97,12 @@ def is_complete(registry: str, version: int) -> bool:
 
 def used_versions(registry: str) -> list[int]:
     """List the versions in use, also by incomplete releases, ascending."""
-    return sorted(int(name) for name in storage.list_names(registry) if _VERSION.fullmatch(name))
+    return sorted(int(name) for name in storage.list_names(registry) if is_version(name))
+
+
+def is_version(name: str) -> bool:
+    """Return whether a text is the number of a release: 1 or more, without a leading zero."""
+    return _VERSION.fullmatch(name) is not None
 
 
 def release_uri(registry: str, version: int) -> str:
@@ -119,9 +124,15 @@ def read_release(registry: str, version: int) -> ReleaseInfo:
         InputError: There is no such release, or its release.json is invalid.
         Unavailable: The storage failed.
     """
+    return read_release_file(registry, version)[0]
+
+
+def read_release_file(registry: str, version: int) -> tuple[ReleaseInfo, bytes]:
+    """Read a release's release.json as `read_release` does, and its bytes."""
     uri = storage.join(release_uri(registry, version), INFO_PATH)
     try:
-        info = ReleaseInfo.model_validate_json(storage.read_bytes(uri, _MAX_INFO_BYTES))
+        data = storage.read_bytes(uri, _MAX_INFO_BYTES)
+        info = ReleaseInfo.model_validate_json(data)
     except storage.NotFound:
         versions = ", ".join(map(str, list_versions(registry))) or "none"
         raise InputError(f"{registry}: no release {version}; there are: {versions}") from None
@@ -131,7 +142,7 @@ def read_release(registry: str, version: int) -> ReleaseInfo:
         raise InputError(f"{uri}: {field}: {first['msg']}") from None
     if info.version != version:
         raise InputError(f"{uri}: says version {info.version}; expected {version}")
-    return info
+    return info, data
 
 
 def verify_release(registry: str, version: int) -> None:

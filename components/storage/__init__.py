@@ -36,6 +36,7 @@ __all__ = [
     "md5",
     "open_binary",
     "read_bytes",
+    "read_chunks",
     "remove",
     "sha256",
     "translate_errors",
@@ -139,6 +140,25 @@ def open_binary(uri: str) -> BinaryIO:
     return cast(BinaryIO, _backend(uri).open_binary(uri))
 
 
+def read_chunks(uri: str) -> Iterator[bytes]:
+    """Yield a file's content in chunks of at most 1 MiB.
+
+    Args:
+        uri: A path, `file://` or `gs://` URI.
+
+    Yields:
+        The chunks, none of an empty file.
+
+    Raises:
+        NotFound: There is no such file, or it was replaced meanwhile.
+        InputError: The URI is no file's.
+        Unavailable: The storage failed.
+    """
+    with open_binary(uri) as file, translate_errors(uri):
+        while chunk := file.read(1 << 20):
+            yield chunk
+
+
 def sha256(uri: str) -> str:
     """Compute the hexadecimal SHA-256 of a file, read in chunks."""
     return _digest(uri, "sha256")
@@ -151,9 +171,8 @@ def md5(uri: str) -> str:
 
 def _digest(uri: str, algorithm: str) -> str:
     digest = hashlib.new(algorithm, usedforsecurity=False)
-    with open_binary(uri) as file, translate_errors(uri):
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
+    for chunk in read_chunks(uri):
+        digest.update(chunk)
     return digest.hexdigest()
 
 

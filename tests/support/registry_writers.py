@@ -43,6 +43,10 @@ class RegistryWriters:
             action="roll_out", registry=registry, version=version, server=server, **kill
         )
 
+    def fetch(self, registry: str, version: int, into: Path, **kill: float) -> dict[str, Any]:
+        """Fetch a release into a folder; killed as `push` is, at writes to that folder."""
+        return self._run(action="fetch", registry=registry, version=version, into=str(into), **kill)
+
     def _run(self, **request: Any) -> dict[str, Any]:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin
@@ -69,6 +73,7 @@ def _serve() -> None:
     import google.cloud.storage  # noqa: F401 - once, not in each fork
 
     import emotion_ai.registry.bucket_writer
+    import emotion_ai.registry.fetching
     import emotion_ai.rollouts.targets  # noqa: F401
     from emotion_ai.registry import lease
 
@@ -96,7 +101,8 @@ def _run_writer(request: dict[str, Any], write_end: int) -> None:
     code = 1
     try:
         if "kill_at_write" in request:
-            _kill_at_write(request["kill_at_write"], request["registry"].startswith("gs://"))
+            written = request.get("into", request["registry"])
+            _kill_at_write(request["kill_at_write"], written.startswith("gs://"))
         result = {"version": _write(request)}
         code = 0
     except Exception as error:
@@ -111,6 +117,10 @@ def _write(request: dict[str, Any]) -> int:
         from emotion_ai.rollouts.targets import roll_out
 
         return roll_out(request["registry"], request["version"], request["server"])["version"]
+    if request["action"] == "fetch":
+        from emotion_ai.registry.fetching import fetch
+
+        return fetch(request["registry"], str(request["version"]), Path(request["into"])).release
     from emotion_ai.registry.publishing import publish, retain
 
     from support.minimal_release import write_minimal_release
