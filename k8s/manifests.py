@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from emotion_ai.errors import InputError, exit_on_failure
-from emotion_ai.pipeline.policy import image_tags
+from emotion_ai.pipeline.policy import program_tag
 
 FOLDER = Path(__file__).resolve().parent
 _COMMITTED_IMAGE = re.compile(r"\blocalhost/emotion-ai/([a-z-]+):REVISION\b")
@@ -29,7 +29,7 @@ def render(overlay: str, images: str) -> str:
         InputError: There is no such overlay, or kustomize refuses it.
     """
     text = build(Path(overlay) if "/" in overlay else FOLDER / "overlays" / overlay)
-    return _COMMITTED_IMAGE.sub(lambda match: f"{images}/{match[1]}:{_tag(match[1])}", text)
+    return _COMMITTED_IMAGE.sub(lambda match: f"{images}/{match[1]}:{program_tag(match[1])}", text)
 
 
 def build(folder: Path) -> str:
@@ -48,10 +48,6 @@ def build(folder: Path) -> str:
     if answer.returncode:
         raise InputError(f"{folder}: {answer.stderr.strip()}")
     return answer.stdout
-
-
-def _tag(target: str) -> str:
-    return image_tags(target)[0]
 
 
 if __name__ == "__main__":

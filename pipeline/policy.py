@@ -50,14 +50,32 @@ STEPS: dict[str, StepPolicy] = {
     "notify": StepPolicy(cached=False),
 }
 
-# Images that no step runs in, and the module that each starts.
-_PROGRAMS = {"client": "emotion_ai.pipeline.cli.__main__", "serve": "emotion_ai.server.__main__"}
+# What an image starts besides steps: in a cluster `base` fetches the release that `serve` serves.
+PROGRAMS = {
+    "base": "emotion_ai.registry.fetching",
+    "client": "emotion_ai.pipeline.cli.__main__",
+    "serve": "emotion_ai.server.__main__",
+}
 
 ConfigureTask = Callable[[Any, str], Any]
 
 
+def program_tag(target: str) -> str:
+    """Return the tag to name an image by if its program is started: the program's revision.
+
+    Args:
+        target: A target of docker/Dockerfile.
+
+    Raises:
+        InputError: The image has no program.
+    """
+    if target not in PROGRAMS:
+        raise InputError(f"image {target} has no program; expected {', '.join(PROGRAMS)}")
+    return program_revision(PROGRAMS[target])
+
+
 def image_tags(target: str) -> list[str]:
-    """Return the tags of an image: the revision of each step that runs in it.
+    """Return the tags of an image: the revisions of its program and of each step that runs in it.
 
     A cached step's image must keep its name while code that the step does not run changes, so one
     image has several tags.
@@ -68,10 +86,11 @@ def image_tags(target: str) -> list[str]:
     Returns:
         Tags, sorted, without duplicates.
     """
-    if target in _PROGRAMS:
-        return [program_revision(_PROGRAMS[target])]
-    base = target.removesuffix("-gpu")
-    return sorted({step_revision(step) for step, policy in STEPS.items() if policy.image == base})
+    image = target.removesuffix("-gpu")
+    tags = {step_revision(step) for step, policy in STEPS.items() if policy.image == image}
+    if image in PROGRAMS:
+        tags.add(program_tag(image))
+    return sorted(tags)
 
 
 def task_configurer(settings: CompileSettings) -> ConfigureTask:

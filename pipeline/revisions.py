@@ -82,7 +82,12 @@ def step_revision(step: str) -> str:
 @cache
 def program_revision(module: str) -> str:
     """Hash what `python -m MODULE` runs, as `step_revision` does."""
-    return _digest(_closure({module}))
+    return _digest(program_closure(module))
+
+
+def program_closure(module: str) -> Closure:
+    """Everything that `python -m MODULE` runs."""
+    return _closure({module})
 
 
 def step_closure(step: str) -> Closure:

@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from emotion_ai.pipeline.policy import STEPS, image_tags
-from emotion_ai.pipeline.revisions import program_revision, step_closure, step_revision
+from emotion_ai.errors import InputError
+from emotion_ai.pipeline.policy import PROGRAMS, STEPS, image_tags, program_tag
+from emotion_ai.pipeline.revisions import (
+    program_closure,
+    program_revision,
+    step_closure,
+    step_revision,
+)
 
 from support.code_copy import copy_code, run_copy
 
@@ -144,6 +150,19 @@ def test_an_image_has_the_revision_of_every_step_that_runs_in_it() -> None:
         assert step_revision(step) in image_tags(policy.image)
         assert step_revision(step) in image_tags(f"{policy.image}-gpu")
     assert image_tags("serve") == [program_revision("emotion_ai.server.__main__")]
+
+
+def test_an_image_has_the_revision_of_the_program_that_it_starts() -> None:
+    for image in PROGRAMS:
+        assert program_tag(image) in image_tags(image)
+    # Pods are replaced when the program's code changes, and not when a step's does.
+    fetching = program_closure(PROGRAMS["base"])
+    assert program_tag("base") not in {step_revision(step) for step in STEPS}
+    assert "emotion_ai.storage.gcs" in fetching.modules
+    assert not {module for module in fetching.modules if ".steps." in module}
+    assert not fetching.packages & {"pandas", "kubernetes", "kfp", "tensorflow-cpu"}
+    with pytest.raises(InputError, match="image train has no program; expected base, client, serv"):
+        program_tag("train")
 
 
 def test_closures_hold_programs_that_are_started_and_leave_out_types() -> None:
