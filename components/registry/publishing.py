@@ -1,6 +1,6 @@
 """Publish and retain releases: each appears complete under the next free version, or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from emotion_ai import storage
@@ -38,12 +38,13 @@ def publish(registry: str, files: Mapping[str, Path], draft: ReleaseInfo) -> tup
         return (version, False) if version else (writer.add(files, draft), True)
 
 
-def retain(registry: str, keep: int) -> list[int]:
+def retain(registry: str, keep: int, also: Collection[int] = ()) -> list[int]:
     """Remove old releases, but never the champion or its parent.
 
     Args:
         registry: A local folder or a gs:// URI.
         keep: How many of the newest releases to keep.
+        also: Other releases to keep, such as those that a cluster names.
 
     Returns:
         The removed versions, ascending.
@@ -57,7 +58,7 @@ def retain(registry: str, keep: int) -> list[int]:
         raise InputError(f"keep: {keep} releases; at least 1 has to stay")
     with exclusive_writer(registry) as writer:
         versions = list_versions(registry)
-        protected: set[int | None] = set(versions[-keep:])
+        protected: set[int | None] = {*versions[-keep:], *also}
         champion = read_champion(registry)
         if champion is not None:
             protected |= {champion, read_release(registry, champion).parent}

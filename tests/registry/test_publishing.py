@@ -189,6 +189,14 @@ def test_retain_keeps_the_champion_and_its_parent(
         retain(registry, 0)
 
 
+def test_retain_keeps_also_what_a_cluster_names(registry: str, publish_minimal: Publisher) -> None:
+    for digest in "abcd":
+        publish_minimal(digest)
+    # 9 was removed before.
+    assert retain(registry, 1, also={2, 9}) == [1, 3]
+    assert list_versions(registry) == [2, 4]
+
+
 def test_retain_removes_nothing_if_the_champion_is_unreadable(
     registry: str, publish_minimal: Publisher
 ) -> None:

@@ -1,16 +1,17 @@
 """What follows a promotion: verify every endpoint and record the champion, or go back."""
 
-import contextlib
 from typing import Any
 
 from emotion_ai.errors import InputError, VerificationError
 from emotion_ai.registry.champion import read_champion, write_champion
 from emotion_ai.registry.releases import read_release
 from emotion_ai.registry.writer import exclusive_writer
+from emotion_ai.rollouts.cluster.api import Forbidden, NotFound
 from emotion_ai.rollouts.cluster.bake import Groups, watch
 from emotion_ai.rollouts.cluster.canary import remove_canaries
-from emotion_ai.rollouts.cluster.context import Context, say
+from emotion_ai.rollouts.cluster.context import Context
 from emotion_ai.rollouts.cluster.deployment import Deployment, release_patch
+from emotion_ai.rollouts.cluster.events import record_event
 from emotion_ai.rollouts.cluster.promotion import (
     MovedByPerson,
     endpoint_pods,
@@ -169,27 +170,34 @@ def _restore(ctx: Context, proven: int) -> str:
     return f"release {proven} serves again"
 
 
-def adopt(ctx: Context, deployment: Deployment) -> bool:
-    """Make a release proven that a person rolled out, if every endpoint answers as it.
+def adopt(ctx: Context, deployment: Deployment) -> str:
+    """Make a release proven that a person rolled out, once every endpoint answers as it.
+
+    Args:
+        ctx: The rollout.
+        deployment: As it was read.
 
     Returns:
-        Whether it was adopted.
+        What was done, or why the release is not adopted, in one sentence. No verdict on it: what a
+        person does may be for a moment.
     """
     release = deployment.release or 0
     try:
-        golden = read_golden_requests(ctx.registry, release)
-        _verify(ctx, release, golden)
+        wait_until_complete(ctx.cluster, ctx.settings.deployment, release, ctx.settings.timeout_s)
+        _verify(ctx, release, read_golden_requests(ctx.registry, release))
         digest = read_release(ctx.registry, release).content_digest
-    except (InputError, VerificationError) as error:
-        say(f"release {release} was rolled out by somebody else and is not adopted: {error}")
-        failed = ctx.journal.model_copy(update={"release": release, "digest": deployment.digest})
-        ctx.lease.write(failed.with_outcome(f"not adopted: {error}"))
-        return False
-    ctx.write(phase="done", release=release, proven=release, proven_digest=digest)
-    with contextlib.suppress(MovedByPerson):
+        ctx.write(phase="done", release=release, proven=release, proven_digest=digest)
         _write_champion(ctx, release)
-    ctx.tell(deployment, "Adopted", f"release {release} was put back with kubectl; adopted")
-    return True
+    except MovedByPerson as error:
+        return f"release {release} is not adopted: {error}"
+    except (NotFound, Forbidden):
+        raise
+    except (InputError, VerificationError) as error:
+        ctx.unadoptable = release
+        return f"release {release}, rolled out by somebody else, is not adopted: {error}"
+    message = f"release {release} was put back with kubectl; adopted"
+    record_event(ctx.cluster, deployment, "Adopted", message)
+    return message
 
 
 def _write_champion(ctx: Context, release: int) -> None:

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from emotion_ai.registry.champion import read_champion
 from emotion_ai.rollouts.cluster.api import Cluster, Conflict, Object
+from emotion_ai.rollouts.cluster.canary import CANARY_LABELS
 from emotion_ai.rollouts.cluster.connections import PodConnections
 from emotion_ai.rollouts.cluster.deployment import Deployment, holder_patch
 from emotion_ai.rollouts.cluster.events import record_event
 from emotion_ai.rollouts.cluster.journal import Journal
 from emotion_ai.rollouts.cluster.lease import Lease
 from emotion_ai.rollouts.cluster.promotion import fetch_deployment
-from emotion_ai.rollouts.cluster.recovery import Wanted
+from emotion_ai.rollouts.cluster.recovery import Observation, Wanted
 from emotion_ai.rollouts.settings import RolloutSettings
 
 
@@ -51,6 +53,7 @@ class Context:
         reason: Why; "" for none.
         record: The record of the rollout.
         is_closed: Whether the rollout of the wanted release has ended, and the lease is free.
+        unadoptable: A release of a person that does not come up or answer; None for none.
     """
 
     cluster: Cluster
@@ -62,6 +65,7 @@ class Context:
     reason: str = ""
     record: dict[str, Any] = field(default_factory=dict)
     is_closed: bool = False
+    unadoptable: int | None = None
 
     @property
     def journal(self) -> Journal:
@@ -71,6 +75,19 @@ class Context:
     def read(self) -> Deployment:
         """Read the Deployment."""
         return fetch_deployment(self.cluster, self.settings.deployment)
+
+    def observe(self) -> tuple[Observation, Deployment]:
+        """Read what the next act depends on, and the Deployment with it."""
+        deployment = self.read()
+        found = Observation(
+            journal=self.journal,
+            release=deployment.release,
+            is_complete=deployment.is_complete,
+            champion=read_champion(self.registry),
+            has_canaries=bool(self.cluster.list("jobs", CANARY_LABELS)),
+            is_adoptable=deployment.release != self.unadoptable,
+        )
+        return found, deployment
 
     def write(self, **changes: Any) -> None:
         """Write changes of the journal; the next act follows."""

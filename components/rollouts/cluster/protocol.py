@@ -9,21 +9,16 @@ import contextlib
 from typing import Any
 
 from emotion_ai.errors import EmotionAIError, Unavailable, VerificationError
-from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import read_release, verify_release
 from emotion_ai.rollouts.cluster.api import ApiUnavailable, Cluster, connect
-from emotion_ai.rollouts.cluster.canary import CANARY_LABELS, remove_canaries
+from emotion_ai.rollouts.cluster.canary import remove_canaries
 from emotion_ai.rollouts.cluster.closing import adopt, finish, go_back, release_words
 from emotion_ai.rollouts.cluster.connections import PodConnections
 from emotion_ai.rollouts.cluster.context import Context, Request, say
 from emotion_ai.rollouts.cluster.deployment import Deployment, release_patch
 from emotion_ai.rollouts.cluster.lease import LeaseLost, acquire_lease, new_holder
 from emotion_ai.rollouts.cluster.preflight import check_installation
-from emotion_ai.rollouts.cluster.promotion import (
-    MovedByPerson,
-    NotComplete,
-    wait_until_complete,
-)
+from emotion_ai.rollouts.cluster.promotion import MovedByPerson
 from emotion_ai.rollouts.cluster.recovery import Observation, Wanted, decide
 from emotion_ai.rollouts.cluster.trial import try_release
 from emotion_ai.rollouts.settings import RolloutSettings
@@ -120,11 +115,10 @@ def _remove_own_canary(ctx: Context) -> None:
 def _run(ctx: Context) -> None:
     ctx.fence()
     while True:
-        found, deployment = _observe(ctx)
+        found, deployment = ctx.observe()
+        ctx.record["previous"] = deployment.release
         act = decide(found, ctx.wanted)
-        if act == "wait" and _wait(ctx, found.release):
-            continue
-        if act in ("begin", "wait"):
+        if act == "begin":
             _begin(ctx, deployment)
             return
         if act in ("superseded", "verify", "ended"):
@@ -141,38 +135,12 @@ def _recover(ctx: Context, act: str, found: Observation, deployment: Deployment)
     if act == "clean up":
         remove_canaries(ctx.cluster)
         ctx.write(phase="done", job="")
-    elif act == "adopt":
-        adopt(ctx, deployment)
+    elif act in ("wait", "adopt"):
+        say(adopt(ctx, deployment))
     elif act == "finish":
         finish(ctx, release, found.journal.digest)
     else:
         go_back(ctx, release, ctx.journal.failure(release) or "the rollout was interrupted")
-
-
-def _observe(ctx: Context) -> tuple[Observation, Deployment]:
-    deployment = ctx.read()
-    jobs = ctx.cluster.list("jobs", CANARY_LABELS)
-    found = Observation(
-        journal=ctx.journal,
-        release=deployment.release,
-        is_complete=deployment.is_complete,
-        champion=read_champion(ctx.registry),
-        has_canaries=bool(jobs),
-    )
-    ctx.record["previous"] = deployment.release
-    return found, deployment
-
-
-def _wait(ctx: Context, release: int | None) -> bool:
-    """Wait for what a person rolls out; returns whether it is complete or has moved on."""
-    try:
-        wait_until_complete(ctx.cluster, ctx.settings.deployment, release, ctx.settings.timeout_s)
-    except MovedByPerson:
-        return True
-    except NotComplete as error:
-        say(f"release {release}, rolled out by somebody else, does not come up: {error}")
-        return False
-    return True
 
 
 def _end_early(ctx: Context, act: str, deployment: Deployment) -> None:

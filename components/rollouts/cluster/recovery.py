@@ -31,6 +31,8 @@ class Observation(NamedTuple):
         is_complete: Whether the Deployment is fully rolled out.
         champion: The release that the registry's models.config names.
         has_canaries: Whether any canary's Job is left.
+        is_adoptable: False once this process has found that what a person rolled out does not
+            come up, or does not answer as its release.
     """
 
     journal: Journal
@@ -38,6 +40,7 @@ class Observation(NamedTuple):
     is_complete: bool
     champion: int | None
     has_canaries: bool
+    is_adoptable: bool = True
 
 
 class Wanted(NamedTuple):
@@ -82,10 +85,7 @@ def decide(found: Observation, wanted: Wanted) -> Act:
 
 def _own_act(found: Observation, wanted: Wanted) -> Act:
     if needs_adoption(found):
-        if not found.is_complete:
-            return "wait"
-        if not found.journal.failure(found.release or 0):
-            return "adopt"
+        return "adopt" if found.is_complete else "wait"
     outcome = found.journal.outcome(wanted.digest, wanted.run)
     if outcome is not None and (outcome.reason or found.release != wanted.release):
         return "ended"
@@ -93,6 +93,8 @@ def _own_act(found: Observation, wanted: Wanted) -> Act:
 
 
 def needs_adoption(found: Observation) -> bool:
-    """Whether a person rolled out what the Deployment serves, with kubectl."""
+    """Whether a person rolled out what the Deployment serves, and it was not judged bad."""
+    if found.journal.phase != "done" or found.release is None or not found.is_adoptable:
+        return False
     moved = {found.champion, found.journal.proven} != {found.release}
-    return found.journal.phase == "done" and found.release is not None and moved
+    return moved and not found.journal.failure(found.release)
