@@ -25,7 +25,8 @@ from emotion_ai.pipeline.choices import (
     list_settings_files,
 )
 from emotion_ai.pipeline.cluster_settings import ClusterSettings
-from emotion_ai.pipeline.field_types import LabelSet, StepName
+from emotion_ai.pipeline.field_types import LabelSet, Names, StepName
+from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.settings import StrictModel, validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.steps.evaluate.settings import GateSettings
@@ -67,11 +68,12 @@ class AugmentationPair(StrictModel):
 
 
 class ServingSettings(StrictModel):
-    """Where a release is rolled out, and how many releases the registry keeps."""
+    """Where and how a release is rolled out, and how many releases the registry keeps."""
 
     target: Literal["local", "kubernetes"] = "local"
     server: str = ""
     keep: Annotated[int, Field(ge=2)] = 10
+    rollout: RolloutSettings = RolloutSettings()
 
 
 class RunSettings(StrictModel):
@@ -88,9 +90,9 @@ class RunSettings(StrictModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     # The weights that both trainings start from; "champion" is "scratch" before the first rollout.
     init: InitialWeights = "scratch"
-    # Releases whose predictions the expression network also learns from, separated by commas:
-    # numbers, pretrained, champion.
-    teachers: str = ""
+    # Releases whose predictions the expression network also learns from: numbers, pretrained,
+    # champion.
+    teachers: Names = ()
     force_accept: str = ""
     checks: DataChecks = DataChecks()
     augmentation: AugmentationPair = AugmentationPair()

@@ -3,11 +3,11 @@
 kfp dsl compile --py pipeline/training.py --output emotion-ai.yaml
 """
 
-from json import dumps
 from typing import Any, NamedTuple
 
 from kfp import dsl
 
+from emotion_ai.pipeline.parameters import prepare_compiler, training_parameters
 from emotion_ai.pipeline.policy import ConfigureTask, task_configurer
 from emotion_ai.pipeline.revisions import step_revision
 from emotion_ai.pipeline.settings import (
@@ -50,41 +50,42 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
 
     Args:
         compile_settings: images, resources and retries of the tasks.
-        defaults: of the pipeline's parameters. Nested settings are parameters of JSON text;
-            `emotion_ai.settings` says why.
+        defaults: of the pipeline's parameters.
 
     Returns:
         The pipeline, as `kfp.dsl.pipeline` makes it.
     """
+    prepare_compiler()
     configure = task_configurer(compile_settings)
-    run = defaults.model_dump(mode="json")
+    default = training_parameters(defaults)
 
     @dsl.pipeline(
         name="emotion-ai-training",
         description="Trains, gates, releases and rolls out facial keypoints and expression",
     )
     def emotion_ai_training(
-        keypoints: str = run["keypoints"],
-        expression: str = run["expression"],
-        label_set: str = run["label_set"],
-        emotions: str = run["emotions"],
-        registry: str = run["registry"],
-        checkpoints: str = run["checkpoints"],
+        keypoints: str = default["keypoints"],
+        expression: str = default["expression"],
+        label_set: str = default["label_set"],
+        emotions: str = default["emotions"],
+        registry: str = default["registry"],
+        checkpoints: str = default["checkpoints"],
         run_name: str = "",
-        seed: int = run["seed"],
-        init: str = run["init"],
-        teachers: str = run["teachers"],
-        force_accept: str = run["force_accept"],
-        checks: str = dumps(run["checks"]),
-        keypoint_augmentation: str = dumps(run["augmentation"]["keypoints"]),
-        expression_augmentation: str = dumps(run["augmentation"]["expression"]),
-        keypoint_training: str = dumps(run["training"]["keypoints"]),
-        expression_training: str = dumps(run["training"]["expression"]),
-        gate: str = dumps(run["gate"]),
-        validation: str = dumps(run["validation"]),
-        target: str = run["serving"]["target"],
-        server: str = run["serving"]["server"],
-        keep: int = run["serving"]["keep"],
+        seed: int = default["seed"],
+        init: str = default["init"],
+        teachers: list = default["teachers"],
+        force_accept: str = default["force_accept"],
+        checks: dict = default["checks"],
+        keypoint_augmentation: dict = default["keypoint_augmentation"],
+        expression_augmentation: dict = default["expression_augmentation"],
+        keypoint_training: dict = default["keypoint_training"],
+        expression_training: dict = default["expression_training"],
+        gate: dict = default["gate"],
+        validation: dict = default["validation"],
+        target: str = default["target"],
+        server: str = default["server"],
+        keep: int = default["keep"],
+        rollout_settings: dict = default["rollout_settings"],
     ) -> None:
         """Train, gate, release and roll out facial keypoints and expression.
 
@@ -106,7 +107,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
             run_name: Name of the run's folder in the registry; empty for KFP's id of the run.
             seed: Of weights, order and augmentation.
             init: Weights to start from: scratch, pretrained or champion.
-            teachers: Releases that the expression network learns from too, separated by commas.
+            teachers: Releases that the expression network learns from too, such as [1, "champion"].
             force_accept: Why to release a pair that the gate rejects; empty to leave it rejected.
             checks: Shares of bad rows that ingest tolerates.
             keypoint_augmentation: How training changes faces with keypoints.
@@ -116,8 +117,9 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
             gate: Floors, ceilings and tolerances of the gate.
             validation: Tolerance and time budgets of the validation.
             target: Where to roll out: local or kubernetes.
-            server: HOST:PORT of the model server that has to answer.
+            server: HOST:PORT of the model server that has to answer on target local.
             keep: How many releases the registry keeps.
+            rollout_settings: Where and how a release is rolled out in a cluster.
         """
         # The run's record is written whatever happens below.
         exit_task = notify(registry=registry, run_name=run_name, job_id=JOB_ID)
@@ -135,6 +137,8 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                 gate=gate,
                 init=init,
                 teachers=teachers,
+                target=target,
+                rollout_settings=rollout_settings,
             )
             configure(resolve_task, "resolve sources")
             resolved = resolve_task.outputs
@@ -236,7 +240,13 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                     )
                     configure(push_task, "push")
                     rollout_task = rollout(
-                        version=push_task.output, server=server, target=target, **run_args
+                        version=push_task.output,
+                        server=server,
+                        target=target,
+                        settings=rollout_settings,
+                        reason="",
+                        may_go_back=False,
+                        **run_args,
                     )
                     configure(rollout_task, "roll out")
                 with dsl.Else(name="invalid"):
@@ -269,8 +279,8 @@ def ingest_and_prepare(
         fingerprint: of the source's content.
         label_set: of the emotions; "" for keypoints.
         emotions: those to learn; "" for all.
-        checks: settings of ingest, JSON.
-        augmentation: settings of prepare, JSON.
+        checks: settings of ingest.
+        augmentation: settings of prepare.
 
     Returns:
         Both tasks.

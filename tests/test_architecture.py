@@ -71,7 +71,7 @@ ONLY_IN = {
     "kfp": {"pipeline", *(room for room in ARROWS if room.startswith("steps."))},
     "grpc": {"client", "server"},
     "kubernetes": {"rollouts"},
-    "google": {"storage", "registry", "serving_api", "server"},
+    "google": {"pipeline", "storage", "registry", "serving_api", "server"},
     "pandas": {"sources", "steps.ingest"},
     "sklearn": {"steps.evaluate"},
     "typer": {"pipeline"},

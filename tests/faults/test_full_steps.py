@@ -28,7 +28,7 @@ from support.picture_folders import write_pictures, zip_folder
 from support.prepared_faces import write_faces
 from support.small_disk import FULL, fill_disk, free_pages
 
-TRAINING = dumps({"epochs": 1, "batch_size": 32, "widths": [8, 8]})
+TRAINING = {"epochs": 1, "batch_size": 32, "widths": [8, 8]}
 TRAINED = ("model", "history", "curves")
 
 Capture = pytest.CaptureFixture[str]
@@ -84,7 +84,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     inputs = {"settings": TRAINING, "seed": 1, "start": "", "checkpoints": ""}
     for kind, name, component, more in (
         ("keypoints", "keypoint", train_keypoints, {}),
-        ("expression", "expression", train_expression, {"teachers": "[]"}),
+        ("expression", "expression", train_expression, {"teachers": []}),
     ):
         faces = write_faces(folder / kind / "faces", kind)
         trained = paths_in(folder / kind, *TRAINED)
@@ -104,7 +104,7 @@ def test_train_keeps_its_checkpoint(
             settings=TRAINING,
             seed=2,
             start="",
-            teachers="[]",
+            teachers=[],
             checkpoints=str(tmp_path / "checkpoints"),
         )
 
@@ -117,7 +117,7 @@ def test_train_keeps_its_checkpoint(
 
 def test_evaluate_leaves_no_result(artifacts: dict[str, Path], disk: Path, capsys: Capture) -> None:
     outputs = paths_in(disk, "metrics", "confusion", "gate_report", "report")
-    settings = {"registry": "", "champion": "", "gate": "{}", "force_accept": "to see it written"}
+    settings = {"registry": "", "champion": "", "gate": {}, "force_accept": "to see it written"}
     assert_fails_with_too_little_space(
         disk, lambda: run_step(evaluate, outputs, **artifacts, **settings), capsys
     )
@@ -142,7 +142,7 @@ def test_combine_and_validate_leave_no_result(
     outputs = paths_in(disk, "warmup", "verdict", "report")
 
     def work() -> None:
-        run_step(validate, outputs, **exported, limits=dumps({"latency_calls": 1}))
+        run_step(validate, outputs, **exported, limits={"latency_calls": 1})
 
     assert_fails_with_too_little_space(disk, work, capsys, shares=(1,))
     # The model is served from a temporary folder during validation.

@@ -1,6 +1,6 @@
 """The compiled pipeline as data: what a cluster receives."""
 
-import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
+from kfp.cli.utils.parsing import parse_parameter_value
 
+from emotion_ai.pipeline.compiler import compile_pipeline
+from emotion_ai.pipeline.parameters import training_parameters
 from emotion_ai.pipeline.policy import STEPS
 from emotion_ai.pipeline.revisions import step_revision
+from emotion_ai.pipeline.settings import load_environment, load_run_settings
+from emotion_ai.steps.evaluate.settings import GateSettings
 
 ROOT = Path(__file__).parents[2]
 KFP = str(Path(sys.executable).with_name("kfp"))
@@ -56,6 +61,40 @@ def step_of(task_name: str) -> str:
 def test_compiled_pipeline_has_the_same_bytes_each_time(compiled: Path, tmp_path: Path) -> None:
     again = kfp_compile(tmp_path / "again.yaml")
     assert again.read_bytes() == compiled.read_bytes()
+
+
+def test_compiled_settings_are_objects_and_lists(spec: dict[str, Any]) -> None:
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    names = {"checks", "gate", "keypoint_training", "validation", "rollout_settings"}
+    assert {parameters[name]["parameterType"] for name in names} == {"STRUCT"}
+    assert parameters["teachers"]["parameterType"] == "LIST"
+
+
+def test_compiled_defaults_are_those_of_the_environment(spec: dict[str, Any]) -> None:
+    declared = spec["root"]["inputDefinitions"]["parameters"]
+    expected = training_parameters(load_run_settings("cluster")) | {"run_name": ""}
+    assert {name: value["defaultValue"] for name, value in declared.items()} == expected
+
+
+def test_compiled_comment_has_the_defaults_as_the_command_line_takes_them(compiled: Path) -> None:
+    (line,) = (
+        line for line in compiled.read_text().splitlines() if line.startswith("#    gate: dict")
+    )
+    default = line.partition("[Default: ")[2].removesuffix("]")
+    (text,) = shlex.split(default)
+    assert parse_parameter_value(text) == training_parameters(load_run_settings("cluster"))["gate"]
+
+
+def test_compiled_gate_keeps_a_null_that_turns_a_comparison_off(tmp_path: Path) -> None:
+    environment = tmp_path / "environment.yaml"
+    environment.write_text("run: {gate: {champion: {accuracy: null}}}\n")
+    output = tmp_path / "pipeline.yaml"
+    settings = load_run_settings(str(environment))
+    compile_pipeline(load_environment(str(environment)).compile, settings, output)
+    spec = next(yaml.safe_load_all(output.read_text()))
+    gate = spec["root"]["inputDefinitions"]["parameters"]["gate"]["defaultValue"]
+    assert gate["champion"]["accuracy"] is None
+    assert GateSettings.model_validate(gate) == settings.gate
 
 
 def test_compiled_pipeline_is_ascii_without_local_paths(compiled: Path) -> None:
@@ -154,4 +193,4 @@ def test_compile_applies_images_resources_and_defaults_of_an_environment_file(
     parameters = spec["root"]["inputDefinitions"]["parameters"]
     assert parameters["registry"]["defaultValue"] == "gs://staging/models"
     assert parameters["label_set"]["defaultValue"] == "course5"
-    assert json.loads(parameters["expression_training"]["defaultValue"])["epochs"] == 12
+    assert parameters["expression_training"]["defaultValue"]["epochs"] == 12

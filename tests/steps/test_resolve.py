@@ -1,6 +1,5 @@
 """The step resolve: fingerprints, the champion, initial weights and teachers."""
 
-import json
 import re
 from pathlib import Path
 
@@ -63,18 +62,36 @@ def test_resolve_returns_the_teachers(tmp_path: Path, sources: tuple[str, str]) 
         files, draft = write_minimal_release(tmp_path / f"files-{version}", str(version) * 64)
         publish(registry, files, draft)
 
-    def teachers(names: str) -> list[str]:
-        resolved = resolve(*sources, registry, "run-1", {"teachers": names})
-        return json.loads(resolved.teachers)
+    def teachers(*names: float | str) -> list[str]:
+        return resolve(*sources, registry, "run-1", {"teachers": [*names]}).teachers
 
-    assert teachers("") == teachers("champion") == [], "before the first rollout there is none"
+    assert teachers() == teachers("champion") == [], "before the first rollout there is none"
     write_champion(registry, 2)
-    assert teachers("1, champion,pretrained") == [f"{registry}/1", f"{registry}/2", "pretrained"]
-    assert teachers("champion,2") == [f"{registry}/2"]
+    # KFP turns every number of a list into a float.
+    expected = [f"{registry}/1", f"{registry}/2", "pretrained"]
+    assert teachers(1.0, "champion", "pretrained") == expected
+    assert teachers("champion", " 2", 2.0) == [f"{registry}/2"]
     for unknown in ("7", "scratch"):
         expected = f"pretrained, champion or release numbers of {registry} (it has 1, 2)"
         with pytest.raises(InputError, match=re.escape(f"'{unknown}': expected {expected}")):
-            teachers(f"1,{unknown}")
+            teachers("1", unknown)
+
+
+def test_resolve_records_settings_as_they_were_given_to_kfp(
+    tmp_path: Path, sources: tuple[str, str]
+) -> None:
+    settings = {"seed": 7.0, "gate": {"keypoints": {"rmse_px": 2.5}}, "teachers": []}
+    resolve(*sources, str(tmp_path), "run-1", settings)
+    record = read_records(str(tmp_path), "run-1")["resolve"]
+    assert record["settings"] == settings
+    assert isinstance(record["settings"]["seed"], int)
+
+
+def test_resolve_refuses_a_setting_of_the_rollout_before_anything_is_trained(
+    tmp_path: Path, sources: tuple[str, str]
+) -> None:
+    with pytest.raises(InputError, match=r"setting rollout_settings\.bake is unknown"):
+        resolve(*sources, str(tmp_path), "run-1", {"rollout": {"bake": 5.0}})
 
 
 def test_fingerprint_ignores_the_name(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ A case may be read, or rejected as bad input; anything else is a defect.
 import contextlib
 import gzip
 import io
+import json
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -34,7 +35,7 @@ from emotion_ai.server.batch_policy import BatchPolicy
 from emotion_ai.server.configuration import ConfigSource, plan_models
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.parameter_files import read_parameters
-from emotion_ai.settings import parse_json_object, validate_settings
+from emotion_ai.settings import restore_integers, validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import open_table, read_blocks
 from emotion_ai.sources.subjects import read_subjects
@@ -181,7 +182,11 @@ def _read_release(folder: Path, case: bytes) -> None:
 
 
 def _read_json(folder: Path, case: bytes) -> None:
-    validate_settings(RunSettings, parse_json_object(case.decode(errors="replace"), "run"), "run")
+    # KFP passes on what is JSON alone.
+    with contextlib.suppress(ValueError, RecursionError):
+        values = json.loads(case)
+        if isinstance(values, dict):
+            validate_settings(RunSettings, restore_integers(values), "run")
 
 
 def _read_environment(folder: Path, case: bytes) -> None:

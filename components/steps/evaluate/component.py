@@ -12,7 +12,7 @@ def evaluate(
     expression_model: Input[Model],
     registry: str,
     champion: str,
-    gate: str,
+    gate: dict,
     force_accept: str,
     metrics: Output[Metrics],
     confusion: Output[ClassificationMetrics],
@@ -28,7 +28,7 @@ def evaluate(
         expression_model: The trained expression network.
         registry: Folder or gs:// URI of the releases.
         champion: The release that serves now, scored again on these faces; "" for none.
-        gate: Settings of the gate, JSON.
+        gate: Settings of the gate.
         force_accept: The reason for accepting a pair that the gate rejects; "" to reject it.
         metrics: Every score, JSON.
         confusion: Confusion matrix of the emotions on the test split.
@@ -36,7 +36,6 @@ def evaluate(
         report: The evaluation as a page.
     """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.settings import parse_json_object
     from emotion_ai.steps.evaluate.run import run
 
     with exit_on_failure():
@@ -47,7 +46,7 @@ def evaluate(
             expression_model=expression_model.path,
             registry=registry,
             champion=champion,
-            gate=parse_json_object(gate, "gate"),
+            gate=gate,
             force_accept=force_accept,
             metrics_path=metrics.path,
             confusion_path=confusion.path,

@@ -11,7 +11,7 @@ def ingest(
     kind: str,
     label_set: str,
     emotions: str,
-    checks: str,
+    checks: dict,
     faces: Output[Dataset],
     report: Output[HTML],
     statistics: Output[Metrics],
@@ -24,13 +24,12 @@ def ingest(
         kind: "keypoints" or "expression".
         label_set: "fer7" or "course5"; "" for keypoints.
         emotions: Names to learn, separated by commas; "" for all.
-        checks: Tolerated shares of bad rows, JSON.
+        checks: Tolerated shares of bad rows.
         faces: The faces as arrays, uint8 images and their targets.
         report: The data report as a page.
         statistics: The data report in numbers, JSON.
     """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.settings import parse_json_object
     from emotion_ai.steps.ingest.run import run
 
     with exit_on_failure():
@@ -40,7 +39,7 @@ def ingest(
             kind=kind,
             label_set=label_set,
             emotions=emotions,
-            checks=parse_json_object(checks, "checks"),
+            checks=checks,
             faces_path=faces.path,
             report_path=report.path,
             statistics_path=statistics.path,

@@ -7,7 +7,7 @@ from kfp.dsl import HTML, Dataset, Input, Output
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
 def prepare(
     faces: Input[Dataset],
-    augmentation: str,
+    augmentation: dict,
     prepared: Output[Dataset],
     preview: Output[HTML],
 ):
@@ -15,18 +15,17 @@ def prepare(
 
     Args:
         faces: The ingested faces.
-        augmentation: The augmentation policy, JSON.
+        augmentation: The augmentation policy.
         prepared: The faces with their splits.
         preview: Augmented examples and the splits as a page.
     """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.settings import parse_json_object
     from emotion_ai.steps.prepare.run import run
 
     with exit_on_failure():
         run(
             faces_path=faces.path,
-            augmentation=parse_json_object(augmentation, "augmentation"),
+            augmentation=augmentation,
             prepared_path=prepared.path,
             preview_path=preview.path,
         )

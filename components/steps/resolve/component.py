@@ -15,9 +15,11 @@ def resolve(
     label_set: str,
     emotions: str,
     seed: int,
-    gate: str,
+    gate: dict,
     init: str,
-    teachers: str,
+    teachers: list,
+    target: str,
+    rollout_settings: dict,
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Resolved",
     [
@@ -26,7 +28,7 @@ def resolve(
         ("expression_fingerprint", str),
         ("champion", str),
         ("start", str),
-        ("teachers", str),
+        ("teachers", list),
     ],
 ):
     """Fingerprint both sources and look up the champion; later steps are cached by them.
@@ -40,14 +42,15 @@ def resolve(
         label_set: "fer7" or "course5".
         emotions: Names to learn, separated by commas; "" for all.
         seed: Seed of weights, order and augmentation.
-        gate: Settings of the gate, JSON; recorded.
+        gate: Settings of the gate; recorded.
         init: Weights that training starts from: scratch, pretrained or champion.
-        teachers: Releases that the expression network learns from, separated by commas.
+        teachers: Releases that the expression network learns from: numbers, champion, pretrained.
+        target: Where the release will be rolled out: local or kubernetes.
+        rollout_settings: How it will be rolled out in a cluster.
 
     Returns:
         The run's id, both fingerprints (SHA-256), the champion's version ("" for none), the
-        initial weights of the trainings ("" for random ones), and a JSON list of the teachers'
-        weights.
+        initial weights of the trainings ("" for random ones), and the teachers' weights.
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.steps.resolve.run import run
@@ -60,6 +63,8 @@ def resolve(
         "gate": gate,
         "init": init,
         "teachers": teachers,
+        "target": target,
+        "rollout": rollout_settings,
     }
     with exit_on_failure():
         resolved = run(

@@ -4,7 +4,7 @@ Later steps take the fingerprints as arguments: a changed file under the same na
 and an unchanged one is taken from the cache.
 """
 
-import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ from emotion_ai.networks.weights import PRETRAINED
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import list_versions, release_uri
 from emotion_ai.registry.runs import write_record
+from emotion_ai.rollouts.settings import RolloutSettings
+from emotion_ai.settings import restore_integers, validate_settings
 from emotion_ai.sources.uri import fingerprint
 
 
@@ -25,14 +27,14 @@ class Resolved(NamedTuple):
         champion: The champion's version; "" for none.
         start: Initial weights of the trainings: "" for random ones, "pretrained", or the
             champion's URI; "" if there is no champion yet.
-        teachers: A JSON list of the teachers' weights, each "pretrained" or a release's URI.
+        teachers: The teachers' weights, each "pretrained" or a release's URI.
     """
 
     keypoints_fingerprint: str
     expression_fingerprint: str
     champion: str
     start: str
-    teachers: str
+    teachers: list[str]
 
 
 def run(
@@ -49,17 +51,21 @@ def run(
         expression: Source of the faces with emotions.
         registry: A local folder or a gs:// URI.
         run_id: The run's id.
-        settings: The run's settings, recorded unchanged. Read are "init" ("scratch", "pretrained"
-            or "champion") and "teachers" (the same names or versions, separated by commas).
+        settings: The run's settings, which are recorded. Read are "init" ("scratch", "pretrained"
+            or "champion"), "teachers" (a list of the same names or versions) and "rollout" (the
+            fields of `RolloutSettings`).
 
     Returns:
         Fingerprints, champion, initial weights and teachers.
 
     Raises:
-        InputError: A source is missing, or "init" or a teacher is unknown.
+        InputError: A source is missing, "init" or a teacher is unknown, or a setting of the
+            rollout is invalid.
         Unavailable: A storage failed.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
+    # The step rollout reads them hours later.
+    validate_settings(RolloutSettings, settings.get("rollout", {}), "rollout_settings")
     keypoints_fingerprint = fingerprint(keypoints)
     same = expression == keypoints
     expression_fingerprint = keypoints_fingerprint if same else fingerprint(expression)
@@ -69,14 +75,14 @@ def run(
         expression_fingerprint=expression_fingerprint,
         champion="" if champion is None else str(champion),
         start=_initial_weights(settings.get("init", "scratch"), registry, champion),
-        teachers=json.dumps(_teachers(settings.get("teachers", ""), registry, champion)),
+        teachers=_teachers(settings.get("teachers", []), registry, champion),
     )
     record = {
         "started": started,
         "keypoints": keypoints,
         "expression": expression,
         **resolved._asdict(),
-        "settings": settings,
+        "settings": restore_integers(settings),
     }
     write_record(registry, run_id, "resolve", record)
     return resolved
@@ -89,8 +95,8 @@ def _initial_weights(init: str, registry: str, champion: int | None) -> str:
     return choices[init]
 
 
-def _teachers(teachers: str, registry: str, champion: int | None) -> list[str]:
-    names = [name.strip() for name in teachers.split(",") if name.strip()]
+def _teachers(teachers: Sequence[Any], registry: str, champion: int | None) -> list[str]:
+    names = [str(name).strip() for name in restore_integers(teachers)]
     if not names:
         return []
     known = _named_weights(registry, champion)

@@ -4,18 +4,39 @@ from kfp import dsl
 
 
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
-def rollout(registry: str, version: str, server: str, target: str, run_id: str):
-    """Make the release the champion and verify that the server answers with it.
+def rollout(
+    registry: str,
+    version: str,
+    server: str,
+    target: str,
+    settings: dict,
+    run_id: str,
+    reason: str,
+    may_go_back: bool,
+):
+    """Make the release the champion and verify that the servers answer with it.
 
     Args:
         registry: Folder or gs:// URI of the releases.
         version: The release to roll out.
-        server: HOST:PORT of the model server.
+        server: HOST:PORT of the model server, for target local.
         target: Where to roll out: local or kubernetes.
+        settings: How to roll out in a cluster.
         run_id: The run's id.
+        reason: Why a person asks for it; "" in the run that published the release.
+        may_go_back: Whether a newer release that serves may be replaced.
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.steps.rollout.run import run
 
     with exit_on_failure():
-        run(registry=registry, version=int(version), server=server, target=target, run_id=run_id)
+        run(
+            registry=registry,
+            version=int(version),
+            server=server,
+            target=target,
+            settings=settings,
+            run_id=run_id,
+            reason=reason,
+            may_go_back=may_go_back,
+        )

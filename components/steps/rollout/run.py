@@ -1,24 +1,53 @@
-"""Roll out the release that this run published, and record the result."""
+"""Roll out a release, and record the result."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from emotion_ai.registry.runs import write_record
+from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.rollouts.targets import roll_out
+from emotion_ai.settings import validate_settings
 
 
-def run(registry: str, version: int, server: str, target: str, run_id: str) -> None:
-    """Make a release the champion, verify the server, and write the run record "rollout".
+def run(
+    registry: str,
+    version: int,
+    server: str,
+    target: str,
+    settings: Mapping[str, Any],
+    run_id: str,
+    reason: str = "",
+    *,
+    may_go_back: bool = False,
+) -> None:
+    """Make a release the champion, verify the servers, and write the run record "rollout".
 
     Args:
         registry: A local folder or a gs:// URI.
         version: The release's version.
-        server: HOST:PORT of the model server.
+        server: HOST:PORT of the model server, for target local.
         target: Where to roll out, see `roll_out`.
+        settings: The fields of `RolloutSettings`, for target kubernetes.
         run_id: The run's id.
+        reason: Why a person asks for it, for the record; "" in the run that published the release.
+        may_go_back: Whether a newer release that serves may be replaced.
 
     Raises:
-        InputError: The release is missing or the target is unknown; nothing has changed.
+        InputError: The release is missing, a setting is invalid or the target is unknown; nothing
+            has changed.
         VerificationError: A file of the release was altered; nothing has changed.
-        Unavailable: The server does not answer, or its answers differ; the previous champion is
+        Unavailable: A server does not answer, or its answers differ; the previous champion is
             restored.
     """
-    record = roll_out(registry, version, server, target)
+    rollout_settings = validate_settings(RolloutSettings, settings, "rollout_settings")
+    record = roll_out(
+        registry,
+        version,
+        server,
+        target,
+        settings=rollout_settings,
+        run_id=run_id,
+        may_go_back=may_go_back,
+        reason=reason,
+    )
     write_record(registry, run_id, "rollout", record)

@@ -7,10 +7,10 @@ from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
 def train_expression(
     faces: Input[Dataset],
-    settings: str,
+    settings: dict,
     seed: int,
     start: str,
-    teachers: str,
+    teachers: list,
     checkpoints: str,
     model: Output[Model],
     history: Output[Metrics],
@@ -20,28 +20,25 @@ def train_expression(
 
     Args:
         faces: Prepared faces.
-        settings: Shape of the network, schedule and regularisation, JSON.
+        settings: Shape of the network, schedule and regularisation.
         seed: Seed of weights, order and augmentation.
         start: Where the initial weights are; "" for random ones.
-        teachers: Where the weights of the networks to learn from are, a JSON list.
+        teachers: Where the weights of the networks to learn from are.
         checkpoints: Folder or gs:// URI of checkpoints; "" keeps them beside the model.
         model: The Keras network and its weights.
         history: Loss and score of every epoch, JSON.
         curves: Learning curves as a page.
     """
-    import json
-
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.networks.training import TrainingContext
-    from emotion_ai.settings import parse_json_object
     from emotion_ai.steps.train_expression.run import run
 
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
-    context = TrainingContext(int(seed), start, checkpoints, tuple(json.loads(teachers)))
+    context = TrainingContext(int(seed), start, checkpoints, tuple(teachers))
     with exit_on_failure():
         run(
             faces=faces.path,
-            settings=parse_json_object(settings, "training"),
+            settings=settings,
             context=context,
             outputs=outputs,
         )

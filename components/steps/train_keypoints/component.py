@@ -7,7 +7,7 @@ from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
 def train_keypoints(
     faces: Input[Dataset],
-    settings: str,
+    settings: dict,
     seed: int,
     start: str,
     checkpoints: str,
@@ -19,7 +19,7 @@ def train_keypoints(
 
     Args:
         faces: Prepared faces.
-        settings: Shape of the network, schedule and regularisation, JSON.
+        settings: Shape of the network, schedule and regularisation.
         seed: Seed of weights, order and augmentation.
         start: Where the initial weights are; "" for random ones.
         checkpoints: Folder or gs:// URI of checkpoints; "" keeps them beside the model.
@@ -29,7 +29,6 @@ def train_keypoints(
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.networks.training import TrainingContext
-    from emotion_ai.settings import parse_json_object
     from emotion_ai.steps.train_keypoints.run import run
 
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
@@ -37,7 +36,7 @@ def train_keypoints(
     with exit_on_failure():
         run(
             faces=faces.path,
-            settings=parse_json_object(settings, "training"),
+            settings=settings,
             context=context,
             outputs=outputs,
         )

@@ -8,7 +8,7 @@ from kfp.dsl import HTML, Artifact, Input, Model, Output
 def validate(
     saved_model: Input[Model],
     golden: Input[Artifact],
-    limits: str,
+    limits: dict,
     warmup: Output[Artifact],
     verdict: Output[Artifact],
     report: Output[HTML],
@@ -18,7 +18,7 @@ def validate(
     Args:
         saved_model: The SavedModel that combine wrote.
         golden: Synthetic faces and the SavedModel's answers to them, .npz.
-        limits: Tolerance and time budgets, JSON.
+        limits: Tolerance and time budgets.
         warmup: Golden requests with responses; empty for a model that is rejected.
         verdict: Outcome, reasons and checks, JSON.
         report: The validation as a page.
@@ -27,14 +27,13 @@ def validate(
         Whether the SavedModel may be released.
     """
     from emotion_ai.errors import exit_on_failure
-    from emotion_ai.settings import parse_json_object
     from emotion_ai.steps.validate.run import run
 
     with exit_on_failure():
         return run(
             saved_model=saved_model.path,
             golden=golden.path,
-            limits=parse_json_object(limits, "validation"),
+            limits=limits,
             warmup_path=warmup.path,
             verdict_path=verdict.path,
             report_path=report.path,

@@ -1,0 +1,98 @@
+"""The parameters of a pipeline, and what KFP's compiler is taught about their defaults.
+
+kfp 2.17.0 takes no null within an object, and writes objects into the comment at the top of the
+file in an order that differs from process to process.
+"""
+
+import copy
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from pydantic import BaseModel
+
+from emotion_ai.pipeline.settings import RunSettings
+from emotion_ai.settings import restore_integers
+
+
+def training_parameters(settings: RunSettings) -> dict[str, Any]:
+    """Return the training pipeline's parameters by name, for JSON.
+
+    `run_name` is not among them: each run has its own.
+    """
+    run = _as_json(settings)
+    return {
+        "keypoints": run["keypoints"],
+        "expression": run["expression"],
+        "label_set": run["label_set"],
+        "emotions": run["emotions"],
+        "registry": run["registry"],
+        "checkpoints": run["checkpoints"],
+        "seed": run["seed"],
+        "init": run["init"],
+        "teachers": run["teachers"],
+        "force_accept": run["force_accept"],
+        "checks": run["checks"],
+        "keypoint_augmentation": run["augmentation"]["keypoints"],
+        "expression_augmentation": run["augmentation"]["expression"],
+        "keypoint_training": run["training"]["keypoints"],
+        "expression_training": run["training"]["expression"],
+        "gate": run["gate"],
+        "validation": run["validation"],
+        "target": run["serving"]["target"],
+        "server": run["serving"]["server"],
+        "keep": run["serving"]["keep"],
+        "rollout_settings": run["serving"]["rollout"],
+    }
+
+
+def _as_json(settings: BaseModel) -> dict[str, Any]:
+    """Dump settings without the nulls that are a field's default: they say nothing in a form."""
+    values = settings.model_dump(mode="json")
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            values[name] = _as_json(value)
+        elif value is None and field.default is None:
+            del values[name]
+    return values
+
+
+def prepare_compiler() -> None:
+    """Make KFP take nulls within objects, and write the same comment each time.
+
+    Defaults stand in the comment as KFP's command line takes them.
+    """
+    from google.protobuf import struct_pb2
+    from kfp.compiler import pipeline_spec_builder as builder
+
+    to_value: Callable[[Any], Any] = builder.to_protobuf_value
+    write_comment: Callable[[dict[str, Any], str], str] = (
+        builder.extract_comments_from_pipeline_spec
+    )
+    if hasattr(to_value, "__wrapped__"):
+        return
+
+    @wraps(to_value)
+    def to_value_or_null(value: Any) -> Any:
+        if value is None:
+            return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
+        return to_value(value)
+
+    @wraps(write_comment)
+    def write_json_comment(pipeline_spec: dict[str, Any], description: str) -> str:
+        spec = copy.deepcopy(pipeline_spec)
+        inputs = spec["root"].get("inputDefinitions", {})
+        for parameter in inputs.get("parameters", {}).values():
+            if "defaultValue" in parameter:
+                parameter["defaultValue"] = _as_text(parameter["defaultValue"])
+        return write_comment(spec, description)
+
+    builder.to_protobuf_value = to_value_or_null
+    builder.extract_comments_from_pipeline_spec = write_json_comment
+
+
+def _as_text(value: Any) -> Any:
+    value = restore_integers(value)
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
