@@ -1,7 +1,6 @@
-"""The server's image on a mounted registry, and the client's image asking it."""
+"""The server's image on a mounted or fetched registry, and the client's image asking it."""
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +14,9 @@ from emotion_ai.client.client import Client
 from emotion_ai.errors import Unavailable
 from emotion_ai.registry.champion import write_champion
 
-from support.container_engine import ENGINE, answered, engine
+from support.cloud_storage import free_port
+from support.container_engine import BARE, ENGINE, answered, engine
 from support.server_calls import eventually
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -30,10 +24,17 @@ def served(image: str, registry: Path) -> Iterator[tuple[str, str]]:
     """The container of a server over a registry, and the address it answers at."""
     # models.config names the registry's own path.
     mount = f"--volume={registry}:{registry}:ro"
+    with running(image, mount, "--registry", str(registry)) as server:
+        yield server
+
+
+@contextmanager
+def running(image: str, mount: str, *flags: str) -> Iterator[tuple[str, str]]:
+    """The container of a server that loads version 1, and the address it answers at."""
     port = free_port()
     limits = ("--read-only", "--cap-drop=ALL", "--tmpfs=/tmp", mount)
     publish = f"--publish=127.0.0.1:{port}:8500"
-    name = answered("run", "--detach", *limits, publish, image, "--registry", str(registry))
+    name = answered("run", "--detach", *limits, publish, image, *flags)
     try:
         eventually(lambda: "version 1 is available" in log_of(name), 120)
         yield name, f"127.0.0.1:{port}"
@@ -71,6 +72,51 @@ def test_the_client_image_asks_the_server_image(images: dict[str, str], tmp_path
     (answer,) = record["faces"]
     assert answer["model_version"] == 1
     assert answer["keypoints"]["nose_tip"][1] == pytest.approx(20, abs=0.01)
+
+
+def test_the_server_image_serves_what_the_base_image_fetched(
+    images: dict[str, str], tmp_path: Path
+) -> None:
+    from support.tiny_saved_model import publish_tiny_release
+
+    registry, models = tmp_path / "registry", tmp_path / "models"
+    publish_tiny_release(registry, tmp_path, 1.0, 1.0)
+    open_to_all(registry)
+    models.mkdir()
+    models.chmod(0o777)
+    log = tmp_path / "termination-log"
+    log.touch()
+    log.chmod(0o666)
+    mounts = (
+        f"--volume={registry}:/registry:ro",
+        f"--volume={models}:/models",
+        f"--volume={log}:/dev/termination-log",
+    )
+    environment = ("--env=REGISTRY=/registry", "--env=RELEASE=1")
+    program = ("python3", "-m", "emotion_ai.registry.fetching", "--into", "/models")
+    answered("run", "--rm", *BARE, *mounts, *environment, images["base"], *program)
+    assert json.loads(log.read_text())["release"] == 1
+    assert {path.stat().st_uid for path in models.rglob("*")} == {10001}
+    # As in a pod: the server has no registry.
+    mount = f"--volume={models}:/models:ro"
+    flags = ("--model_config_file=/models/models.config", "--file_system_poll_wait_seconds=0")
+    with running(images["serve"], mount, *flags) as (_, address), Client(address) as client:
+        assert client.model_status() == {1: "AVAILABLE"}
+
+
+def test_before_the_first_rollout_the_base_image_waits_and_heeds_sigterm(
+    images: dict[str, str], tmp_path: Path
+) -> None:
+    program = ("python3", "-m", "emotion_ai.registry.fetching", "--into", "/tmp/models")
+    name = answered(
+        "run", "--detach", *BARE, "--env=REGISTRY=/tmp/registry", images["base"], *program
+    )
+    try:
+        eventually(lambda: "waiting for the first rollout" in log_of(name), 120)
+        subprocess.run([ENGINE, "stop", "--time=5", name], check=True, capture_output=True)
+        assert answered("inspect", "--format={{.State.ExitCode}}", name) == "143"
+    finally:
+        engine("rm", "--force", name)
 
 
 def test_sigterm_ends_the_server_within_five_seconds_and_no_request_is_lost(
