@@ -5,17 +5,21 @@ alike. A failed connection is retried; what the API server refuses is not.
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from emotion_ai.errors import InputError, Unavailable, install_hint
+from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.rollouts.cluster.credentials import load_credentials
 
 Object = dict[str, Any]
 
 # How long requests are repeated while no API server answers, and how long one may take.
 OUTAGE_SECONDS = 60.0
 _REQUEST_SECONDS = 10.0
+# After this long without an answer a person wants to know what is being waited for.
+_MESSAGE_AFTER_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
 _MAX_LOG_BYTES = 64 << 10
 # Statuses that say "not now".
@@ -140,13 +144,24 @@ class Cluster:
         body: Any = None,
         content_type: str = "application/json",
     ) -> Any:
-        give_up = time.monotonic() + OUTAGE_SECONDS
+        started, message_written = time.monotonic(), False
         while True:
             response = self._transport(method, path, query or {}, content_type, body)
-            if response.status not in _RETRIED or time.monotonic() > give_up:
+            waited = time.monotonic() - started
+            if response.status not in _RETRIED or waited > OUTAGE_SECONDS:
                 break
+            if waited > _MESSAGE_AFTER_SECONDS and not message_written:
+                self._write_message(response.reason)
+                message_written = True
             time.sleep(_RETRY_SECONDS)
         return self._checked(response, f"{method} {path.partition('/namespaces/')[2] or path}")
+
+    def _write_message(self, reason: str) -> None:
+        words = " ".join(reason.split())
+        sys.stderr.write(
+            f"waiting for cluster {self.address}: {words}; this gives up after "
+            f"{OUTAGE_SECONDS:g} s\n"
+        )
 
     def _checked(self, response: Response, request: str) -> Any:
         where = f"cluster {self.address}"
@@ -156,7 +171,8 @@ class Cluster:
             raise NotFound(f"{where}: {response.reason}")
         if response.status == 409:
             raise Conflict(f"{where}: {response.reason}")
-        if response.status == 401:
+        # An API server may take requests without credentials, as those of nobody.
+        if response.status == 401 or 'User "system:anonymous"' in response.reason:
             raise Forbidden(f"{where}: the credentials are not accepted; log in again")
         if response.status == 403:
             raise Forbidden(f"{where}: {response.reason}")
@@ -176,26 +192,9 @@ def connect(namespace: str) -> Cluster:
     Raises:
         InputError: There is no cluster configured, or the client library is not installed.
     """
-    try:
-        from kubernetes import client, config
-    except ImportError:
-        raise InputError(
-            f"rollout target kubernetes: kubernetes is missing; {install_hint('kubernetes')}"
-        ) from None
+    settings, is_inside = load_credentials()
+    from kubernetes import client
 
-    settings = client.Configuration()
-    is_inside = True
-    try:
-        config.load_incluster_config(client_configuration=settings)
-    except config.ConfigException:
-        is_inside = False
-        try:
-            config.load_kube_config(client_configuration=settings)
-        except (config.ConfigException, OSError, ValueError) as error:
-            raise InputError(
-                f"no cluster: this is no pod, and the kubeconfig cannot be used: {error}; set "
-                "KUBECONFIG, or use the rollout target local"
-            ) from None
     settings.retries = False
     transport = _transport(client.ApiClient(settings))
     return Cluster(transport, namespace, settings.host, is_inside)
@@ -221,7 +220,14 @@ def _transport(api: Any) -> Transport:
                 _request_timeout=_REQUEST_SECONDS,
             )
         except ApiException as error:
-            return Response(error.status or 0, None, _reason(error))
+            reason = _reason(error)
+            if not error.status and "CERTIFICATE" in reason:
+                # Trying again does not help.
+                raise InputError(
+                    f"cluster {api.configuration.host}: its certificate is not trusted: {reason}; "
+                    "expected the kubeconfig of this cluster"
+                ) from None
+            return Response(error.status or 0, None, reason)
         except (HTTPError, OSError) as error:
             return Response(0, None, _last_cause(error))
         text = raw.data.decode(errors="replace")

@@ -8,6 +8,7 @@ from typing import Any
 
 from emotion_ai.errors import Unavailable
 from emotion_ai.rollouts.cluster.api import Cluster, Object
+from emotion_ai.rollouts.cluster.credentials import load_kubeconfig
 
 _COPY_BYTES = 64 << 10
 
@@ -47,12 +48,12 @@ def pod_address(pod: Object, port: int) -> str:
 
 def _forwarder(namespace: str, pod: str, port: int) -> Callable[[], Any]:
     def connect() -> Any:
-        from kubernetes import client, config
+        from kubernetes import client
         from kubernetes.stream import portforward
 
         # A client of its own: forwarding changes the client's way to send requests.
         settings = client.Configuration()
-        config.load_kube_config(client_configuration=settings)
+        load_kubeconfig(settings)
         api = client.CoreV1Api(client.ApiClient(settings))
         forward = portforward(
             api.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
