@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from emotion_ai.errors import InputError
+from emotion_ai.errors import EmotionAIError, InputError
 from emotion_ai.rollouts.settings import RolloutSettings
 
 TARGETS = ("local", "kubernetes")
@@ -20,6 +20,7 @@ def roll_out(
     run_id: str = "",
     may_go_back: bool = True,
     reason: str = "",
+    record: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make a release the champion on a target, and verify that it answers.
 
@@ -35,10 +36,13 @@ def roll_out(
         run_id: The run that asks for it; "" for a person at the command line.
         may_go_back: Whether a newer release that serves may be replaced; for target kubernetes.
         reason: Why, for the record; "" for none.
+        record: Is filled as the rollout goes on, so that what happened is known if this raises.
 
     Returns:
-        The record of the rollout. On both targets it has `target`, `version`, `previous` (None
-        before the first rollout), `answers_checked`, `largest_difference` and `seconds`.
+        The record of the rollout. On both targets it has `target`, `version`, `outcome` ("rolled
+        out"; on target kubernetes "unchanged" or "superseded" too), `previous` (None before the
+        first rollout), `answers_checked`, `largest_difference` and `seconds`. If this raises,
+        `outcome` is "failed", or as `roll_out_in_cluster` says, and `reasons` has the message.
 
     Raises:
         InputError: The release is missing or has no golden requests, the target is unknown, or
@@ -54,16 +58,26 @@ def roll_out(
     """
     if target not in TARGETS:
         raise InputError(f"rollout target {target!r} is unknown; expected {', '.join(TARGETS)}")
+    record = {} if record is None else record
+    record |= {"target": target, "version": version, "outcome": "failed"}
+    if reason:
+        record["reason"] = reason
     started = time.monotonic()
-    if target == "local":
-        from emotion_ai.rollouts.local import roll_out_locally
+    try:
+        if target == "local":
+            from emotion_ai.rollouts.local import roll_out_locally
 
-        record = {"server": server, **roll_out_locally(registry, version, server, timeout_s)}
-    else:
-        from emotion_ai.rollouts.cluster.protocol import Request, roll_out_in_cluster
+            record["server"] = server
+            record |= roll_out_locally(registry, version, server, timeout_s)
+            record["outcome"] = "rolled out"
+        else:
+            from emotion_ai.rollouts.cluster.protocol import Request, roll_out_in_cluster
 
-        request = Request(registry, version, run_id, may_go_back, reason)
-        record = roll_out_in_cluster(request, settings or RolloutSettings())
-    seconds = round(time.monotonic() - started, 3)
-    because = {"reason": reason} if reason else {}
-    return {"target": target, **record, **because, "seconds": seconds}
+            request = Request(registry, version, run_id, may_go_back, reason)
+            roll_out_in_cluster(request, settings or RolloutSettings(), record)
+    except EmotionAIError as error:
+        record["reasons"] = [str(error)]
+        raise
+    finally:
+        record["seconds"] = round(time.monotonic() - started, 3)
+    return record

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -54,6 +54,7 @@ def test_roll_out_goes_forward_and_back_and_restores_the_champion(deployment: De
     first, second = _publish(deployment, 1.0), _publish(deployment, 2.0)
     record = roll_out(deployment.registry, first, deployment.server)
     assert (record["version"], record["previous"]) == (first, None)
+    assert (record["target"], record["outcome"]) == ("local", "rolled out")
     assert record["answers_checked"] == 3
     assert record["largest_difference"] <= 1e-3
     assert _served_version(deployment) == first
@@ -97,17 +98,32 @@ def _break_graph(release: Path) -> None:
     (release / INFO_PATH).write_text(info.model_copy(update={"files": files}).model_dump_json())
 
 
-def test_roll_out_changes_nothing_for_invalid_arguments(deployment: Deployment) -> None:
+def test_roll_out_changes_nothing_for_invalid_arguments(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     champion = _publish(deployment, 6.0)
     roll_out(deployment.registry, champion, deployment.server)
     altered = _publish(deployment, 7.0)
     with (Path(deployment.registry) / str(altered) / "saved_model.pb").open("ab") as file:
         file.write(b"more")
+    record: dict[str, Any] = {}
     with pytest.raises(VerificationError, match=r"saved_model\.pb: was altered"):
-        roll_out(deployment.registry, altered, deployment.server)
+        roll_out(deployment.registry, altered, deployment.server, reason="a try", record=record)
+    assert record.pop("seconds") >= 0
+    (reason,) = record.pop("reasons")
+    assert "was altered" in reason
+    assert record == {
+        "target": "local",
+        "server": deployment.server,
+        "version": altered,
+        "outcome": "failed",
+        "reason": "a try",
+    }
     with pytest.raises(InputError, match="no release 99"):
         roll_out(deployment.registry, 99, deployment.server)
-    with pytest.raises(InputError, match="kubernetes is not built yet"):
+    no_file = str(tmp_path / "kubeconfig")
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", no_file)
+    with pytest.raises(InputError, match="no cluster: this is no pod"):
         roll_out(deployment.registry, champion, deployment.server, target="kubernetes")
     with pytest.raises(InputError, match="mainframe"):
         roll_out(deployment.registry, champion, deployment.server, target="mainframe")

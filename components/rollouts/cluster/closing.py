@@ -52,6 +52,8 @@ def finish(ctx: Context, release: int, digest: str) -> None:
         return
     done = ctx.journal.model_copy(update={"proven": release, "proven_digest": digest})
     ctx.close_for(release, done.with_outcome(""))
+    if release == ctx.wanted.release:
+        ctx.record["outcome"] = "rolled out"
     ctx.tell(deployment, "RolledOut", _rolled_out_words(ctx, deployment))
 
 
@@ -64,7 +66,7 @@ def _prove_promoted(ctx: Context, release: int, changes: dict[str, Any]) -> Depl
         deployment = wait_until_complete(
             ctx.cluster, ctx.settings.deployment, release, ctx.settings.timeout_s
         )
-    ctx.record["revision"] = deployment.revision
+    ctx.record |= {"revision": deployment.revision, "replicas": deployment.replicas}
     ctx.write(phase="verifying", **changes)
     with ctx.timed("endpoints"):
         ctx.record["endpoints"] = _verify(ctx, release, golden)
@@ -148,7 +150,8 @@ def _go_back(ctx: Context, release: int, proven: int | None, reason: str) -> str
             deployment, release=proven, digest=digest, cause=cause, holder=ctx.lease.holder
         )
 
-    ctx.record["outcome"] = "rolled back"
+    if release == ctx.wanted.release:
+        ctx.record["outcome"] = "rolled back"
     with ctx.timed("way back"):
         deployment = ctx.change(build)
         ctx.tell(deployment, "RolledBack", f"back to release {proven or 'none'}: {reason}")

@@ -150,9 +150,9 @@ class Context:
 
 
 def say(line: str) -> None:
-    """Print a line at once: a rollout takes minutes."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    """Write a line to standard error at once, with the time of day: a rollout takes minutes."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+    sys.stderr.flush()
 
 
 def _now() -> str:

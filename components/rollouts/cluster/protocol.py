@@ -29,16 +29,20 @@ class _Superseded(Exception):
     """A newer release serves."""
 
 
-def roll_out_in_cluster(request: Request, settings: RolloutSettings) -> dict[str, Any]:
+def roll_out_in_cluster(
+    request: Request, settings: RolloutSettings, record: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Roll a release out in the cluster of this pod, or of the kubeconfig.
 
     Args:
         request: What to roll out, and for whom.
         settings: Where and how.
+        record: Is filled as the rollout goes on, so that what happened is known if this raises.
 
     Returns:
-        The record: `outcome` ("rolled out", "unchanged", "superseded"), `version`, `previous`,
-        `namespace`, `revision`, `canary`, `endpoints`, `answers_checked`, `largest_difference`,
+        The record: `outcome` ("rolled out", "unchanged" or "superseded"; if this raises,
+        "refused", "rolled back", "interrupted" or "failed"), `version`, `previous`, `namespace`,
+        `revision`, `replicas`, `canary`, `endpoints`, `answers_checked`, `largest_difference`,
         `phases`.
 
     Raises:
@@ -46,10 +50,15 @@ def roll_out_in_cluster(request: Request, settings: RolloutSettings) -> dict[str
         VerificationError: The release is refused, or was rolled back; says why.
         Unavailable: The cluster or the registry does not answer, or another rollout goes on.
     """
-    return roll_out_on(connect(settings.namespace), request, settings)
+    return roll_out_on(connect(settings.namespace), request, settings, record)
 
 
-def roll_out_on(cluster: Cluster, request: Request, settings: RolloutSettings) -> dict[str, Any]:
+def roll_out_on(
+    cluster: Cluster,
+    request: Request,
+    settings: RolloutSettings,
+    record: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Roll a release out in a cluster; see `roll_out_in_cluster`."""
     info = read_release(request.registry, request.version)
     verify_release(request.registry, request.version)
@@ -69,8 +78,9 @@ def roll_out_on(cluster: Cluster, request: Request, settings: RolloutSettings) -
         ctx = Context(
             cluster, lease, connections, settings, request.registry, wanted, request.reason
         )
+        ctx.record = {} if record is None else record
         ctx.record |= {
-            "outcome": "rolled out",
+            "outcome": "failed",
             "version": request.version,
             "previous": None,
             "namespace": cluster.namespace,
@@ -97,6 +107,8 @@ def _hold(ctx: Context) -> Any:
         raise
     except BaseException:
         # Interrupted: the journal keeps its phase, and the next rollout recovers from it.
+        ctx.record["outcome"] = "interrupted"
+        say(_interruption_words(ctx))
         if ctx.journal.phase in ("canary", "baking"):
             _remove_own_canary(ctx)
         with contextlib.suppress(EmotionAIError):
@@ -104,6 +116,19 @@ def _hold(ctx: Context) -> Any:
         raise
     finally:
         ctx.lease.stop()
+
+
+def _interruption_words(ctx: Context) -> str:
+    journal, wanted = ctx.journal, ctx.wanted.release
+    if journal.phase in ("canary", "baking"):
+        return f"release {wanted}: interrupted; its canary is removed, and nothing else has changed"
+    if journal.phase == "done":
+        return f"release {wanted}: interrupted"
+    return (
+        f"release {journal.release}: interrupted in the phase {journal.phase}; the next rollout "
+        "goes on from there, or see what serves: kubectl -n "
+        f"{ctx.cluster.namespace} rollout status deployment/{ctx.settings.deployment}"
+    )
 
 
 def _remove_own_canary(ctx: Context) -> None:
@@ -146,8 +171,8 @@ def _recover(ctx: Context, act: str, found: Observation, deployment: Deployment)
 def _end_early(ctx: Context, act: str, deployment: Deployment) -> None:
     wanted = ctx.wanted
     if act == "verify":
-        ctx.record["outcome"] = "unchanged"
         finish(ctx, wanted.release, wanted.digest)
+        ctx.record["outcome"] = "unchanged"
         return
     ctx.close(ctx.journal)
     if act == "superseded":
@@ -155,6 +180,7 @@ def _end_early(ctx: Context, act: str, deployment: Deployment) -> None:
         return
     outcome = ctx.journal.outcome(wanted.digest, wanted.run)
     if outcome is not None and outcome.reason:
+        ctx.record["outcome"] = "refused"
         raise VerificationError(_refusal(ctx, outcome.reason))
     ctx.record["outcome"] = "superseded"
     ctx.record["reasons"] = ["this run rolled it out before, and it was replaced since"]

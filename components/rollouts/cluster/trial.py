@@ -55,6 +55,7 @@ def try_release(ctx: Context, deployment: Deployment, golden: GoldenRequests) ->
         _run_canary(ctx, deployment, golden, job)
     except VerificationError as error:
         reason = str(error)
+        ctx.record["outcome"] = "refused"
         ctx.tell(deployment, "CanaryFailed", f"refused: {reason}")
         ctx.write(outcomes=ctx.journal.with_outcome(reason).outcomes)
         remove_canaries(ctx.cluster, grace_s=None if isinstance(error, Slow) else _REFUSED_GRACE_S)
@@ -83,7 +84,13 @@ def _run_canary(ctx: Context, deployment: Deployment, golden: GoldenRequests, jo
     set_proven(ctx.cluster, name, proven=True, reason="GoldenAnswers", message=words)
     if _skips_bake(ctx, deployment):
         return
-    ctx.tell(deployment, "CanaryAdmitted", f"canary {name} answers callers")
+    bake = settings.canary
+    ctx.tell(
+        deployment,
+        "CanaryAdmitted",
+        f"canary {name} answers callers; it is judged after {bake.bake_s:g} s and "
+        f"{bake.min_requests} requests, at the latest after {bake.max_bake_s:g} s",
+    )
     with ctx.timed("bake"):
         _bake(ctx, job, name, golden)
 
