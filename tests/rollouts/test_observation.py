@@ -6,7 +6,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 
 from emotion_ai.client.client import Client
 from emotion_ai.errors import EmotionAIError, Unavailable
-from emotion_ai.registry.champion import write_champion
 from emotion_ai.rollouts.cluster import observation
 from emotion_ai.rollouts.cluster.observation import (
     METRICS_PATH,
@@ -26,50 +24,19 @@ from emotion_ai.rollouts.cluster.observation import (
     total,
 )
 from emotion_ai.server.metrics import Metrics
-from emotion_ai.server.process import server_process
 
-from support.server_calls import eventually
+from support.monitored_server import publish_champion, serving_with_metrics
 
 FACE = np.full((1, 96, 96, 1), 100, np.uint8)
 
 
-class Server(NamedTuple):
-    address: str
-    rest: str
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
-@contextlib.contextmanager
-def _serving(registry: Path, folder: Path, monitored: bool = True) -> Iterator[Server]:
-    monitoring = folder / "monitoring.config"
-    monitoring.write_text("prometheus_config { enable: true }")
-    rest = _free_port()
-    flags = ["--registry", str(registry), "--port=0", f"--rest_api_port={rest}"]
-    if monitored:
-        flags.append(f"--monitoring_config_file={monitoring}")
-    with server_process(flags, folder / "server.log") as (address, _), Client(address) as client:
-        eventually(lambda: [s.state for s in client.version_statuses()] == ["AVAILABLE"])
-        yield Server(address, f"127.0.0.1:{rest}")
-
-
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from support.tiny_saved_model import publish_tiny_release
-
-    folder = tmp_path_factory.mktemp("observation")
-    registry = folder / "registry"
-    registry.mkdir()
-    publish_tiny_release(registry, folder, 1.0, 1.0)
-    write_champion(str(registry), 1)
-    return registry
+    return publish_champion(tmp_path_factory.mktemp("observation"))
 
 
 def test_a_real_server_is_read_before_and_between_requests(registry: Path, tmp_path: Path) -> None:
-    with _serving(registry, tmp_path) as server, Client(server.address) as client:
+    with serving_with_metrics(registry, tmp_path) as server, Client(server.address) as client:
         before = read_counts(server.rest)
         assert (before.requests, before.latencies) == ({}, ())
         for _ in range(3):
@@ -93,7 +60,7 @@ def test_a_real_server_is_read_before_and_between_requests(registry: Path, tmp_p
 def test_a_server_that_restarted_is_noticed(registry: Path, tmp_path: Path) -> None:
     readings = []
     for count in (3, 1):
-        with _serving(registry, tmp_path) as server, Client(server.address) as client:
+        with serving_with_metrics(registry, tmp_path) as server, Client(server.address) as client:
             for _ in range(count):
                 client.predict_arrays(FACE)
             readings.append(read_counts(server.rest))
@@ -104,7 +71,7 @@ def test_a_server_that_restarted_is_noticed(registry: Path, tmp_path: Path) -> N
 
 def test_a_server_without_metrics_says_which_flags_it_lacks(registry: Path, tmp_path: Path) -> None:
     with (
-        _serving(registry, tmp_path, monitored=False) as server,
+        serving_with_metrics(registry, tmp_path, monitored=False) as server,
         pytest.raises(Unavailable, match=r"HTTP 4.*--monitoring_config_file"),
     ):
         read_counts(server.rest)
