@@ -10,11 +10,15 @@ from typing import Any
 from google.protobuf import text_format
 
 from emotion_ai import storage
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.serving_api.messages import MODEL_NAME, ModelServerConfig
 
 CONFIG_NAME = "models.config"
 _MAX_BYTES = 64 << 10
+
+
+class ChampionReplaced(Unavailable):
+    """`models.config` is not what it was when it was looked at."""
 
 
 def read_config(registry: str) -> Any | None:
@@ -69,21 +73,47 @@ def read_champion(registry: str) -> int | None:
     return int(versions[0])
 
 
-def write_champion(registry: str, version: int) -> None:
+def champion_generation(registry: str) -> int | None:
+    """Return the generation of `models.config` in Cloud Storage, 0 if there is none.
+
+    A file on a disk has none (None): there, nobody else writes while the registry's lock is held.
+    """
+    if not storage.is_remote(registry):
+        return None
+    from emotion_ai.storage import gcs
+
+    try:
+        return gcs.read_generation(storage.join(registry, CONFIG_NAME))[1]
+    except storage.NotFound:
+        return 0
+
+
+def write_champion(registry: str, version: int, generation: int | None = None) -> None:
     """Make a version the champion, in one atomic write.
 
     Args:
         registry: A local folder or a gs:// URI.
         version: The version that the servers are to load; rollout verifies that it answers.
+        generation: Replace this generation alone, see `champion_generation`; None for any.
 
     Raises:
+        ChampionReplaced: `models.config` has another generation.
         Unavailable: The registry cannot be written.
     """
     # TensorFlow Serving may run in another working directory.
     base_path = (
         registry if storage.is_remote(registry) else str(storage.local_path(registry).resolve())
     )
-    write_config(storage.join(registry, CONFIG_NAME), base_path, version)
+    uri = storage.join(registry, CONFIG_NAME)
+    if generation is None:
+        write_config(uri, base_path, version)
+        return
+    from emotion_ai.storage import gcs
+
+    try:
+        gcs.put(uri, _config_text(base_path, version), generation)
+    except gcs.AlreadyExists:
+        raise ChampionReplaced(f"{uri}: was written by another rollout meanwhile") from None
 
 
 def write_config(uri: str, base_path: str, version: int) -> None:
@@ -97,12 +127,16 @@ def write_config(uri: str, base_path: str, version: int) -> None:
     Raises:
         Unavailable: The file cannot be written.
     """
+    storage.write_bytes(uri, _config_text(base_path, version))
+
+
+def _config_text(base_path: str, version: int) -> bytes:
     config = ModelServerConfig()
     model = config.model_config_list.config.add(
         name=MODEL_NAME, base_path=base_path, model_platform="tensorflow"
     )
     model.model_version_policy.specific.versions.append(version)
-    storage.write_bytes(uri, text_format.MessageToString(config).encode())
+    return bytes(text_format.MessageToString(config).encode())
 
 
 def clear_champion(registry: str) -> None:

@@ -62,3 +62,19 @@ def test_read_champion_rejects_files_without_a_single_version(
     storage.write_bytes(str(tmp_path / CONFIG_NAME), data)
     with pytest.raises(InputError, match=f"{CONFIG_NAME}: {message}"):
         read_champion(str(tmp_path))
+
+
+def test_a_champion_that_was_replaced_meanwhile_is_not_replaced_again(
+    cloud_storage: str, tmp_path: Path
+) -> None:
+    registry = storage.join(cloud_storage, tmp_path.name)
+    assert champion_generation(registry) == 0
+    write_champion(registry, 6, 0)
+    seen = champion_generation(registry)
+    write_champion(registry, 8, seen)
+    for generation in (0, seen):
+        with pytest.raises(ChampionReplaced, match="written by another rollout"):
+            write_champion(registry, 7, generation)
+    assert read_champion(registry) == 8
+    # A file on a disk has no generation: the registry's lock is enough.
+    assert champion_generation(str(tmp_path)) is None

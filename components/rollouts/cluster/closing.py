@@ -1,17 +1,25 @@
 """What follows a promotion: verify every endpoint and record the champion, or go back."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from emotion_ai.errors import InputError, VerificationError
-from emotion_ai.registry.champion import read_champion, write_champion
+from emotion_ai.registry.champion import (
+    ChampionReplaced,
+    champion_generation,
+    read_champion,
+    write_champion,
+)
 from emotion_ai.registry.releases import read_release
 from emotion_ai.registry.writer import exclusive_writer
 from emotion_ai.rollouts.cluster.api import Forbidden, NotFound
 from emotion_ai.rollouts.cluster.bake import Groups, watch
 from emotion_ai.rollouts.cluster.canary import remove_canaries
-from emotion_ai.rollouts.cluster.context import Context
+from emotion_ai.rollouts.cluster.context import Context, say
 from emotion_ai.rollouts.cluster.deployment import Deployment, release_patch
 from emotion_ai.rollouts.cluster.events import record_event
+from emotion_ai.rollouts.cluster.journal import Journal
 from emotion_ai.rollouts.cluster.promotion import (
     MovedByPerson,
     endpoint_pods,
@@ -35,29 +43,50 @@ def finish(ctx: Context, release: int, digest: str) -> None:
         MovedByPerson: The Deployment is at another release; nothing more is changed.
         Unavailable: The cluster or the registry does not answer; the next rollout goes on.
     """
-    is_new = ctx.journal.phase == "done"
-    changes: dict[str, Any] = {"release": release, "digest": digest}
-    if is_new:
-        changes |= {"run": ctx.wanted.run, "previous": release}
-    try:
-        deployment = _prove_promoted(ctx, release, changes)
+    journal = ctx.journal.model_copy(update={"release": release, "digest": digest})
+    if journal.phase == "done":
+        journal = journal.model_copy(update={"run": ctx.wanted.run, "previous": release})
+    with _left_to_persons(ctx, release):
+        try:
+            deployment = _prove_promoted(ctx, journal)
+        except VerificationError as error:
+            _check_unmoved(ctx, release)
+            _go_back(ctx, journal, str(error))
+            return
         remove_canaries(ctx.cluster)
         _write_champion(ctx, release)
-    except MovedByPerson:
-        _leave(ctx)
-        raise
-    except VerificationError as error:
-        ctx.write(**changes)
-        go_back(ctx, release, str(error))
-        return
-    done = ctx.journal.model_copy(update={"proven": release, "proven_digest": digest})
-    ctx.close_for(release, done.with_outcome(""))
-    if release == ctx.wanted.release:
-        ctx.record["outcome"] = "rolled out"
-    ctx.tell(deployment, "RolledOut", _rolled_out_words(ctx, deployment))
+        done = ctx.journal.model_copy(update={"proven": release, "proven_digest": digest})
+        ctx.close_for(release, done.with_outcome(""))
+        if release == ctx.wanted.release:
+            ctx.record["outcome"] = "rolled out"
+        ctx.tell(release, deployment, "RolledOut", _rolled_out_words(ctx, deployment))
 
 
-def _prove_promoted(ctx: Context, release: int, changes: dict[str, Any]) -> Deployment:
+@contextlib.contextmanager
+def _left_to_persons(ctx: Context, release: int) -> Iterator[None]:
+    """End the work on a release where somebody moves the Deployment: no verdict, no patch."""
+    try:
+        yield
+    except MovedByPerson as error:
+        remove_canaries(ctx.cluster)
+        ctx.close_for(release, ctx.journal)
+        if release == ctx.wanted.release:
+            raise
+        say(f"release {release}: {error}")
+
+
+def _check_unmoved(ctx: Context, release: int) -> None:
+    """Raise `MovedByPerson` where what was seen need not be of this release."""
+    current = ctx.read().release
+    if current != release:
+        raise MovedByPerson(
+            f"the Deployment was moved from release {release} to {current or 'none'} meanwhile; "
+            f"nothing more is changed, and release {release} is not judged"
+        )
+
+
+def _prove_promoted(ctx: Context, journal: Journal) -> Deployment:
+    release = journal.release or 0
     try:
         golden = read_golden_requests(ctx.registry, release)
     except InputError as error:
@@ -67,7 +96,7 @@ def _prove_promoted(ctx: Context, release: int, changes: dict[str, Any]) -> Depl
             ctx.cluster, ctx.settings.deployment, release, ctx.settings.timeout_s
         )
     ctx.record |= {"revision": deployment.revision, "replicas": deployment.replicas}
-    ctx.write(phase="verifying", **changes)
+    ctx.write(journal, phase="verifying")
     with ctx.timed("endpoints"):
         ctx.record["endpoints"] = _verify(ctx, release, golden)
     with ctx.timed("watch"):
@@ -89,8 +118,8 @@ def _watch(ctx: Context, release: int, golden: GoldenRequests) -> None:
         return
 
     def list_pods() -> Groups:
-        if ctx.read().release != release:
-            raise MovedByPerson(f"the Deployment was moved from release {release} meanwhile")
+        ctx.lease.check_renewal()
+        _check_unmoved(ctx, release)
         pods = endpoint_pods(ctx.cluster)
         if not pods:
             raise VerificationError("no server is ready for callers")
@@ -103,12 +132,11 @@ def _watch(ctx: Context, release: int, golden: GoldenRequests) -> None:
         raise VerificationError("; ".join(verdict.reasons))
 
 
-def go_back(ctx: Context, release: int, reason: str) -> None:
-    """Put the last proven release back, wait for it and verify it.
+def go_back(ctx: Context, reason: str) -> None:
+    """Finish the way back from the journal's release: the last proven one serves again.
 
     Args:
         ctx: The rollout.
-        release: The release to go back from.
         reason: Why.
 
     Raises:
@@ -116,24 +144,29 @@ def go_back(ctx: Context, release: int, reason: str) -> None:
         VerificationError: The wanted release was gone back from; says why, and what serves.
         Unavailable: The cluster or the registry does not answer; the next rollout goes on.
     """
-    proven = ctx.journal.proven
+    with _left_to_persons(ctx, ctx.journal.release or 0):
+        _go_back(ctx, ctx.journal, reason)
+
+
+def _go_back(ctx: Context, journal: Journal, reason: str) -> None:
+    release, proven = journal.release or 0, journal.proven
+    failed = journal.with_outcome(reason)
+    if release == ctx.wanted.release:
+        ctx.record["outcome"] = "rolled back"
     if proven == release:
-        failed = ctx.journal.model_copy(update={"release": release}).with_outcome(reason)
+        remove_canaries(ctx.cluster)
         outcome = "it serves, because nothing else is proven to go back to"
-        ctx.close_for(release, failed)
     else:
-        try:
-            outcome = _go_back(ctx, release, proven, reason)
-        except MovedByPerson:
-            _leave(ctx)
-            raise
-        ctx.close_for(release, ctx.journal)
+        with ctx.timed("way back"):
+            outcome = _put_back(ctx, failed, reason)
+    ctx.close_for(release, failed)
     if release == ctx.wanted.release:
         raise VerificationError(f"release {release} is not rolled out: {reason}; {outcome}")
 
 
-def _go_back(ctx: Context, release: int, proven: int | None, reason: str) -> str:
+def _put_back(ctx: Context, journal: Journal, reason: str) -> str:
     """Move the Deployment to the last proven release; return the outcome in words."""
+    release, proven = journal.release or 0, journal.proven
 
     def build(deployment: Deployment) -> dict[str, Any]:
         if deployment.release not in (release, proven):
@@ -141,23 +174,19 @@ def _go_back(ctx: Context, release: int, proven: int | None, reason: str) -> str
                 f"deployment {deployment.name}: was moved to release {deployment.release} "
                 f"meanwhile; nothing more is changed"
             )
-        outcomes = ctx.journal.model_copy(update={"release": release}).with_outcome(reason).outcomes
-        ctx.write(phase="back", release=release, outcomes=outcomes)
+        ctx.write(journal, phase="back")
         remove_canaries(ctx.cluster)
         cause = f"back to release {proven}: {reason}" if proven else f"release taken out: {reason}"
-        digest = ctx.journal.proven_digest
+        digest = journal.proven_digest
         return release_patch(
             deployment, release=proven, digest=digest, cause=cause, holder=ctx.lease.holder
         )
 
-    if release == ctx.wanted.release:
-        ctx.record["outcome"] = "rolled back"
-    with ctx.timed("way back"):
-        deployment = ctx.change(build)
-        ctx.tell(deployment, "RolledBack", f"back to release {proven or 'none'}: {reason}")
-        if proven is None:
-            return "no release serves, as before"
-        outcome = _restore(ctx, proven)
+    deployment = ctx.change(build)
+    ctx.tell(release, deployment, "RolledBack", f"back to release {proven or 'none'}: {reason}")
+    if proven is None:
+        return "no release serves, as before"
+    outcome = _restore(ctx, proven)
     _write_champion(ctx, proven)
     return outcome
 
@@ -189,7 +218,9 @@ def adopt(ctx: Context, deployment: Deployment) -> str:
         wait_until_complete(ctx.cluster, ctx.settings.deployment, release, ctx.settings.timeout_s)
         _verify(ctx, release, read_golden_requests(ctx.registry, release))
         digest = read_release(ctx.registry, release).content_digest
-        ctx.write(phase="done", release=release, proven=release, proven_digest=digest)
+        adopted = {"release": release, "digest": digest}
+        adopted |= {"proven": release, "proven_digest": digest}
+        ctx.write(ctx.journal.model_copy(update=adopted), phase="done")
         _write_champion(ctx, release)
     except MovedByPerson as error:
         return f"release {release} is not adopted: {error}"
@@ -206,25 +237,21 @@ def adopt(ctx: Context, deployment: Deployment) -> str:
 def _write_champion(ctx: Context, release: int) -> None:
     """Record the champion, if lease and Deployment are still this rollout's."""
     with exclusive_writer(ctx.registry):
-        ctx.lease.check()
-        current = ctx.read().release
-        if current != release:
-            raise MovedByPerson(
-                f"the Deployment was moved to release {current} meanwhile; models.config still "
-                f"names release {read_champion(ctx.registry)}"
-            )
-        if read_champion(ctx.registry) != release:
-            write_champion(ctx.registry, release)
-
-
-def _leave(ctx: Context) -> None:
-    """End without a verdict: what a person has done stays."""
-    remove_canaries(ctx.cluster)
-    ctx.close(ctx.journal)
+        while True:
+            generation = champion_generation(ctx.registry)
+            ctx.lease.check()
+            _check_unmoved(ctx, release)
+            if read_champion(ctx.registry) == release:
+                return
+            # Another rollout may have written it since, if this process stood still.
+            with contextlib.suppress(ChampionReplaced):
+                write_champion(ctx.registry, release, generation)
+                return
 
 
 def _rolled_out_words(ctx: Context, deployment: Deployment) -> str:
-    count = len(ctx.record.get("endpoints", []))
+    canary = ctx.record.get("canary", {}).get("pod")
+    count = sum(endpoint["pod"] != canary for endpoint in ctx.record.get("endpoints", []))
     before = ctx.record.get("previous") or "none"
     return (
         f"revision {deployment.revision}, {count} of {deployment.replicas} pods answer as release "

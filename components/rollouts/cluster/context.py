@@ -1,9 +1,9 @@
 """What the parts of one rollout share: cluster, lease, request, and the record that grows."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -79,20 +79,20 @@ class Context:
     def observe(self) -> tuple[Observation, Deployment]:
         """Read what the next act depends on, and the Deployment with it."""
         deployment = self.read()
+        jobs = self.cluster.list("jobs", CANARY_LABELS)
         found = Observation(
             journal=self.journal,
             release=deployment.release,
             is_complete=deployment.is_complete,
             champion=read_champion(self.registry),
-            has_canaries=bool(self.cluster.list("jobs", CANARY_LABELS)),
+            has_canaries=any("deletionTimestamp" not in job["metadata"] for job in jobs),
             is_adoptable=deployment.release != self.unadoptable,
         )
         return found, deployment
 
-    def write(self, **changes: Any) -> None:
-        """Write changes of the journal; the next act follows."""
-        changes = {"since": _now(), **changes}
-        self.lease.write(self.journal.model_copy(update=changes))
+    def write(self, journal: Journal, **changes: Any) -> None:
+        """Write the journal with changes; the act that it tells of follows."""
+        self.lease.write(journal.model_copy(update={"since": _now(), **changes}))
 
     def close(self, journal: Journal) -> None:
         """Write the phase "done" and give the lease back."""
@@ -104,40 +104,44 @@ class Context:
         if release == self.wanted.release:
             self.close(journal)
         else:
-            self.lease.write(journal.model_copy(update={"phase": "done", "since": _now()}))
+            self.write(journal, phase="done", job="")
 
     def fence(self) -> None:
         """Outdate what earlier holders of the lease have read of the Deployment.
 
         A process that froze between its read and its patch patches nothing any more.
         """
-        self.change(lambda deployment: holder_patch(deployment, self.lease.holder))
 
-    def change(self, build: Callable[[Deployment], Object]) -> Deployment:
+        def build(deployment: Deployment) -> Object:
+            self.lease.check()
+            return holder_patch(deployment, self.lease.holder)
+
+        self.change(build)
+
+    def change(self, build: Callable[[Deployment], Object | None]) -> Deployment:
         """Patch the Deployment: read it, write the lease, patch what was read; again on a conflict.
 
         Args:
-            build: Called with the Deployment as it was read; returns the patch.
+            build: Called with the Deployment as it was read; writes the lease and returns the
+                patch, or None if the Deployment is as it should be.
 
         Returns:
-            The Deployment that was patched.
+            The Deployment that was patched, as it was read.
         """
         while True:
             deployment = self.read()
             patch = build(deployment)
-            try:
-                self.lease.check()
-                self.cluster.patch("deployments", deployment.name, patch)
-            except Conflict:
-                continue
-            return deployment
+            with contextlib.suppress(Conflict):
+                if patch is not None:
+                    self.cluster.patch("deployments", deployment.name, patch)
+                return deployment
 
-    def tell(self, deployment: Deployment, reason: str, message: str) -> None:
-        """Record an event on the Deployment, and print it."""
-        say(f"release {self.wanted.release}: {message}")
+    def tell(self, release: int, deployment: Deployment, reason: str, message: str) -> None:
+        """Record an event of a release on the Deployment, and print it."""
+        say(f"release {release}: {message}")
         record_event(self.cluster, deployment, reason, message)
 
-    @contextmanager
+    @contextlib.contextmanager
     def timed(self, phase: str) -> Iterator[None]:
         """Record how long a phase takes."""
         at, started = _now(), time.monotonic()

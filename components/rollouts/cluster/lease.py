@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from emotion_ai.errors import Unavailable
+from emotion_ai.errors import EmotionAIError, Unavailable
 from emotion_ai.rollouts.cluster.api import Cluster, Conflict, Object
 from emotion_ai.rollouts.cluster.journal import Journal, journal_annotation, read_journal
 from emotion_ai.rollouts.cluster.names import LEASE
@@ -58,7 +58,12 @@ class Lease:
 
     def check(self) -> None:
         """Write the journal unchanged: raise `LeaseLost` if the lease is not held any more."""
-        self._replace(self.journal, self.holder)
+        self._replace(None, self.holder)
+
+    def check_renewal(self) -> None:
+        """Raise `LeaseLost` if the lease could not be renewed; sends nothing."""
+        if self._is_lost:
+            raise self._lost()
 
     def release(self, journal: Journal) -> None:
         """Write the journal and give the lease back, in one act."""
@@ -77,29 +82,33 @@ class Lease:
                 self.check()
             except LeaseLost:
                 return
-            except Unavailable:
+            except EmotionAIError:
                 # Nobody can take it over while the API server is away.
                 continue
 
-    def _replace(self, journal: Journal, holder: str) -> None:
+    def _replace(self, journal: Journal | None, holder: str) -> None:
+        """Write a journal, None for the one that was written last, and the holder."""
         with self._lock:
-            if self._is_lost:
-                raise self._lost()
-            body = _lease_body(self._body, journal, holder)
-            try:
-                self._body = self._cluster.update("leases", LEASE, body)
-            except Conflict:
-                self._body = self._own_write(body)
+            self.check_renewal()
+            # Looked up in here: the renewal must not bring an older one back.
+            journal = journal or self.journal
+            self._body = self._put(journal, holder)
             self.journal = journal
 
-    def _own_write(self, body: Object) -> Object:
-        """Return the current lease if it is what was written; its answer may have been lost."""
-        current = self._cluster.get("leases", LEASE)
-        keys = ("holderIdentity", "renewTime")
-        if any(current["spec"].get(key) != body["spec"].get(key) for key in keys):
-            self._is_lost = True
-            raise self._lost()
-        return current
+    def _put(self, journal: Journal, holder: str) -> Object:
+        while True:
+            body = _lease_body(self._body, journal, holder)
+            try:
+                return self._cluster.update("leases", LEASE, body)
+            except Conflict:
+                # This write, or one before it, may have arrived although its answer did not.
+                self._body = self._cluster.get("leases", LEASE)
+            spec = self._body["spec"]
+            if all(spec.get(key) == body["spec"][key] for key in ("holderIdentity", "renewTime")):
+                return self._body
+            if spec.get("holderIdentity") != self.holder:
+                self._is_lost = True
+                raise self._lost()
 
     def _lost(self) -> LeaseLost:
         return LeaseLost(
@@ -132,13 +141,19 @@ def acquire_lease(
         Unavailable: The API server does not answer.
     """
     give_up = time.monotonic() + wait_s
-    last_version, unchanged_since, waited = "", time.monotonic(), ""
+    last_version, unchanged_since, last_seen, waited = "", 0.0, 0.0, ""
     while True:
         body = cluster.get("leases", LEASE)
         other = body.get("spec", {}).get("holderIdentity", "")
         now = time.monotonic()
-        if body["metadata"]["resourceVersion"] != last_version:
+        if other == holder:
+            # Taken before, by a request whose answer was lost.
+            return Lease(cluster, holder, body, bool(waited))
+        # While the API server is away, the holder cannot renew it either.
+        was_away = now - last_seen > LEASE_SECONDS / 3
+        if body["metadata"]["resourceVersion"] != last_version or was_away:
             last_version, unchanged_since = body["metadata"]["resourceVersion"], now
+        last_seen = now
         if not other or now - unchanged_since > LEASE_SECONDS:
             with contextlib.suppress(Conflict):
                 taken = _lease_body(body, read_journal(body), holder)

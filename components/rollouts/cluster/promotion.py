@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from emotion_ai.errors import EmotionAIError, Unavailable, VerificationError
-from emotion_ai.rollouts.cluster.api import Cluster, NotFound, Object
+from emotion_ai.rollouts.cluster.api import ApiUnavailable, Cluster, NotFound, Object
 from emotion_ai.rollouts.cluster.connections import PodConnections
 from emotion_ai.rollouts.cluster.deployment import Deployment, read_deployment
 from emotion_ai.rollouts.cluster.names import APP, APP_LABEL, RELEASE_LABEL, TRACK_LABEL
@@ -103,7 +103,7 @@ def prove_endpoints(
             if not pods:
                 raise Unavailable("no server is ready for callers")
             return _prove(connections, pods, release, golden)
-        except VerificationError:
+        except (VerificationError, ApiUnavailable):
             raise
         except Unavailable as error:
             if time.monotonic() > give_up:

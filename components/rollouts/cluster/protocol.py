@@ -102,8 +102,7 @@ def _hold(ctx: Context) -> Any:
         _remove_own_canary(ctx)
         raise
     except EmotionAIError:
-        with contextlib.suppress(EmotionAIError):
-            ctx.lease.release(ctx.journal)
+        _give_up_lease(ctx)
         raise
     except BaseException:
         # Interrupted: the journal keeps its phase, and the next rollout recovers from it.
@@ -111,11 +110,16 @@ def _hold(ctx: Context) -> Any:
         say(_interruption_words(ctx))
         if ctx.journal.phase in ("canary", "baking"):
             _remove_own_canary(ctx)
-        with contextlib.suppress(EmotionAIError):
-            ctx.lease.release(ctx.journal)
+        _give_up_lease(ctx)
         raise
     finally:
         ctx.lease.stop()
+
+
+def _give_up_lease(ctx: Context) -> None:
+    if not ctx.is_closed:
+        with contextlib.suppress(EmotionAIError):
+            ctx.lease.release(ctx.journal)
 
 
 def _interruption_words(ctx: Context) -> str:
@@ -159,13 +163,13 @@ def _recover(ctx: Context, act: str, found: Observation, deployment: Deployment)
     release = found.journal.release or 0
     if act == "clean up":
         remove_canaries(ctx.cluster)
-        ctx.write(phase="done", job="")
+        ctx.write(ctx.journal, phase="done", job="")
     elif act in ("wait", "adopt"):
         say(adopt(ctx, deployment))
     elif act == "finish":
         finish(ctx, release, found.journal.digest)
     else:
-        go_back(ctx, release, ctx.journal.failure(release) or "the rollout was interrupted")
+        go_back(ctx, ctx.journal.failure(release) or "the rollout was interrupted")
 
 
 def _end_early(ctx: Context, act: str, deployment: Deployment) -> None:
@@ -211,7 +215,7 @@ def _begin(ctx: Context, deployment: Deployment) -> None:
             # No verdict on the release.
             _withdraw(ctx)
         raise type(error)(_refusal(ctx, str(error))) from None
-    ctx.tell(promoted, "Promoted", "promoted")
+    ctx.tell(wanted.release, promoted, "Promoted", "promoted")
     finish(ctx, wanted.release, wanted.digest)
 
 
@@ -224,7 +228,10 @@ def _promote(ctx: Context, base: int | None) -> Deployment:
     """Patch the Deployment to the release, unless it has moved since the trial began."""
     wanted = ctx.wanted
 
-    def build(deployment: Deployment) -> dict[str, Any]:
+    def build(deployment: Deployment) -> dict[str, Any] | None:
+        if ctx.journal.phase == "promoting" and deployment.release == wanted.release:
+            # Patched before, by a request whose answer was lost.
+            return None
         newer = deployment.release is not None and deployment.release > wanted.release
         if newer and not wanted.may_go_back:
             raise _Superseded
@@ -234,7 +241,7 @@ def _promote(ctx: Context, base: int | None) -> Deployment:
                 f"{deployment.release} meanwhile; nothing is changed, and release "
                 f"{wanted.release} is not judged"
             )
-        ctx.write(phase="promoting")
+        ctx.write(ctx.journal, phase="promoting")
         return release_patch(
             deployment,
             release=wanted.release,

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from emotion_ai.errors import VerificationError
+from emotion_ai.errors import InputError, VerificationError
 from emotion_ai.rollouts.cluster.api import Object
 from emotion_ai.rollouts.cluster.bake import Groups, compare_latency, watch
 from emotion_ai.rollouts.cluster.canary import (
+    admit_canary,
     canary_job,
     check_canary,
     create_canary,
     new_job_name,
     remove_canaries,
-    set_proven,
     wait_for_canary,
 )
 from emotion_ai.rollouts.cluster.context import Context
@@ -44,6 +44,7 @@ def try_release(ctx: Context, deployment: Deployment, golden: GoldenRequests) ->
     """
     wanted, job = ctx.wanted, new_job_name(ctx.wanted.release)
     ctx.write(
+        ctx.journal,
         phase="canary",
         release=wanted.release,
         digest=wanted.digest,
@@ -56,8 +57,8 @@ def try_release(ctx: Context, deployment: Deployment, golden: GoldenRequests) ->
     except VerificationError as error:
         reason = str(error)
         ctx.record["outcome"] = "refused"
-        ctx.tell(deployment, "CanaryFailed", f"refused: {reason}")
-        ctx.write(outcomes=ctx.journal.with_outcome(reason).outcomes)
+        ctx.tell(wanted.release, deployment, "CanaryFailed", f"refused: {reason}")
+        ctx.write(ctx.journal.with_outcome(reason))
         remove_canaries(ctx.cluster, grace_s=None if isinstance(error, Slow) else _REFUSED_GRACE_S)
         ctx.close(ctx.journal)
         raise
@@ -79,13 +80,14 @@ def _run_canary(ctx: Context, deployment: Deployment, golden: GoldenRequests, jo
         "largest_difference": difference,
     }
     words = f"{len(golden.logs)} golden answers, largest difference {difference:.0e}"
-    ctx.tell(deployment, "CanaryProven", f"canary on {node} proven ({words})")
-    ctx.write(phase="baking")
-    set_proven(ctx.cluster, name, proven=True, reason="GoldenAnswers", message=words)
+    ctx.tell(wanted.release, deployment, "CanaryProven", f"canary on {node} proven ({words})")
+    ctx.write(ctx.journal, phase="baking")
+    admit_canary(ctx.cluster, job, name, words)
     if _skips_bake(ctx, deployment):
         return
     bake = settings.canary
     ctx.tell(
+        wanted.release,
         deployment,
         "CanaryAdmitted",
         f"canary {name} answers callers; it is judged after {bake.bake_s:g} s and "
@@ -98,7 +100,7 @@ def _run_canary(ctx: Context, deployment: Deployment, golden: GoldenRequests, jo
 def _prove(ctx: Context, pod: Object, golden: GoldenRequests) -> float:
     digest = fetched_digest(pod)
     if digest and digest != ctx.wanted.digest:
-        raise VerificationError(
+        raise InputError(
             f"pod {pod['metadata']['name']}: fetched another release {ctx.wanted.release} "
             f"(content digest {digest[:12]}, here {ctx.wanted.digest[:12]}); does the Deployment's "
             f"REGISTRY name {ctx.registry}?"
@@ -126,6 +128,7 @@ def _skips_bake(ctx: Context, deployment: Deployment) -> bool:
 
 def _bake(ctx: Context, job: str, name: str, golden: GoldenRequests) -> None:
     def list_pods() -> Groups:
+        ctx.lease.check_renewal()
         return Groups([check_canary(ctx.cluster, job, name)], _stable_pods(ctx))
 
     verdict = watch(ctx.connections, ctx.wanted.release, golden, list_pods, ctx.settings.canary)
