@@ -10,6 +10,8 @@ from emotion_ai.errors import InputError
 from emotion_ai.registry.champion import (
     CONFIG_NAME,
     MODEL_NAME,
+    ChampionReplaced,
+    champion_generation,
     clear_champion,
     read_champion,
     write_champion,
