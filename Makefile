@@ -34,7 +34,7 @@ run: $(READY) sample-data/expression.csv ## draw sample faces and run the whole 
 
 test: $(READY) ## run the tests and check their coverage
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -m 'not containers'
+	$(BIN)/coverage run -m pytest -m 'not containers and not cluster'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=85 | tail -n 1
 
@@ -81,6 +81,11 @@ typecheck: $(READY) ## mypy: check types
 
 test-containers: $(READY) ## build the images and run every step in its image; needs docker or podman
 	$(BIN)/python -m pytest tests/containers
+
+publish: $(READY) ## upload the pipeline to Kubeflow Pipelines: KFP=http://localhost:8888 SCHEDULE="0 0 3 * * *" ENVIRONMENT=cluster
+	@test -n "$(KFP)" || { echo "make: name the address of Kubeflow Pipelines: KFP=http://localhost:8888"; exit 2; }
+	$(BIN)/emotion-ai publish --kfp "$(KFP)" $(if $(SCHEDULE),--schedule "$(SCHEDULE)") \
+		$(if $(ENVIRONMENT),--environment "$(ENVIRONMENT)") $(ARGS)
 
 ship: $(READY) ## make a release the pretrained networks: REGISTRY=registry RELEASE=1 COMMAND="emotion-ai run ..."
 	@test -n "$(COMMAND)" || { echo "make: name the command that made the release, for the model card: COMMAND=\"emotion-ai run ...\""; exit 2; }
