@@ -1,0 +1,82 @@
+"""Callers of the model servers, each with a connection of its own; every call is written down.
+
+    python tests/support/cluster_callers.py ADDRESS COUNT RESULTS [--no-retries]
+
+Calls until SIGTERM. RESULTS gets a record of `CALL` for each call, in the order in which they end.
+"""
+
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotion_ai.client import channel
+from emotion_ai.client.client import Client
+from emotion_ai.errors import EmotionAIError
+
+# When the call began, in seconds since 1970; how long it took; the release that answered (0: none)
+# and the shift that the tiny release's answer shows; how the call failed, cut off.
+CALL = np.dtype(
+    [("start", "f8"), ("seconds", "f4"), ("version", "i4"), ("shift", "f4"), ("error", "S160")]
+)
+_FACE = np.full((1, 96, 96, 1), 128, np.uint8)
+_FLUSH_CALLS = 200
+
+
+def call(client: Client) -> tuple[Any, ...]:
+    """Send one request; return the record of it."""
+    start, began = time.time(), time.perf_counter()
+    version, shift, error = 0, 0.0, b""
+    try:
+        answer = client.predict_arrays(_FACE)
+        version = answer.version
+        shift = float(answer.outputs["keypoints"][0, 0, 0]) - 10.0 - 128 / 255
+    except EmotionAIError as failure:
+        error = str(failure).encode()[:160]
+    return start, time.perf_counter() - began, version, shift, error
+
+
+def main(address: str, count: int, results: Path, *, retries: bool) -> None:
+    """Call with `count` callers side by side until SIGTERM."""
+    if not retries:
+        channel.OPTIONS.append(("grpc.enable_retries", 0))
+    stop, lock = threading.Event(), threading.Lock()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    with results.open("wb") as file:
+
+        def write(calls: list[tuple[Any, ...]]) -> None:
+            with lock:
+                file.write(np.array(calls, CALL).tobytes())
+                file.flush()
+
+        def work() -> None:
+            calls = []
+            with Client(address) as client:
+                while not stop.is_set():
+                    calls.append(call(client))
+                    # A failure is not repeated as fast as the machine can.
+                    if calls[-1][-1]:
+                        stop.wait(0.05)
+                    if len(calls) >= _FLUSH_CALLS:
+                        write(calls)
+                        calls.clear()
+            write(calls)
+
+        threads = [threading.Thread(target=work) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+if __name__ == "__main__":
+    main(
+        sys.argv[1],
+        int(sys.argv[2]),
+        Path(sys.argv[3]),
+        retries="--no-retries" not in sys.argv[4:],
+    )

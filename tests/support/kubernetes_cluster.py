@@ -1,0 +1,248 @@
+"""The cluster that the tests run in: kubectl, the installation, callers, and what they saw."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from support.cluster_callers import CALL
+
+ROOT = Path(__file__).parents[2]
+# Enough of a bake to be judged by callers, if there are some.
+QUICK: dict[str, Any] = {
+    "canary": {"bake_s": 15, "max_bake_s": 30, "min_requests": 50},
+    "watch_s": 5,
+    "timeout_s": 240,
+}
+# Another one, where several try their tests on one cluster.
+NAMESPACE = os.environ.get("TEST_NAMESPACE", "emotion-ai")
+# The nodes mount it by this name.
+REGISTRY = Path(f"/tmp/{NAMESPACE}-test-registry")
+KUBECTL = str(Path(sys.executable).with_name("kubectl"))
+HEADLESS = f"dns:///emotion-ai-pods.{NAMESPACE}.svc.cluster.local:8500"
+CLUSTER_IP = f"emotion-ai.{NAMESPACE}.svc.cluster.local:8500"
+
+
+def kubectl(*arguments: str, text: str | None = None, check: bool = True) -> str:
+    """Run kubectl in the installation's namespace; return its output."""
+    command = [KUBECTL, "--namespace", NAMESPACE, *arguments]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=600)
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout + ("" if check else done.stderr)
+
+
+def get(kind: str, name: str = "", selector: str = "") -> Any:
+    """Return an object as JSON, or the items with a label selector."""
+    more = [name] if name else (["--selector", selector] if selector else [])
+    found = json.loads(kubectl("get", kind, *more, "--output", "json"))
+    return found if name else found["items"]
+
+
+def wait_for(what: str, condition: Callable[[], Any], seconds: float = 120.0) -> Any:
+    """Wait until a condition is true; return its value."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        # The API server may be away in these tests.
+        with contextlib.suppress(AssertionError, json.JSONDecodeError):
+            if value := condition():
+                return value
+        time.sleep(0.5)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+def cluster_dns() -> str:
+    """Return the line of resolv.conf with the cluster's DNS server, as a server's pod has it."""
+    text = kubectl("exec", "deployment/emotion-ai", "-c", "server", "--", "cat", "/etc/resolv.conf")
+    return next(line for line in text.splitlines() if line.startswith("nameserver"))
+
+
+class Calls(NamedTuple):
+    """What callers saw: records of `CALL`."""
+
+    records: NDArray[Any]
+
+    @property
+    def failures(self) -> Counter[str]:
+        """How often calls failed, by reason."""
+        failed = self.records[self.records["error"] != b""]
+        return Counter(error.decode(errors="replace") for error in failed["error"])
+
+    @property
+    def versions(self) -> set[int]:
+        """The releases that answered."""
+        return {int(v) for v in np.unique(self.records["version"]) if v}
+
+    def between(self, start: float, end: float) -> "Calls":
+        """The calls that began in a span of time."""
+        begun = self.records["start"]
+        return Calls(self.records[(begun >= start) & (begun < end)])
+
+    def percentile_ms(self, share: float) -> float:
+        """A percentile of how long calls took."""
+        return float(np.percentile(self.records["seconds"], share) * 1e3)
+
+
+@contextlib.contextmanager
+def calling(
+    folder: Path, per_address: int = 4, *, retries: bool = True
+) -> Iterator[Callable[[], Calls]]:
+    """Call both Services in the block, from processes with the cluster's DNS.
+
+    Args:
+        folder: An empty folder for what they write down.
+        per_address: Callers of each Service.
+        retries: Whether the client repeats calls.
+
+    Yields:
+        A function that returns what was written down so far; after the block, all of it.
+    """
+    resolv = folder / "resolv.conf"
+    resolv.write_text(f"{cluster_dns()}\noptions ndots:1\n")
+    files, processes = [], []
+    # Processes of at most eight callers: Python runs one thread at a time.
+    for number, address in enumerate((HEADLESS, CLUSTER_IP)):
+        for first in range(0, per_address, 8):
+            files.append(folder / f"calls-{number}-{first}")
+            command = [
+                sys.executable,
+                str(ROOT / "tests/support/cluster_callers.py"),
+                address,
+                str(min(8, per_address - first)),
+                str(files[-1]),
+                *([] if retries else ["--no-retries"]),
+            ]
+            # Its own file system, in which the cluster's DNS is the machine's.
+            script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
+            processes.append(
+                subprocess.Popen(
+                    ["unshare", "--mount", "sh", "-c", script, str(resolv), *command],
+                    env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},
+                )
+            )
+
+    def read() -> Calls:
+        parts = []
+        for path in files:
+            data = path.read_bytes() if path.exists() else b""
+            parts.append(np.frombuffer(data[: len(data) // CALL.itemsize * CALL.itemsize], CALL))
+        return Calls(np.concatenate(parts))
+
+    try:
+        yield read
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            process.wait(60)
+
+
+def load_images(targets: tuple[str, ...]) -> None:
+    """Put this checkout's images onto the nodes with the command LOAD_IMAGE."""
+    from emotion_ai.pipeline.policy import image_tags
+
+    command = os.environ["LOAD_IMAGE"].split()
+    for target in targets:
+        names = [f"localhost/emotion-ai/{target}:{tag}" for tag in image_tags(target)]
+        done = subprocess.run([*command, *names], capture_output=True, text=True)
+        assert not done.returncode, done.stderr
+
+
+def install(overlay: str) -> None:
+    """Apply an overlay of the tests with this checkout's images, in `NAMESPACE`."""
+    script = [sys.executable, "k8s/manifests.py", overlay, "localhost/emotion-ai"]
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    documents = [body for body in yaml.safe_load_all(done.stdout) if body]
+    for body in documents:
+        metadata = body["metadata"]
+        if metadata.get("namespace") == "emotion-ai":
+            metadata["namespace"] = NAMESPACE
+        if body["kind"] == "Namespace":
+            metadata["name"] = NAMESPACE
+        if body["kind"] == "PersistentVolume":
+            metadata["name"] = f"{NAMESPACE}-registry"
+            body["spec"]["claimRef"]["namespace"] = NAMESPACE
+            body["spec"]["hostPath"]["path"] = str(REGISTRY)
+    kubectl("apply", "--filename", "-", text=yaml.safe_dump_all(documents))
+
+
+class Answer(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    record: dict[str, Any]
+    messages: str
+
+
+def start_rollout(
+    version: int, *, run: str = "", settings: dict[str, Any] | None = None
+) -> subprocess.Popen[str]:
+    """Start a rollout in a process of its own: of a run, or of a person where `run` is ""."""
+    code = (
+        "import json, sys; from emotion_ai.errors import exit_on_failure\n"
+        "from emotion_ai.rollouts.settings import RolloutSettings\n"
+        "from emotion_ai.rollouts.targets import roll_out\n"
+        "registry, version, run, settings = sys.argv[1:]\n"
+        "settings = RolloutSettings(**json.loads(settings))\n"
+        "with exit_on_failure():\n"
+        "    record = roll_out(registry, int(version), '', 'kubernetes', settings=settings,\n"
+        "                      run_id=run, may_go_back=not run)\n"
+        "    print('RECORD ' + json.dumps(record))\n"
+    )
+    text = json.dumps(QUICK | (settings or {}) | {"namespace": NAMESPACE})
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(REGISTRY), str(version), run, text],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Answer:
+    """Wait for a rollout that `start_rollout` began."""
+    out, messages = process.communicate(timeout=900)
+    lines = [line for line in out.splitlines() if line.startswith("RECORD ")]
+    record = json.loads(lines[0].removeprefix("RECORD ")) if lines else {}
+    return Answer(process.returncode, record, messages)
+
+
+def roll_out(version: int, *, run: str = "", settings: dict[str, Any] | None = None) -> Answer:
+    """Roll a release out; see `start_rollout`."""
+    return finish(start_rollout(version, run=run, settings=settings))
+
+
+def served_release() -> int | None:
+    """The release in the Deployment's pod template."""
+    init = get("deployment", "emotion-ai")["spec"]["template"]["spec"]["initContainers"][0]
+    found = [v["value"] for v in init["env"] if v["name"] == "RELEASE"]
+    return int(found[0]) if found else None
+
+
+def journal() -> dict[str, Any]:
+    """The journal on the Lease."""
+    annotations = get("lease", "emotion-ai-rollout")["metadata"].get("annotations", {})
+    return dict(json.loads(annotations.get("emotion-ai.dev/journal", "{}")))
+
+
+def drain(node: str) -> None:
+    """Drain a node of the servers, as an administrator would."""
+    kubectl(
+        "drain",
+        node,
+        "--ignore-daemonsets",
+        "--delete-emptydir-data",
+        "--pod-selector=app.kubernetes.io/name=emotion-ai",
+        "--timeout=300s",
+    )
