@@ -19,6 +19,7 @@ from emotion_ai.pipeline.cli.options import (
     PRESET_NAMES,
     AsJson,
 )
+from emotion_ai.pipeline.cli.publish_command import publish
 from emotion_ai.pipeline.cli.registry_commands import describe, rollout, serve
 from emotion_ai.pipeline.cli.watch import watch
 
@@ -129,7 +130,7 @@ app.command(
         "help_option_names": [],
     }
 )(serve)
-for command in (predict, watch, console, rollout, describe):
+for command in (predict, watch, console, rollout, describe, publish):
     app.command()(command)
 
 

@@ -1,0 +1,1 @@
+"""Publishes the pipeline to Kubeflow Pipelines: versions, schedules and runs."""

@@ -1,0 +1,86 @@
+"""What `emotion-ai publish` is asked for."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from emotion_ai.errors import InputError
+
+PIPELINE_NAME = "emotion-ai"
+_CRON_FIELDS = 6
+_CRON_FIELD = re.compile(r"[0-9A-Za-z*/,?#-]+")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be published and started.
+
+    Attributes:
+        namespace: Of a multi-user installation; None in one for a single user.
+        name: Of the pipeline and of its experiment.
+        schedule: Six fields of cron, seconds first, UTC; "" for no schedule.
+        run_name: Name of a run to start now; "" for none.
+        parameters: Of schedule and run.
+        service_account: Of their pods; None for KFP's default.
+        repeat: The options that `emotion-ai publish` was given besides, for the lines that say
+            how to go back.
+    """
+
+    namespace: str | None = None
+    name: str = PIPELINE_NAME
+    schedule: str = ""
+    run_name: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    service_account: str | None = None
+    repeat: str = ""
+
+    @property
+    def schedule_prefix(self) -> str:
+        """What the names of schedules begin with that were made here."""
+        return f"{self.name}-schedule-"
+
+
+def check_schedule(schedule: str) -> None:
+    """Raise `InputError` if this is no cron expression of six fields."""
+    fields = schedule.split()
+    if len(fields) != _CRON_FIELDS or not all(map(_CRON_FIELD.fullmatch, fields)):
+        raise InputError(
+            f"schedule {schedule!r}: expected six fields, seconds first, in UTC, such as "
+            "'0 0 3 * * *' for three o'clock every night"
+        )
+
+
+def parse_parameters(arguments: Sequence[str], are_used: bool) -> dict[str, Any]:
+    """Parse NAME=VALUE as `kfp run create` does, which reads each value as JSON first.
+
+    Args:
+        arguments: The arguments of the command line.
+        are_used: Whether there is a schedule or a run to give them to.
+
+    Raises:
+        InputError: An argument is not NAME=VALUE, is given twice, or nobody uses it.
+    """
+    if arguments and not are_used:
+        raise InputError(
+            f"parameter {arguments[0]!r}: the published pipeline takes none; name a --schedule or "
+            "a --run for it, or write it into the environment"
+        )
+    from kfp.cli.utils.parsing import parse_parameter_value
+
+    found: dict[str, Any] = {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals or not name.isidentifier():
+            raise InputError(f"parameter {argument!r}: expected NAME=VALUE")
+        if name in found:
+            raise InputError(f"parameter {name!r} is given twice")
+        found[name] = parse_parameter_value(value)
+    return found
+
+
+def options_to_repeat(environment: str, namespace: str) -> str:
+    """Return the options with which another call means the same place."""
+    words = [] if environment == "cluster" else ["--environment", environment]
+    return shlex.join([*words, "--namespace", namespace] if namespace else words)
