@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from emotion_ai.faces.kinds import KINDS
+from emotion_ai.pipeline.cluster_printer import print_cluster
 
 # Metrics shown of every release, for each split: name, title and format.
 _HEADLINES = (("accuracy", "accuracy", "{:.1%}"), ("rmse_px", "RMSE", "{:.2f} px"))
@@ -25,10 +26,15 @@ def print_registry(console: Console, description: dict[str, Any]) -> None:
     console.print(f"Champion  {champion}", highlight=False)
     if "serving" in description:
         _print_serving(console, description["serving"])
+    is_one_release = len(releases) == 1 and "files" in releases[0]
+    if "cluster" in description:
+        print_cluster(console, description)
+        if not is_one_release:
+            return
     if not releases:
         console.print("Releases  none: `emotion-ai run` publishes one", highlight=False)
         return
-    if len(releases) == 1 and "files" in releases[0]:
+    if is_one_release:
         _print_release(console, releases[0])
     else:
         _print_releases(console, releases)

@@ -1,4 +1,4 @@
-"""Describe the releases of a registry and what a server serves, for `emotion-ai describe`."""
+"""Describe a registry's releases, a server and a cluster, for `emotion-ai describe`."""
 
 from typing import Any
 
@@ -11,12 +11,18 @@ from emotion_ai.registry.releases import (
     release_uri,
     verify_release,
 )
+from emotion_ai.rollouts.settings import RolloutSettings
 
 _DETAILS = {"files", "signatures", "packages"}
 
 
-def describe(registry: str, version: int | None, server: str | None) -> dict[str, Any]:
-    """Describe a registry's releases, its champion and what a server serves.
+def describe(
+    registry: str,
+    version: int | None,
+    server: str | None,
+    cluster: RolloutSettings | None = None,
+) -> dict[str, Any]:
+    """Describe a registry's releases, its champion, and what a server or a cluster serves.
 
     Args:
         registry: A local folder or a gs:// URI.
@@ -24,15 +30,17 @@ def describe(registry: str, version: int | None, server: str | None) -> dict[str
             verifying its files. None describes all; one with a damaged release.json is listed with
             its "error".
         server: HOST:PORT of a server to query as well; None or "" for none.
+        cluster: Where in a cluster to look as well; None for nowhere.
 
     Returns:
         Data for JSON: `registry`, `champion` (None for none), `releases` and, with a server,
-        `serving`.
+        `serving`; with a cluster, `cluster`, see `describe_cluster`.
 
     Raises:
-        InputError: There is no such release, or its release.json is invalid.
+        InputError: There is no such release, or its release.json is invalid. Or there is no
+            cluster, or the rights in it are missing.
         VerificationError: A file of the release was altered.
-        Unavailable: The storage or the server failed.
+        Unavailable: The storage, the server or the cluster failed.
     """
     champion = read_champion(registry)
     if version is None:
@@ -49,6 +57,10 @@ def describe(registry: str, version: int | None, server: str | None) -> dict[str
     }
     if server:
         description["serving"] = _serving(server)
+    if cluster is not None:
+        from emotion_ai.rollouts.cluster.description import describe_cluster
+
+        description["cluster"] = describe_cluster(registry, champion, cluster)
     return description
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from emotion_ai.client.client import Client
 
 DEFAULT_SERVER = "127.0.0.1:8500"
-DEFAULT_REGISTRY = "./registry"
 
 PRESET_NAMES = ", ".join(list_settings_files(PRESETS))
 ENVIRONMENT_NAMES = ", ".join(list_settings_files(ENVIRONMENTS))
@@ -33,7 +32,6 @@ TlsCa = Annotated[
 ]
 TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file of the client's certificate.")]
 TlsKey = Annotated[Path | None, typer.Option(help="PEM file of the client's key.")]
-Registry = Annotated[str, typer.Option(help="Folder or gs:// URI that holds the releases.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 

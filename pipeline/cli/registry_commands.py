@@ -1,16 +1,25 @@
 """The commands on a registry of releases: `emotion-ai serve`, `rollout` and `describe`."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from emotion_ai.errors import EmotionAIError, InputError
+from emotion_ai.pipeline.cli.installation import (
+    Environment,
+    EnvironmentRegistry,
+    Flags,
+    Namespace,
+    Target,
+    load_installation,
+)
 from emotion_ai.pipeline.cli.options import (
-    DEFAULT_REGISTRY,
     DEFAULT_SERVER,
     AsJson,
-    Registry,
-    Server,
+    TlsCa,
+    TlsCertificate,
+    TlsKey,
 )
 
 
@@ -27,24 +36,68 @@ def serve(context: typer.Context) -> None:
 
 def rollout(
     version: Annotated[int, typer.Argument(min=1, help="The release to make the champion.")],
-    registry: Registry = DEFAULT_REGISTRY,
-    server: Server = DEFAULT_SERVER,
+    registry: EnvironmentRegistry = "",
+    target: Target = "",
+    server: Annotated[
+        str,
+        typer.Option(
+            help=f"HOST:PORT of the model server on target local; default: {DEFAULT_SERVER}."
+        ),
+    ] = "",
+    namespace: Namespace = "",
+    bake: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Seconds that the canary answers callers before it is judged, on target "
+            "kubernetes; 0 skips this. Needs --reason.",
+        ),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; recorded.")] = "",
+    environment: Environment = "local",
+    tls_ca: TlsCa = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a release the champion, forward or back, and prove that it answers."""
+    from emotion_ai.pipeline.cluster_printer import rollout_lines
+    from emotion_ai.rollouts.interruption import exit_on_sigterm
     from emotion_ai.rollouts.targets import roll_out
 
-    proof = roll_out(registry, version, server)
-    previous = proof["previous"] or "none"
-    typer.echo(
-        f"release {version} answers at {server} (before: {previous}); {proof['answers_checked']} "
-        f"golden answers agree within {proof['largest_difference']:.1g}"
-    )
+    if bake is not None and not reason.strip():
+        raise InputError('--bake: say why with --reason "..."; it is recorded')
+    flags = Flags(registry, target, server, namespace, bake, tls_ca, tls_certificate, tls_key)
+    settings = load_installation(environment, flags)
+    record: dict[str, Any] = {}
+    try:
+        with exit_on_sigterm():
+            roll_out(
+                settings.registry,
+                version,
+                settings.serving.server or DEFAULT_SERVER,
+                settings.serving.target,
+                settings=settings.serving.rollout,
+                reason=reason,
+                record=record,
+            )
+    except EmotionAIError:
+        # A program wants to know what has happened, too.
+        if as_json:
+            typer.echo(json.dumps(record, indent=2))
+        raise
+    lines = [json.dumps(record, indent=2)] if as_json else rollout_lines(record)
+    for line in lines:
+        typer.echo(line)
 
 
 def describe(
     version: Annotated[int | None, typer.Argument(min=1, help="A release; default: all.")] = None,
-    registry: Registry = DEFAULT_REGISTRY,
+    registry: EnvironmentRegistry = "",
     server: Annotated[str, typer.Option(help="HOST:PORT of a server to describe as well.")] = "",
+    target: Target = "",
+    namespace: Namespace = "",
+    environment: Environment = "local",
     as_json: AsJson = False,
 ) -> None:
     """Describe what is released and what is serving: data, dates, metrics, and why accepted."""
@@ -53,7 +106,9 @@ def describe(
     from emotion_ai.pipeline.registry_printer import print_registry
     from emotion_ai.rollouts.description import describe as describe_registry
 
-    description = describe_registry(registry, version, server or None)
+    settings = load_installation(environment, Flags(registry, target, namespace=namespace))
+    cluster = settings.serving.rollout if settings.serving.target == "kubernetes" else None
+    description = describe_registry(settings.registry, version, server or None, cluster)
     if as_json:
         typer.echo(json.dumps(description, indent=2))
     else:

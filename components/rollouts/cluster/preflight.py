@@ -3,6 +3,7 @@
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.rollouts.cluster.api import Cluster, NotFound, connect
+from emotion_ai.rollouts.cluster.deployment import Deployment
 from emotion_ai.rollouts.cluster.names import LEASE, REGISTRY_VARIABLE
 from emotion_ai.rollouts.cluster.promotion import fetch_deployment
 from emotion_ai.rollouts.cluster.rights import check_rights
@@ -29,11 +30,18 @@ def check_installation(cluster: Cluster, registry: str, settings: RolloutSetting
         raise InputError(
             f"{error} in namespace {cluster.namespace}; install the servers first: k8s/README.md"
         ) from None
-    # A folder has another name in a pod; the canary's content digest says whether it is the same.
-    differs = deployment.registry.rstrip("/") != registry.rstrip("/")
-    if differs and (storage.is_remote(registry) or storage.is_remote(deployment.registry)):
+    if not serves_registry(deployment, registry):
         raise InputError(
             f"deployment {deployment.name} in {cluster.namespace}: its {REGISTRY_VARIABLE} is "
             f"{deployment.registry or 'empty'}, and this release is in {registry}; expected the "
             "same registry"
         )
+
+
+def serves_registry(deployment: Deployment, registry: str) -> bool:
+    """Whether a Deployment's pods may fetch their releases from a registry.
+
+    A folder has another name in a pod; the canary's content digest says whether it is the same.
+    """
+    same = deployment.registry.rstrip("/") == registry.rstrip("/")
+    return same or not (storage.is_remote(registry) or storage.is_remote(deployment.registry))
