@@ -248,13 +248,19 @@ def test_no_bake_is_over_at_once() -> None:
 
 
 def test_golden_requests_are_taken_out_of_counts_and_latencies() -> None:
-    callers = counts(100, 10, INTERNAL=1)
+    callers = total([counts(60, 10, INTERNAL=1), counts(40, 13)])
     sent = golden(50, BOUNDS[11] * 0.9 / 1e6)
     # The server took less time than its sender saw: a bucket lower.
-    own = counts(50, 10)
-    rest = without_golden(total([callers, own]), [pair.tried for pair in sent])
-    assert rest.requests == {"OK": 100, "INTERNAL": 1}
-    assert dict(rest.latencies) == dict(callers.latencies) | {BOUNDS[10]: 100}
+    rest = without_golden(total([callers, counts(50, 10)]), [pair.tried for pair in sent])
+    assert rest == callers
+
+
+def test_callers_who_wait_are_seen_among_many_fast_golden_answers() -> None:
+    sent = golden(900, BOUNDS[FAST] * 0.9 / 1e6)
+    mixed = total([counts(100, 20), counts(900, FAST)])
+    verdict = judge(Evidence(900, mixed, counts(300), sent), SETTINGS)
+    assert verdict.only_slow
+    assert verdict.p95_ms == pytest.approx(BOUNDS[20] / 1e3)
 
 
 statuses = st.sampled_from(["INTERNAL", "UNAVAILABLE", "INVALID_ARGUMENT", "CANCELLED"])

@@ -81,13 +81,14 @@ def without_golden(counts: Counts, golden: Sequence[GoldenAnswer]) -> Counts:
     requests = {name: max(0, n - own[name]) for name, n in counts.requests.items()}
     waits = [answer.seconds * 1e6 for answer in golden if answer.status == "OK"]
     # Not all that `requests` counts is among the latencies.
-    answers = max(0, counts.latencies[-1][1] - len(waits)) if counts.latencies else 0
-    latencies, faster = [], 0
-    for bound, n in counts.latencies:
-        faster = min(answers, max(faster, n - sum(wait <= bound for wait in waits)))
+    faster = max(0, counts.latencies[-1][1] - len(waits)) if counts.latencies else 0
+    latencies = []
+    # From the slowest bucket on: no bucket holds more than the one above it.
+    for bound, n in reversed(counts.latencies):
+        faster = max(0, min(faster, n - sum(wait <= bound for wait in waits)))
         latencies.append((bound, faster))
     return Counts(
-        {name: n for name, n in requests.items() if n}, tuple(latencies), counts.restarted
+        {name: n for name, n in requests.items() if n}, tuple(reversed(latencies)), counts.restarted
     )
 
 
