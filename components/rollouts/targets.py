@@ -9,6 +9,13 @@ from emotion_ai.rollouts.settings import RolloutSettings
 TARGETS = ("local", "kubernetes")
 
 
+def check_target(name: str) -> str:
+    """Return the name of a target; raise `InputError` if there is no such target."""
+    if name not in TARGETS:
+        raise InputError(f"rollout target {name!r} is unknown; expected {', '.join(TARGETS)}")
+    return name
+
+
 def roll_out(
     registry: str,
     version: int,
@@ -56,8 +63,7 @@ def roll_out(
         >>> roll_out("models", version=3, server="127.0.0.1:8500")["previous"]
         2
     """
-    if target not in TARGETS:
-        raise InputError(f"rollout target {target!r} is unknown; expected {', '.join(TARGETS)}")
+    check_target(target)
     record = {} if record is None else record
     record |= {"target": target, "version": version, "outcome": "failed"}
     if reason:

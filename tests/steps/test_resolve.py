@@ -34,6 +34,7 @@ def test_resolve_records_sources_and_settings(tmp_path: Path, sources: tuple[str
     assert record["expression_fingerprint"] == resolved.expression_fingerprint
     assert record["settings"] == {"preset": "quick"}
     assert record["started"].endswith("+00:00")
+    assert record["adopted"] == ""
 
 
 def test_resolve_returns_the_champion(tmp_path: Path, sources: tuple[str, str]) -> None:
@@ -92,6 +93,18 @@ def test_resolve_refuses_a_setting_of_the_rollout_before_anything_is_trained(
 ) -> None:
     with pytest.raises(InputError, match=r"setting rollout_settings\.bake is unknown"):
         resolve(*sources, str(tmp_path), "run-1", {"rollout": {"bake": 5.0}})
+
+
+def test_resolve_looks_at_the_target_before_anything_is_read_or_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_file = str(tmp_path / "kubeconfig")
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", no_file)
+    missing = ("nowhere.csv", "nowhere.csv", str(tmp_path), "run-1")
+    with pytest.raises(InputError, match="no cluster: this is no pod"):
+        resolve(*missing, {"target": "kubernetes"})
+    with pytest.raises(InputError, match="target 'moon' is unknown; expected local, kubernetes"):
+        resolve(*missing, {"target": "moon"})
 
 
 def test_fingerprint_ignores_the_name(tmp_path: Path) -> None:

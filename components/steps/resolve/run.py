@@ -14,6 +14,7 @@ from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import list_versions, release_uri
 from emotion_ai.registry.runs import write_record
 from emotion_ai.rollouts.settings import RolloutSettings
+from emotion_ai.rollouts.targets import check_target
 from emotion_ai.settings import restore_integers, validate_settings
 from emotion_ai.sources.uri import fingerprint
 
@@ -52,20 +53,20 @@ def run(
         registry: A local folder or a gs:// URI.
         run_id: The run's id.
         settings: The run's settings, which are recorded. Read are "init" ("scratch", "pretrained"
-            or "champion"), "teachers" (a list of the same names or versions) and "rollout" (the
-            fields of `RolloutSettings`).
+            or "champion"), "teachers" (a list of the same names or versions), "target" ("local" or
+            "kubernetes") and "rollout" (the fields of `RolloutSettings`).
 
     Returns:
         Fingerprints, champion, initial weights and teachers.
 
     Raises:
-        InputError: A source is missing, "init" or a teacher is unknown, or a setting of the
-            rollout is invalid.
-        Unavailable: A storage failed.
+        InputError: A source is missing, "init", a teacher or the target is unknown, or a setting
+            of the rollout is invalid. Or the release could not be rolled out at the end: there is
+            no cluster, no installation in it, or rights are missing.
+        Unavailable: A storage or the cluster failed.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    # The step rollout reads them hours later.
-    validate_settings(RolloutSettings, settings.get("rollout", {}), "rollout_settings")
+    adopted = _prepare_target(settings, registry, run_id)
     keypoints_fingerprint = fingerprint(keypoints)
     same = expression == keypoints
     expression_fingerprint = keypoints_fingerprint if same else fingerprint(expression)
@@ -82,10 +83,29 @@ def run(
         "keypoints": keypoints,
         "expression": expression,
         **resolved._asdict(),
+        "adopted": adopted,
         "settings": restore_integers(settings),
     }
     write_record(registry, run_id, "resolve", record)
     return resolved
+
+
+def _prepare_target(settings: dict[str, Any], registry: str, run_id: str) -> str:
+    """Look at what the step rollout needs hours later, and adopt what a person has put back.
+
+    Returns:
+        What was adopted, or why it was not, in one sentence; "" for nothing.
+    """
+    rollout = validate_settings(RolloutSettings, settings.get("rollout", {}), "rollout_settings")
+    target = check_target(settings.get("target", "local"))
+    if target != "kubernetes":
+        return ""
+    from emotion_ai.rollouts.cluster.adoption import adopt_undo
+
+    adopted = adopt_undo(registry, rollout, run_id)
+    if adopted:
+        print(adopted)
+    return adopted
 
 
 def _initial_weights(init: str, registry: str, champion: int | None) -> str:
