@@ -44,6 +44,10 @@ class _Tally:
         self._failures: dict[str, int] = {}
         self.counts = Counts()
 
+    def known(self, pods: list[Object]) -> list[Object]:
+        """Return the servers that were read last time: what they answer is counted."""
+        return [pod for pod in pods if self._failures.get(pod["metadata"]["uid"], 1) == 0]
+
     def read(self, connections: PodConnections, pods: list[Object]) -> list[str]:
         """Read the servers' counts; return which cannot be read any more."""
         problems = []
@@ -111,17 +115,22 @@ def watch(
     idle_s = 0.0
     while True:
         time.sleep(_TICK_SECONDS)
-        asked.append(_ask(connections, release, golden, groups, len(asked)))
-        if time.monotonic() - last_read < _READ_SECONDS and not asked[-1].problem:
+        counted = Groups(tried.known(groups.tried), stable.known(groups.stable))
+        if counted.tried:
+            asked.append(_ask(connections, release, golden, counted, len(asked)))
+        is_wrong = bool(asked and asked[-1].problem)
+        if time.monotonic() - last_read < _READ_SECONDS and not is_wrong:
             continue
         last_read = time.monotonic()
         groups = list_pods()
         problems = tried.read(connections, groups.tried) + _pod_problems(groups.tried)
         stable.read(connections, groups.stable)
         # What a server that has left did not answer, or the way to it lost, is no fault of the
-        # release.
-        present = {pod["metadata"]["uid"] for pod in groups.tried if connections.are_direct}
-        asked = [a for a in asked if a.pod in present or a.pair.tried.status == "OK"]
+        # release; and its counts are not all known.
+        present = {pod["metadata"]["uid"] for pod in tried.known(groups.tried)}
+        asked = [a for a in asked if a.pod in present]
+        if not connections.are_direct:
+            asked = [a for a in asked if a.pair.tried.status == "OK"]
         problems += [a.problem for a in asked if a.problem]
         seconds = last_read - started
         evidence = Evidence(seconds, tried.counts, stable.counts, [a.pair for a in asked], problems)
