@@ -10,6 +10,8 @@ from pydantic_core import to_json
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 
+# The folder of all runs in the registry.
+RUNS = "runs"
 # The record in which notify summarizes all the others.
 SUMMARY = "run"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -20,7 +22,12 @@ _MAX_RECORDS = 256
 
 def run_uri(registry: str, run_id: str) -> str:
     """Return the URI of the run's folder; raise `InputError` if the run id cannot name a folder."""
-    return storage.join(registry, "runs", _check_name("run id", run_id))
+    return storage.join(registry, RUNS, _check_name("run id", run_id))
+
+
+def is_run_id(name: str) -> bool:
+    """Return whether a text can be the id of a run."""
+    return _NAME.fullmatch(name) is not None
 
 
 def write_record(registry: str, run_id: str, name: str, data: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "is_folder",
     "is_remote",
     "join",
+    "last_changes",
     "list_names",
     "local_path",
     "md5",
@@ -38,6 +39,7 @@ __all__ = [
     "read_bytes",
     "read_chunks",
     "remove",
+    "remove_folder",
     "sha256",
     "translate_errors",
     "walk",
@@ -103,6 +105,22 @@ def list_names(uri: str) -> list[str]:
 def is_folder(uri: str) -> bool:
     """Return whether the URI is a folder's: in Cloud Storage, a prefix that is no object."""
     return bool(_backend(uri).is_folder(uri))
+
+
+def last_changes(uri: str) -> dict[str, float]:
+    """Return when each folder directly in a folder was last changed.
+
+    Args:
+        uri: The folder; it need not exist.
+
+    Returns:
+        By the folder's name, the time of its newest file in seconds since 1970, by the clock of
+        the storage. An empty local folder counts as a file.
+
+    Raises:
+        Unavailable: The storage failed.
+    """
+    return cast(dict[str, float], _backend(uri).last_changes(uri))
 
 
 def walk(uri: str) -> Iterator[Entry]:
@@ -179,6 +197,11 @@ def _digest(uri: str, algorithm: str) -> str:
 def remove(uri: str) -> None:
     """Remove a file, if it exists."""
     _backend(uri).remove(uri)
+
+
+def remove_folder(uri: str) -> None:
+    """Remove a folder with everything in it, if it exists."""
+    _backend(uri).remove_folder(uri)
 
 
 def download(uri: str, target: Path) -> None:

@@ -134,6 +134,19 @@ def is_folder(uri: str) -> bool:
         return any(True for _ in _blobs(bucket, _folder_prefix(name), max_results=1))
 
 
+def last_changes(uri: str) -> dict[str, float]:
+    """Return the time of the newest object in each folder of a folder."""
+    times: dict[str, float] = {}
+    with translate_errors(uri):
+        bucket, name = _split(uri)
+        prefix = _folder_prefix(name)
+        for blob in _blobs(bucket, prefix):
+            folder, slash, _ = blob.name[len(prefix) :].partition("/")
+            if folder and slash:
+                times[folder] = max(times.get(folder, 0.0), blob.updated.timestamp())
+    return times
+
+
 def walk(uri: str) -> Iterator[Entry]:
     """Yield every object in a folder with its MD5, which composed objects lack.
 
@@ -170,6 +183,8 @@ def remove_folder(uri: str) -> None:
     """Remove every object in a folder, in the generation that is listed."""
     with translate_errors(uri):
         bucket, name = _split(uri)
+        if not name:
+            raise InputError(f"{uri}: names a bucket; a whole bucket is not removed here")
         for blob in list(_blobs(bucket, _folder_prefix(name))):
             remove(f"gs://{bucket.name}/{blob.name}", blob.generation)
 

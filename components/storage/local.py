@@ -56,6 +56,25 @@ def is_folder(uri: str) -> bool:
         return local_path(uri).is_dir()
 
 
+def last_changes(uri: str) -> dict[str, float]:
+    """Return the time of the newest file in each folder of a folder; see `storage.last_changes`."""
+    times: dict[str, float] = {}
+    with translate_errors(uri):
+        root = local_path(uri)
+        folders = [path for path in root.iterdir() if _is_folder(path)] if root.is_dir() else []
+        for folder in folders:
+            files = [path for path in folder.rglob("*") if not _is_folder(path)]
+            # Removed meanwhile by another process, a file has no time.
+            with contextlib.suppress(FileNotFoundError):
+                newest = (path.lstat().st_mtime for path in files or [folder])
+                times[folder.name] = max(newest)
+    return times
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
 def walk(uri: str) -> Iterator[Entry]:
     """Yield every visible file in a folder and its subfolders; see `storage.walk`."""
     with translate_errors(uri):
@@ -96,6 +115,13 @@ def remove(uri: str) -> None:
     """Remove a file, if it exists."""
     with translate_errors(uri):
         local_path(uri).unlink(missing_ok=True)
+
+
+def remove_folder(uri: str) -> None:
+    """Remove a folder with everything in it, if it exists; links are not followed."""
+    # Another process may be removing it too.
+    with contextlib.suppress(NotFound), translate_errors(uri):
+        shutil.rmtree(local_path(uri))
 
 
 def copy_file(source: Path, target: Path) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import subprocess
 import sys
+import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -189,3 +190,44 @@ def test_local_files_do_not_import_the_cloud_library() -> None:
         "sys.exit('google.cloud.storage' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_last_changes_is_the_time_of_each_folders_newest_file(folder: str) -> None:
+    root = storage.join(folder, "runs")
+    assert storage.last_changes(root) == {}
+    for name in ("a/old", "a/deep/.hidden", "b/only", "file"):
+        storage.write_bytes(storage.join(root, *name.split("/")), b"x")
+    before = time.time()
+    assert set(storage.last_changes(root)) == {"a", "b"}
+    assert all(abs(changed - before) < 3600 for changed in storage.last_changes(root).values())
+    first = storage.last_changes(root)
+    time.sleep(0.05)
+    storage.write_bytes(storage.join(root, "a", "deep", ".hidden"), b"y")
+    second = storage.last_changes(root)
+    assert second["a"] > first["a"]
+    assert second["b"] == first["b"]
+
+
+def test_last_changes_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    root = tmp_path / "root"
+    (root / "empty").mkdir(parents=True)
+    (root / "link").symlink_to(tmp_path / "elsewhere")
+    assert set(storage.last_changes(str(root))) == {"empty"}
+
+
+def test_remove_folder_removes_everything_in_it_and_nothing_beside(folder: str) -> None:
+    for name in ("a/x", "a/deep/.hidden", "ab/x", "b"):
+        storage.write_bytes(storage.join(folder, *name.split("/")), b"x")
+    storage.remove_folder(storage.join(folder, "a"))
+    assert storage.list_names(folder) == ["ab", "b"]
+    storage.remove_folder(storage.join(folder, "a"))
+
+
+def test_remove_folder_leaves_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "kept").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "link").symlink_to(tmp_path / "elsewhere")
+    storage.remove_folder(str(tmp_path / "folder"))
+    assert [path.name for path in tmp_path.rglob("*")] == ["elsewhere", "kept"]
