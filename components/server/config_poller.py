@@ -3,12 +3,13 @@
 import logging
 import threading
 import time
+from concurrent.futures import Future
 from typing import Any
 
 from grpc import StatusCode
 
 from emotion_ai.errors import InputError, Unavailable
-from emotion_ai.server.configuration import ConfigSource, check_models, plan_models
+from emotion_ai.server.configuration import ConfigSource, ModelPlan, check_models, plan_models
 from emotion_ai.server.errors import StatusError, invalid_argument
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.health import Health
@@ -23,6 +24,11 @@ class ConfigPoller:
 
     Like TensorFlow Serving it has two intervals: one for the configuration, and one for the
     versions in the models' folders.
+
+    Attributes:
+        started: Has a result once the server may open its ports: the configured models are
+            available, or it serves a registry and has tried its champion or found none. Has an
+            `Unavailable` if the models will not load.
     """
 
     def __init__(
@@ -35,15 +41,28 @@ class ConfigPoller:
         seconds = flags.model_config_file_poll_wait_seconds
         self._config_interval_s = (1.0 if flags.registry else 0.0) if seconds is None else seconds
         self._folder_interval_s = flags.file_system_poll_wait_seconds
+        self._serves_registry = bool(flags.registry)
         self._lock = threading.Lock()
         self._config: Any | None = None
+        self._plans: list[ModelPlan] = []
         self._last_error = ""
+        self._is_readable = False
+        self.started: Future[None] = Future()
 
     def run(self, stop: threading.Event) -> None:
         """Poll until `stop` is set.
 
         A missing, unreadable or invalid configuration changes nothing and is logged once.
         """
+        try:
+            self._poll_until(stop)
+        except Exception as error:
+            # A defect: without this, the server would wait for its start for ever.
+            if not self.started.done():
+                self.started.set_exception(error)
+            raise
+
+    def _poll_until(self, stop: threading.Event) -> None:
         config_due = folders_due = time.monotonic()
         while not stop.is_set():
             now = time.monotonic()
@@ -54,25 +73,32 @@ class ConfigPoller:
                 folders_due = now
             if now >= folders_due:
                 folders_due = _next_due(now, self._folder_interval_s)
-                error = error or self._apply_config()
+                error = error or self._read_folders()
                 if error and error != self._last_error:
-                    _log.error(error)
+                    serving = "; serving goes on as before" if self._manager.is_ready() else ""
+                    _log.error("%s%s", error, serving)
                 self._last_error = error
-                self._health.set_serving(self._manager.is_ready())
-            next_due = min(config_due, folders_due, now + _MAX_WAIT_S)
-            stop.wait(max(0.0, next_due - time.monotonic()))
+            with self._lock:
+                self._manager.apply(self._plans)
+            self._health.set_serving(self._manager.is_ready())
+            next_due = min(config_due, folders_due, self._manager.next_retry())
+            if not self.started.done():
+                self._check_start(error, next_due)
+            stop.wait(max(0.0, min(next_due - time.monotonic(), _MAX_WAIT_S)))
 
     def _read_config(self) -> str:
         """Take over the current configuration; returns an error message, or ""."""
         try:
             config = self._source.read()
+            self._is_readable = True
             if config is None:
                 # Before the first rollout there is none, and that is no error.
                 ready = self._manager.is_ready()
-                return f"{self._source.address} is gone; serving goes on as before" if ready else ""
+                return f"{self._source.address} is gone" if ready else ""
             self.check_config(config)
         except (InputError, Unavailable, StatusError) as error:
-            return f"{self._source.address}: {error}; serving goes on as before"
+            self._is_readable = not isinstance(error, Unavailable)
+            return f"{self._source.address}: {error}"
         with self._lock:
             self._config = config
         return ""
@@ -88,16 +114,34 @@ class ConfigPoller:
         labels = {model.name: model.version_labels for model in config.model_config_list.config}
         self._manager.check_labels(labels, self._allow_labels_for_unavailable)
 
-    def _apply_config(self) -> str:
-        # Locked throughout: otherwise a reload in between would be undone by the older config.
+    def _read_folders(self) -> str:
+        """Plan the versions that are in the models' folders; returns an error message, or ""."""
+        # Locked: otherwise a reload in between would be undone by the older config.
         with self._lock:
             if self._config is None:
                 return ""
             try:
-                self._manager.apply(plan_models(self._config))
+                self._plans = plan_models(self._config)
             except (InputError, Unavailable) as error:
-                return f"{error}; serving goes on as before"
+                return str(error)
         return ""
+
+    def _check_start(self, error: str, next_due: float) -> None:
+        """Decide whether the server opens its ports, gives up, or goes on trying to start."""
+        if self._serves_registry:
+            # A rollout needs the server's answer that a release does not load.
+            if self._is_readable:
+                self.started.set_result(None)
+            return
+        failed = [plan.name for plan in self._plans if self._manager.has_failed(plan.name)]
+        if failed:
+            error = self._describe_failures(failed)
+            self.started.set_exception(Unavailable(f"{self._source.address}: {error}"))
+        elif self._manager.is_ready():
+            self.started.set_result(None)
+        elif next_due == float("inf"):
+            message = error or "the models' folders have no versions"
+            self.started.set_exception(Unavailable(f"{self._source.address}: {message}"))
 
     def reload(self, config: Any) -> None:
         """Apply a configuration until the next poll; returns once its new models are loaded.
@@ -123,20 +167,20 @@ class ConfigPoller:
                 plans = plan_models(config)
             except InputError as error:
                 raise invalid_argument(str(error)) from None
-            self._config = config
+            self._config, self._plans = config, plans
             self._manager.apply(plans)
         self._health.set_serving(self._manager.is_ready())
         failed = [
-            self._load_error(plan.name)
+            plan.name
             for plan in plans
             if plan.name not in known and not self._manager.is_available(plan.name)
         ]
         if failed:
-            details = "".join(f"{error}, " for error in failed)
-            raise StatusError(
-                StatusCode.UNKNOWN,
-                f"{len(failed)} model(s) did not become available: {{{details}}}",
-            )
+            raise StatusError(StatusCode.UNKNOWN, self._describe_failures(failed))
+
+    def _describe_failures(self, names: list[str]) -> str:
+        details = "".join(f"{self._load_error(name)}, " for name in names)
+        return f"{len(names)} model(s) did not become available: {{{details}}}"
 
     def _load_error(self, name: str) -> str:
         try:

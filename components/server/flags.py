@@ -22,9 +22,12 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Threads = Annotated[int, Field(ge=0, le=1_024)]
 DEFAULT_REGISTRY = "./registry"
+_MAX_REQUESTS = 4096
 _MAX_FLAG_FILE_BYTES = 1 << 20
-# TensorFlow Serving has these flags; this server accepts them and has nothing to set.
+# TensorFlow Serving has these flags; this server accepts them and has nothing to set. Its health
+# service is always on.
 _IGNORED_FLAGS = (
+    "enable_grpc_healthcheck_service",
     "flush_filesystem_caches",
     "num_tflite_interpreters_per_pool",
     "num_tflite_pools",
@@ -86,6 +89,10 @@ class ServerFlags(StrictModel):
     tensorflow_inter_op_parallelism: Threads = Field(
         0, description="ops that run at once; 0 is two"
     )
+
+    def max_requests(self) -> int:
+        """Return how many Predict requests are handled at once; others are refused."""
+        return self.grpc_max_threads or _MAX_REQUESTS
 
     def channel_options(self) -> dict[str, int | str]:
         """Return `grpc_channel_arguments` as gRPC takes them: integers, else strings."""

@@ -1,26 +1,21 @@
 """Creates the asyncio gRPC server and binds its address."""
 
 import socket
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
 from emotion_ai.errors import Unavailable
 from emotion_ai.server.flags import ServerFlags
+from emotion_ai.server.health import MAX_WATCHES
 
-# Threads for all methods but Predict: a reload may wait for a model while the others go on.
-_NUM_THREADS = 4
-_MAX_CONCURRENT_RPCS = 4096
+# For the few calls that are neither Predict nor health watches.
+_OTHER_CALLS = 256
 _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+PORT_ADVICE = "choose another --port, or 0 for any free one"
 
 
 def create_server(flags: ServerFlags) -> grpc.aio.Server:
-    """Create the server; it has no address and no services yet.
-
-    Raises:
-        Unavailable: The address of the flags is in use or not local.
-    """
-    _check_address(flags.host, flags.port)
+    """Create the server; it has no address and no services yet."""
     options: dict[str, int | str] = {
         # Otherwise two servers could share a port, and each would receive some of the requests.
         "grpc.so_reuseport": 0,
@@ -29,8 +24,8 @@ def create_server(flags: ServerFlags) -> grpc.aio.Server:
         **flags.channel_options(),
     }
     return grpc.aio.server(
-        migration_thread_pool=ThreadPoolExecutor(_NUM_THREADS, thread_name_prefix="call"),
-        maximum_concurrent_rpcs=flags.grpc_max_threads or _MAX_CONCURRENT_RPCS,
+        # Watches stay open: they must not take the places of requests. Each service has its limit.
+        maximum_concurrent_rpcs=flags.max_requests() + MAX_WATCHES + _OTHER_CALLS,
         options=list(options.items()),
     )
 
@@ -44,6 +39,8 @@ def bind(
         Unavailable: The address cannot be bound.
     """
     address = f"{flags.host}:{flags.port}"
+    # Another program may have taken it while the models were loaded.
+    check_address(flags.host, flags.port, PORT_ADVICE)
     try:
         if credentials is None:
             return server.add_insecure_port(address)
@@ -52,7 +49,12 @@ def bind(
         raise Unavailable(f"{address}: cannot be listened on: {error}") from None
 
 
-def _check_address(host: str, port: int) -> None:
+def check_address(host: str, port: int, advice: str) -> None:
+    """Check that an address is local and free, without listening on it.
+
+    Raises:
+        Unavailable: It is in use or not local; the message ends with the advice.
+    """
     # gRPC's own error is several lines of its internals and does not say what is wrong.
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -63,6 +65,5 @@ def _check_address(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         raise Unavailable(
-            f"{host}:{port}: cannot be listened on: {error.strerror}; choose another --port, or 0 "
-            "for any free one"
+            f"{host}:{port}: cannot be listened on: {error.strerror}; {advice}"
         ) from None

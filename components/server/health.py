@@ -1,24 +1,98 @@
-"""The gRPC health service of the server (grpc.health.v1)."""
+"""The gRPC health service of the server (grpc.health.v1), on the event loop.
+
+A watch is a waiting coroutine: it takes no thread, and a slow one delays nobody. The servicers of
+grpcio-health-checking keep a thread for each watch, or send under a lock that all watches share.
+"""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import grpc
+
+from emotion_ai.serving_api.messages import MODEL_SERVICE, PREDICTION_SERVICE
+
+# TensorFlow Serving has the short names.
+SERVICES = ("", "PredictionService", "ModelService", PREDICTION_SERVICE, MODEL_SERVICE)
+MAX_WATCHES = 4096
 
 
 class Health:
-    """Reports SERVING while every model has an available version.
+    """Reports SERVING while every model has an available version. Create it on the event loop."""
 
-    Args:
-        services: Full names of the gRPC services; "" for the whole server is always included.
-    """
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._serving = False
+        self._draining = False
+        self._changed = asyncio.Event()
+        self._watches = 0
 
-    def __init__(self, services: tuple[str, ...]) -> None:
-        from grpc_health.v1 import health
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Return the handler to register with the gRPC server."""
+        from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-        self.servicer = health.HealthServicer()
-        self._services = ("", *services)
-        self.set_serving(False)
+        def method(kind: Any, function: Any) -> grpc.RpcMethodHandler:
+            return kind(
+                function,
+                request_deserializer=HealthCheckRequest.FromString,
+                response_serializer=HealthCheckResponse.SerializeToString,
+            )
+
+        methods = {
+            "Check": method(grpc.unary_unary_rpc_method_handler, self._check),
+            "Watch": method(grpc.unary_stream_rpc_method_handler, self._watch),
+        }
+        return grpc.method_handlers_generic_handler("grpc.health.v1.Health", methods)
 
     def set_serving(self, serving: bool) -> None:
-        """Report SERVING or NOT_SERVING for every service."""
+        """Report SERVING or NOT_SERVING for every service; may be called on any thread."""
+        # RuntimeError: the event loop is closed, and nobody watches any more.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._set, serving)
+
+    def drain(self) -> None:
+        """Report NOT_SERVING from now on, and end the watches: they would delay the shutdown."""
+        self._draining = True
+        self._set(False)
+
+    def _set(self, serving: bool) -> None:
+        self._serving = serving and not self._draining
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _status(self) -> Any:
         from grpc_health.v1.health_pb2 import HealthCheckResponse
 
-        status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
-        for service in self._services:
-            self.servicer.set(service, status)
+        return HealthCheckResponse.SERVING if self._serving else HealthCheckResponse.NOT_SERVING
+
+    async def _check(self, request: Any, context: Any) -> Any:
+        from grpc_health.v1.health_pb2 import HealthCheckResponse
+
+        if request.service not in SERVICES:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+        return HealthCheckResponse(status=self._status())
+
+    async def _watch(self, request: Any, context: Any) -> None:
+        from grpc_health.v1.health_pb2 import HealthCheckResponse
+
+        if self._watches >= MAX_WATCHES:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHES} health watches are open"
+            )
+        self._watches += 1
+        try:
+            sent = None
+            while True:
+                # Read together, before anything is awaited.
+                changed, is_last = self._changed, self._draining
+                # The protocol's answer to an unknown name: it might be registered later.
+                unknown = request.service not in SERVICES
+                status = HealthCheckResponse.SERVICE_UNKNOWN if unknown else self._status()
+                if status != sent:
+                    await context.write(HealthCheckResponse(status=status))
+                    sent = status
+                if is_last:
+                    return
+                await changed.wait()
+        finally:
+            self._watches -= 1

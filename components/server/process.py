@@ -28,8 +28,8 @@ def running_server(registry: str, log_path: str | Path, port: int = 0) -> Iterat
         port: The gRPC port on 127.0.0.1; 0 is any free port.
 
     Yields:
-        The server's address, "127.0.0.1:PORT". It accepts requests; its models may still be
-        loading. The process has ended when the block is left.
+        The server's address, "127.0.0.1:PORT". It accepts requests, and has loaded the champion
+        if there is one and it loads. The process has ended when the block is left.
 
     Raises:
         Unavailable: The server does not start; the message has the log's last lines.

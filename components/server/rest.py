@@ -27,6 +27,7 @@ _MODEL_PATH = re.compile(
     re.IGNORECASE,
 )
 _PREDICTION_PATH = re.compile(r"/v1/models/[^:]+:(?:classify|regress|predict)", re.IGNORECASE)
+REST_PORT_ADVICE = "choose another --rest_api_port"
 _HTTP_CODES = {
     StatusCode.INVALID_ARGUMENT: 400,
     StatusCode.FAILED_PRECONDITION: 400,
@@ -77,8 +78,7 @@ def rest_server(
         server = ThreadingHTTPServer((host.strip("[]"), port), Handler)
     except OSError as error:
         raise Unavailable(
-            f"{host}:{port}: cannot be listened on: {error.strerror}; choose another "
-            "--rest_api_port"
+            f"{host}:{port}: cannot be listened on: {error.strerror}; {REST_PORT_ADVICE}"
         ) from None
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="rest", daemon=True)

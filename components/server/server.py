@@ -1,7 +1,8 @@
 """The embedded model server: TensorFlow Serving's gRPC API, in the foreground.
 
-Importing this module does not import TensorFlow, which takes seconds: the server binds its address
-first, and imports TensorFlow with the first version that it loads.
+Importing this module does not import TensorFlow, which takes seconds: the server checks its flags
+and addresses first, and imports TensorFlow with the first version that it loads. Like TensorFlow
+Serving it opens its ports after that: until then, callers connect to other servers.
 """
 
 import asyncio
@@ -11,9 +12,8 @@ import os
 import signal
 import sys
 import threading
+from concurrent.futures import Future
 from typing import Any
-
-import grpc
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError, Unavailable
@@ -23,19 +23,22 @@ from emotion_ai.server.config_poller import ConfigPoller
 from emotion_ai.server.configuration import ConfigSource
 from emotion_ai.server.errors import StatusError
 from emotion_ai.server.flags import ServerFlags
-from emotion_ai.server.grpc_server import bind, create_server
+from emotion_ai.server.grpc_server import PORT_ADVICE, bind, check_address, create_server
 from emotion_ai.server.health import Health
 from emotion_ai.server.metrics import DEFAULT_PATH, Metrics
 from emotion_ai.server.parameter_files import read_parameters
-from emotion_ai.server.rest import Monitoring, rest_server
+from emotion_ai.server.rest import REST_PORT_ADVICE, Monitoring, rest_server
 from emotion_ai.server.runtime import LazyLoader
 from emotion_ai.server.services import ModelService, PredictionService
 from emotion_ai.server.tls import load_credentials
 from emotion_ai.server.version_state import RetryPolicy
 from emotion_ai.server.versions import VersionManager
-from emotion_ai.serving_api.messages import MODEL_NAME, MODEL_SERVICE, PREDICTION_SERVICE
+from emotion_ai.serving_api.messages import MODEL_NAME
 
 DRAIN_SECONDS = 30.0
+# How long answers are held before the drain: longer than an answer's way to its caller and the next
+# request's way back.
+_HOLD_SECONDS = 0.1
 # With the default of 5 ms, a batch thread with outputs would wait that long for the event loop's
 # interpreter lock.
 _SWITCH_INTERVAL_S = 0.001
@@ -46,15 +49,17 @@ _log = logging.getLogger(__name__)
 def serve(flags: ServerFlags) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests in progress and return.
 
-    Call it in the main thread. It waits for a registry without `models.config`. One line on
-    standard output names the address once requests are accepted; the log goes to standard error.
+    Call it in the main thread. One line on standard output names the address once requests are
+    accepted: when the first models are loaded, or when a registry has no champion yet. The log goes
+    to standard error.
 
     Args:
         flags: What to serve, and how; see `parse_flags`.
 
     Raises:
         InputError: A flag, a file or the registry is invalid.
-        Unavailable: The address cannot be bound.
+        Unavailable: The address cannot be bound; or the models do not load, and are not a
+            registry's.
 
     Example:
         serve(ServerFlags(registry="./registry", port=8500))
@@ -101,57 +106,79 @@ class _Server:
         self._manager: VersionManager[Any] = VersionManager(
             LazyLoader(flags), lambda model: model.close(), retry
         )
-        self._health = Health((PREDICTION_SERVICE, MODEL_SERVICE))
-        self._config_poller = ConfigPoller(self._source, flags, self._manager, self._health)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        server = create_server(self._flags)
-        self._register_services(server)
-        port = bind(server, self._flags, self._credentials)
+        self._check_addresses()
+        health = Health()
+        poller = ConfigPoller(self._source, self._flags, self._manager, health)
+        self._check_initial_config(poller)
+        stop_polling = threading.Event()
+        threading.Thread(
+            target=poller.run, args=(stop_polling,), name="config-poller", daemon=True
+        ).start()
+        if await _finishes_before(poller.started, stop):
+            await self._serve(stop, health, poller)
+        stop_polling.set()
+        _log.info("stopped")
+
+    async def _serve(self, stop: asyncio.Event, health: Health, poller: ConfigPoller) -> None:
+        flags = self._flags
+        prediction = PredictionService(
+            self._manager, self._batch_policy, self._monitoring.metrics, flags.max_requests()
+        )
+        model = ModelService(self._manager, poller)
+        server = create_server(flags)
+        server.add_generic_rpc_handlers((prediction.handler(), model.handler(), health.handler()))
+        port = bind(server, flags, self._credentials)
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
-        self._check_initial_config()
         with contextlib.ExitStack() as stack:
             rest_port = self._start_rest(stack)
             await server.start()
             self._print_address(port, rest_port)
-            await self._poll_config_until(stop)
+            await stop.wait()
             _log.info(
                 "draining: no new requests, at most %.0f s for those in progress", DRAIN_SECONDS
             )
-            self._health.set_serving(False)
-            await server.stop(DRAIN_SECONDS)
-            _log.info("stopped")
+            health.drain()
+            # gRPC would cancel requests that have arrived and have not begun. Let them begin, and
+            # hold the answers meanwhile, which would bring new requests.
+            # https://github.com/grpc/grpc/issues/41785
+            with prediction.hold_answers():
+                await asyncio.sleep(_HOLD_SECONDS)
+                stopping = asyncio.create_task(server.stop(DRAIN_SECONDS))
+                # It tells the callers to go before they have their answers.
+                await asyncio.sleep(0)
+            await stopping
 
-    def _register_services(self, server: grpc.aio.Server) -> None:
-        from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+    def _check_addresses(self) -> None:
+        flags = self._flags
+        check_address(flags.host, flags.port, PORT_ADVICE)
+        if flags.rest_api_port:
+            check_address(flags.host, flags.rest_api_port, REST_PORT_ADVICE)
 
-        prediction = PredictionService(self._manager, self._batch_policy, self._monitoring.metrics)
-        model = ModelService(self._manager, self._config_poller)
-        server.add_generic_rpc_handlers((prediction.handler(), model.handler()))
-        add_HealthServicer_to_server(self._health.servicer, server)
-
-    def _check_initial_config(self) -> None:
+    def _check_initial_config(self, poller: ConfigPoller) -> None:
         """Reject an invalid configuration; for a registry, only report a missing one.
 
         Raises:
             InputError: The configuration of the flags is invalid.
+            Unavailable: It cannot be read.
         """
         registry = self._flags.registry
         try:
             config = self._source.read()
             if config is not None and not registry:
-                self._config_poller.check_config(config)
+                poller.check_config(config)
         except StatusError as error:
             raise InputError(
                 f"{self._source.address}: {error}; --allow_version_labels_for_unavailable_models "
                 "allows a label before its version is loaded"
             ) from None
-        except (InputError, Unavailable) as error:
-            if not registry and isinstance(error, InputError):
+        except (InputError, Unavailable):
+            if not registry:
                 raise
             # The poller logs it and tries again.
             return
@@ -176,13 +203,17 @@ class _Server:
         rest = "" if rest_port is None else f", REST on {flags.host}:{rest_port}"
         _print_line(f"serving {name} on {flags.host}:{port} ({source}){rest}")
 
-    async def _poll_config_until(self, stop: asyncio.Event) -> None:
-        stop_polling = threading.Event()
-        threading.Thread(
-            target=self._config_poller.run, args=(stop_polling,), name="config-poller", daemon=True
-        ).start()
-        await stop.wait()
-        stop_polling.set()
+
+async def _finishes_before(future: Future[None], stop: asyncio.Event) -> bool:
+    """Wait for a future or an event; returns whether the future came first, or raises its error."""
+    finished = asyncio.wrap_future(future)
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((finished, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not finished.done():
+        return False
+    finished.result()
+    return True
 
 
 def _print_line(line: str) -> None:

@@ -1,14 +1,16 @@
 """TensorFlow Serving's PredictionService and ModelService for an asyncio gRPC server.
 
-Predict is a coroutine: no thread waits between reading a request and writing its response. The
-other methods are rare and run on threads. Does not import TensorFlow.
+Every method is a coroutine: no thread waits between reading a request and writing its response.
+Only a reload runs on a thread, because it loads models. Does not import TensorFlow.
 """
 
 import asyncio
 import contextlib
 import logging
+import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +28,8 @@ from emotion_ai.server.predict_request import ParsedRequest, build_response, par
 from emotion_ai.server.versions import VersionManager
 from emotion_ai.serving_api import messages
 
+# One runs at a time; the others wait for it.
+_MAX_RELOADS = 16
 _log = logging.getLogger(__name__)
 
 
@@ -39,11 +43,33 @@ class _AwaitableTask(Task):
 class PredictionService:
     """Predict and GetModelMetadata. Create it on the event loop that serves."""
 
-    def __init__(self, manager: VersionManager[Any], policy: BatchPolicy, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        manager: VersionManager[Any],
+        policy: BatchPolicy,
+        metrics: Metrics,
+        max_requests: int,
+    ) -> None:
         self._manager = manager
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._batcher = Batcher(policy, self._on_tasks_done)
+        self._max_requests = max_requests
+        self._requests = 0
+        self._may_answer = asyncio.Event()
+        self._may_answer.set()
+
+    @contextlib.contextmanager
+    def hold_answers(self) -> Iterator[None]:
+        """Hold the answers of Predict during a `with` block.
+
+        A caller sends its next request when it has its answer: so none is on its way meanwhile.
+        """
+        self._may_answer.clear()
+        try:
+            yield
+        finally:
+            self._may_answer.set()
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the handler to register with the gRPC server."""
@@ -61,7 +87,13 @@ class PredictionService:
     async def _predict(self, data: bytes, context: Any) -> bytes:
         started = time.perf_counter()
         labels, status = ("", ""), grpc.StatusCode.OK
+        self._requests += 1
         try:
+            if self._requests > self._max_requests:
+                raise StatusError(
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                    f"{self._max_requests} requests are in progress",
+                )
             request = messages.PredictRequest.FromString(data)
             if not request.HasField("model_spec"):
                 raise invalid_argument(MISSING_SPEC)
@@ -70,6 +102,7 @@ class PredictionService:
                 parsed = parse_request(model.signatures, request)
                 outputs = await self._run(labels, model, parsed, context.time_remaining())
             response = build_response(request.model_spec.name, version, parsed, outputs)
+            await self._may_answer.wait()
             return bytes(response.SerializeToString())
         except asyncio.CancelledError:
             status = grpc.StatusCode.CANCELLED
@@ -77,9 +110,11 @@ class PredictionService:
         except Exception as error:
             status_error = _to_status_error(error)
             status = status_error.code
+            await self._may_answer.wait()
             await context.abort(status, status_error.message)
             raise AssertionError("abort raises") from None
         finally:
+            self._requests -= 1
             seconds = time.perf_counter() - started
             self._metrics.record_request(*labels, status.name, seconds)
 
@@ -133,6 +168,8 @@ class ModelService:
     def __init__(self, manager: VersionManager[Any], config_poller: ConfigPoller) -> None:
         self._manager = manager
         self._config_poller = config_poller
+        self._reloads: set[asyncio.Task[None]] = set()
+        self._reload_lock = asyncio.Lock()
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the handler to register with the gRPC server."""
@@ -143,34 +180,64 @@ class ModelService:
                     lambda request: get_model_status(self._manager, request),
                     messages.GetModelStatusRequest,
                 ),
-                "HandleReloadConfigRequest": _unary_method(
-                    self._reload, messages.ReloadConfigRequest
-                ),
+                "HandleReloadConfigRequest": grpc.unary_unary_rpc_method_handler(self._reload),
             },
         )
 
-    def _reload(self, request: Any) -> Any:
-        self._config_poller.reload(request.config)
-        response = messages.ReloadConfigResponse()
-        response.status.SetInParent()
-        return response
+    async def _reload(self, data: bytes, context: Any) -> bytes:
+        async with _abort_on_error(context):
+            request = messages.ReloadConfigRequest.FromString(data)
+            if len(self._reloads) >= _MAX_RELOADS:
+                raise StatusError(
+                    grpc.StatusCode.UNAVAILABLE, f"{_MAX_RELOADS} reloads are in progress"
+                )
+            # A reload goes on when its caller has gone, and the next one waits for it.
+            task = asyncio.create_task(self._reload_alone(request.config))
+            self._reloads.add(task)
+            task.add_done_callback(self._reloads.discard)
+            await asyncio.shield(task)
+            response = messages.ReloadConfigResponse()
+            response.status.SetInParent()
+            return bytes(response.SerializeToString())
+        raise AssertionError("abort raises")
+
+    async def _reload_alone(self, config: Any) -> None:
+        async with self._reload_lock:
+            await _run_on_thread(lambda: self._config_poller.reload(config))
+
+
+def _run_on_thread(function: Callable[[], None]) -> Awaitable[None]:
+    """Run a function on a thread that does not delay the exit, unlike one of a pool."""
+    future: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            function()
+        except Exception as error:
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+
+    threading.Thread(target=run, name="reload", daemon=True).start()
+    return asyncio.wrap_future(future)
 
 
 def _unary_method(method: Callable[[Any], Any], request_class: Any) -> grpc.RpcMethodHandler:
-    def call(data: bytes, context: grpc.ServicerContext) -> bytes:
-        with _abort_on_error(context):
+    async def call(data: bytes, context: Any) -> bytes:
+        async with _abort_on_error(context):
             return bytes(method(request_class.FromString(data)).SerializeToString())
+        raise AssertionError("abort raises")
 
     return grpc.unary_unary_rpc_method_handler(call)
 
 
-@contextlib.contextmanager
-def _abort_on_error(context: grpc.ServicerContext) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def _abort_on_error(context: Any) -> AsyncIterator[None]:
     try:
         yield
     except Exception as error:
         status_error = _to_status_error(error)
-        context.abort(status_error.code, status_error.message)
+        await context.abort(status_error.code, status_error.message)
 
 
 def _to_status_error(error: Exception) -> StatusError:

@@ -43,7 +43,9 @@ class VersionManager(Generic[Model]):
         self._lock = threading.Lock()
         self._apply_lock = threading.Lock()
         self._models: dict[str, dict[int, Version[Model]]] = {}
+        # By the name of each planned model.
         self._labels: dict[str, dict[str, int]] = {}
+        self._was_available = False
 
     def apply(self, plans: list[ModelPlan]) -> None:
         """Load planned versions, then unload those that are not planned any more.
@@ -57,12 +59,13 @@ class VersionManager(Generic[Model]):
                 self._labels = {plan.name: dict(plan.labels) for plan in plans}
             for name in removed:
                 self._unload_except(name, keep=frozenset())
+                self._forget_failures(name, keep=frozenset())
             for plan in plans:
                 for version in plan.versions:
                     self._load(plan, version)
                 if not plan.versions or self._any_available(plan):
                     self._unload_except(plan.name, keep=frozenset(plan.versions))
-                self._forget_failures(plan)
+                self._forget_failures(plan.name, keep=frozenset(plan.versions))
 
     def _load(self, plan: ModelPlan, version: int) -> None:
         with self._lock:
@@ -87,6 +90,7 @@ class VersionManager(Generic[Model]):
             return
         with self._lock:
             entry.model, entry.state = model, State.AVAILABLE
+            self._was_available = True
         seconds = time.monotonic() - started
         _log.info("%s version %d is available: loaded in %.1f s", plan.name, version, seconds)
 
@@ -110,7 +114,7 @@ class VersionManager(Generic[Model]):
         with self._lock:
             to_unload = [
                 (number, entry)
-                for number, entry in self._models[name].items()
+                for number, entry in self._models.get(name, {}).items()
                 if number not in keep and entry.state == State.AVAILABLE
             ]
             for number, entry in to_unload:
@@ -124,12 +128,12 @@ class VersionManager(Generic[Model]):
                 self._unload(entry.model)
             entry.state, entry.model = State.END, None
 
-    def _forget_failures(self, plan: ModelPlan) -> None:
+    def _forget_failures(self, name: str, keep: frozenset[int]) -> None:
         # If the version is planned again, it is loaded at once, without the old error.
         with self._lock:
-            versions = self._models.get(plan.name, {})
+            versions = self._models.get(name, {})
             for number in [n for n, entry in versions.items() if entry.code]:
-                if number not in plan.versions:
+                if number not in keep:
                     del versions[number]
 
     def check_labels(
@@ -177,7 +181,7 @@ class VersionManager(Generic[Model]):
 
         Raises:
             StatusError: INVALID_ARGUMENT for a missing name or an unknown label; NOT_FOUND for a
-                version that is not available.
+                version that is not available; UNAVAILABLE until any version has been available.
         """
         number, entry, model = self._acquire(spec)
         try:
@@ -191,6 +195,9 @@ class VersionManager(Generic[Model]):
         if not spec.name:
             raise invalid_argument("ModelSpec has no name specified.")
         with self._lock:
+            if not self._was_available:
+                # Not NOT_FOUND: callers repeat this elsewhere, or until a model is loaded.
+                raise StatusError(StatusCode.UNAVAILABLE, "no model has been loaded yet")
             requested = self._requested_version(spec)
             versions = self._models.get(spec.name, {})
             available = [n for n, entry in versions.items() if entry.state == State.AVAILABLE]
@@ -247,11 +254,30 @@ class VersionManager(Generic[Model]):
             versions = self._models.get(name, {})
             return any(entry.state == State.AVAILABLE for entry in versions.values())
 
-    def is_ready(self) -> bool:
-        """Whether there is a model, and every model has an available version."""
+    def has_failed(self, name: str) -> bool:
+        """Whether the model has versions, none of which loads or will be tried again."""
         with self._lock:
-            return bool(self._models) and all(
+            entries = self._models.get(name, {}).values()
+            return bool(entries) and all(e.code and e.retries_left <= 0 for e in entries)
+
+    def is_ready(self) -> bool:
+        """Whether a model is planned, and each planned one that has versions has one available."""
+        with self._lock:
+            planned = [self._models[name] for name in self._labels if self._models.get(name)]
+            return bool(planned) and all(
                 any(entry.state == State.AVAILABLE for entry in versions.values())
-                for versions in self._models.values()
-                if versions
+                for versions in planned
+            )
+
+    def next_retry(self) -> float:
+        """Return the `time.monotonic()` of the next retry of a failed version, or infinity."""
+        with self._lock:
+            return min(
+                (
+                    entry.retry_at
+                    for versions in self._models.values()
+                    for entry in versions.values()
+                    if entry.code and entry.retries_left > 0
+                ),
+                default=float("inf"),
             )

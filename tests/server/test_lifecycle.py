@@ -16,7 +16,7 @@ from emotion_ai.client.client import Client
 from emotion_ai.errors import Unavailable
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.server.flags import parse_flags
-from emotion_ai.server.process import running_server
+from emotion_ai.server.process import SERVING_LINE, running_server
 from emotion_ai.server.server import serve
 
 from support.server_calls import RunningServer, eventually, four_face_request, reload_request
@@ -203,7 +203,8 @@ def test_sigterm_finishes_requests_in_progress(tmp_path: Path) -> None:
     with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
         try:
             eventually(lambda: "version 1 is available" in log.read_text())
-            address = log.read_text().split()[3]
+            eventually(lambda: SERVING_LINE.search(log.read_text()) is not None)
+            address = SERVING_LINE.search(log.read_text())[1]
             with Client(address) as client, ThreadPoolExecutor(1) as pool:
                 future = pool.submit(client.predict_arrays, gray_faces(2))
                 eventually(lambda: "under way" in log.read_text())

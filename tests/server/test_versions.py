@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grpc import StatusCode
 
 from emotion_ai.server.configuration import ModelPlan
 from emotion_ai.server.errors import StatusError
@@ -88,15 +89,51 @@ def test_apply_stops_after_max_retries(tmp_path: Path) -> None:
     manager = VersionManager(load, retry=RetryPolicy(interval_s=0.0, max_retries=2))
     for _ in range(5):
         manager.apply(_plan(tmp_path, 4))
+        assert (manager.next_retry() < float("inf")) == (len(attempts) < 3)
     assert attempts == [4, 4, 4]
+    assert manager.has_failed("m")
     assert _states(manager) == {4: State.END}
 
 
 def test_apply_unloads_models_without_plan(manager: VersionManager[str], tmp_path: Path) -> None:
     manager.apply(_plan(tmp_path, 1))
     assert manager.is_ready()
+    # A model that failed and left the plan says nothing about the others.
+    manager.apply([*_plan(tmp_path, 1), ModelPlan("bad", str(tmp_path), (9,), {})])
+    assert not manager.is_ready()
+    manager.apply(_plan(tmp_path, 1))
+    assert manager.is_ready()
+    with pytest.raises(StatusError, match="any versions of model bad"):
+        manager.statuses("bad")
     manager.apply([])
     assert not manager.is_ready()
     assert _states(manager) == {1: State.END}
     with pytest.raises(StatusError, match="not found"), manager.use(_spec()):
         pass
+
+
+def test_use_is_unavailable_until_a_version_was_available(
+    manager: VersionManager[str], tmp_path: Path
+) -> None:
+    manager.apply(_plan(tmp_path, 3))
+    with pytest.raises(StatusError) as raised, manager.use(_spec()):
+        pass
+    assert raised.value.code == StatusCode.UNAVAILABLE
+    manager.apply(_plan(tmp_path, 1))
+    with manager.use(_spec()) as (number, _):
+        assert number == 1
+    manager.apply([])
+    with pytest.raises(StatusError) as raised, manager.use(_spec()):
+        pass
+    assert raised.value.code == StatusCode.NOT_FOUND
+
+
+def test_model_with_an_empty_folder_waits_for_a_version(
+    manager: VersionManager[str], tmp_path: Path
+) -> None:
+    empty = ModelPlan("later", str(tmp_path / "later"), (), {})
+    manager.apply([empty, *_plan(tmp_path, 1)])
+    assert manager.is_ready()
+    manager.apply([empty])
+    assert not manager.is_ready()
+    assert not manager.has_failed("later")

@@ -1,0 +1,164 @@
+"""The server opens no port before its models are loaded, and drains when it ends."""
+
+import collections
+import contextlib
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+
+from emotion_ai.client.client import Client
+from emotion_ai.errors import Unavailable
+from emotion_ai.registry.champion import write_champion
+from emotion_ai.server.process import SERVING_LINE, server_process
+
+from support.command_line import assert_refused, emotion_ai
+from support.server_calls import eventually, four_face_request
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextlib.contextmanager
+def _started(log: Path, *flags: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a server and do not wait for its address."""
+    command = [sys.executable, "-m", "emotion_ai.server", *flags]
+    with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _write_bad_model(folder: Path) -> None:
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "saved_model.pb").write_bytes(b"not a graph")
+
+
+def test_no_port_is_open_before_a_model_is_loaded(tmp_path: Path, tiny_saved_model: Path) -> None:
+    models, log = tmp_path / "models", tmp_path / "log"
+    models.mkdir()
+    port, rest = _free_port(), _free_port()
+    flags = (f"--model_base_path={models}", f"--port={port}", f"--rest_api_port={rest}")
+    with _started(log, "--file_system_poll_wait_seconds=0.1", *flags) as process:
+        _write_bad_model(models)
+        eventually(lambda: "version 1 does not load" in log.read_text())
+        assert not _is_open(port)
+        assert not _is_open(rest)
+        assert SERVING_LINE.search(log.read_text()) is None
+        (models / "2").symlink_to(tiny_saved_model)
+        eventually(lambda: SERVING_LINE.search(log.read_text()) is not None)
+        assert _is_open(port)
+        assert _is_open(rest)
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+
+
+def test_models_that_do_not_load_end_the_server(tmp_path: Path) -> None:
+    _write_bad_model(tmp_path / "models")
+    flags = ["--port=0", f"--model_base_path={tmp_path}/models", "--max_num_load_retries=1"]
+    # Retries do not depend on looking into the folders again.
+    flags += ["--load_retry_interval_micros=1000", "--file_system_poll_wait_seconds=0"]
+    result = emotion_ai("serve", *flags)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.count("version 1 does not load") == 2
+    last_line = result.stderr.splitlines()[-1]
+    assert f"{tmp_path}/models: 1 model(s) did not become available" in last_line
+
+
+@pytest.mark.parametrize(("folder", "reason"), [("absent", "base path"), ("", "no versions")])
+def test_server_ends_if_nothing_is_there_and_it_looks_once(
+    tmp_path: Path, folder: str, reason: str
+) -> None:
+    base_path = tmp_path / folder
+    flags = ("--port=0", f"--model_base_path={base_path}", "--file_system_poll_wait_seconds=0")
+    result = emotion_ai("serve", *flags)
+    assert result.returncode == 1
+    assert str(base_path) in result.stderr.splitlines()[-1]
+    assert reason in result.stderr.splitlines()[-1]
+
+
+def test_sigterm_ends_a_server_that_waits_for_a_model(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with _started(log, "--port=0", f"--model_base_path={tmp_path}/absent") as process:
+        eventually(lambda: "Could not find base path" in log.read_text())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+
+
+def test_waiting_server_answers_unavailable(tmp_path: Path) -> None:
+    """Callers try again elsewhere, or later; NOT_FOUND would be final."""
+    from support.tiny_saved_model import gray_faces
+
+    rest = _free_port()
+    flags = ["--registry", str(tmp_path), "--port=0", f"--rest_api_port={rest}"]
+    with server_process(flags, tmp_path / "log") as (address, _), Client(address) as client:
+        assert client.model_status() == {}
+        with pytest.raises(Unavailable, match="no model has been loaded yet"):
+            client.predict_arrays(gray_faces(1))
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", rest)) as connection:
+            connection.request("GET", "/v1/models/emotion_ai/metadata")
+            response = connection.getresponse()
+            assert response.status == 503
+            assert json.loads(response.read()) == {"error": "no model has been loaded yet"}
+
+
+def test_busy_rest_port_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        result = emotion_ai(
+            "serve", "--registry", str(tmp_path), "--port=0", f"--rest_api_port={port}"
+        )
+    assert_refused(result, 1, f"127.0.0.1:{port}", "choose another --rest_api_port")
+
+
+def test_sigterm_cancels_no_request_of_busy_callers(tmp_path: Path) -> None:
+    """Each is answered, or refused with UNAVAILABLE, which callers repeat elsewhere."""
+    from support.tiny_saved_model import publish_tiny_release
+
+    registry = tmp_path / "registry"
+    registry.mkdir()
+    publish_tiny_release(registry, tmp_path, 1.0, 1.0)
+    write_champion(str(registry), 1)
+    data = four_face_request().SerializeToString()
+    codes: collections.Counter[str] = collections.Counter()
+
+    def call_until_refused() -> None:
+        # A channel of one's own shares no connection with the others.
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
+        with grpc.insecure_channel(address, options=options) as channel:
+            predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+            try:
+                while True:
+                    predict(data, timeout=60)
+                    codes["OK"] += 1
+            except grpc.RpcError as error:
+                codes[error.code().name] += 1
+
+    flags = ["--registry", str(registry), "--port=0"]
+    with (
+        server_process(flags, tmp_path / "log") as (address, process),
+        ThreadPoolExecutor(32) as pool,
+    ):
+        calls = [pool.submit(call_until_refused) for _ in range(32)]
+        eventually(lambda: codes["OK"] > 100)
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+        for call in calls:
+            call.result()
+    assert codes.keys() == {"OK", "UNAVAILABLE"}
