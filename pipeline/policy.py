@@ -7,8 +7,15 @@ from typing import Any
 from emotion_ai.errors import InputError
 from emotion_ai.pipeline.cluster_settings import REVISION_VARIABLE
 from emotion_ai.pipeline.placement import check_environment, place_task
+from emotion_ai.pipeline.resources import StepResources, override_resources
 from emotion_ai.pipeline.revisions import program_revision, step_revision
 from emotion_ai.pipeline.settings import CompileSettings
+
+# No request is more than a node of two cores has to give beside its system's pods. Steps were
+# measured to need less memory than they request; the limit is room for larger data.
+_LIGHT = StepResources(cpu="100m", cpu_limit="1", memory="256M", memory_limit="1G")
+_ROWS = StepResources(cpu="500m", cpu_limit="2", memory="512M", memory_limit="2G")
+_NETWORK = StepResources(cpu="1", cpu_limit="4", memory="2G", memory_limit="4G")
 
 
 @dataclass(frozen=True)
@@ -17,16 +24,14 @@ class StepPolicy:
 
     Attributes:
         image: A target of docker/Dockerfile.
-        cpu: Request and limit, in Kubernetes' notation.
-        memory: Request and limit, in Kubernetes' notation.
+        resources: Requests and limits.
         retried: Whether a failed step is tried again, as often as the environment says.
         cached: Whether KFP may reuse the results of an earlier run.
         uses_storage: Whether it reads or writes sources, checkpoints or the registry.
     """
 
     image: str = "base"
-    cpu: str = "500m"
-    memory: str = "1G"
+    resources: StepResources = _LIGHT
     retried: bool = True
     cached: bool = True
     uses_storage: bool = True
@@ -36,14 +41,14 @@ class StepPolicy:
 # because it resumes from its checkpoint; a verdict is not, because it would not change.
 STEPS: dict[str, StepPolicy] = {
     "resolve": StepPolicy(cached=False),
-    "ingest": StepPolicy(cpu="1", memory="2G"),
-    "prepare": StepPolicy(cpu="1", memory="2G", uses_storage=False),
-    "train-keypoints": StepPolicy(image="train", cpu="2", memory="4G"),
-    "train-expression": StepPolicy(image="train", cpu="2", memory="4G"),
-    "evaluate": StepPolicy(image="train", cpu="2", memory="4G", retried=False),
+    "ingest": StepPolicy(resources=_ROWS),
+    "prepare": StepPolicy(resources=_ROWS, uses_storage=False),
+    "train-keypoints": StepPolicy("train", _NETWORK),
+    "train-expression": StepPolicy("train", _NETWORK),
+    "evaluate": StepPolicy("train", _NETWORK, retried=False),
     "record": StepPolicy(cached=False),
-    "combine": StepPolicy(image="train", cpu="1", memory="3G", retried=False, uses_storage=False),
-    "validate": StepPolicy(image="train", cpu="2", memory="4G", retried=False, uses_storage=False),
+    "combine": StepPolicy("train", _NETWORK, retried=False, uses_storage=False),
+    "validate": StepPolicy("train", _NETWORK, retried=False, uses_storage=False),
     "push": StepPolicy(cached=False),
     "reject": StepPolicy(cached=False),
     "rollout": StepPolicy(cached=False, retried=False),
@@ -103,7 +108,7 @@ def task_configurer(settings: CompileSettings) -> ConfigureTask:
         `configure(task, display_name)`, which returns the task.
 
     Raises:
-        InputError: A variable of the steps is set twice.
+        InputError: A variable of the steps is set twice, or a limit is below its request.
 
     Example:
         configure = task_configurer(CompileSettings(image="registry.example.com/emotion-ai"))
@@ -115,12 +120,11 @@ def task_configurer(settings: CompileSettings) -> ConfigureTask:
         step = task.component_spec.name
         policy = STEPS[step]
         revision = step_revision(step)
-        override = settings.resources.get(step)
-        cpu, memory = (override.cpu, override.memory) if override else (policy.cpu, policy.memory)
+        resources = step_resources(step, settings)
         task.set_display_name(display_name)
         task.set_container_image(f"{settings.image}/{_image(step, settings)}:{revision}")
-        task.set_cpu_request(cpu).set_cpu_limit(cpu)
-        task.set_memory_request(memory).set_memory_limit(memory)
+        task.set_cpu_request(resources.cpu).set_cpu_limit(resources.cpu_limit)
+        task.set_memory_request(resources.memory).set_memory_limit(resources.memory_limit)
         # Part of the cache's key where steps run without an image, and of the checkpoints' key.
         task.set_env_variable(REVISION_VARIABLE, revision)
         task.set_caching_options(policy.cached)
@@ -130,6 +134,15 @@ def task_configurer(settings: CompileSettings) -> ConfigureTask:
         return task
 
     return configure
+
+
+def step_resources(step: str, settings: CompileSettings) -> StepResources:
+    """Return what a step requests and may use in an environment.
+
+    Raises:
+        InputError: A limit of the environment is below its request.
+    """
+    return override_resources(step, STEPS[step].resources, settings.resources.get(step))
 
 
 def _image(step: str, settings: CompileSettings) -> str:

@@ -26,6 +26,7 @@ from emotion_ai.pipeline.choices import (
 )
 from emotion_ai.pipeline.cluster_settings import ClusterSettings
 from emotion_ai.pipeline.field_types import LabelSet, Names, StepName
+from emotion_ai.registry.settings import RetentionSettings
 from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.settings import StrictModel, validate_settings
 from emotion_ai.sources.checks import DataChecks
@@ -35,11 +36,24 @@ from emotion_ai.steps.validate.limits import ValidationLimits
 _MAX_BYTES = 64 << 10
 
 
-class Resources(StrictModel):
-    """What a step requests of a node, and its limits, in Kubernetes' notation."""
+Cpu = Annotated[str, Field(pattern=r"^([0-9]+(\.[0-9]+)?|[0-9]+m)$")]
+Memory = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$")]
 
-    cpu: Annotated[str, Field(pattern=r"^([0-9]+(\.[0-9]+)?|[0-9]+m)$")]
-    memory: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$")]
+
+class Resources(StrictModel):
+    """What a step has instead of its own resources, in Kubernetes' notation.
+
+    Attributes:
+        cpu: What a node must have free; the limit too, unless `cpu_limit` is set.
+        cpu_limit: What the step may use.
+        memory: What a node must have free; the limit too, unless `memory_limit` is set.
+        memory_limit: What the step may use.
+    """
+
+    cpu: Cpu | None = None
+    cpu_limit: Cpu | None = None
+    memory: Memory | None = None
+    memory_limit: Memory | None = None
 
 
 class CompileSettings(StrictModel):
@@ -100,6 +114,8 @@ class RunSettings(StrictModel):
     gate: GateSettings = GateSettings()
     validation: ValidationLimits = ValidationLimits()
     serving: ServingSettings = ServingSettings()
+    # How long runs, checkpoints and KFP's cache are kept; releases are counted by serving.keep.
+    retention: RetentionSettings = RetentionSettings()
 
 
 class Environment(StrictModel):

@@ -148,11 +148,19 @@ def compile_command(
 ) -> None:
     """Compile the pipeline for an environment, to submit with the kfp CLI."""
     from emotion_ai.pipeline.compiler import compile_pipeline
+    from emotion_ai.pipeline.policy import STEPS, step_resources
+    from emotion_ai.pipeline.resources import largest_requests
     from emotion_ai.pipeline.settings import load_environment, load_run_settings
 
     settings = load_run_settings(environment, preset)
-    compile_pipeline(load_environment(environment).compile, settings, output)
+    compile_settings = load_environment(environment).compile
+    compile_pipeline(compile_settings, settings, output)
     typer.echo(f"{output}: compiled for environment {environment}")
+    largest = largest_requests((step, step_resources(step, compile_settings)) for step in STEPS)
+    typer.echo(
+        f"a node must have free at least {largest.cpu} CPU (for {largest.cpu_step}) and "
+        f"{largest.memory} of memory (for {largest.memory_step})"
+    )
 
 
 def main() -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import yaml
 from kfp.cli.utils.parsing import parse_parameter_value
+from kubernetes.utils.quantity import parse_quantity
 
 from emotion_ai.pipeline.compiler import compile_pipeline
 from emotion_ai.pipeline.parameters import training_parameters
 from emotion_ai.pipeline.policy import STEPS
+from emotion_ai.pipeline.resources import StepResources
 from emotion_ai.pipeline.revisions import step_revision
 from emotion_ai.pipeline.settings import load_environment, load_run_settings
 from emotion_ai.steps.evaluate.settings import GateSettings
@@ -52,6 +54,11 @@ def leaf_tasks(spec: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str
                 executor = spec["deploymentSpec"]["executors"][component["executorLabel"]]
                 leaves[name] = (task, executor["container"])
     return leaves
+
+
+def resources_of(container: dict[str, Any]) -> StepResources:
+    names = ("CpuRequest", "CpuLimit", "MemoryRequest", "MemoryLimit")
+    return StepResources(*(container["resources"][f"resource{name}"] for name in names))
 
 
 def step_of(task_name: str) -> str:
@@ -133,9 +140,18 @@ def test_compiled_push_receives_the_revision_of_combine(spec: dict[str, Any]) ->
 
 def test_compiled_steps_have_the_resources_of_their_policy(spec: dict[str, Any]) -> None:
     for name, (_, container) in leaf_tasks(spec).items():
-        policy, resources = STEPS[step_of(name)], container["resources"]
-        assert resources["resourceCpuRequest"] == resources["resourceCpuLimit"] == policy.cpu
-        assert resources["resourceMemoryLimit"] == policy.memory
+        assert resources_of(container) == STEPS[step_of(name)].resources
+
+
+def test_compiled_steps_fit_two_nodes_of_two_cores_beside_their_systems(
+    spec: dict[str, Any],
+) -> None:
+    for name, (_, container) in leaf_tasks(spec).items():
+        resources = resources_of(container)
+        assert parse_quantity(resources.cpu) <= 1, name
+        assert parse_quantity(resources.memory) <= 2 * 10**9, name
+        assert parse_quantity(resources.cpu_limit) > parse_quantity(resources.cpu), name
+        assert parse_quantity(resources.memory_limit) > parse_quantity(resources.memory), name
 
 
 def test_compiled_steps_have_the_caching_and_retries_of_their_policy(spec: dict[str, Any]) -> None:
@@ -184,11 +200,17 @@ def test_compile_applies_images_resources_and_defaults_of_an_environment_file(
     )
     output = tmp_path / "staging-pipeline.yaml"
     command = [sys.executable, "-m", "emotion_ai.pipeline.cli", "compile", "--environment"]
-    subprocess.run([*command, str(environment), "-o", str(output)], check=True, cwd=tmp_path)
+    command += [str(environment), "-o", str(output)]
+    done = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.splitlines()[1] == (
+        "a node must have free at least 8 CPU (for train-expression) and 16G of memory (for "
+        "train-expression)"
+    )
     spec = next(yaml.safe_load_all(output.read_text()))
     task, container = leaf_tasks(spec)["train-expression"]
     assert container["image"].startswith("example.org/faces/train:")
-    assert container["resources"]["resourceMemoryLimit"] == "16G"
+    # A request without a limit is the limit too.
+    assert resources_of(container) == StepResources("8", "8", "16G", "16G")
     assert task["retryPolicy"]["maxRetryCount"] == 5
     parameters = spec["root"]["inputDefinitions"]["parameters"]
     assert parameters["registry"]["defaultValue"] == "gs://staging/models"

@@ -60,7 +60,7 @@ def test_run_rejects_drawn_faces_for_another_label_set(tmp_path: Path) -> None:
         ("run: {serving: {target: nope}}", ["run.serving.target", "'local' or 'kubernetes'"]),
         (
             "compile: {resources: {evaluate: {cpus: '1', memory: 1G}}}",
-            ["compile.resources.evaluate.cpus", "cpu, memory"],
+            ["compile.resources.evaluate.cpus", "cpu, cpu_limit, memory"],
         ),
         ("compile: {retry: 7}", ["compile.retry", "image, resources, retries"]),
     ],
