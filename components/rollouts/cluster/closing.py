@@ -53,7 +53,7 @@ def finish(ctx: Context, release: int, digest: str) -> None:
             _check_unmoved(ctx, release)
             _go_back(ctx, journal, str(error))
             return
-        remove_canaries(ctx.cluster)
+        ctx.remove_canaries()
         _write_champion(ctx, release)
         done = ctx.journal.model_copy(update={"proven": release, "proven_digest": digest})
         ctx.close_for(release, done.with_outcome(""))
@@ -68,7 +68,7 @@ def _left_to_persons(ctx: Context, release: int) -> Iterator[None]:
     try:
         yield
     except MovedByPerson as error:
-        remove_canaries(ctx.cluster)
+        ctx.remove_canaries()
         ctx.close_for(release, ctx.journal)
         if release == ctx.wanted.release:
             raise
@@ -154,7 +154,7 @@ def _go_back(ctx: Context, journal: Journal, reason: str) -> None:
     if release == ctx.wanted.release:
         ctx.record["outcome"] = "rolled back"
     if proven == release:
-        remove_canaries(ctx.cluster)
+        ctx.remove_canaries()
         outcome = "it serves, because nothing else is proven to go back to"
     else:
         with ctx.timed("way back"):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.rollouts.cluster.api import Cluster, Conflict, Object
-from emotion_ai.rollouts.cluster.canary import CANARY_LABELS
+from emotion_ai.rollouts.cluster.canary import CANARY_LABELS, remove_canaries
 from emotion_ai.rollouts.cluster.connections import PodConnections
 from emotion_ai.rollouts.cluster.deployment import Deployment, holder_patch
 from emotion_ai.rollouts.cluster.events import record_event
@@ -135,6 +135,11 @@ class Context:
                 if patch is not None:
                     self.cluster.patch("deployments", deployment.name, patch)
                 return deployment
+
+    def remove_canaries(self) -> None:
+        """Remove every canary; the lease is written first: they may be of another holder by now."""
+        self.lease.check()
+        remove_canaries(self.cluster)
 
     def tell(self, release: int, deployment: Deployment, reason: str, message: str) -> None:
         """Record an event of a release on the Deployment, and print it."""

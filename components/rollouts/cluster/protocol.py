@@ -11,7 +11,6 @@ from typing import Any
 from emotion_ai.errors import EmotionAIError, Unavailable, VerificationError
 from emotion_ai.registry.releases import read_release, verify_release
 from emotion_ai.rollouts.cluster.api import ApiUnavailable, Cluster, connect
-from emotion_ai.rollouts.cluster.canary import remove_canaries
 from emotion_ai.rollouts.cluster.closing import adopt, finish, go_back, release_words
 from emotion_ai.rollouts.cluster.connections import PodConnections
 from emotion_ai.rollouts.cluster.context import Context, Request, say
@@ -162,7 +161,7 @@ def _recover(ctx: Context, act: str, found: Observation, deployment: Deployment)
     """Finish what another rollout, or an earlier attempt of this run, has left."""
     release = found.journal.release or 0
     if act == "clean up":
-        remove_canaries(ctx.cluster)
+        ctx.remove_canaries()
         ctx.write(ctx.journal, phase="done", job="")
     elif act in ("wait", "adopt"):
         say(adopt(ctx, deployment))
@@ -220,7 +219,7 @@ def _begin(ctx: Context, deployment: Deployment) -> None:
 
 
 def _withdraw(ctx: Context) -> None:
-    remove_canaries(ctx.cluster)
+    ctx.remove_canaries()
     ctx.close(ctx.journal)
 
 
