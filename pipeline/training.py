@@ -86,6 +86,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
         server: str = default["server"],
         keep: int = default["keep"],
         rollout_settings: dict = default["rollout_settings"],
+        retention: dict = default["retention"],
     ) -> None:
         """Train, gate, release and roll out facial keypoints and expression.
 
@@ -120,9 +121,16 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
             server: HOST:PORT of the model server that has to answer on target local.
             keep: How many releases the registry keeps.
             rollout_settings: Where and how a release is rolled out in a cluster.
+            retention: How many days runs, checkpoints and KFP's cache are kept; 0 is for ever.
         """
         # The run's record is written whatever happens below.
-        exit_task = notify(registry=registry, run_name=run_name, job_id=JOB_ID)
+        exit_task = notify(
+            registry=registry,
+            run_name=run_name,
+            job_id=JOB_ID,
+            checkpoints=checkpoints,
+            retention=retention,
+        )
         with dsl.ExitHandler(configure(exit_task, "notify"), name="training"):
             # What the sources hold and who the champion is, so that later steps are cached by it.
             resolve_task = resolve(
@@ -139,6 +147,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                 teachers=teachers,
                 target=target,
                 rollout_settings=rollout_settings,
+                retention=retention,
             )
             configure(resolve_task, "resolve sources")
             resolved = resolve_task.outputs
@@ -153,6 +162,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                 label_set="",
                 emotions="",
                 checks=checks,
+                cache_period=resolved["cache_period"],
                 augmentation=keypoint_augmentation,
             )
             expression_faces = ingest_and_prepare(
@@ -163,6 +173,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                 label_set=label_set,
                 emotions=emotions,
                 checks=checks,
+                cache_period=resolved["cache_period"],
                 augmentation=expression_augmentation,
             )
 
@@ -236,6 +247,8 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                         expression_faces=expression_faces.faces,
                         keep=keep,
                         revision=step_revision("combine"),
+                        target=target,
+                        rollout_settings=rollout_settings,
                         **run_args,
                     )
                     configure(push_task, "push")
@@ -268,6 +281,7 @@ def ingest_and_prepare(
     label_set: Any,
     emotions: Any,
     checks: Any,
+    cache_period: Any,
     augmentation: Any,
 ) -> PreparedFaces:
     """Read one source and split its faces.
@@ -280,6 +294,7 @@ def ingest_and_prepare(
         label_set: of the emotions; "" for keypoints.
         emotions: those to learn; "" for all.
         checks: settings of ingest.
+        cache_period: of resolve; counts for KFP's cache alone.
         augmentation: settings of prepare.
 
     Returns:
@@ -292,6 +307,7 @@ def ingest_and_prepare(
         label_set=label_set,
         emotions=emotions,
         checks=checks,
+        cache_period=cache_period,
     )
     configure(ingest_task, f"ingest {kind}")
     prepare_task = prepare(faces=ingest_task.outputs["faces"], augmentation=augmentation)

@@ -56,7 +56,8 @@ ARROWS: dict[str, set[str]] = {
     "steps.combine": {"export", "faces", "networks", "sample", "serving_api"},
     # The validation starts the server and asks it as callers do.
     "steps.validate": {"client", "html_page", "registry", "server", "serving_api"},
-    "steps.push": {"faces", "registry"},
+    # Retention keeps what a cluster names.
+    "steps.push": {"faces", "registry", "rollouts"},
     "steps.reject": {"registry"},
     "steps.rollout": {"registry", "rollouts"},
     "steps.notify": {"html_page", "registry"},

@@ -15,6 +15,8 @@ from emotion_ai.registry.releases import list_versions, read_release, verify_rel
 from emotion_ai.registry.runs import read_records
 from emotion_ai.steps.push.run import run as push
 
+from support.cluster_objects import cluster_of, deployment, journal_of, lease, replica_set
+
 Push = Callable[..., str]
 
 _COUNTS = {"train": 3, "validation": 2, "test": 1, "dropped_train_copy": 4}
@@ -170,6 +172,39 @@ def test_push_keeps_the_champion_and_its_parent(push_model: Push, tmp_path: Path
         push_model(weights * 64, keep=2)
     assert list_versions(registry) == [1, 2, 5, 6]
     assert read_records(registry, "run-1")["push"]["removed"] == [4]
+
+
+def test_push_removes_nothing_when_the_cluster_cannot_be_asked(
+    push_model: Push,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    no_file = str(tmp_path / "kubeconfig")
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", no_file)
+    registry = str(tmp_path / "registry")
+    for weights in "abcd":
+        push_model(weights * 64, keep=2, target="kubernetes")
+    assert list_versions(registry) == [1, 2, 3, 4]
+    assert "it cannot be asked which releases the servers need, so none" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"rollout_settings\.bake is unknown"):
+        push_model("e" * 64, target="kubernetes", settings={"bake": 5.0})
+    assert list_versions(registry) == [1, 2, 3, 4]
+
+
+def test_push_keeps_what_the_cluster_names(
+    push_model: Push, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for weights in "abcde":
+        push_model(weights * 64)
+    cluster = cluster_of(
+        deployments=[deployment(1, 2)],
+        replicasets=[replica_set(3, 1, 0), replica_set(1, 2, 2)],
+        leases=[lease(journal_of(1))],
+    )
+    monkeypatch.setattr("emotion_ai.rollouts.cluster.adoption.connect", lambda _: cluster)
+    push_model("f" * 64, keep=2, target="kubernetes")
+    assert list_versions(str(tmp_path / "registry")) == [1, 3, 5, 6]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ def push(
     run_id: str,
     keep: int,
     revision: str,
+    target: str,
+    rollout_settings: dict,
 ) -> str:
     """Publish the SavedModel as the next release; the champion stays the same.
 
@@ -28,8 +30,10 @@ def push(
         expression_faces: The faces that the expression network was trained on.
         registry: Folder or gs:// URI of the releases.
         run_id: The run's id.
-        keep: How many releases stay; the champion and its parent always do.
+        keep: How many releases stay; the champion, its parent and what a cluster needs always do.
         revision: Revision of the code that combined the SavedModel.
+        target: Where the release will be rolled out: local or kubernetes.
+        rollout_settings: How it will be rolled out in a cluster.
 
     Returns:
         The release's version.
@@ -50,4 +54,6 @@ def push(
             run_id=run_id,
             revision=revision,
             keep=int(keep),
+            target=target,
+            settings=rollout_settings,
         )

@@ -1,6 +1,7 @@
 """Publish the validated SavedModel as the next release; the champion stays the same."""
 
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from emotion_ai import storage
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.faces.arrays import FacesInfo
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.digest import CONTENT_PATH, ModelContent, content_digest, file_digest
@@ -22,6 +23,8 @@ from emotion_ai.registry.releases import (
     ReleaseInfo,
 )
 from emotion_ai.registry.runs import read_json, write_record
+from emotion_ai.rollouts.settings import RolloutSettings
+from emotion_ai.settings import validate_settings
 from emotion_ai.steps.push.model_card import model_card
 
 KEEP = 10
@@ -38,6 +41,9 @@ def run(
     run_id: str,
     revision: str,
     keep: int = KEEP,
+    *,
+    target: str = "local",
+    settings: Mapping[str, Any] | None = None,
 ) -> str:
     """Publish a release in `<registry>/<version>/`, and write the run record "push".
 
@@ -53,15 +59,20 @@ def run(
         registry: A local folder or a gs:// URI.
         run_id: The run's id.
         revision: Revision of the code that combined the SavedModel.
-        keep: How many of the newest releases stay; the champion and its parent always do.
+        keep: How many of the newest releases stay; the champion and its parent always do, and on
+            target kubernetes what the cluster names. If it cannot be asked, all stay.
+        target: Where the release will be rolled out, "local" or "kubernetes".
+        settings: The fields of `RolloutSettings`, for target kubernetes; None for the defaults.
 
     Returns:
         The release's version.
 
     Raises:
-        InputError: An artifact is missing or invalid, or the gate rejected the candidate.
+        InputError: An artifact or a setting is missing or invalid, or the gate rejected the
+            candidate.
         Unavailable: The registry cannot be written; nothing incomplete is left there.
     """
+    rollout = validate_settings(RolloutSettings, settings or {}, "rollout_settings")
     content = _read_content(saved_model)
     gate = read_json(gate_report)
     files = _release_files(Path(saved_model), Path(warmup))
@@ -96,7 +107,7 @@ def run(
         "version": version,
         "new": is_new,
         "content_digest": draft.content_digest,
-        "removed": _remove_old_releases(registry, keep),
+        "removed": _remove_old_releases(registry, keep, target, rollout),
         "gate": gate,
     }
     write_record(registry, run_id, "push", record)
@@ -142,10 +153,26 @@ def _gate_decision(path: str, gate: dict[str, Any]) -> GateDecision:
         raise InputError(f"{path}: not an accepting gate report: {error}") from None
 
 
-def _remove_old_releases(registry: str, keep: int) -> list[int]:
+def _remove_old_releases(
+    registry: str, keep: int, target: str, rollout: RolloutSettings
+) -> list[int]:
+    # The release is published: what keeps old ones from being removed must not fail the step.
     try:
-        return retain(registry, keep)
+        needed = _named_in_cluster(target, rollout)
+    except Unavailable as error:
+        print(error)
+        return []
+    try:
+        return retain(registry, keep, needed)
     except InputError as error:
-        # The release is published; a damaged champion must not fail the step.
         print(f"no old release was removed: {error}")
         return []
+
+
+def _named_in_cluster(target: str, rollout: RolloutSettings) -> set[int]:
+    """Return the releases that serve, or that `kubectl rollout undo` offers."""
+    if target != "kubernetes":
+        return set()
+    from emotion_ai.rollouts.cluster.adoption import named_releases
+
+    return named_releases(rollout)
