@@ -63,14 +63,13 @@ def roll_out(
         >>> roll_out("models", version=3, server="127.0.0.1:8500")["previous"]
         2
     """
-    check_target(target)
     record = {} if record is None else record
     record |= {"target": target, "version": version, "outcome": "failed"}
     if reason:
         record["reason"] = reason
     started = time.monotonic()
     try:
-        if target == "local":
+        if check_target(target) == "local":
             from emotion_ai.rollouts.local import roll_out_locally
 
             record["server"] = server
@@ -83,6 +82,9 @@ def roll_out(
             roll_out_in_cluster(request, settings or RolloutSettings(), record)
     except EmotionAIError as error:
         record["reasons"] = [str(error)]
+        raise
+    except BaseException:
+        record["outcome"] = "interrupted"
         raise
     finally:
         record["seconds"] = round(time.monotonic() - started, 3)

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from emotion_ai.html_page import Section, table_html, write_page
 from emotion_ai.registry.releases import ReleaseInfo
+from emotion_ai.steps.notify.rollout_section import rollout_section
 
 _TITLES = {
     "accepted": "The candidate was accepted",
@@ -50,6 +51,9 @@ def _sections(summary: dict[str, Any], release: ReleaseInfo | None) -> Iterator[
         yield Section("Checks of the gate", _check_table(gate))
     if rejection and rejection != gate:
         yield Section("Checks of the validation", _check_table(rejection))
+    if rollout := summary["steps"].get("rollout"):
+        adopted = summary["steps"].get("resolve", {}).get("adopted", "")
+        yield Section("Rollout", rollout_section(rollout, adopted))
     if release is not None:
         yield Section(f"Release {release.version}", _release_table(release))
     if summary["steps"]:

@@ -1,9 +1,12 @@
-"""Roll out a release, and record the result."""
+"""Roll out a release, and record the result, also of a rollout that fails."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from emotion_ai.errors import EmotionAIError
 from emotion_ai.registry.runs import write_record
+from emotion_ai.rollouts.interruption import exit_on_sigterm
 from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.rollouts.targets import roll_out
 from emotion_ai.settings import validate_settings
@@ -22,6 +25,8 @@ def run(
 ) -> None:
     """Make a release the champion, verify the servers, and write the run record "rollout".
 
+    The record is written if the rollout fails, too: with what happened, and why.
+
     Args:
         registry: A local folder or a gs:// URI.
         version: The release's version.
@@ -35,19 +40,29 @@ def run(
     Raises:
         InputError: The release is missing, a setting is invalid or the target is unknown; nothing
             has changed.
-        VerificationError: A file of the release was altered; nothing has changed.
-        Unavailable: A server does not answer, or its answers differ; the previous champion is
-            restored.
+        VerificationError: A file of the release was altered; nothing has changed. Or answers
+            differ: the previous champion is restored.
+        Unavailable: A server does not answer: the previous champion is restored. Or the cluster or
+            the storage does not answer.
     """
     rollout_settings = validate_settings(RolloutSettings, settings, "rollout_settings")
-    record = roll_out(
-        registry,
-        version,
-        server,
-        target,
-        settings=rollout_settings,
-        run_id=run_id,
-        may_go_back=may_go_back,
-        reason=reason,
-    )
+    record: dict[str, Any] = {}
+    try:
+        with exit_on_sigterm():
+            roll_out(
+                registry,
+                version,
+                server,
+                target,
+                settings=rollout_settings,
+                run_id=run_id,
+                may_go_back=may_go_back,
+                reason=reason,
+                record=record,
+            )
+    except BaseException:
+        # The reason of the failure is what counts, not that it could not be recorded.
+        with contextlib.suppress(EmotionAIError):
+            write_record(registry, run_id, "rollout", record)
+        raise
     write_record(registry, run_id, "rollout", record)
