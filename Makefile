@@ -87,6 +87,11 @@ publish: $(READY) ## upload the pipeline to Kubeflow Pipelines: KFP=http://local
 	$(BIN)/emotion-ai publish --kfp "$(KFP)" $(if $(SCHEDULE),--schedule "$(SCHEDULE)") \
 		$(if $(ENVIRONMENT),--environment "$(ENVIRONMENT)") $(ARGS)
 
+# Builds nothing: `make images TARGETS="base serve"` comes first. The cluster may be broken: nodes are
+# drained, and its API server is stopped.
+test-cluster: $(READY) ## roll out on the cluster of KUBECONFIG; LOAD_IMAGE="kind load docker-image" puts an image onto its nodes
+	$(BIN)/python -m pytest tests/cluster $(ARGS)
+
 ship: $(READY) ## make a release the pretrained networks: REGISTRY=registry RELEASE=1 COMMAND="emotion-ai run ..."
 	@test -n "$(COMMAND)" || { echo "make: name the command that made the release, for the model card: COMMAND=\"emotion-ai run ...\""; exit 2; }
 	$(BIN)/python -m emotion_ai.pipeline.pretrained $(REGISTRY) $(RELEASE) "$(COMMAND)"

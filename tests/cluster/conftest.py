@@ -10,12 +10,11 @@ import pytest
 
 from support.kubernetes_cluster import (
     KUBECTL,
-    NAMESPACE,
     REGISTRY,
     install,
-    kubectl,
     load_images,
     roll_out,
+    uninstall,
 )
 
 
@@ -67,10 +66,11 @@ def installation(registry: Path) -> Iterator[None]:
     if "LOAD_IMAGE" not in os.environ:
         pytest.skip("set LOAD_IMAGE to a command that puts an image onto the nodes")
     load_images(("base", "serve"))
+    # What an earlier session has left.
+    uninstall("--wait=true")
     install("tests/cluster/overlay/")
     yield
-    kubectl("delete", "namespace", NAMESPACE, "--wait=false", check=False)
-    kubectl("delete", "persistentvolume", f"{NAMESPACE}-registry", "--wait=false", check=False)
+    uninstall("--wait=false")
 
 
 @pytest.fixture(scope="session")

@@ -128,7 +128,7 @@ def calling(
             processes.append(
                 subprocess.Popen(
                     ["unshare", "--mount", "sh", "-c", script, str(resolv), *command],
-                    env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},
+                    env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), *sys.path[1:]])},
                 )
             )
 
@@ -176,6 +176,12 @@ def install(overlay: str) -> None:
             body["spec"]["claimRef"]["namespace"] = NAMESPACE
             body["spec"]["hostPath"]["path"] = str(REGISTRY)
     kubectl("apply", "--filename", "-", text=yaml.safe_dump_all(documents))
+
+
+def uninstall(wait: str) -> None:
+    """Remove what `install` has made; `wait` is an option of kubectl delete."""
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=300s", wait)
+    kubectl("delete", "persistentvolume", f"{NAMESPACE}-registry", "--ignore-not-found", wait)
 
 
 class Answer(NamedTuple):
