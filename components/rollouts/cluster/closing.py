@@ -250,8 +250,7 @@ def _write_champion(ctx: Context, release: int) -> None:
 
 
 def _rolled_out_words(ctx: Context, deployment: Deployment) -> str:
-    canary = ctx.record.get("canary", {}).get("pod")
-    count = sum(endpoint["pod"] != canary for endpoint in ctx.record.get("endpoints", []))
+    count = sum(endpoint["track"] == "stable" for endpoint in ctx.record.get("endpoints", []))
     before = ctx.record.get("previous") or "none"
     return (
         f"revision {deployment.revision}, {count} of {deployment.replicas} pods answer as release "

@@ -96,8 +96,8 @@ class Context:
 
     def close(self, journal: Journal) -> None:
         """Write the phase "done" and give the lease back."""
-        self.is_closed = True
         self.lease.release(journal.model_copy(update={"phase": "done", "since": _now(), "job": ""}))
+        self.is_closed = True
 
     def close_for(self, release: int, journal: Journal) -> None:
         """Write the phase "done"; where the release is the wanted one, this rollout ends."""

@@ -91,7 +91,7 @@ def prove_endpoints(
     pods of a lost node do.
 
     Returns:
-        For each: `pod`, `node`, `address`, `version`, `largest_difference`.
+        For each: `pod`, `node`, `track`, `address`, `version`, `largest_difference`.
 
     Raises:
         VerificationError: One answers otherwise, or does not answer in time; or there is none.
@@ -119,6 +119,7 @@ def _prove(
         return {
             "pod": pod["metadata"]["name"],
             "node": pod["spec"].get("nodeName", ""),
+            "track": pod["metadata"]["labels"].get(TRACK_LABEL, ""),
             "address": pod["status"].get("podIP", ""),
             "version": release,
             "largest_difference": difference,
