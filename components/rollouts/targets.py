@@ -7,6 +7,8 @@ from emotion_ai.errors import EmotionAIError, InputError
 from emotion_ai.rollouts.settings import RolloutSettings
 
 TARGETS = ("local", "kubernetes")
+# Outcomes of a rollout after which what serves is as new as the wanted release, or newer.
+SUCCESSFUL = ("rolled out", "unchanged", "superseded")
 
 
 def check_target(name: str) -> str:

@@ -61,8 +61,15 @@ def run(
     registry: Annotated[str, typer.Option(help="Where the releases go.")] = "",
     environment: Annotated[
         str,
-        typer.Option(help="local, or a YAML file whose rollout target is local."),
+        typer.Option(help="local, or a YAML file of yours."),
     ] = "local",
+    target: Annotated[
+        str,
+        typer.Option(
+            help="Where the release is rolled out: local (a server that the run starts) or "
+            "kubernetes (the cluster of the kubeconfig); default: the environment's."
+        ),
+    ] = "",
     force_accept: Annotated[
         str, typer.Option(help="Why a candidate that the gate rejects is released all the same.")
     ] = "",
@@ -94,6 +101,8 @@ def run(
     flags: dict[str, Any] = {name: value for name, value in options.items() if value}
     if seed is not None:
         flags["seed"] = seed
+    if target:
+        flags["serving"] = {"target": target}
     settings = load_run_settings(environment, preset, flags)
     # With --json stdout is for a program; the progress goes to stderr.
     terminal = Console(stderr=as_json, file=None if as_json else sys.stdout)

@@ -1,4 +1,4 @@
-"""Run the compiled DAG on this machine: KFP's local runner, the embedded server, no cluster.
+"""Run the compiled DAG on this machine with KFP's local runner, and roll out here or in a cluster.
 
 Everything that a run writes outside the registry is in one workspace folder: the compiled pipeline,
 artifacts, the cache of steps, checkpoints and logs.
@@ -16,16 +16,16 @@ from typing import Any
 import yaml
 
 from emotion_ai import storage
-from emotion_ai.client.client import Client
 from emotion_ai.errors import InputError, Unavailable, one_line
 from emotion_ai.faces.labels import SAMPLE_LABEL_SET
 from emotion_ai.pipeline.cluster_settings import ClusterSettings
 from emotion_ai.pipeline.local.example_faces import save_example_faces
 from emotion_ai.pipeline.local.processes import terminate_children_on_exit
 from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run, display_names
+from emotion_ai.pipeline.local.target import check_target, open_client, running_target
 from emotion_ai.pipeline.settings import RunSettings, load_environment
 from emotion_ai.registry.runs import SUMMARY, read_records, run_uri
-from emotion_ai.server.process import running_server
+from emotion_ai.rollouts.targets import SUCCESSFUL
 from emotion_ai.sources.uri import check_exists, is_sample
 from emotion_ai.steps.notify.run import summarise
 
@@ -46,6 +46,7 @@ class LocalRun:
         log: The log of the steps.
         faces: Pictures of the faces that the release was asked about.
         predictions: The release's predictions for them, for JSON; empty if no release serves.
+        namespace: Where the release serves in a cluster; "" on target local.
     """
 
     run_id: str
@@ -57,6 +58,7 @@ class LocalRun:
     log: Path
     faces: list[Path]
     predictions: list[dict[str, Any]]
+    namespace: str = ""
 
 
 def run_locally(
@@ -74,17 +76,18 @@ def run_locally(
         runner: "subprocess", or "docker" for each step in a container of its image.
 
     Raises:
-        InputError: Settings or data are invalid.
-        Unavailable: A step, a storage or the container engine failed.
+        InputError: Settings or data are invalid. Or the target is a cluster that is not prepared
+            for a rollout; nothing has run then.
+        Unavailable: A step, a storage, the cluster or the container engine failed.
 
     Example:
         settings = load_run_settings("local")
         run = run_locally(settings, "local", lambda step: print(step.name, step.state))
     """
-    _require_local_target(settings)
     _require_no_cluster(environment)
     settings = _with_absolute_paths(settings)
     _check_sources_and_registry(settings)
+    check_target(settings, runner)
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
     started = time.monotonic()
     log = _log_path(run_id)
@@ -93,14 +96,13 @@ def run_locally(
     with (
         _record_interruption(settings.registry, run_id),
         terminate_children_on_exit(),
-        running_server(settings.registry, log.with_suffix(".server.log")) as address,
+        running_target(settings, log.with_suffix(".server.log")) as settings,
     ):
-        serving = settings.serving.model_copy(update={"server": address})
-        settings = settings.model_copy(update={"serving": serving})
         monitor = _run_dag(settings, environment, run_id, on_change, runner)
         record = _require_completed(settings.registry, run_id, monitor)
         faces = save_example_faces(settings.expression, settings.label_set, WORKSPACE / "faces")
-        predictions = _predict(faces, address) if record["champion"] else []
+        predictions = _predict(faces, settings) if record["champion"] else []
+    in_cluster = settings.serving.target == "kubernetes"
     return LocalRun(
         run_id=run_id,
         registry=settings.registry,
@@ -111,6 +113,7 @@ def run_locally(
         log=log,
         faces=faces,
         predictions=predictions,
+        namespace=settings.serving.rollout.namespace if in_cluster else "",
     )
 
 
@@ -144,18 +147,10 @@ def _write_record(status: dict[str, str], registry: str, run_id: str) -> None:
         sys.stderr.write(f"emotion-ai: run {run_id} has no record: {one_line(failure)}\n")
 
 
-def _predict(faces: list[Path], address: str) -> list[dict[str, Any]]:
-    with Client(address, faces="whole") as client:
+def _predict(faces: list[Path], settings: RunSettings) -> list[dict[str, Any]]:
+    with open_client(settings) as client:
         photos = client.predict_many(faces)
         return [{"file": photo.source} | face.as_dict() for photo in photos for face in photo.faces]
-
-
-def _require_local_target(settings: RunSettings) -> None:
-    if settings.serving.target != "local":
-        raise InputError(
-            f"setting run.serving.target = {settings.serving.target!r}: a run on this machine "
-            "rolls out on the local target; submit the compiled pipeline for any other"
-        )
 
 
 def _require_no_cluster(environment: str) -> None:
@@ -249,7 +244,9 @@ def _require_completed(registry: str, run_id: str, monitor: RunMonitor) -> dict[
         _write_record({"state": "FAILED", "error": sentence}, registry, run_id)
         failure = InputError if code == InputError.exit_code else Unavailable
         raise failure(f"{sentence} (log: {_log_path(run_id)})")
-    if record["outcome"] == "accepted" and "rollout" not in record["steps"]:
+    # Its record is there if it failed, too.
+    outcome = record["steps"].get("rollout", {}).get("outcome")
+    if record["outcome"] == "accepted" and outcome not in SUCCESSFUL:
         sentence = f"release {record['release']} was not rolled out"
         _write_record({"state": "FAILED", "error": sentence}, registry, run_id)
         raise Unavailable(f"run {run_id}: {sentence}")

@@ -1,5 +1,6 @@
 """What `emotion-ai run` prints: progress while the run works, and a summary at its end."""
 
+import re
 import shlex
 import shutil
 import sys
@@ -16,7 +17,8 @@ from emotion_ai.pipeline.local.run import LocalRun
 
 _MARKS = {"done": "[green]done[/]", "cached": "[cyan]cached[/]", "failed": "[red]failed[/]"}
 # Lines in which a step reports its progress; where there is no terminal only these are printed.
-_PROGRESS_LINES = ("epoch ", "resuming ")
+# Those of a rollout begin with the time of day.
+_PROGRESS_LINE = re.compile(r"epoch |resuming |\d\d:\d\d:\d\d ")
 _MAX_LIVE_CHARACTERS = 90
 
 
@@ -47,7 +49,7 @@ class Progress:
     def _print_running(self, step: Step) -> None:
         line = step.lines[-1] if step.lines else ""
         if not self._console.is_terminal:
-            if line.startswith(_PROGRESS_LINES):
+            if _PROGRESS_LINE.match(line):
                 self._console.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
             return
         text = f"{step.name}  [dim]{escape(line[:_MAX_LIVE_CHARACTERS])}[/]"
@@ -73,7 +75,8 @@ def print_summary(console: Console, run: LocalRun) -> None:
     console.print(f"Report   {run.page}", highlight=False, soft_wrap=True)
     console.print(f"Log      {run.log}", highlight=False, soft_wrap=True)
     if run.record["champion"]:
-        console.print("\nServe it, and ask it again from another terminal:")
+        first = "See what serves" if run.namespace else "Serve it"
+        console.print(f"\n{first}, and ask it again from another terminal:", soft_wrap=True)
         for command in _next_commands(run):
             console.print(f"  {command}", highlight=False, soft_wrap=True, markup=False)
     console.print(f"\n{run.seconds:.0f} s in all", highlight=False)
@@ -107,15 +110,20 @@ def summary_as_json(run: LocalRun, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _next_commands(run: LocalRun) -> list[str]:
-    """Return the commands that serve the registry and predict the same faces again."""
+    """Return the commands that serve the release, or describe it, and predict the faces again."""
     # `make run` activates no environment: the command needs its path then.
     installed = shutil.which("emotion-ai") is not None
     command = "emotion-ai" if installed else shlex.quote(_relative_path(sys.argv[0]))
     registry = shlex.quote(_relative_path(run.registry))
     faces = shlex.quote(str(run.faces[0].parent)) + "/*.png"
+    predict = f"{command} predict {faces} --faces whole --server 127.0.0.1:8500 --format table"
+    if not run.namespace:
+        return [f"{command} serve --registry {registry} --port 8500", predict]
+    cluster = f"--target kubernetes --namespace {run.namespace}"
     return [
-        f"{command} serve --registry {registry} --port 8500",
-        f"{command} predict {faces} --faces whole --server 127.0.0.1:8500 --format table",
+        f"{command} describe --registry {registry} {cluster}",
+        f"kubectl -n {run.namespace} port-forward service/emotion-ai 8500",
+        predict,
     ]
 
 
@@ -140,6 +148,9 @@ def _print_outcome(console: Console, run: LocalRun) -> None:
         return
     is_new = record["steps"]["push"].get("new", True)
     note = "" if is_new else ", published before: same content"
+    rollout = record["steps"].get("rollout", {})
+    if rollout.get("outcome") == "superseded":
+        note += f"; superseded: {escape('; '.join(rollout['reasons']))}"
     console.print(f"release {record['release']}{note}", highlight=False)
 
 

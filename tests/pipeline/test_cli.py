@@ -70,7 +70,7 @@ def test_compile_writes_a_pipeline(tmp_path: Path) -> None:
 
 def test_invalid_arguments_exit_with_2(tmp_path: Path) -> None:
     assert_refused(emotion_ai("run", "--preset", "fast", cwd=tmp_path), 2, "'fast'", "quick")
-    assert_refused(emotion_ai("run", "--environment", "cluster", cwd=tmp_path), 2, "target")
+    assert_refused(emotion_ai("run", "--target", "moon", cwd=tmp_path), 2, "target", "'moon'")
     assert_refused(emotion_ai("describe", "3", "--registry", str(tmp_path)), 2, "no release 3")
     assert_refused(emotion_ai("compile", "--environment", "moon"), 2, "'moon'", "cluster")
     assert_refused(emotion_ai("sample-data", str(tmp_path), "--faces", "3"), 2, "3", "20")

@@ -91,6 +91,24 @@ def test_rollout_refuses_options_that_do_not_fit(
     assert_refused(emotion_ai("rollout", "1", "--registry", registry, *options), 2, words)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--target", "kubernetes"), "no cluster"),
+        (("--environment", "cluster", "--registry", "./registry"), "no cluster"),
+        (("--target", "kubernetes", "--runner", "docker"), "--runner docker"),
+        (("--target", "moon"), "serving.target = 'moon'"),
+    ],
+)
+def test_run_looks_for_the_cluster_before_it_starts(
+    registry: str, tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    assert_refused(emotion_ai("run", *options, cwd=folder), 2, words)
+    assert not list(folder.iterdir())
+
+
 def test_describe_without_a_cluster_is_one_sentence(registry: str) -> None:
     for options in (("--target", "kubernetes"), ("--environment", "cluster")):
         result = emotion_ai("describe", "--registry", registry, *options)

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -10,12 +11,12 @@ from emotion_ai.pipeline.local.run import LocalRun
 from emotion_ai.pipeline.local.summary import print_summary
 
 
-def _accepted_run(forced: str) -> LocalRun:
+def _accepted_run(forced: str, namespace: str = "", **steps: dict[str, Any]) -> LocalRun:
     record = {
         "outcome": "accepted",
         "release": 1,
         "champion": 1,
-        "steps": {"gate": {"checks": [], "forced": forced}, "push": {"new": True}},
+        "steps": {"gate": {"checks": [], "forced": forced}, "push": {"new": True}} | steps,
     }
     return LocalRun(
         run_id="run-1",
@@ -27,7 +28,14 @@ def _accepted_run(forced: str) -> LocalRun:
         log=Path("run-1.log"),
         faces=[Path("faces/happy.png")],
         predictions=[],
+        namespace=namespace,
     )
+
+
+def _printed(run: LocalRun) -> list[str]:
+    output = io.StringIO()
+    print_summary(Console(file=output, width=40), run)
+    return output.getvalue().splitlines()
 
 
 @pytest.mark.parametrize(
@@ -38,6 +46,21 @@ def _accepted_run(forced: str) -> LocalRun:
     ],
 )
 def test_print_summary_says_how_a_release_was_accepted(forced: str, line: str) -> None:
-    output = io.StringIO()
-    print_summary(Console(file=output, width=40), _accepted_run(forced))
-    assert line in output.getvalue().splitlines()
+    assert line in _printed(_accepted_run(forced))
+
+
+def test_print_summary_says_how_to_ask_the_servers_of_the_target() -> None:
+    assert "Serve it, and ask it again from another terminal:" in _printed(_accepted_run(""))
+    lines = _printed(_accepted_run("", namespace="faces"))
+    assert "See what serves, and ask it again from another terminal:" in lines
+    assert "  kubectl -n faces port-forward service/emotion-ai 8500" in lines
+    assert any(
+        line.endswith("describe --registry registry --target kubernetes --namespace faces")
+        for line in lines
+    )
+
+
+def test_print_summary_says_that_a_newer_release_serves() -> None:
+    rollout = {"outcome": "superseded", "reasons": ["release 8 serves"]}
+    lines = _printed(_accepted_run("", rollout=rollout))
+    assert "accepted: release 1; superseded: release 8 serves" in lines

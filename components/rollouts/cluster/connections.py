@@ -28,7 +28,7 @@ class PodConnections:
         self._cluster = cluster
         # Otherwise every request goes through the API server, which may be away.
         self.are_direct = cluster.is_inside
-        self._tls = _tls(tls)
+        self._tls = read_tls(tls)
         self._stack = contextlib.ExitStack()
         self._clients: dict[str, Client] = {}
         self._http: dict[str, str] = {}
@@ -109,7 +109,8 @@ class PodConnections:
         return GoldenAnswer(status, time.perf_counter() - started)
 
 
-def _tls(files: TlsFiles) -> Tls | None:
+def read_tls(files: TlsFiles) -> Tls | None:
+    """Return the files as a client takes them; None for plain text."""
     if not files.authority and not files.certificate:
         return None
 
