@@ -44,6 +44,7 @@ def training_parameters(settings: RunSettings) -> dict[str, Any]:
         "server": run["serving"]["server"],
         "keep": run["serving"]["keep"],
         "rollout_settings": run["serving"]["rollout"],
+        "retention": run["retention"],
     }
 
 

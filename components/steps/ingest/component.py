@@ -12,6 +12,7 @@ def ingest(
     label_set: str,
     emotions: str,
     checks: dict,
+    cache_period: str,
     faces: Output[Dataset],
     report: Output[HTML],
     statistics: Output[Metrics],
@@ -25,6 +26,8 @@ def ingest(
         label_set: "fer7" or "course5"; "" for keypoints.
         emotions: Names to learn, separated by commas; "" for all.
         checks: Tolerated shares of bad rows.
+        cache_period: Counts for the cache alone: with another one the source is read anew, and
+            all that was made of it is made again.
         faces: The faces as arrays, uint8 images and their targets.
         report: The data report as a page.
         statistics: The data report in numbers, JSON.

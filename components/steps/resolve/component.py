@@ -20,6 +20,7 @@ def resolve(
     teachers: list,
     target: str,
     rollout_settings: dict,
+    retention: dict,
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Resolved",
     [
@@ -29,6 +30,7 @@ def resolve(
         ("champion", str),
         ("start", str),
         ("teachers", list),
+        ("cache_period", str),
     ],
 ):
     """Fingerprint both sources and look up the champion; later steps are cached by them.
@@ -47,10 +49,12 @@ def resolve(
         teachers: Releases that the expression network learns from: numbers, champion, pretrained.
         target: Where the release will be rolled out: local or kubernetes.
         rollout_settings: How it will be rolled out in a cluster.
+        retention: How long what runs have made is kept, and KFP's cache used.
 
     Returns:
         The run's id, both fingerprints (SHA-256), the champion's version ("" for none), the
-        initial weights of the trainings ("" for random ones), and the teachers' weights.
+        initial weights of the trainings ("" for random ones), the teachers' weights, and the
+        number of the period in which the cache is used ("" for ever).
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.steps.resolve.run import run
@@ -65,6 +69,7 @@ def resolve(
         "teachers": teachers,
         "target": target,
         "rollout": rollout_settings,
+        "retention": retention,
     }
     with exit_on_failure():
         resolved = run(

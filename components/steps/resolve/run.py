@@ -4,6 +4,7 @@ Later steps take the fingerprints as arguments: a changed file under the same na
 and an unchanged one is taken from the cache.
 """
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from emotion_ai.networks.weights import PRETRAINED
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import list_versions, release_uri
 from emotion_ai.registry.runs import write_record
+from emotion_ai.registry.settings import RetentionSettings
 from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.rollouts.targets import check_target
 from emotion_ai.settings import restore_integers, validate_settings
@@ -29,6 +31,7 @@ class Resolved(NamedTuple):
         start: Initial weights of the trainings: "" for random ones, "pretrained", or the
             champion's URI; "" if there is no champion yet.
         teachers: The teachers' weights, each "pretrained" or a release's URI.
+        cache_period: The number of the period in which the cache is used; "" for ever.
     """
 
     keypoints_fingerprint: str
@@ -36,6 +39,7 @@ class Resolved(NamedTuple):
     champion: str
     start: str
     teachers: list[str]
+    cache_period: str
 
 
 def run(
@@ -54,7 +58,8 @@ def run(
         run_id: The run's id.
         settings: The run's settings, which are recorded. Read are "init" ("scratch", "pretrained"
             or "champion"), "teachers" (a list of the same names or versions), "target" ("local" or
-            "kubernetes") and "rollout" (the fields of `RolloutSettings`).
+            "kubernetes"), "rollout" (the fields of `RolloutSettings`) and "retention" (those of
+            `RetentionSettings`).
 
     Returns:
         Fingerprints, champion, initial weights and teachers.
@@ -66,6 +71,8 @@ def run(
         Unavailable: A storage or the cluster failed.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
+    # The step notify keeps them, when it is too late to say what is wrong.
+    retention = validate_settings(RetentionSettings, settings.get("retention", {}), "retention")
     adopted = _prepare_target(settings, registry, run_id)
     keypoints_fingerprint = fingerprint(keypoints)
     same = expression == keypoints
@@ -77,6 +84,7 @@ def run(
         champion="" if champion is None else str(champion),
         start=_initial_weights(settings.get("init", "scratch"), registry, champion),
         teachers=_teachers(settings.get("teachers", []), registry, champion),
+        cache_period=_cache_period(retention.cache_days, time.time()),
     )
     record = {
         "started": started,
@@ -106,6 +114,11 @@ def _prepare_target(settings: dict[str, Any], registry: str, run_id: str) -> str
     if adopted:
         print(adopted)
     return adopted
+
+
+def _cache_period(days: int, now: float) -> str:
+    """Number the periods of so many days: a step with another number is not the same step."""
+    return str(int(now // (days * 86_400))) if days else ""
 
 
 def _initial_weights(init: str, registry: str, champion: int | None) -> str:
