@@ -115,8 +115,9 @@ class Controllers:
         if name not in sets:
             template = deployment["spec"]["template"]
             labels = template["metadata"]["labels"] | {_HASH_LABEL: key}
-            body = {"metadata": {"name": name, "labels": labels}, "spec": {"template": template}}
-            self._server.add("replicasets", body)
+            owner = {"kind": "Deployment", "name": APP, "uid": deployment["metadata"]["uid"]}
+            metadata = {"name": name, "labels": labels, "ownerReferences": [owner]}
+            self._server.add("replicasets", {"metadata": metadata, "spec": {"template": template}})
         elif int(sets[name]["metadata"]["annotations"][REVISION_ANNOTATION]) == newest:
             return
         revision = {"metadata": {"annotations": {REVISION_ANNOTATION: str(newest + 1)}}}

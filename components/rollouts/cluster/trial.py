@@ -79,7 +79,7 @@ def _run_canary(ctx: Context, deployment: Deployment, golden: GoldenRequests, jo
         "golden": len(golden.logs),
         "largest_difference": difference,
     }
-    words = f"{len(golden.logs)} golden answers, largest difference {difference:.0e}"
+    words = f"{len(golden.logs)} golden answers, largest difference {difference:.1g}"
     ctx.tell(wanted.release, deployment, "CanaryProven", f"canary on {node} proven ({words})")
     ctx.write(ctx.journal, phase="baking")
     admit_canary(ctx.cluster, job, name, words)
