@@ -143,8 +143,9 @@ class Context:
 
     def tell(self, release: int, deployment: Deployment, reason: str, message: str) -> None:
         """Record an event of a release on the Deployment, and print it."""
-        say(f"release {release}: {message}")
-        record_event(self.cluster, deployment, reason, message)
+        line = f"release {release}: {message}"
+        say(line)
+        record_event(self.cluster, deployment, reason, line)
 
     @contextlib.contextmanager
     def timed(self, phase: str) -> Iterator[None]:
