@@ -37,8 +37,8 @@ def world(new_world: Callable[..., World]) -> World:
 
 
 @pytest.fixture
-def scheduler(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scheduler]:
+def scheduler(world: World) -> Iterator[Scheduler]:
     """Runs processes in that cluster act by act."""
-    found = Scheduler(world, monkeypatch)
+    found = Scheduler(world)
     yield found
     found.end()

@@ -4,10 +4,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
-from emotion_ai.rollouts.cluster import closing
-
 from support.fake_api_server import Act
 from support.rollout_world import World
 
@@ -23,6 +19,7 @@ _NOTICED = {
     "patch pods/status",
     "list endpointslices",
 }
+_WRITES = ("patch", "update", "create", "delete", "write")
 _MAX_STEPS = 2000
 
 
@@ -60,20 +57,14 @@ class Process:
 class Scheduler:
     """Lets one process at a time do one act; a test may act in between, as a person does."""
 
-    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
         self.processes: dict[str, Process] = {}
         self.trace: list[str] = []
         self._arrived = threading.Semaphore(0)
         world.server.before.append(self._before_act)
         world.clock.on_sleep = lambda seconds: self._wait("sleep")
-        write = closing.write_champion
-
-        def write_champion(registry: str, version: int, generation: int | None = None) -> None:
-            self._wait("write models.config")
-            write(registry, version, generation)
-
-        monkeypatch.setattr(closing, "write_champion", write_champion)
+        world.before_champion = lambda: self._wait("write models.config")
 
     def start(self, name: str, target: Callable[[], Any]) -> Process:
         """Start a process, up to its first act."""
@@ -108,6 +99,22 @@ class Scheduler:
                     return
             self.step(process)
         raise AssertionError(f"{process.name} never does {act}")
+
+    def until_write(self, process: Process, number: int) -> bool:
+        """Let a process act until it is about to write for the `number`th time, from 0.
+
+        Returns:
+            Whether it does; otherwise it has ended.
+        """
+        for _ in range(_MAX_STEPS):
+            if process.has_ended:
+                return False
+            if process.waits_for.startswith(_WRITES):
+                if not number:
+                    return True
+                number -= 1
+            self.step(process)
+        raise AssertionError(f"{process.name} does not end: it waits to {process.waits_for}")
 
     def finish(self, process: Process) -> Process:
         """Let a process act until it ends."""

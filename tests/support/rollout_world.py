@@ -5,6 +5,7 @@ while callers ask; "after" if they are wrong once it was promoted. Time is virtu
 sleeps finds that its time has passed.
 """
 
+import contextlib
 import math
 import threading
 import time
@@ -17,7 +18,12 @@ import numpy as np
 import pytest
 
 from emotion_ai.errors import Unavailable, VerificationError
-from emotion_ai.registry.champion import clear_champion, read_champion, write_champion
+from emotion_ai.registry.champion import (
+    ChampionReplaced,
+    clear_champion,
+    read_champion,
+    write_champion,
+)
 from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.releases import WARMUP_PATH, read_release
 from emotion_ai.rollouts.cluster import (
@@ -25,6 +31,7 @@ from emotion_ai.rollouts.cluster import (
     api,
     bake,
     canary,
+    closing,
     context,
     lease,
     promotion,
@@ -106,6 +113,7 @@ class World:
         clock: The time of everybody.
         registry: The registry.
         quality: Of each release; good where nothing is said.
+        before_champion: Called before models.config is written.
     """
 
     def __init__(
@@ -131,6 +139,18 @@ class World:
 
         # In virtual time, a test decides who stands still.
         monkeypatch.setattr(lease.Lease, "_renew", lambda held: None)
+        self.before_champion: Callable[[], None] = lambda: None
+        self._config_writes = 0
+        self._monkeypatch = monkeypatch
+
+        def write(registry: str, version: int, generation: int | None = None) -> None:
+            self.before_champion()
+            if generation not in (None, self._config_writes):
+                raise ChampionReplaced("models.config was written by another rollout meanwhile")
+            self._config_writes += 1
+            write_champion(registry, version)
+
+        monkeypatch.setattr(closing, "write_champion", write)
         monkeypatch.setattr(protocol, "PodConnections", connect)
         monkeypatch.setattr(adoption, "PodConnections", connect)
 
@@ -153,6 +173,18 @@ class World:
         """Adopt what a person rolled out, as the step resolve does."""
         cluster = self.server.cluster(process)
         return adoption.adopt_undo_on(cluster, self.registry, settings, f"run-{process}")
+
+    def lose_registry_lock(self) -> None:
+        """Let the registry's lock keep nobody out, as that of a process that stood still.
+
+        Then generations of models.config, as a bucket has them, are all that protects it.
+        """
+
+        def generation(registry: str) -> int:
+            return self._config_writes
+
+        self._monkeypatch.setattr(closing, "exclusive_writer", contextlib.nullcontext)
+        self._monkeypatch.setattr(closing, "champion_generation", generation)
 
     @property
     def deployed(self) -> int | None:

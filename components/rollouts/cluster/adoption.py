@@ -6,7 +6,7 @@ gate would compare a new release with the wrong champion, and retention could re
 
 from emotion_ai.errors import EmotionAIError, Unavailable
 from emotion_ai.rollouts.cluster.api import Cluster, connect
-from emotion_ai.rollouts.cluster.closing import adopt
+from emotion_ai.rollouts.cluster.closing import adopt, warn_of_judged
 from emotion_ai.rollouts.cluster.connections import PodConnections
 from emotion_ai.rollouts.cluster.context import Context, say
 from emotion_ai.rollouts.cluster.deployment import template_release
@@ -15,7 +15,7 @@ from emotion_ai.rollouts.cluster.lease import acquire_lease, new_holder
 from emotion_ai.rollouts.cluster.names import APP, APP_LABEL, LEASE
 from emotion_ai.rollouts.cluster.preflight import check_installation
 from emotion_ai.rollouts.cluster.promotion import fetch_deployment
-from emotion_ai.rollouts.cluster.recovery import Wanted, needs_adoption
+from emotion_ai.rollouts.cluster.recovery import Wanted, judgement, needs_adoption
 from emotion_ai.rollouts.settings import RolloutSettings
 
 
@@ -51,7 +51,10 @@ def adopt_undo_on(cluster: Cluster, registry: str, settings: RolloutSettings, ru
             wanted = Wanted(0, "", run, may_go_back=False)
             ctx = Context(cluster, lease, connections, settings, registry, wanted)
             found, deployment = ctx.observe()
-            return adopt(ctx, deployment) if needs_adoption(found) else ""
+            if needs_adoption(found):
+                return adopt(ctx, deployment)
+            reason = judgement(found)
+            return warn_of_judged(ctx, deployment, reason) if reason else ""
     finally:
         lease.release(lease.journal)
 

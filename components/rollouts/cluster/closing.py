@@ -234,6 +234,16 @@ def adopt(ctx: Context, deployment: Deployment) -> str:
     return message
 
 
+def warn_of_judged(ctx: Context, deployment: Deployment, reason: str) -> str:
+    """Record that a person rolled out what was judged bad here; return it in one sentence."""
+    message = (
+        f"release {deployment.release} was judged bad here ({reason}), and somebody has rolled it "
+        "out all the same; it stays, and is not adopted"
+    )
+    record_event(ctx.cluster, deployment, "JudgedBadBefore", message)
+    return message
+
+
 def _write_champion(ctx: Context, release: int) -> None:
     """Record the champion, if lease and Deployment are still this rollout's."""
     with exclusive_writer(ctx.registry):

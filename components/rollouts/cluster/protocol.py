@@ -11,14 +11,20 @@ from typing import Any
 from emotion_ai.errors import EmotionAIError, Unavailable, VerificationError
 from emotion_ai.registry.releases import read_release, verify_release
 from emotion_ai.rollouts.cluster.api import ApiUnavailable, Cluster, connect
-from emotion_ai.rollouts.cluster.closing import adopt, finish, go_back, release_words
+from emotion_ai.rollouts.cluster.closing import (
+    adopt,
+    finish,
+    go_back,
+    release_words,
+    warn_of_judged,
+)
 from emotion_ai.rollouts.cluster.connections import PodConnections
 from emotion_ai.rollouts.cluster.context import Context, Request, say
 from emotion_ai.rollouts.cluster.deployment import Deployment, release_patch
 from emotion_ai.rollouts.cluster.lease import LeaseLost, acquire_lease, new_holder
 from emotion_ai.rollouts.cluster.preflight import check_installation
 from emotion_ai.rollouts.cluster.promotion import MovedByPerson
-from emotion_ai.rollouts.cluster.recovery import Observation, Wanted, decide
+from emotion_ai.rollouts.cluster.recovery import Observation, Wanted, decide, judgement
 from emotion_ai.rollouts.cluster.trial import try_release
 from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.rollouts.verification import read_golden_requests
@@ -147,6 +153,8 @@ def _run(ctx: Context) -> None:
         ctx.record["previous"] = deployment.release
         act = decide(found, ctx.wanted)
         if act == "begin":
+            if judgement(found):
+                say(warn_of_judged(ctx, deployment, judgement(found)))
             _begin(ctx, deployment)
             return
         if act in ("superseded", "verify", "ended"):

@@ -94,7 +94,14 @@ def _own_act(found: Observation, wanted: Wanted) -> Act:
 
 def needs_adoption(found: Observation) -> bool:
     """Whether a person rolled out what the Deployment serves, and it was not judged bad."""
-    if found.journal.phase != "done" or found.release is None or not found.is_adoptable:
-        return False
+    return _is_persons(found) and found.is_adoptable and not judgement(found)
+
+
+def judgement(found: Observation) -> str:
+    """Why the release was judged bad here that a person rolled out all the same; "" if not so."""
+    return found.journal.failure(found.release or 0) if _is_persons(found) else ""
+
+
+def _is_persons(found: Observation) -> bool:
     moved = {found.champion, found.journal.proven} != {found.release}
-    return moved and not found.journal.failure(found.release)
+    return found.journal.phase == "done" and found.release is not None and moved
