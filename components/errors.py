@@ -5,12 +5,17 @@ keeps its traceback. The tree is in the docstring of `emotion_ai`.
 """
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 # How a failed step's log names its failure; the local runner reads it.
 ERROR_LINE = "emotion-ai: error (exit code {code}): {message}"
+# What a container writes here is shown with its pod; Kubernetes keeps 4,096 bytes.
+TERMINATION_LOG = Path("/dev/termination-log")
+_MAX_TERMINATION_BYTES = 4096
 
 
 class EmotionAIError(Exception):
@@ -60,13 +65,40 @@ def install_hint(extra: str) -> str:
     return f"install emotion-ai[{extra}] (in a checkout: pip install '.[{extra}]')"
 
 
+def describe_failure(failure: BaseException) -> str:
+    """Describe a failure in one line; one that is a defect of this package begins with its type."""
+    message = one_line(failure)
+    return (
+        message if isinstance(failure, EmotionAIError) else f"{type(failure).__name__}: {message}"
+    )
+
+
 @contextlib.contextmanager
 def exit_on_failure() -> Iterator[None]:
-    """Turn an `EmotionAIError` into one line on stderr and `SystemExit` with its exit code."""
+    """Turn an `EmotionAIError` into one line on stderr and `SystemExit` with its exit code.
+
+    It is the last line of the log. In a container of Kubernetes it is the termination message too,
+    and so is a defect's.
+    """
     try:
         yield
-    except EmotionAIError as failure:
+    except Exception as failure:
+        # What was printed before the failure must not follow it in the log.
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        _write_termination_message(describe_failure(failure))
+        if not isinstance(failure, EmotionAIError):
+            raise
         line = ERROR_LINE.format(code=failure.exit_code, message=one_line(failure))
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
         raise SystemExit(failure.exit_code) from None
+
+
+def _write_termination_message(message: str) -> None:
+    # Elsewhere a file of that name is somebody else's.
+    if "KUBERNETES_SERVICE_HOST" in os.environ and TERMINATION_LOG.exists():
+        # Whole characters, or the pod's status could not be told.
+        text = message.encode(errors="replace")[:_MAX_TERMINATION_BYTES].decode(errors="ignore")
+        with contextlib.suppress(OSError):
+            TERMINATION_LOG.write_bytes(text.encode())

@@ -9,16 +9,18 @@ from emotion_ai.pipeline.cluster_settings import (
     ClusterSettings,
     StepPlacement,
 )
+from emotion_ai.registry.failures import STEP_VARIABLE
 
 
 def check_environment(settings: ClusterSettings) -> None:
     """Raise `InputError` if a variable of the steps is set elsewhere too; no value is named."""
     # Not in the model: its message would show all variables with their values.
-    if REVISION_VARIABLE in settings.environment:
-        raise InputError(
-            f"setting compile.cluster.environment.{REVISION_VARIABLE}: the pipeline sets it "
-            "itself; leave it out"
-        )
+    for name in (REVISION_VARIABLE, STEP_VARIABLE):
+        if name in settings.environment:
+            raise InputError(
+                f"setting compile.cluster.environment.{name}: the pipeline sets it itself; leave "
+                "it out"
+            )
     if settings.registry_secret and CREDENTIALS_VARIABLE in settings.environment:
         raise InputError(
             f"setting compile.cluster.environment.{CREDENTIALS_VARIABLE}: registry_secret names a "

@@ -10,6 +10,7 @@ from emotion_ai.pipeline.placement import check_environment, place_task
 from emotion_ai.pipeline.resources import StepResources, override_resources
 from emotion_ai.pipeline.revisions import program_revision, step_revision
 from emotion_ai.pipeline.settings import CompileSettings
+from emotion_ai.registry.failures import STEP_VARIABLE
 
 # No request is more than a node of two cores has to give beside its system's pods. Steps were
 # measured to need less memory than they request; the limit is room for larger data.
@@ -127,6 +128,8 @@ def task_configurer(settings: CompileSettings) -> ConfigureTask:
         task.set_memory_request(resources.memory).set_memory_limit(resources.memory_limit)
         # Part of the cache's key where steps run without an image, and of the checkpoints' key.
         task.set_env_variable(REVISION_VARIABLE, revision)
+        # A pod that failed is known by it.
+        task.set_env_variable(STEP_VARIABLE, display_name)
         task.set_caching_options(policy.cached)
         if policy.retried and settings.retries:
             task.set_retry(settings.retries, backoff_duration="30s", backoff_factor=2.0)

@@ -60,7 +60,8 @@ ARROWS: dict[str, set[str]] = {
     "steps.push": {"faces", "registry", "rollouts"},
     "steps.reject": {"registry"},
     "steps.rollout": {"registry", "rollouts"},
-    "steps.notify": {"html_page", "registry"},
+    # The pods of a run say which step failed.
+    "steps.notify": {"html_page", "registry", "rollouts"},
 }
 # Pipeline and command line stand above everything.
 ARROWS["pipeline"] = set(ARROWS) - FOUNDATION
@@ -71,7 +72,8 @@ ONLY_IN = {
     "keras": {"networks", "export", "steps.combine"},
     "kfp": {"pipeline", *(room for room in ARROWS if room.startswith("steps."))},
     "grpc": {"client", "server"},
-    "kubernetes": {"rollouts"},
+    # The pipeline compares amounts of memory as Kubernetes writes them.
+    "kubernetes": {"pipeline", "rollouts"},
     "google": {"pipeline", "storage", "registry", "serving_api", "server"},
     "pandas": {"sources", "steps.ingest"},
     "sklearn": {"steps.evaluate"},

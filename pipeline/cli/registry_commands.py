@@ -97,6 +97,9 @@ def describe(
     server: Annotated[str, typer.Option(help="HOST:PORT of a server to describe as well.")] = "",
     target: Target = "",
     namespace: Namespace = "",
+    run: Annotated[
+        str, typer.Option(help="A run's id or name: describe how it ended, and why.")
+    ] = "",
     environment: Environment = "local",
     as_json: AsJson = False,
 ) -> None:
@@ -107,9 +110,25 @@ def describe(
     from emotion_ai.rollouts.description import describe as describe_registry
 
     settings = load_installation(environment, Flags(registry, target, namespace=namespace))
+    if run:
+        _describe_run(settings.registry, run, as_json)
+        return
     cluster = settings.serving.rollout if settings.serving.target == "kubernetes" else None
     description = describe_registry(settings.registry, version, server or None, cluster)
     if as_json:
         typer.echo(json.dumps(description, indent=2))
     else:
         print_registry(Console(), description)
+
+
+def _describe_run(registry: str, run_id: str, as_json: bool) -> None:
+    from rich.console import Console
+
+    from emotion_ai.pipeline.run_printer import print_run
+    from emotion_ai.registry.run_description import describe_run
+
+    description = describe_run(registry, run_id)
+    if as_json:
+        typer.echo(json.dumps(description, indent=2))
+    else:
+        print_run(Console(), description)

@@ -125,11 +125,12 @@ def test_compiled_steps_install_nothing_at_run_time(compiled: Path) -> None:
 def test_compiled_images_and_variables_have_the_revision_of_their_step(
     spec: dict[str, Any],
 ) -> None:
-    for name, (_, container) in leaf_tasks(spec).items():
+    for name, (task, container) in leaf_tasks(spec).items():
         target, revision = STEPS[step_of(name)].image, step_revision(step_of(name))
         assert container["image"] == f"registry.example.com/emotion-ai/{target}:{revision}"
         environment = {variable["name"]: variable["value"] for variable in container["env"]}
-        assert environment == {"EMOTION_AI_REVISION": revision}
+        expected = {"EMOTION_AI_REVISION": revision, "EMOTION_AI_STEP": task["taskInfo"]["name"]}
+        assert environment == expected
 
 
 def test_compiled_push_receives_the_revision_of_combine(spec: dict[str, Any]) -> None:

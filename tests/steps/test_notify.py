@@ -1,15 +1,19 @@
 """The step notify: how a run ended, in run.json, on its page and in one line."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from emotion_ai.pipeline.cli.main import app
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.runs import read_records, record_report, write_record
 from emotion_ai.steps.notify.run import run as notify
+from emotion_ai.steps.notify.run import summarise
 
 from support.minimal_release import write_minimal_release
 
@@ -100,6 +104,94 @@ def test_notify_repeats_the_error_of_a_failed_run(registry: str) -> None:
     summary, page = _notify(registry, "FAILED", "train_keypoints: loss is not finite")
     assert summary["outcome"] == "failed"
     assert "train_keypoints: loss is not finite" in page
+
+
+def test_notify_names_the_failed_step(registry: str) -> None:
+    _push(registry)
+    failure = {"step": "roll out", "message": "127.0.0.1:1 does not answer", "exit_code": 1}
+    write_record(registry, "run-1", "failure", failure)
+    summary, page = _notify(registry, "FAILED", "exit status 1")
+    assert summary["failure"] == failure
+    assert summary["message"] == "step roll out: 127.0.0.1:1 does not answer"
+    assert "step roll out: 127.0.0.1:1 does not answer." in page
+    lines = _printed(["describe", "--run", "run-1", "--registry", registry])
+    assert "step      roll out" in lines
+    assert "reason    127.0.0.1:1 does not answer" in lines
+    description = json.loads(
+        "".join(_printed(["describe", "--run", "run-1", "--registry", registry, "--json"]))
+    )
+    assert description["failure"] == failure
+    assert description["page"].endswith("/runs/run-1/index.html")
+
+
+def _printed(arguments: list[str]) -> list[str]:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    return result.output.splitlines()
+
+
+def test_notify_takes_what_the_pods_say_before_what_a_step_left(registry: str) -> None:
+    stale = {"step": "resolve sources", "message": "an earlier try", "exit_code": 1}
+    write_record(registry, "run-1", "failure", stale)
+    failure = {"step": "train keypoints", "message": "loss is not finite", "exit_code": 2}
+    status = {"state": "FAILED", "failures": [failure]}
+    assert summarise(status, registry, "run-1")["failure"] == failure
+
+
+@pytest.mark.parametrize(
+    ("state", "records", "outcome"),
+    [
+        # What back ends with ML Metadata say.
+        ("COMPLETE", {"push": {"version": 1, "new": True}}, "accepted"),
+        ("COMPLETE", {"reject": {"reasons": ["too low"]}}, "rejected"),
+        ("CANCELED", {}, "interrupted"),
+        # The back end does not know of the end of a group with a condition, nor of a stopped run.
+        ("RUNNING", {"reject": {"reasons": ["too low"]}}, "rejected"),
+        (
+            "RUNNING",
+            {"push": {"version": 1, "new": True}, "rollout": {"outcome": "rolled out"}},
+            "accepted",
+        ),
+        ("RUNNING", {"push": {"version": 1, "new": True}}, "interrupted"),
+        (
+            "RUNNING",
+            {
+                "push": {"version": 1, "new": True},
+                "rollout": {"outcome": "rolled back"},
+                "failure": {"step": "roll out", "message": "differs", "exit_code": 1},
+            },
+            "failed",
+        ),
+        (
+            "RUNNING",
+            {"failure": {"step": "a", "message": "killed", "exit_code": 143}},
+            "interrupted",
+        ),
+        ("UNKNOWN", {}, "interrupted"),
+    ],
+)
+def test_notify_judges_by_the_records_where_kfp_does_not_say(
+    registry: str, state: str, records: dict[str, Any], outcome: str
+) -> None:
+    for name, record in records.items():
+        write_record(registry, "run-1", name, record)
+    summary, _ = _notify(registry, state)
+    assert (summary["outcome"], summary["state"]) == (outcome, state)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "ending"),
+    [
+        ({"outcome": "superseded", "target": "kubernetes"}, "was accepted; a newer one answers"),
+        ({"outcome": "rolled out", "target": "kubernetes"}, "was accepted"),
+    ],
+)
+def test_notify_says_what_became_of_the_rollout_in_a_cluster(
+    registry: str, rollout: dict[str, str], ending: str
+) -> None:
+    _push(registry)
+    write_record(registry, "run-1", "rollout", rollout)
+    assert _notify(registry)[0]["message"].endswith(ending)
 
 
 def test_notify_reports_a_run_without_decision_as_failed(registry: str) -> None:

@@ -30,5 +30,5 @@ def notify(
 
     final = {"state": status.state, "error": status.error_message or ""}
     with exit_on_failure():
-        run(status=final, registry=registry, run_id=run_name or job_id)
+        run(status=final, registry=registry, run_id=run_name or job_id, job_id=job_id)
         remove_what_is_old(registry, checkpoints, retention)

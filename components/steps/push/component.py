@@ -39,10 +39,11 @@ def push(
         The release's version.
     """
     from emotion_ai.errors import exit_on_failure
+    from emotion_ai.registry.failures import record_failure
     from emotion_ai.registry.reports import record_reports
     from emotion_ai.steps.push.run import run
 
-    with exit_on_failure():
+    with exit_on_failure(), record_failure(registry, run_id, "push"):
         record_reports({"validation": validation.path}, registry, run_id)
         return run(
             saved_model=saved_model.path,

@@ -32,6 +32,7 @@ def record(
         run_id: The run's id.
     """
     from emotion_ai.errors import exit_on_failure
+    from emotion_ai.registry.failures import record_failure
     from emotion_ai.registry.reports import record_reports
 
     reports = {
@@ -44,5 +45,5 @@ def record(
         "evaluation": evaluation.path,
         "gate": gate.path,
     }
-    with exit_on_failure():
+    with exit_on_failure(), record_failure(registry, run_id, "record reports"):
         record_reports(reports, registry, run_id)

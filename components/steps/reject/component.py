@@ -14,7 +14,8 @@ def reject(report: Input[Artifact], registry: str, run_id: str):
         run_id: The run's id.
     """
     from emotion_ai.errors import exit_on_failure
+    from emotion_ai.registry.failures import record_failure
     from emotion_ai.steps.reject.run import run
 
-    with exit_on_failure():
+    with exit_on_failure(), record_failure(registry, run_id, "reject"):
         run(report=report.path, registry=registry, run_id=run_id)

@@ -57,6 +57,7 @@ def resolve(
         number of the period in which the cache is used ("" for ever).
     """
     from emotion_ai.errors import exit_on_failure
+    from emotion_ai.registry.failures import record_failure
     from emotion_ai.steps.resolve.run import run
 
     run_id = run_name or job_id
@@ -71,7 +72,7 @@ def resolve(
         "rollout": rollout_settings,
         "retention": retention,
     }
-    with exit_on_failure():
+    with exit_on_failure(), record_failure(registry, run_id, "resolve sources"):
         resolved = run(
             keypoints=keypoints,
             expression=expression,

@@ -27,9 +27,10 @@ def rollout(
         may_go_back: Whether a newer release that serves may be replaced.
     """
     from emotion_ai.errors import exit_on_failure
+    from emotion_ai.registry.failures import record_failure
     from emotion_ai.steps.rollout.run import run
 
-    with exit_on_failure():
+    with exit_on_failure(), record_failure(registry, run_id, "roll out"):
         run(
             registry=registry,
             version=int(version),

@@ -1,0 +1,95 @@
+"""A step that fails: the command of the compiled pipeline, run as KFP's launcher runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from emotion_ai.pipeline.compiler import compile_pipeline
+from emotion_ai.pipeline.settings import load_environment, load_run_settings
+from emotion_ai.registry.run_description import describe_run
+
+ARTIFACT = {"type": {"schemaTitle": "system.Artifact"}, "metadata": {}}
+
+
+@pytest.fixture(scope="module")
+def executors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
+    compile_pipeline(load_environment("cluster").compile, load_run_settings("cluster"), path)
+    return next(yaml.safe_load_all(path.read_text()))["deploymentSpec"]["executors"]
+
+
+def run_step(
+    container: dict[str, Any], folder: Path, inputs: dict[str, Any]
+) -> subprocess.CompletedProcess[str]:
+    """Run a step's command; its log has both streams, as that of a pod."""
+    outputs = {"outputFile": str(folder / "executor_output.json")}
+    given = json.dumps({"inputs": inputs, "outputs": outputs})
+    arguments = [given if text == "{{$}}" else text for text in container["args"]]
+    variables = {variable["name"]: variable["value"] for variable in container["env"]}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        [*container["command"], *arguments],
+        env=os.environ | variables | {"PATH": path, "TMPDIR": str(folder)},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_last_line_of_the_log_is_the_reason_and_the_run_names_the_step(
+    executors: dict[str, Any], tmp_path: Path
+) -> None:
+    report = tmp_path / "verdict"
+    report.write_text('{"outcome": "accepted"}')
+    registry = tmp_path / "registry"
+    artifact = ARTIFACT | {"name": "verdict", "uri": str(report)}
+    result = run_step(
+        executors["exec-reject-2"]["container"],
+        tmp_path,
+        {
+            "parameterValues": {"registry": str(registry), "run_id": "nightly"},
+            "artifacts": {"report": {"artifacts": [artifact]}},
+        },
+    )
+    reason = f"{report}: outcome is 'accepted'; expected 'rejected'"
+    assert result.returncode == 2
+    assert result.stdout.splitlines()[-1] == f"emotion-ai: error (exit code 2): {reason}"
+    assert describe_run(str(registry), "nightly")["failure"] == {
+        "step": "reject candidate",
+        "message": reason,
+        "exit_code": 2,
+    }
+
+
+def test_settings_of_a_step_arrive_as_kfp_sends_them(
+    executors: dict[str, Any], tmp_path: Path
+) -> None:
+    parameters = {
+        "keypoints": "sample://20?seed=1",
+        "expression": "sample://20?seed=1",
+        "registry": str(tmp_path / "registry"),
+        "run_name": "2026",
+        "job_id": "6f1c",
+        "label_set": "fer7",
+        "emotions": "",
+        "seed": 7.0,
+        "gate": {"keypoints": {"rmse_px": 2.0}},
+        "init": "scratch",
+        "teachers": ["pretrained", 3.0],
+        "target": "local",
+        "rollout_settings": {"canary": {"min_requests": 50.0}},
+        "retention": {},
+    }
+    container = executors["exec-resolve"]["container"]
+    result = run_step(container, tmp_path, {"parameterValues": parameters})
+    last = result.stdout.splitlines()[-1]
+    assert last.startswith("emotion-ai: error (exit code 2): teachers '3': expected pretrained")
+    assert describe_run(parameters["registry"], "2026")["failure"]["step"] == "resolve sources"
