@@ -47,7 +47,7 @@ def test_the_canary_passes_it_too(name: str) -> None:
         release=6,
         digest="",
         registry="/registry",
-        is_complete=True,
+        progress="",
         replicas=2,
         revision="1",
         failure="",

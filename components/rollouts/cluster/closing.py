@@ -93,7 +93,7 @@ def _prove_promoted(ctx: Context, journal: Journal) -> Deployment:
         raise VerificationError(str(error)) from None
     with ctx.timed("pods"):
         deployment = wait_until_complete(
-            ctx.cluster, ctx.settings.deployment, release, ctx.settings.timeout_s
+            ctx.cluster, ctx.settings.deployment, release, ctx.settings.timeout_s, say
         )
     ctx.record |= {"revision": deployment.revision, "replicas": deployment.replicas}
     ctx.write(journal, phase="verifying")
@@ -125,6 +125,7 @@ def _watch(ctx: Context, release: int, golden: GoldenRequests) -> None:
             raise VerificationError("no server is ready for callers")
         return Groups(pods, [])
 
+    say(f"release {release}: every server answers as it; they are watched for {seconds:g} s")
     settings = CanarySettings(bake_s=seconds, max_bake_s=seconds, min_requests=0)
     verdict = watch(ctx.connections, release, golden, list_pods, settings)
     ctx.record["watched"] = verdict.summary

@@ -29,8 +29,8 @@ class Deployment:
         release: The release of its pod template; None before the first rollout.
         digest: The content digest of that release; "" if a person set the release.
         registry: The registry that its pods fetch releases from.
-        is_complete: Whether every pod runs the current template, is available, and none is left
-            of older templates.
+        progress: What it waits for, in a phrase; "" where every pod runs the current template, is
+            available, and none is left of older templates.
         replicas: How many pods it wants.
         revision: The revision's number in `kubectl rollout history`.
         failure: Why its progress deadline passed; "" if it did not.
@@ -43,12 +43,17 @@ class Deployment:
     release: int | None
     digest: str
     registry: str
-    is_complete: bool
+    progress: str
     replicas: int
     revision: str
     failure: str
     uid: str
     template: Object
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it waits for nothing."""
+        return not self.progress
 
 
 def read_deployment(body: Object) -> Deployment:
@@ -67,7 +72,7 @@ def read_deployment(body: Object) -> Deployment:
         release=read_release_number(name, variables.get(RELEASE_VARIABLE, "")),
         digest=(template["metadata"].get("annotations") or {}).get(DIGEST_ANNOTATION, ""),
         registry=variables.get(REGISTRY_VARIABLE, ""),
-        is_complete=_is_complete(body),
+        progress=_progress(body),
         replicas=spec.get("replicas", 1),
         revision=(metadata.get("annotations") or {}).get(REVISION_ANNOTATION, ""),
         failure=_progress_failure(body),
@@ -110,17 +115,22 @@ def _init_variables(name: str, template: Object) -> dict[str, str]:
     return {v["name"]: v.get("value", "") for v in fetchers[0].get("env") or []}
 
 
-def _is_complete(body: Object) -> bool:
-    # As `kubectl rollout status` decides (kubectl/pkg/polymorphichelpers/rollout_status.go).
+def _progress(body: Object) -> str:
+    """Say what the Deployment waits for, by the rules of `kubectl rollout status`; "" if nothing.
+
+    They are in kubectl/pkg/polymorphichelpers/rollout_status.go.
+    """
     status, spec = body.get("status") or {}, body["spec"]
-    replicas = spec.get("replicas", 1)
-    updated = status.get("updatedReplicas", 0)
-    return (
-        status.get("observedGeneration", 0) >= body["metadata"].get("generation", 0)
-        and updated >= replicas
-        and status.get("replicas", 0) <= updated
-        and status.get("availableReplicas", 0) >= updated
-    )
+    replicas, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
+    if status.get("observedGeneration", 0) < body["metadata"].get("generation", 0):
+        return "the change was not taken up yet"
+    if updated < replicas:
+        return f"{updated} of {replicas} pods have the new template"
+    if status.get("replicas", 0) > updated:
+        return f"{status['replicas'] - updated} pods of the old template are left"
+    if status.get("availableReplicas", 0) < updated:
+        return f"{status.get('availableReplicas', 0)} of {updated} pods are available"
+    return ""
 
 
 def _progress_failure(body: Object) -> str:

@@ -1,6 +1,7 @@
 """Wait for the Deployment as `kubectl rollout status` does, and prove every endpoint."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -32,7 +33,11 @@ def fetch_deployment(cluster: Cluster, name: str) -> Deployment:
 
 
 def wait_until_complete(
-    cluster: Cluster, name: str, release: int | None, timeout_s: float
+    cluster: Cluster,
+    name: str,
+    release: int | None,
+    timeout_s: float,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Deployment:
     """Wait until every pod of the Deployment runs its template and is available.
 
@@ -41,12 +46,13 @@ def wait_until_complete(
         name: The Deployment.
         release: The release that it is expected to be at.
         timeout_s: How long to wait.
+        say: Receives a line whenever what it waits for changes.
 
     Raises:
         MovedByPerson: It is at another release.
         NotComplete: A pod cannot start, or the time is over.
     """
-    give_up = time.monotonic() + timeout_s
+    give_up, progress = time.monotonic() + timeout_s, ""
     while True:
         deployment = fetch_deployment(cluster, name)
         if deployment.release != release:
@@ -63,6 +69,9 @@ def wait_until_complete(
             raise NotComplete(str(failure))
         if time.monotonic() > give_up:
             raise NotComplete(f"deployment {name}: is not rolled out after {timeout_s:g} s")
+        if deployment.progress != progress:
+            progress = deployment.progress
+            say(f"release {release}: {progress}")
         time.sleep(_POLL_SECONDS)
 
 
