@@ -55,7 +55,16 @@ def _release_without_addresses(info: ReleaseInfo) -> ReleaseInfo:
         for kind, faces in info.data.items()
     }
     training = {kind: _without_addresses(record) for kind, record in info.training.items()}
-    return info.model_copy(update={"data": data, "training": training})
+    seen = tuple(
+        each.model_copy(
+            update={
+                "source": PurePosixPath(each.source).name,
+                "through": PurePosixPath(each.through).name,
+            }
+        )
+        for each in info.seen
+    )
+    return info.model_copy(update={"data": data, "training": training, "seen": seen})
 
 
 def _without_addresses(training: dict[str, Any]) -> dict[str, Any]:

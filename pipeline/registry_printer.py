@@ -97,6 +97,8 @@ def _detail_rows(release: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "content", release["content_digest"]
     for kind, data in release["data"].items():
         yield kind, f"{data['rows']} faces of {data['source']}, {data['fingerprint'][:12]}"
+    for seen in release["seen"]:
+        yield "seen before", f"{seen['source']}, {seen['fingerprint'][:12]}, by {seen['through']}"
     for reason in release["gate"]["reasons"]:
         yield "accepted", reason
     for name, value in release["metrics"].items():

@@ -41,6 +41,22 @@ class DataInfo(StrictModel):
     counts: dict[str, int] = {}
 
 
+class SeenSource(StrictModel):
+    """Faces that a network knows from the weights it started from, or from its teachers.
+
+    Attributes:
+        source: Their source, "pretrained", or the address of a release that is gone.
+        fingerprint: Of the source; "" where it is not known.
+        rows: How many faces; 0 where that is not known.
+        through: The release that was trained on them, or "pretrained".
+    """
+
+    source: str
+    fingerprint: str = ""
+    rows: int = 0
+    through: str
+
+
 class GateDecision(StrictModel):
     """Why the gate accepted the release; `forced` is the reason given for forcing it, if it was."""
 
@@ -70,13 +86,17 @@ class ReleaseInfo(StrictModel):
     signatures: dict[str, Any]
     packages: dict[str, str]
     training: dict[KindName, dict[str, Any]] = {}
+    # What its networks know besides `data`; older releases do not say.
+    seen: tuple[SeenSource, ...] = ()
     # What model.tflite is, and what its weights cost in accuracy; {} where there is none.
     lite: Annotated[dict[str, Any], BeforeValidator(with_current_names)] = {}
 
     def to_json(self, version: int) -> bytes:
         """Return the bytes of release.json for this version."""
         info = self.model_copy(update={"version": version})
-        return info.model_dump_json(indent=1).encode() + b"\n"
+        # Servers of earlier versions, which do not know the key, read releases without it.
+        empty = set() if info.seen else {"seen"}
+        return info.model_dump_json(indent=1, exclude=empty).encode() + b"\n"
 
 
 def list_versions(registry: str) -> list[int]:

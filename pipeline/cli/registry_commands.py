@@ -100,6 +100,13 @@ def describe(
     run: Annotated[
         str, typer.Option(help="A run's id or name: describe how it ended, and why.")
     ] = "",
+    source: Annotated[
+        str,
+        typer.Option(
+            help="A source's path, URI or fingerprint: describe which releases and runs have "
+            "seen it."
+        ),
+    ] = "",
     environment: Environment = "local",
     as_json: AsJson = False,
 ) -> None:
@@ -112,6 +119,9 @@ def describe(
     settings = load_installation(environment, Flags(registry, target, namespace=namespace))
     if run:
         _describe_run(settings.registry, run, as_json)
+        return
+    if source:
+        _describe_source(settings.registry, source, as_json)
         return
     cluster = settings.serving.rollout if settings.serving.target == "kubernetes" else None
     description = describe_registry(settings.registry, version, server or None, cluster)
@@ -132,3 +142,12 @@ def _describe_run(registry: str, run_id: str, as_json: bool) -> None:
         typer.echo(json.dumps(description, indent=2))
     else:
         print_run(Console(), description)
+
+
+def _describe_source(registry: str, source: str, as_json: bool) -> None:
+    from emotion_ai.pipeline.source_tracing import describe_source, source_lines
+
+    description = describe_source(registry, source)
+    lines = [json.dumps(description, indent=2)] if as_json else source_lines(description)
+    for line in lines:
+        typer.echo(line)

@@ -124,6 +124,27 @@ def test_push_publishes_the_model_with_its_origin(push_model: Push, tmp_path: Pa
     assert "- packages: keras 3.10.0, tensorflow 2.20.0\n" in card
 
 
+def test_push_says_what_the_networks_know_from_others(push_model: Push, tmp_path: Path) -> None:
+    registry = str(tmp_path / "registry")
+    assert push_model() == "1"
+    assert b'"seen"' not in (tmp_path / "registry/1/assets.extra/release.json").read_bytes()
+    card = (tmp_path / "registry/1/assets.extra/model_card.md").read_text()
+    assert "started from others" not in card
+    training = _TRAINING | {"start": f"{registry}/1", "teachers": ["pretrained"]}
+    assert push_model("1" * 64, content={"training": {"expression": training}}) == "2"
+    seen = read_release(registry, 2).seen
+    assert [(each.source, each.rows, each.through) for each in seen] == [
+        ("training.csv", 3, "release 1"),
+        ("fer2013.csv", 3, "release 1"),
+        ("pretrained", 0, "pretrained"),
+    ]
+    card = (tmp_path / "registry/2/assets.extra/model_card.md").read_text()
+    assert "Its networks started from others, or learnt from them, which had seen" in card
+    assert "| `fer2013.csv` | 3 | release 1 | `eeeeeeeeeeeeeeee` |" in card
+    assert "| `pretrained` | not known | pretrained | `not known` |" in card
+    assert "\n\nNo two splits share" in card
+
+
 def test_push_publishes_the_lite_model_with_its_scores(push_model: Push, tmp_path: Path) -> None:
     model = tmp_path / "work" / "saved_model" / "model.tflite"
     model.parent.mkdir()

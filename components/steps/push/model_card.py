@@ -26,7 +26,14 @@ probable each of {{ info.labels | length }} emotions is: {{ info.labels | join("
 |---|---|---|---|---|---|---|
 {% for name, data in info.data.items() -%}
 | {{ name }} | `{{ data.source }}` | {{ data.rows }} | {{ data.counts.train }} | {{ data.counts.validation }} | {{ data.counts.test }} | `{{ data.fingerprint[:16] }}` |
-{% endfor %}
+{% endfor %}{% if info.seen %}
+Its networks started from others, or learnt from them, which had seen these faces:
+
+| source | rows | through | fingerprint |
+|---|---|---|---|
+{% for seen in info.seen -%}
+| `{{ seen.source }}` | {{ seen.rows or "not known" }} | {{ seen.through }} | `{{ seen.fingerprint[:16] or "not known" }}` |
+{% endfor %}{% endif %}
 No two splits share an image, pixel for pixel, or a person whose pictures are known to be of one
 person. Rows left out for that reason, or because the image is of one gray:
 {% for name, data in info.data.items() %}{% for reason, rows in data.counts.items() if reason.startswith("dropped_") and rows %}

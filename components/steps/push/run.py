@@ -13,6 +13,7 @@ from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.faces.arrays import FacesInfo
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.digest import CONTENT_PATH, ModelContent, content_digest, file_digest
+from emotion_ai.registry.lineage import seen_sources
 from emotion_ai.registry.publishing import publish, retain
 from emotion_ai.registry.releases import (
     CARD_PATH,
@@ -92,6 +93,7 @@ def run(
         signatures=content.signatures,
         packages=content.packages,
         training=content.training,
+        seen=seen_sources(content.training.values()),
         lite=content.lite,
         metrics=gate.get("metrics", {}),
         gate=_gate_decision(gate_report, gate),
