@@ -61,7 +61,7 @@ def check_rights(cluster: Cluster, deployment: str) -> None:
     what = ", ".join(f"{' and '.join(names)} {resource}" for resource, names in verbs.items())
     raise InputError(
         f"cluster {cluster.address}: {_short_name(account)} may not {what} in {cluster.namespace}; "
-        f"{_grant(account)}"
+        f"{_grant(account, is_inside=cluster.is_inside)}"
     )
 
 
@@ -85,7 +85,9 @@ def _short_name(account: str) -> str:
     return account.removeprefix("system:serviceaccount:").replace(":", "/")
 
 
-def _grant(account: str) -> str:
+def _grant(account: str, *, is_inside: bool) -> str:
+    if not is_inside:
+        return "bind the account to the Role emotion-ai-operator of k8s/base"
     if account.endswith(":default-editor"):
         return "apply k8s/components/pipeline-profile for this profile"
     if account.startswith("system:serviceaccount:"):
