@@ -26,14 +26,6 @@ from support.kubernetes_cluster import (
 CANARIES = "app.kubernetes.io/name=emotion-ai,emotion-ai.dev/track=canary"
 
 
-def pods_wait() -> bool:
-    """Whether every server's pod waits in its init step and says so."""
-    pods = get("pods", selector="app.kubernetes.io/name=emotion-ai")
-    names = [pod["metadata"]["name"] for pod in pods]
-    logs = [kubectl("logs", name, "--container", "release", check=False) for name in names]
-    return bool(logs) and all("waiting for the first rollout" in log for log in logs)
-
-
 def shifts_by_version(calls: Calls) -> dict[int, set[float]]:
     """What the answers of each release showed."""
     answered = calls.records[calls.records["version"] > 0]
@@ -42,11 +34,6 @@ def shifts_by_version(calls: Calls) -> dict[int, set[float]]:
     for version, shift in pairs:
         found.setdefault(int(version), set()).add(float(shift))
     return found
-
-
-def test_servers_wait_for_the_first_rollout_and_say_so(installation: None) -> None:
-    if served_release() is None:
-        wait_for("pods that wait", pods_wait)
 
 
 def test_a_rollout_loses_no_call_and_apply_leaves_it(
@@ -77,7 +64,9 @@ def test_a_rollout_loses_no_call_and_apply_leaves_it(
     assert (journal()["phase"], journal()["proven"]) == ("done", second)
     history = kubectl("rollout", "history", "deployment/emotion-ai")
     assert f"release {second}, run nightly-1; canary" in history
-    events = [e["reason"] for e in get("events") if e["source"]["component"].startswith("emotion")]
+    events = [
+        e["reason"] for e in get("events") if e["source"].get("component", "").startswith("emotion")
+    ]
     for reason in ("CanaryProven", "CanaryAdmitted", "Promoted", "RolledOut"):
         assert reason in events
     assert not get("jobs", selector=CANARIES)

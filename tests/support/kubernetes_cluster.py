@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ import yaml
 from numpy.typing import NDArray
 
 from support.cluster_callers import CALL
+from support.kubectl import KUBECTL
 
 ROOT = Path(__file__).parents[2]
 # Enough of a bake to be judged by callers, if there are some.
@@ -29,7 +32,6 @@ QUICK: dict[str, Any] = {
 NAMESPACE = os.environ.get("TEST_NAMESPACE", "emotion-ai")
 # The nodes mount it by this name.
 REGISTRY = Path(f"/tmp/{NAMESPACE}-test-registry")
-KUBECTL = str(Path(sys.executable).with_name("kubectl"))
 HEADLESS = f"dns:///emotion-ai-pods.{NAMESPACE}.svc.cluster.local:8500"
 CLUSTER_IP = f"emotion-ai.{NAMESPACE}.svc.cluster.local:8500"
 
@@ -128,7 +130,8 @@ def calling(
             processes.append(
                 subprocess.Popen(
                     ["unshare", "--mount", "sh", "-c", script, str(resolv), *command],
-                    env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), *sys.path[1:]])},
+                    env=os.environ
+                    | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), *sys.path[1:]])},
                 )
             )
 
@@ -182,6 +185,40 @@ def uninstall(wait: str) -> None:
     """Remove what `install` has made; `wait` is an option of kubectl delete."""
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=300s", wait)
     kubectl("delete", "persistentvolume", f"{NAMESPACE}-registry", "--ignore-not-found", wait)
+
+
+@contextlib.contextmanager
+def installed() -> Iterator[Callable[..., int]]:
+    """Install the servers with an empty registry in the block.
+
+    Yields:
+        A function that publishes a tiny release with a shift, which callers see, and returns its
+        version.
+    """
+    from support.tiny_saved_model import publish_tiny_release
+
+    shutil.rmtree(REGISTRY, ignore_errors=True)
+    REGISTRY.mkdir(mode=0o755)
+    load_images(("base", "serve"))
+    # What an earlier session has left.
+    uninstall("--wait=true")
+    install("tests/cluster/overlay/")
+    with tempfile.TemporaryDirectory() as scratch:
+
+        def publish(shift: float, golden_shift: float | None = None) -> int:
+            golden_shift = shift if golden_shift is None else golden_shift
+            version = publish_tiny_release(REGISTRY, Path(scratch), shift, golden_shift)
+            make_readable()
+            return version
+
+        yield publish
+    uninstall("--wait=false")
+
+
+def make_readable() -> None:
+    """Let the pods' user read the registry."""
+    for path in [REGISTRY, *REGISTRY.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 class Answer(NamedTuple):

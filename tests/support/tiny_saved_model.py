@@ -124,10 +124,32 @@ def publish_tiny_release(
         The version.
     """
     model = write_saved_model(Path(tempfile.mkdtemp(dir=scratch)), shift)
+    return publish_saved_model(registry, model, golden_shift, f"{shift} {golden_shift}", lite)
+
+
+def publish_saved_model(
+    registry: str | Path,
+    model: Path,
+    golden_shift: float,
+    digest: str,
+    lite: dict[str, Any] | None = None,
+) -> int:
+    """Publish a SavedModel with the golden answers of a `TinyModel`.
+
+    Args:
+        registry: The registry's path.
+        model: The SavedModel's folder.
+        golden_shift: The shift of the golden answers.
+        digest: The content digest.
+        lite: What release.json says about a model.tflite.
+
+    Returns:
+        The version.
+    """
     write_warmup(str(model / WARMUP_PATH), prediction_logs(golden_shift, gray_faces(3)))
     files = {str(p.relative_to(model)): p for p in model.rglob("*") if p.is_file()}
     draft = ReleaseInfo(
-        content_digest=f"{shift} {golden_shift}",
+        content_digest=digest,
         files={name: file_digest(path) for name, path in files.items()},
         parent=None,
         data={},

@@ -1,0 +1,206 @@
+"""Count the calls that are lost through rollouts, drains, scaling, kills and outages of a cluster.
+
+    make bench NAME=rollout ARGS="--rollouts 20 --calls 1000000"
+
+Needs what `make test-cluster` needs. Callers of both Services call all the time; each scenario is
+one row: calls, failures, p50, p99, the longest call, and seconds. What breaks the cluster itself is
+given as commands, and left out without: --cut and --mend lose a node and bring it back, --stop-api
+and --start-api do so with the API server.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.kubernetes_cluster import (
+    NAMESPACE,
+    REGISTRY,
+    Calls,
+    calling,
+    drain,
+    get,
+    installed,
+    kubectl,
+    roll_out,
+    served_release,
+    wait_for,
+)
+
+SERVERS = "app.kubernetes.io/name=emotion-ai,emotion-ai.dev/track=stable"
+_KILL_SERVER = (
+    "import os, pathlib\n"
+    "for path in pathlib.Path('/proc').glob('[0-9]*/cmdline'):\n"
+    "    text = path.read_bytes()\n"
+    "    if b'emotion_ai.server' in text and b'/init' not in text and path.parent.name != '1':\n"
+    "        os.kill(int(path.parent.name), 9)\n"
+)
+_AUTOSCALER = {
+    "apiVersion": "autoscaling/v2",
+    "kind": "HorizontalPodAutoscaler",
+    "metadata": {"name": "emotion-ai"},
+    "spec": {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "emotion-ai"},
+        "minReplicas": 2,
+        "maxReplicas": 5,
+        "metrics": [
+            {
+                "type": "ContainerResource",
+                "containerResource": {
+                    "name": "cpu",
+                    "container": "server",
+                    "target": {"type": "Utilization", "averageUtilization": 30},
+                },
+            }
+        ],
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 15}},
+    },
+}
+
+
+def ready_servers() -> int:
+    """How many servers are ready."""
+    return int(get("deployment", "emotion-ai")["status"].get("readyReplicas", 0))
+
+
+def settle() -> None:
+    """Wait until the Deployment is fully rolled out."""
+    kubectl("rollout", "status", "deployment/emotion-ai", "--timeout=300s")
+
+
+def roll(versions: list[int]) -> None:
+    """Roll out the release of the two that does not serve."""
+    other = versions[0] if served_release() == versions[1] else versions[1]
+    settings = {"canary": {"bake_s": 0, "max_bake_s": 0}, "watch_s": 0}
+    answer = roll_out(other, settings=settings)
+    assert answer.code == 0, answer.messages
+
+
+def drain_node(node: str) -> None:
+    """Drain a node of the servers, and take it back."""
+    drain(node)
+    try:
+        settle()
+    finally:
+        kubectl("uncordon", node)
+
+
+def scale_by_load() -> None:
+    """Let the autoscaler scale up under the callers' load, and down to two."""
+    kubectl("apply", "--filename", "-", text=json.dumps(_AUTOSCALER))
+    wait_for("more servers", lambda: ready_servers() >= 5, 300)
+    _AUTOSCALER["spec"]["maxReplicas"] = 2  # type: ignore[index]
+    kubectl("apply", "--filename", "-", text=json.dumps(_AUTOSCALER))
+    wait_for("two servers", lambda: ready_servers() == 2, 300)
+    kubectl("delete", "horizontalpodautoscaler", "emotion-ai")
+    kubectl("scale", "deployment/emotion-ai", "--replicas=3")
+    settle()
+
+
+def kill_server() -> None:
+    """Kill one server's process with SIGKILL."""
+    pod = get("pods", selector=SERVERS)[0]["metadata"]["name"]
+    kubectl("exec", pod, "--container", "server", "--", "python3", "-c", _KILL_SERVER)
+    time.sleep(5)
+    settle()
+
+
+def force_delete() -> None:
+    """Delete a pod with force."""
+    pod = get("pods", selector=SERVERS)[0]["metadata"]["name"]
+    kubectl("delete", "pod", pod, "--force", "--grace-period=0")
+    settle()
+
+
+def run_between(first: str, seconds: float, last: str) -> None:
+    """Run a command, wait, run another one that undoes it."""
+    subprocess.run(shlex.split(first), check=True)
+    try:
+        time.sleep(seconds)
+    finally:
+        subprocess.run(shlex.split(last), check=True)
+    time.sleep(15)
+    settle()
+
+
+def scenarios(
+    options: argparse.Namespace, versions: list[int]
+) -> list[tuple[str, Callable[[], None]]]:
+    """The scenarios that the options ask for, in order."""
+    found: list[tuple[str, Callable[[], None]]] = [("nothing", lambda: time.sleep(20))]
+    half = options.rollouts // 2
+    rolls = [(f"rollout {n + 1}", lambda: roll(versions)) for n in range(options.rollouts)]
+    nodes = [node["metadata"]["name"] for node in get("nodes")]
+    found += rolls[:half]
+    found += [(f"drain {node}", lambda node=node: drain_node(node)) for node in nodes]
+    found += [("autoscaler 2-5-2", scale_by_load)]
+    if not options.gentle:
+        found += [("SIGKILL of a server", kill_server), ("pod deleted with force", force_delete)]
+        if options.cut:
+            found.append(("node lost", lambda: run_between(options.cut, 60, options.mend)))
+        if options.stop_api:
+            found.append(
+                ("API server away", lambda: run_between(options.stop_api, 30, options.start_api))
+            )
+    return found + rolls[half:]
+
+
+def row(name: str, calls: Calls, seconds: float) -> None:
+    """Print a scenario's row."""
+    if not len(calls.records):
+        print(f"{name:<24} no calls", flush=True)
+        return
+    p50, p99, longest = (calls.percentile_ms(share) for share in (50, 99, 100))
+    print(
+        f"{name:<24} {len(calls.records):>9} {sum(calls.failures.values()):>7} {p50:>8.1f} "
+        f"{p99:>8.1f} {longest:>9.0f} {seconds:>8.1f}",
+        flush=True,
+    )
+    for reason, count in calls.failures.most_common(3):
+        print(f"    {count} x {reason}", flush=True)
+
+
+def main() -> None:
+    """Run the scenarios and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rollouts", type=int, default=4)
+    parser.add_argument("--callers", type=int, default=32)
+    parser.add_argument("--no-retries", action="store_true")
+    parser.add_argument("--gentle", action="store_true", help="rollouts, drains and scaling alone")
+    parser.add_argument("--calls", type=int, default=0, help="go on calling until so many")
+    for name in ("--cut", "--mend", "--stop-api", "--start-api"):
+        parser.add_argument(name, default="")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp())
+    with installed() as publish:
+        versions = [publish(1.0), publish(2.0)]
+        first = roll_out(versions[0], settings={"watch_s": 0})
+        assert first.code == 0, first.messages
+        print(f"{'':<24} {'calls':>9} {'failed':>7} {'p50 ms':>8} {'p99 ms':>8} {'longest':>9} s")
+        with calling(folder, options.callers // 2, retries=not options.no_retries) as read:
+            wait_for("calls", lambda: len(read().records) > 100)
+            for name, act in scenarios(options, versions):
+                started = time.time()
+                act()
+                seconds = time.time() - started
+                row(name, read().between(started, time.time()), seconds)
+            while len(read().records) < options.calls:
+                time.sleep(5)
+        calls = read()
+    row("all", calls, 0.0)
+    answered = calls.records[calls.records["version"] > 0]
+    shown = {v: i + 1.0 for i, v in enumerate(versions)}
+    wrong = sum(abs(float(r["shift"]) - shown[int(r["version"])]) > 0.01 for r in answered)
+    print(f"answers that are not of the release that they name: {wrong}")
+    print(f"namespace {NAMESPACE}, registry {REGISTRY}")
+
+
+if __name__ == "__main__":
+    main()
