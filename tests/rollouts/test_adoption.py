@@ -6,6 +6,7 @@ from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.rollouts.cluster import adoption
 from emotion_ai.rollouts.cluster.adoption import named_releases, named_releases_on
 from emotion_ai.rollouts.cluster.api import Cluster, Response
+from emotion_ai.rollouts.cluster.journal import journal_annotation
 from emotion_ai.rollouts.cluster.names import APP, LEASE
 from emotion_ai.rollouts.settings import RolloutSettings
 
@@ -26,6 +27,14 @@ def test_what_a_person_put_back_becomes_champion_and_proven(world: World) -> Non
     assert world.is_at_rest_with(5)
     assert world.events == ["Adopted"]
     assert "patch deployments" not in world.writes("R")
+
+
+def test_a_champion_that_was_never_proven_here_is_proven(world: World) -> None:
+    # As after the way back of a rollout that a person went ahead of.
+    journal = journal_annotation(world.journal.model_copy(update={"proven": 5}))
+    world.server.change("leases", LEASE, {"metadata": {"annotations": journal}})
+    assert world.adopt() == "release 6 was put back with kubectl; adopted"
+    assert world.is_at_rest_with(6)
 
 
 def test_what_does_not_come_up_is_not_adopted(world: World) -> None:
