@@ -41,7 +41,7 @@ def train_to_artifacts(
     settings: TrainingSettings,
     context: TrainingContext,
     outputs: dict[str, str],
-) -> None:
+) -> dict[str, float]:
     """Train a network and write its artifacts.
 
     Resumes from the checkpoint of an interrupted training with the same data, settings, context
@@ -54,6 +54,9 @@ def train_to_artifacts(
         settings: The network's shape and the training's schedule.
         context: Seed, initial weights, teachers and the folder of the checkpoints.
         outputs: Paths of the artifacts: "model" (a folder), "history" (JSON), "curves" (HTML).
+
+    Returns:
+        The numbers that KFP shows of the training, by plain names.
 
     Raises:
         InputError: The training diverged, or the weights to start or learn from do not fit.
@@ -80,6 +83,16 @@ def train_to_artifacts(
         storage.write_bytes(outputs["history"], json.dumps(history, indent=1).encode() + b"\n")
         _write_curves(outputs["curves"], history, faces)
     checkpoints.clear(uri)
+    return _headlines(history)
+
+
+def _headlines(history: dict[str, Any]) -> dict[str, float]:
+    score = history["score_name"].lower().replace(" ", "_")
+    summary = _training_summary(history)
+    numbers = ("best_epoch", "epochs", "seconds", "parameters")
+    return {f"validation_{score}": float(history["best_score"])} | {
+        name: float(summary[name]) for name in numbers
+    }
 
 
 def _round_weights(

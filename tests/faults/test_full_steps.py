@@ -6,12 +6,12 @@ Steps run as in the pipeline: the component's own function, with KFP artifacts.
 import shutil
 import tempfile
 from collections.abc import Callable
-from json import dumps
+from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kfp.dsl import Artifact, ClassificationMetrics
+from kfp.dsl import Artifact, ClassificationMetrics, Metrics
 
 from emotion_ai import storage
 from emotion_ai.errors import Unavailable
@@ -36,7 +36,7 @@ Capture = pytest.CaptureFixture[str]
 
 def run_step(component: Any, outputs: dict[str, Path], **inputs: Any) -> None:
     """Run a step; inputs that are paths become artifacts."""
-    kinds = {"confusion": ClassificationMetrics}
+    kinds = {"confusion": ClassificationMetrics, "metrics": Metrics, "history": Metrics}
     artifacts = {name: path for name, path in inputs.items() if isinstance(path, Path)} | outputs
     kfp_artifacts = {
         name: kinds.get(name, Artifact)(uri=str(path), metadata={})
@@ -116,7 +116,7 @@ def test_train_keeps_its_checkpoint(
 
 
 def test_evaluate_leaves_no_result(artifacts: dict[str, Path], disk: Path, capsys: Capture) -> None:
-    outputs = paths_in(disk, "metrics", "confusion", "gate_report", "report")
+    outputs = paths_in(disk, "metrics", "confusion", "gate_report", "verdict", "report")
     settings = {"registry": "", "champion": "", "gate": {}, "force_accept": "to see it written"}
     assert_fails_with_too_little_space(
         disk, lambda: run_step(evaluate, outputs, **artifacts, **settings), capsys
@@ -176,9 +176,12 @@ def test_record_leaves_complete_reports_only(disk: Path, tmp_path: Path, capsys:
     for pages in (0, 7):
         fill_disk(disk, pages)
         assert_exits_with_1(disk, work, capsys)
-        copied = [path for path in run.rglob("*") if path.is_file()]
-        assert {path.read_text() for path in copied} <= {text}
-        assert len(copied) == bool(pages)
+        left = {path: path.read_text() for path in run.rglob("*") if path.is_file()}
+        # Where a few bytes fit, the step says why it failed.
+        failure = left.pop(run / "failure.json", '{"step": "record reports"}')
+        assert loads(failure)["step"] == "record reports"
+        assert set(left.values()) <= {text}
+        assert len(left) == bool(pages)
     (disk / "filler").unlink()
     work()
     assert len(list((run / "reports").iterdir())) == len(names)

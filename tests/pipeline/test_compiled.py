@@ -182,6 +182,44 @@ def test_compiled_conditions_have_an_else(spec: dict[str, Any]) -> None:
     assert conditions == positive | {f"!({condition})" for condition in positive}
 
 
+def test_compiled_branches_have_names(spec: dict[str, Any]) -> None:
+    branches = {
+        task["taskInfo"]["name"]: set(
+            spec["components"][task["componentRef"]["name"]]["dag"]["tasks"]
+        )
+        for dag in dags(spec)
+        for task in dag["tasks"].values()
+        if "condition" in task.get("triggerPolicy", {})
+    }
+    # KFP names the wrapper of a branch itself.
+    assert branches == {
+        "accepted": {"combine", "validate", "condition-branches-3"},
+        "rejected": {"reject-2"},
+        "valid": {"push", "rollout"},
+        "invalid": {"reject"},
+    }
+
+
+def test_compiled_artifacts_that_kfp_shows(spec: dict[str, Any]) -> None:
+    shown = {
+        (name, output): definition["artifactType"]["schemaTitle"].removeprefix("system.")
+        for name, component in spec["components"].items()
+        for output, definition in component.get("outputDefinitions", {})
+        .get("artifacts", {})
+        .items()
+        if "executorLabel" in component
+    }
+    assert shown["comp-evaluate", "verdict"] == "Markdown"
+    metrics = {name for (name, _), kind in shown.items() if kind == "Metrics"}
+    assert metrics == {
+        "comp-evaluate",
+        "comp-ingest",
+        "comp-ingest-2",
+        "comp-train-expression",
+        "comp-train-keypoints",
+    }
+
+
 def test_compiled_notify_runs_after_a_failure(spec: dict[str, Any]) -> None:
     notify = spec["root"]["dag"]["tasks"]["notify"]
     assert notify["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"

@@ -21,7 +21,7 @@ def read_strict_json(path: Path) -> Any:
 
 def run(folder: Path, **changed: Any) -> tuple[Evaluation, dict[str, float], dict, str]:
     """Evaluate a perfect pair with some arguments changed; return metrics, gate report and page."""
-    names = ("metrics.json", "confusion.json", "gate.json", "report.html")
+    names = ("metrics.json", "confusion.json", "gate.json", "verdict.md", "report.html")
     paths = {name: folder / name for name in names}
     arguments: dict[str, Any] = {
         "registry": str(folder / "registry"),
@@ -38,6 +38,7 @@ def run(folder: Path, **changed: Any) -> tuple[Evaluation, dict[str, float], dic
         metrics_path=str(paths["metrics.json"]),
         confusion_path=str(paths["confusion.json"]),
         gate_report_path=str(paths["gate.json"]),
+        verdict_path=str(paths["verdict.md"]),
         report_path=str(paths["report.html"]),
     )
     return (

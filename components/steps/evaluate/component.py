@@ -1,7 +1,17 @@
 """KFP signature of the step `evaluate`; `run.py` beside it does the work."""
 
 from kfp import dsl
-from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+from kfp.dsl import (
+    HTML,
+    Artifact,
+    ClassificationMetrics,
+    Dataset,
+    Input,
+    Markdown,
+    Metrics,
+    Model,
+    Output,
+)
 
 
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
@@ -17,6 +27,7 @@ def evaluate(
     metrics: Output[Metrics],
     confusion: Output[ClassificationMetrics],
     gate_report: Output[Artifact],
+    verdict: Output[Markdown],
     report: Output[HTML],
 ) -> bool:
     """Score both models on every split and decide whether the pair is accepted.
@@ -30,9 +41,10 @@ def evaluate(
         champion: The release that serves now, scored again on these faces; "" for none.
         gate: Settings of the gate.
         force_accept: The reason for accepting a pair that the gate rejects; "" to reject it.
-        metrics: Every score, JSON.
+        metrics: The headline numbers; every score as JSON.
         confusion: Confusion matrix of the emotions on the test split.
-        gate_report: The decision with every check, JSON.
+        gate_report: The decision with every check, JSON, for the steps that follow.
+        verdict: The decision with every check, for people.
         report: The evaluation as a page.
     """
     from emotion_ai.errors import exit_on_failure
@@ -51,7 +63,10 @@ def evaluate(
             metrics_path=metrics.path,
             confusion_path=confusion.path,
             gate_report_path=gate_report.path,
+            verdict_path=verdict.path,
             report_path=report.path,
         )
     confusion.log_confusion_matrix(result.labels, result.confusion)
+    for name, value in result.headlines.items():
+        metrics.log_metric(name, value)
     return result.accepted

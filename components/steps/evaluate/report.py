@@ -9,11 +9,9 @@ from emotion_ai.html_page import Section, table_html, write_page
 from emotion_ai.steps.evaluate.expression_sections import expression_sections
 from emotion_ai.steps.evaluate.gate import Check, GateReport
 from emotion_ai.steps.evaluate.keypoint_sections import keypoint_sections
-from emotion_ai.steps.evaluate.metric_text import format_value, metric_info
 from emotion_ai.steps.evaluate.results import ModelEvaluation
 from emotion_ai.steps.evaluate.score_table import format_score
-
-_COMPARED_WITH = {"floor": "limit", "baseline": "baseline", "champion": "champion, with tolerance"}
+from emotion_ai.steps.evaluate.verdict import CHECK_COLUMNS, check_cells
 
 
 def write_report(
@@ -82,24 +80,10 @@ def _lead(decision: GateReport) -> Markup:
 def _check_table(checks: Sequence[Check]) -> Markup:
     rows = []
     for check in sorted(checks, key=lambda check: check.passed):
-        kind, split, score = check.name.split("/", 2)
-        info = metric_info(f"{kind}/{score}")
         style, result = ("good", "passed") if check.passed else ("bad", "failed")
-        value = "not measured" if check.value is None else format_value(check.value, info.unit)
-        bound = "at least" if info.higher_is_better else "at most"
-        if check.comparison == "baseline":
-            bound = "better than"
-        rows.append(
-            (
-                Markup('<span class="{}">{}</span>').format(style, result),
-                info.title,
-                split,
-                value,
-                f"{bound} {format_value(check.limit, info.unit)}",
-                _COMPARED_WITH[check.comparison],
-            )
-        )
-    return table_html(("", "metric", "split", "candidate", "required", "compared with"), rows)
+        mark = Markup('<span class="{}">{}</span>').format(style, result)
+        rows.append((mark, *check_cells(check)))
+    return table_html(("", *CHECK_COLUMNS), rows)
 
 
 def _bullet_list(reasons: Sequence[str]) -> Markup:

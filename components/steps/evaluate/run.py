@@ -11,25 +11,30 @@ from emotion_ai.settings import validate_settings
 from emotion_ai.steps.evaluate import metrics
 from emotion_ai.steps.evaluate.champion import ChampionPredictions, predict_with_champion
 from emotion_ai.steps.evaluate.gate import GateInputs, PairScores, decide
+from emotion_ai.steps.evaluate.headlines import headlines
 from emotion_ai.steps.evaluate.report import write_report
 from emotion_ai.steps.evaluate.results import ModelEvaluation
 from emotion_ai.steps.evaluate.scoring import flat_metrics, score_expression, score_keypoints
 from emotion_ai.steps.evaluate.settings import GateSettings
+from emotion_ai.steps.evaluate.verdict import write_verdict
 from emotion_ai.storage.atomic_files import remove_on_failure
 
 
 class Evaluation(NamedTuple):
-    """The gate's decision and the confusion matrix on the test split.
+    """The gate's decision, and what KFP shows of the evaluation.
 
     Attributes:
         accepted: Whether the pair may become a release.
         labels: The emotions.
-        confusion: Counts of faces, `confusion[true][predicted]`, in the order of `labels`.
+        confusion: Counts of faces on the test split, `confusion[true][predicted]`, in the order of
+            `labels`.
+        headlines: Numbers by plain names, see `headlines`.
     """
 
     accepted: bool
     labels: list[str]
     confusion: list[list[int]]
+    headlines: dict[str, float]
 
 
 def run(
@@ -44,6 +49,7 @@ def run(
     metrics_path: str,
     confusion_path: str,
     gate_report_path: str,
+    verdict_path: str,
     report_path: str,
 ) -> Evaluation:
     """Score a candidate pair of models on every split and let the gate decide.
@@ -62,10 +68,11 @@ def run(
         metrics_path: JSON file to write: values by <kind>/<split's own name>/<score>.
         confusion_path: JSON file to write: "labels" and "matrix", rows are the truth.
         gate_report_path: JSON file to write: a `GateReport`.
+        verdict_path: Markdown file to write: the same for people.
         report_path: HTML page to write.
 
     Returns:
-        The gate's decision and the confusion matrix on test.
+        The gate's decision and the numbers that KFP shows.
 
     Raises:
         InputError: The faces are of the wrong kind or not split, a setting of the gate is invalid,
@@ -89,13 +96,21 @@ def run(
     decision = decision.model_copy(update={"metrics": flat_metrics(keypoints, expression)})
     labels, test = expression.faces.info.labels, expression.test
     matrix = metrics.confusion(test.predicted, test.truth, len(labels))
-    result = Evaluation(decision.outcome == "accepted", list(labels), matrix.tolist())
-    with remove_on_failure(report_path, metrics_path, confusion_path, gate_report_path):
+    result = Evaluation(
+        accepted=decision.outcome == "accepted",
+        labels=list(labels),
+        confusion=matrix.tolist(),
+        headlines=headlines(decision, keypoints, expression),
+    )
+    with remove_on_failure(
+        report_path, metrics_path, confusion_path, gate_report_path, verdict_path
+    ):
         write_report(report_path, decision, keypoints, expression)
         _write_json(metrics_path, decision.metrics)
         # The local cache reuses a step only if every output has a file at its path.
         _write_json(confusion_path, {"labels": result.labels, "matrix": result.confusion})
         _write_json(gate_report_path, decision.model_dump(mode="json"))
+        write_verdict(verdict_path, decision)
     return result
 
 

@@ -30,13 +30,13 @@ def ingest(
             all that was made of it is made again.
         faces: The faces as arrays, uint8 images and their targets.
         report: The data report as a page.
-        statistics: The data report in numbers, JSON.
+        statistics: The counts; the whole data report in numbers as JSON.
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.steps.ingest.run import run
 
     with exit_on_failure():
-        run(
+        numbers = run(
             source=source,
             fingerprint=fingerprint,
             kind=kind,
@@ -47,3 +47,5 @@ def ingest(
             report_path=report.path,
             statistics_path=statistics.path,
         )
+    for name, value in numbers.items():
+        statistics.log_metric(name, value)

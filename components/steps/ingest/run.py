@@ -29,7 +29,7 @@ from emotion_ai.steps.ingest.check_results import (
     index_rows,
 )
 from emotion_ai.steps.ingest.counts import IngestCounts
-from emotion_ai.steps.ingest.statistics import summarise
+from emotion_ai.steps.ingest.statistics import headlines, summarise
 from emotion_ai.storage.atomic_files import remove_on_failure
 
 _OTHER_EMOTION = 255
@@ -45,7 +45,7 @@ def run(
     faces_path: str,
     report_path: str,
     statistics_path: str,
-) -> None:
+) -> dict[str, float]:
     """Turn a source into a faces artifact with a data report.
 
     Rows that break a check are left out and listed, up to the tolerated share. The report is
@@ -63,6 +63,9 @@ def run(
         faces_path: Folder to write: images uint8 [n, H, W] and their targets, see `faces.arrays`.
         report_path: HTML page to write.
         statistics_path: JSON file to write.
+
+    Returns:
+        The counts that KFP shows, by plain names.
 
     Raises:
         InputError: A setting is invalid, more rows break a check than tolerated, or the source
@@ -84,6 +87,7 @@ def run(
         failed = [result for result in results if result.verdict == "stop"]
         if failed:
             raise InputError(_refusal_message(source, failed, counts))
+    return headlines(statistics)
 
 
 def _write_faces(

@@ -53,6 +53,18 @@ def summarise(
     return statistics
 
 
+def headlines(statistics: dict[str, Any]) -> dict[str, float]:
+    """Return the counts of a statistics JSON that KFP shows, by plain names."""
+    names = {
+        "rows_read": "rows_read",
+        "faces": "rows_kept",
+        "rows_left_out": "rows_left_out",
+        "rows_of_other_emotions": "rows_of_other_emotions",
+        "known_persons": "subjects",
+    }
+    return {name: float(statistics[key]) for name, key in names.items()}
+
+
 def _brightness(counts: IngestCounts) -> dict[str, float]:
     brightness = counts.faces_index()["brightness"]
     if brightness.empty:

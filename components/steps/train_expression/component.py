@@ -26,7 +26,7 @@ def train_expression(
         teachers: Where the weights of the networks to learn from are.
         checkpoints: Folder or gs:// URI of checkpoints; "" keeps them beside the model.
         model: The Keras network and its weights.
-        history: Loss and score of every epoch, JSON.
+        history: The headline numbers; loss and score of every epoch as JSON.
         curves: Learning curves as a page.
     """
     from emotion_ai.errors import exit_on_failure
@@ -36,9 +36,11 @@ def train_expression(
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
     context = TrainingContext(int(seed), start, checkpoints, tuple(teachers))
     with exit_on_failure():
-        run(
+        numbers = run(
             faces=faces.path,
             settings=settings,
             context=context,
             outputs=outputs,
         )
+    for name, value in numbers.items():
+        history.log_metric(name, value)

@@ -15,7 +15,7 @@ from emotion_ai.settings import validate_settings
 
 def run(
     faces: str, settings: Mapping[str, Any], context: TrainingContext, outputs: dict[str, str]
-) -> None:
+) -> dict[str, float]:
     """Train the expression network; a killed training resumes from its checkpoint.
 
     Args:
@@ -24,6 +24,9 @@ def run(
         context: Seed, initial weights, teachers and the folder of the checkpoints.
         outputs: Paths to write: "model" (a folder with the Keras network and its weights),
             "history" (JSON) and "curves" (HTML).
+
+    Returns:
+        The numbers that KFP shows of the training, by plain names.
 
     Raises:
         InputError: A setting, the faces or the initial weights are invalid, or the loss is no
@@ -35,4 +38,4 @@ def run(
     codes = data.column("targets")[data.positions(TRAIN)]
     counts = np.bincount(codes, minlength=len(data.info.labels))
     objective = expression_objective(counts, training.label_smoothing)
-    train_to_artifacts(objective, data, training, context, outputs)
+    return train_to_artifacts(objective, data, training, context, outputs)

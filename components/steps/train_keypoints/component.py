@@ -24,7 +24,7 @@ def train_keypoints(
         start: Where the initial weights are; "" for random ones.
         checkpoints: Folder or gs:// URI of checkpoints; "" keeps them beside the model.
         model: The Keras network and its weights.
-        history: Loss and score of every epoch, JSON.
+        history: The headline numbers; loss and score of every epoch as JSON.
         curves: Learning curves as a page.
     """
     from emotion_ai.errors import exit_on_failure
@@ -34,9 +34,11 @@ def train_keypoints(
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
     context = TrainingContext(int(seed), start, checkpoints)
     with exit_on_failure():
-        run(
+        numbers = run(
             faces=faces.path,
             settings=settings,
             context=context,
             outputs=outputs,
         )
+    for name, value in numbers.items():
+        history.log_metric(name, value)

@@ -13,7 +13,7 @@ from emotion_ai.settings import validate_settings
 
 def run(
     faces: str, settings: Mapping[str, Any], context: TrainingContext, outputs: dict[str, str]
-) -> None:
+) -> dict[str, float]:
     """Train the keypoint network; a killed training resumes from its checkpoint.
 
     Args:
@@ -22,6 +22,9 @@ def run(
         context: Seed, initial weights and the folder of the checkpoints.
         outputs: Paths to write: "model" (a folder with the Keras network and its weights),
             "history" (JSON) and "curves" (HTML).
+
+    Returns:
+        The numbers that KFP shows of the training, by plain names.
 
     Raises:
         InputError: A setting, the faces or the initial weights are invalid, or the loss is no
@@ -33,4 +36,4 @@ def run(
         if getattr(training, name):
             raise InputError(f"training.keypoints.{name}: keypoints cannot be mixed; expected 0")
     data = open_faces(faces, "keypoints")
-    train_to_artifacts(keypoint_objective(), data, training, context, outputs)
+    return train_to_artifacts(keypoint_objective(), data, training, context, outputs)
