@@ -17,7 +17,8 @@ from emotion_ai.serving_api.messages import MODEL_SERVICE, PREDICTION_SERVICE
 DEFAULT_TIMEOUT_S = 30.0
 _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 _MAX_PEM_BYTES = 1024 * 1024
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
+# gRPC's form dns:///HOST:PORT asks for every address of a name; a plain HOST:PORT does so too.
+_ADDRESS = re.compile(r"(?:dns:///)?(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 
 # How gRPC's messages start that end with the reason of the last attempt.
 _ERROR_CHAINS = ("failed to connect to all", "connections to all", "errors resolving")
@@ -51,6 +52,8 @@ OPTIONS: list[tuple[str, Any]] = [
     # By default a lost connection is retried after one second: later than the first call retries.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),
+    # By default a name is resolved again after half a minute: too late where servers have moved.
+    ("grpc.dns_min_time_between_resolutions_ms", 5_000),
     # Pings during a call detect a host that vanished. Servers close a connection that pings more
     # than twice in five minutes without a message.
     ("grpc.keepalive_time_ms", 20_000),

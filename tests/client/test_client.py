@@ -59,7 +59,18 @@ def test_client_names_a_server_that_is_down() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "localhost", "localhost:", "a b:1", "h:0", "h:65536", "http://h:1"]
+    "address",
+    [
+        "",
+        "localhost",
+        "localhost:",
+        "a b:1",
+        "h:0",
+        "h:65536",
+        "http://h:1",
+        "dns://h:1",
+        "dns:///h",
+    ],
 )
 def test_client_rejects_invalid_addresses(address: str) -> None:
     for kind in (Client, AsyncClient):
@@ -126,6 +137,14 @@ def test_client_requests_a_version_by_number_or_label() -> None:
             "version_label",
         ]
         assert (specs[1].version.value, specs[2].version_label) == (3, "stable")
+
+
+def test_client_takes_the_address_of_a_name_with_several_servers() -> None:
+    with fake_prediction_server() as server:
+        port = server.address.rpartition(":")[2]
+        with Client(f"dns:///localhost:{port}", faces="whole") as client:
+            client.predict(GRAY)
+        assert len(server.calls) == 1
 
 
 def test_channel_balances_requests_between_addresses() -> None:
