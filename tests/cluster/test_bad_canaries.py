@@ -28,6 +28,8 @@ from support.kubernetes_cluster import (
     wait_for,
 )
 
+# Less than TensorFlow needs.
+MEMORY = ("--limits=memory=160Mi", "--requests=memory=160Mi")
 CANARIES = "app.kubernetes.io/name=emotion-ai,emotion-ai.dev/track=canary"
 
 
@@ -127,7 +129,7 @@ def test_a_bad_graph_is_refused(
     [
         (["set", "image", "release=localhost/emotion-ai/base:missing"], "its container release ca"),
         (
-            ["set", "resources", "--containers=server", "--limits=memory=160Mi"],
+            ["set", "resources", "--containers=server", *MEMORY],
             "its container serv",
         ),
     ],

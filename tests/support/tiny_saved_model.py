@@ -24,6 +24,22 @@ from emotion_ai.serving_api.warmup import write_warmup
 LABELS = LABEL_SETS["fer7"]
 
 
+def tiny_outputs(images: tf.Tensor, shift: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The outputs for images with a shift; see the module's docstring."""
+    brightness = tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2, 3]) / 255.0
+    x = 10.0 + brightness + shift
+    points = tf.stack([x, tf.fill(tf.shape(x), 20.0)], axis=-1)
+    centres = (tf.range(7, dtype=tf.float32) + 0.5) / 7.0
+    probabilities = tf.nn.softmax(-100.0 * tf.square(brightness[:, None] - centres))
+    labels = tf.constant(LABELS)
+    return {
+        "keypoints": tf.tile(points[:, None, :], [1, 15, 1]),
+        "emotion_probabilities": probabilities,
+        "emotion": tf.gather(labels, tf.argmax(probabilities, axis=-1)),
+        "emotion_labels": tf.tile(labels[None], [tf.shape(probabilities)[0], 1]),
+    }
+
+
 class TinyModel(tf.Module):
     """The graph of both signatures."""
 
@@ -33,18 +49,7 @@ class TinyModel(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None, 96, 96, 1], tf.uint8, "images")])
     def from_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        brightness = tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2, 3]) / 255.0
-        x = 10.0 + brightness + self.shift
-        points = tf.stack([x, tf.fill(tf.shape(x), 20.0)], axis=-1)
-        centres = (tf.range(7, dtype=tf.float32) + 0.5) / 7.0
-        probabilities = tf.nn.softmax(-100.0 * tf.square(brightness[:, None] - centres))
-        labels = tf.constant(LABELS)
-        return {
-            "keypoints": tf.tile(points[:, None, :], [1, 15, 1]),
-            "emotion_probabilities": probabilities,
-            "emotion": tf.gather(labels, tf.argmax(probabilities, axis=-1)),
-            "emotion_labels": tf.tile(labels[None], [tf.shape(probabilities)[0], 1]),
-        }
+        return tiny_outputs(images, self.shift)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def from_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
