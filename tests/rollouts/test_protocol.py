@@ -216,6 +216,24 @@ def test_an_api_server_that_stays_away_judges_nobody_and_the_next_rollout_goes_o
         assert world.verdicts == {}
 
 
+def test_an_outage_while_the_endpoints_are_compared_is_no_verdict(world: World) -> None:
+    asked = [0]
+
+    def be_away(act: Act) -> Response | None:
+        if act.kind != "endpointslices" or world.journal.phase != "verifying":
+            return None
+        # For a little longer than requests are repeated.
+        asked[0] += 1
+        return Response(0, None, "connection refused") if asked[0] < 70 else None
+
+    world.server.before.append(be_away)
+    with pytest.raises(ApiUnavailable, match=r"no answer to GET .*endpointslices"):
+        world.roll_out(7)
+    assert (world.deployed, world.verdicts, world.holder) == (7, {}, "")
+    assert world.roll_out(7)["outcome"] == "rolled out"
+    assert world.is_at_rest_with(7)
+
+
 @pytest.mark.parametrize("times", [1, 10**9])
 def test_an_answer_that_is_lost_after_the_act_was_done(
     new_world: Callable[..., World], times: int

@@ -157,6 +157,33 @@ def test_7_config_a_frozen_rollout_records_no_older_champion(
     assert world.is_at_rest_with(8)
 
 
+def test_7_config_what_a_person_has_taken_away_is_not_recorded(
+    world: World, scheduler: Scheduler
+) -> None:
+    process = _start(scheduler, "A", 7)
+    # The write of the lease that comes before the last look at the Deployment.
+    scheduler.until(process, "delete jobs")
+    scheduler.step(process)
+    assert process.waits_for == "update leases"
+    world.edit(5)
+    scheduler.finish(process)
+    assert isinstance(process.error, MovedByPerson)
+    assert (world.deployed, world.champion, world.journal.proven) == (5, 6, 6)
+
+
+def test_7_config_the_way_back_always_writes_it(world: World, scheduler: Scheduler) -> None:
+    process = _start(scheduler, "A", 7)
+    scheduler.until(process, "write models.config")
+    scheduler.step(process)
+    scheduler.kill(process)
+    assert (world.champion, world.journal.proven) == (7, 6)
+    # It goes bad before anybody has proven it.
+    world.quality[7] = "after"
+    with pytest.raises(VerificationError, match="release 6 serves again"):
+        world.roll_out(7, process="B", run="run-A")
+    assert world.is_at_rest_with(6)
+
+
 def test_8_memory_a_verdict_is_of_the_run_that_began_not_of_the_one_that_recovered(
     world: World, scheduler: Scheduler
 ) -> None:
@@ -202,6 +229,21 @@ def test_9_person_a_moved_deployment_is_no_verdict_and_not_moved_back(
     assert (world.deployed, world.verdicts, world.holder) == (release, {}, "")
     world.adopt()
     assert world.is_at_rest_with(release)
+
+
+def test_9_person_who_moves_another_runs_release_keeps_nobody_from_going_on(
+    world: World, scheduler: Scheduler
+) -> None:
+    first = _freeze_before_patch(scheduler, "A", 7)
+    scheduler.step(first)
+    scheduler.kill(first)
+    second = _start(scheduler, "B", 8)
+    scheduler.until(second, "list endpointslices")
+    assert world.journal.phase == "verifying"
+    world.edit(5)
+    assert scheduler.finish(second).result["outcome"] == "rolled out"
+    assert world.is_at_rest_with(8)
+    assert world.verdicts == {}
 
 
 @pytest.mark.parametrize("quality", ["good", "after"])

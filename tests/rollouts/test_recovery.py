@@ -40,7 +40,6 @@ _OBSERVATIONS = st.builds(
     Observation,
     journal=_journals(),
     release=st.none() | _RELEASES,
-    is_complete=st.booleans(),
     champion=st.none() | _RELEASES,
     has_canaries=st.booleans(),
     is_adoptable=st.booleans(),
@@ -62,7 +61,6 @@ class _Facts(NamedTuple):
     serves_newer: bool
     is_at_wanted: bool
     is_drifted: bool
-    is_complete: bool
     ended: bool
     ended_badly: bool
 
@@ -79,7 +77,6 @@ def _facts(found: Observation, wanted: Wanted) -> _Facts:
         serves_newer=release is not None and release > wanted.release and not wanted.may_go_back,
         is_at_wanted=release == wanted.release,
         is_drifted=release is not None and differs and found.is_adoptable and newest in ([], [""]),
-        is_complete=found.is_complete,
         ended=bool(own),
         ended_badly=any(o.reason for o in own),
     )
@@ -98,7 +95,6 @@ _TABLE: list[tuple[str, Callable[[_Facts], Any], str]] = [
     ("killed on the way back", lambda f: f.phase == "back", "go back"),
     ("a stray canary", lambda f: f.has_canaries, "clean up"),
     ("a newer release serves", lambda f: f.serves_newer, "superseded"),
-    ("a person rolls out", lambda f: f.is_drifted and not f.is_complete, "wait"),
     ("a person has rolled out", lambda f: f.is_drifted, "adopt"),
     ("judged in this run", lambda f: f.ended_badly, "ended"),
     ("rolled out in this run, replaced since", lambda f: f.ended and not f.is_at_wanted, "ended"),
@@ -107,7 +103,7 @@ _TABLE: list[tuple[str, Callable[[_Facts], Any], str]] = [
 ]
 
 
-@settings(max_examples=1500)
+@settings(max_examples=600)
 @given(found=_OBSERVATIONS, wanted=_wanted())
 def test_decide_follows_the_table(found: Observation, wanted: Wanted) -> None:
     facts = _facts(found, wanted)
@@ -125,7 +121,7 @@ def test_nothing_is_begun_before_what_others_left_is_finished(
     done = found.journal.model_copy(update={"phase": "done"})
     clean = found._replace(journal=done, has_canaries=False)
     assert decide(clean, wanted) not in ("clean up", "finish", "go back")
-    assert decide(clean._replace(is_adoptable=False), wanted) not in ("wait", "adopt")
+    assert decide(clean._replace(is_adoptable=False), wanted) != "adopt"
     proven = done.model_copy(update={"proven": found.release})
     adopted = clean._replace(journal=proven, champion=found.release)
     assert decide(adopted, wanted) in ("superseded", "ended", "verify", "begin")

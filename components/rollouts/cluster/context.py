@@ -83,7 +83,6 @@ class Context:
         found = Observation(
             journal=self.journal,
             release=deployment.release,
-            is_complete=deployment.is_complete,
             champion=read_champion(self.registry),
             has_canaries=any("deletionTimestamp" not in job["metadata"] for job in jobs),
             is_adoptable=deployment.release != self.unadoptable,

@@ -171,7 +171,7 @@ def _recover(ctx: Context, act: str, found: Observation, deployment: Deployment)
     if act == "clean up":
         ctx.remove_canaries()
         ctx.write(ctx.journal, phase="done", job="")
-    elif act in ("wait", "adopt"):
+    elif act == "adopt":
         say(adopt(ctx, deployment))
     elif act == "finish":
         finish(ctx, release, found.journal.digest)

@@ -12,14 +12,11 @@ from emotion_ai.rollouts.cluster.journal import Journal
 # - finish: go on with the journal's release where its promotion is waited for;
 # - go back: finish the way back from the journal's release;
 # - superseded: end, because a newer release serves;
-# - wait: until the Deployment is complete;
-# - adopt: make a release proven that a person rolled out;
+# - adopt: wait for what a person rolled out, and make it proven;
 # - verify: the Deployment is at the wanted release already;
 # - ended: this run's rollout of this release has ended before;
 # - begin: try the release.
-Act = Literal[
-    "clean up", "finish", "go back", "superseded", "wait", "adopt", "verify", "ended", "begin"
-]
+Act = Literal["clean up", "finish", "go back", "superseded", "adopt", "verify", "ended", "begin"]
 
 
 class Observation(NamedTuple):
@@ -28,7 +25,6 @@ class Observation(NamedTuple):
     Attributes:
         journal: The Lease's journal.
         release: The Deployment's release; None before the first rollout.
-        is_complete: Whether the Deployment is fully rolled out.
         champion: The release that the registry's models.config names.
         has_canaries: Whether any canary's Job is left.
         is_adoptable: False once this process has found that what a person rolled out does not
@@ -37,7 +33,6 @@ class Observation(NamedTuple):
 
     journal: Journal
     release: int | None
-    is_complete: bool
     champion: int | None
     has_canaries: bool
     is_adoptable: bool = True
@@ -64,8 +59,7 @@ def decide(found: Observation, wanted: Wanted) -> Act:
 
     Unfinished work of anybody comes first, whatever the wanted release is [finish]; a journal that
     says "promoting" while the Deployment is elsewhere was never patched [patched]; a pipeline never
-    replaces a newer release [newer]; only a complete Deployment is adopted, and never a release
-    that was judged bad [adopt].
+    replaces a newer release [newer]; never is a release adopted that was judged bad [adopt].
     """
     journal = found.journal
     if journal.phase in ("canary", "baking"):
@@ -85,7 +79,7 @@ def decide(found: Observation, wanted: Wanted) -> Act:
 
 def _own_act(found: Observation, wanted: Wanted) -> Act:
     if needs_adoption(found):
-        return "adopt" if found.is_complete else "wait"
+        return "adopt"
     outcome = found.journal.outcome(wanted.digest, wanted.run)
     if outcome is not None and (outcome.reason or found.release != wanted.release):
         return "ended"
