@@ -183,7 +183,10 @@ def test_notify_judges_by_the_records_where_kfp_does_not_say(
     ("rollout", "ending"),
     [
         ({"outcome": "superseded", "target": "kubernetes"}, "was accepted; a newer one answers"),
-        ({"outcome": "rolled out", "target": "kubernetes"}, "was accepted"),
+        (
+            {"outcome": "unchanged", "namespace": "faces", "revision": "9"},
+            "was accepted and rolled out in faces, revision 9",
+        ),
     ],
 )
 def test_notify_says_what_became_of_the_rollout_in_a_cluster(

@@ -83,5 +83,11 @@ def _accepted_message(push: Record, rollout: Record) -> str:
     accepted = f"release {push['version']}{same} was accepted"
     if rollout.get("outcome") == "superseded":
         return f"{accepted}; a newer one answers"
-    # A local run's server has stopped when the page is read.
-    return f"{accepted} and answered at {rollout['server']}" if "server" in rollout else accepted
+    if "server" in rollout:
+        # A local run's server has stopped when the page is read.
+        return f"{accepted} and answered at {rollout['server']}"
+    if "revision" in rollout:
+        return (
+            f"{accepted} and rolled out in {rollout['namespace']}, revision {rollout['revision']}"
+        )
+    return accepted
