@@ -196,11 +196,12 @@ def connect(namespace: str) -> Cluster:
     from kubernetes import client
 
     settings.retries = False
-    transport = _transport(client.ApiClient(settings))
+    transport = open_transport(client.ApiClient(settings))
     return Cluster(transport, namespace, settings.host, is_inside)
 
 
-def _transport(api: Any) -> Transport:
+def open_transport(api: Any) -> Transport:
+    """Return the transport of a `kubernetes.client.ApiClient`."""
     from kubernetes.client.exceptions import ApiException
     from urllib3.exceptions import HTTPError
 
