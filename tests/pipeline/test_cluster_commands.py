@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from emotion_ai.pipeline.cli.installation import Flags, load_installation
 from emotion_ai.pipeline.cluster_printer import rollout_lines
 from emotion_ai.registry.publishing import publish
 
@@ -41,6 +42,31 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     files, draft = write_minimal_release(tmp_path / "files", "a")
     publish(str(tmp_path / "registry"), files, draft)
     return str(tmp_path / "registry")
+
+
+def test_options_override_the_environment(tmp_path: Path) -> None:
+    environment = tmp_path / "mine.yaml"
+    environment.write_text(
+        "run:\n"
+        "  registry: gs://faces/registry\n"
+        "  serving:\n"
+        "    target: kubernetes\n"
+        "    rollout: {namespace: faces, canary: {bake_s: 60, max_bake_s: 90}, watch_s: 5}\n"
+    )
+    settings = load_installation(str(environment), Flags())
+    assert (settings.registry, settings.serving.target) == ("gs://faces/registry", "kubernetes")
+    assert settings.serving.rollout.namespace == "faces"
+    flags = Flags("./mine", "", "", "others", 120, Path("ca.pem"), Path("tls.crt"), Path("tls.key"))
+    settings = load_installation(str(environment), flags)
+    assert settings.registry == "./mine"
+    rollout = settings.serving.rollout
+    assert (rollout.namespace, rollout.watch_s) == ("others", 5)
+    # A longer bake than the environment allows to wait for.
+    assert (rollout.canary.bake_s, rollout.canary.max_bake_s) == (120, 120)
+    tls = rollout.tls
+    assert (tls.authority, tls.certificate, tls.key) == ("ca.pem", "tls.crt", "tls.key")
+    local = load_installation("local", Flags())
+    assert (local.registry, local.serving.target) == ("./registry", "local")
 
 
 def test_rollout_ends_with_two_lines() -> None:

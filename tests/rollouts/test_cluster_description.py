@@ -109,6 +109,17 @@ def test_a_quiet_installation_has_no_warnings(registry: str) -> None:
     assert lines[11:] == ["1", "", "Rollout   none under way; release 7 was proven last"]
 
 
+def test_one_release_is_described_beside_the_cluster(registry: str) -> None:
+    found = _describe(_installation(), registry)
+    description = describe(registry, 7, None) | {"champion": 7, "cluster": found}
+    file = io.StringIO()
+    print_registry(Console(file=file, width=80), description)
+    text = file.getvalue()
+    assert "\n7        *         2/2      5         2026-11-25 12:03  tuesday\n" in text
+    assert "label_set" not in text
+    assert "fer2013.csv" in text
+
+
 def test_a_rollout_under_way_shows_its_canary_and_holder(registry: str) -> None:
     job, pod = canary(6, proven=True)
     baking = journal_of(
