@@ -118,6 +118,23 @@ def test_5_jobs_a_canary_created_after_the_lease_was_lost_is_deleted_by_its_crea
     assert world.is_at_rest_with(8)
 
 
+def test_5_jobs_the_canary_leaves_too_where_nothing_is_proven_to_go_back_to(
+    world: World, scheduler: Scheduler
+) -> None:
+    world.roll_out(7)
+    world.quality[8] = "after"
+    world.edit(8)
+    process = scheduler.start("B", lambda: world.roll_out(7, process="B", may_go_back=True))
+    scheduler.until(process, "patch deployments", 2)
+    scheduler.step(process)
+    # The last release that was proven here goes bad.
+    world.quality[7] = "after"
+    scheduler.finish(process)
+    assert isinstance(process.error, VerificationError)
+    assert "it serves, because nothing else is proven to go back to" in str(process.error)
+    assert (world.deployed, world.canaries, world.holder) == (7, [], "")
+
+
 def test_6_adopt_waits_for_the_lease(world: World, scheduler: Scheduler) -> None:
     world.quality[7] = "after"
     process = _freeze_before_patch(scheduler, "A", 7)
