@@ -1,19 +1,26 @@
-"""Compiles the pipeline to a file."""
+"""Compiles a pipeline to a file."""
 
 from pathlib import Path
+from typing import Any
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.pipeline.settings import CompileSettings, RunSettings
 
 
-def compile_pipeline(settings: CompileSettings, defaults: RunSettings, path: str | Path) -> None:
-    """Write the compiled pipeline (KFP IR YAML); the same settings and code give the same bytes.
+def compile_pipeline(
+    settings: CompileSettings,
+    defaults: RunSettings,
+    path: str | Path,
+    pipeline: str = "training",
+) -> None:
+    """Write a compiled pipeline (KFP IR YAML); the same settings and code give the same bytes.
 
     Args:
         settings: Images, resources and retries of the tasks.
         defaults: Defaults of the pipeline's parameters.
         path: The file, NAME.yaml; its folder is created.
+        pipeline: "training" or "rollout".
 
     Raises:
         InputError: The file is not named NAME.yaml.
@@ -28,8 +35,16 @@ def compile_pipeline(settings: CompileSettings, defaults: RunSettings, path: str
         raise InputError(f"{path}: expected a name that ends in .yaml")
     from kfp import compiler
 
-    from emotion_ai.pipeline.training import training_pipeline
-
     with storage.translate_errors(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        compiler.Compiler().compile(training_pipeline(settings, defaults), str(path))
+        compiler.Compiler().compile(_build(pipeline, settings, defaults), str(path))
+
+
+def _build(pipeline: str, settings: CompileSettings, defaults: RunSettings) -> Any:
+    if pipeline == "rollout":
+        from emotion_ai.pipeline.rollout import rollout_pipeline
+
+        return rollout_pipeline(settings, defaults)
+    from emotion_ai.pipeline.training import training_pipeline
+
+    return training_pipeline(settings, defaults)

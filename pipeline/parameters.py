@@ -48,6 +48,13 @@ def training_parameters(settings: RunSettings) -> dict[str, Any]:
     }
 
 
+def rollout_parameters(settings: RunSettings) -> dict[str, Any]:
+    """Return the rollout pipeline's parameters that have defaults, by name, for JSON."""
+    names = ("registry", "target", "server", "rollout_settings")
+    parameters = training_parameters(settings)
+    return {name: parameters[name] for name in names}
+
+
 def _as_json(settings: BaseModel) -> dict[str, Any]:
     """Dump settings without the nulls that are a field's default: they say nothing in a form."""
     values = settings.model_dump(mode="json")

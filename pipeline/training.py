@@ -257,9 +257,12 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                         server=server,
                         target=target,
                         settings=rollout_settings,
+                        registry=registry,
+                        run_name=run_name,
+                        job_id=JOB_ID,
+                        # Another run may have released a newer one meanwhile: that one stays.
                         reason="",
                         may_go_back=False,
-                        **run_args,
                     )
                     configure(rollout_task, "roll out")
                 with dsl.Else(name="invalid"):

@@ -1,5 +1,6 @@
 """Describe a run: how it ended and why, for `emotion-ai describe --run`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from emotion_ai import storage
@@ -18,8 +19,9 @@ def describe_run(registry: str, run_id: str) -> dict[str, Any]:
         run_id: The run's id: the parameter `run_name`, or KFP's id of the run.
 
     Returns:
-        The content of run.json, and "page", the address of the run's page ("" for none). A run that
-        has not ended has the outcome "unfinished", and its failure if a step left one.
+        The content of run.json, and "page", the address of the run's page ("" for none). A run of
+        one rollout has that rollout's outcome. Any other without run.json has not ended: its
+        outcome is "unfinished", and it has its failure if a step left one.
 
     Raises:
         InputError: There is no such run, or a record is invalid.
@@ -32,16 +34,26 @@ def describe_run(registry: str, run_id: str) -> dict[str, Any]:
         page = storage.join(run_uri(registry, run_id), "index.html")
         return {**records[SUMMARY], "page": page}
     failure = records.get(FAILURE)
+    outcome, message = _ending(records)
     reason = f"; step {failure['step']}: {failure['message']}" if failure else ""
     return {
         "run_id": run_id,
-        "outcome": "unfinished",
-        "message": f"it is still going on, or was killed{reason}",
+        "outcome": outcome,
+        "message": f"{message}{reason}",
         "reasons": [],
         "failure": failure,
         "steps": records,
         "page": "",
     }
+
+
+def _ending(records: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """The outcome of a run without a summary, and a message."""
+    rollout = records.get("rollout", {})
+    # The training pipeline begins with `resolve`, and ends with a summary.
+    if "resolve" in records or "outcome" not in rollout:
+        return "unfinished", "it is still going on, or was killed"
+    return rollout["outcome"], f"release {rollout['version']}, because: {rollout.get('reason', '')}"
 
 
 def _known_runs(registry: str) -> str:

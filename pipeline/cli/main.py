@@ -37,6 +37,13 @@ class Runner(StrEnum):
     DOCKER = "docker"
 
 
+class Pipeline(StrEnum):
+    """The pipelines that can be compiled."""
+
+    TRAINING = "training"
+    ROLLOUT = "rollout"
+
+
 @app.command()
 def run(
     keypoints: Annotated[
@@ -148,14 +155,23 @@ def compile_command(
     environment: Annotated[
         str, typer.Option(help=f"{ENVIRONMENT_NAMES}, or a YAML file.")
     ] = "cluster",
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")] = Path(
-        "emotion-ai.yaml"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The file to write; default: emotion-ai.yaml, or emotion-ai-rollout.yaml.",
+        ),
+    ] = None,
     preset: Annotated[
         str, typer.Option(help=f"{PRESET_NAMES}, or a YAML file; default: the environment's.")
     ] = "",
+    pipeline: Annotated[
+        Pipeline,
+        typer.Option(help="From data to a release that serves, or the rollout of one release."),
+    ] = Pipeline.TRAINING,
 ) -> None:
-    """Compile the pipeline for an environment, to submit with the kfp CLI."""
+    """Compile a pipeline for an environment, to submit with the kfp CLI."""
     from emotion_ai.pipeline.compiler import compile_pipeline
     from emotion_ai.pipeline.policy import STEPS, step_resources
     from emotion_ai.pipeline.resources import largest_requests
@@ -163,9 +179,12 @@ def compile_command(
 
     settings = load_run_settings(environment, preset)
     compile_settings = load_environment(environment).compile
-    compile_pipeline(compile_settings, settings, output)
+    is_rollout = pipeline is Pipeline.ROLLOUT
+    output = output or Path("emotion-ai-rollout.yaml" if is_rollout else "emotion-ai.yaml")
+    compile_pipeline(compile_settings, settings, output, pipeline.value)
     typer.echo(f"{output}: compiled for environment {environment}")
-    largest = largest_requests((step, step_resources(step, compile_settings)) for step in STEPS)
+    steps = ["rollout"] if is_rollout else STEPS
+    largest = largest_requests((step, step_resources(step, compile_settings)) for step in steps)
     typer.echo(
         f"a node must have free at least {largest.cpu} CPU (for {largest.cpu_step}) and "
         f"{largest.memory} of memory (for {largest.memory_step})"

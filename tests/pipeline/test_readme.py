@@ -17,6 +17,7 @@ from support.kfp_server_rule import refusals
 
 ROOT = Path(__file__).parents[2]
 SUBMITTING = ("run", "recurring-run")
+TRAINING, ROLLOUT = "emotion-ai.yaml", "emotion-ai-rollout.yaml"
 
 
 class NotedClient:
@@ -54,16 +55,25 @@ def send(words: list[str]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    path = tmp_path_factory.mktemp("compiled") / "emotion-ai.yaml"
-    compile_pipeline(load_environment("cluster").compile, load_run_settings("cluster"), path)
-    return next(yaml.safe_load_all(path.read_text()))
+def specs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The compiled pipelines, by the name of the file that the READMEs give them."""
+    folder = tmp_path_factory.mktemp("compiled")
+    settings = load_environment("cluster").compile, load_run_settings("cluster")
+    compile_pipeline(*settings, folder / TRAINING)
+    compile_pipeline(*settings, folder / ROLLOUT, "rollout")
+    return {path.name: next(yaml.safe_load_all(path.read_text())) for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def spec(specs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return specs[TRAINING]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    Path("emotion-ai.yaml").touch()
+    Path(TRAINING).touch()
+    Path(ROLLOUT).touch()
     return tmp_path
 
 
@@ -75,21 +85,30 @@ def test_readmes_have_kfp_commands_for_upload_run_and_schedule() -> None:
 
 @pytest.mark.parametrize("words", kfp_commands(), ids=lambda words: "-".join(words[3:5]))
 def test_readme_kfp_commands_are_accepted_by_the_server(
-    words: list[str], folder: Path, spec: dict[str, Any]
+    words: list[str], folder: Path, specs: dict[str, dict[str, Any]]
 ) -> None:
     sent = send(words)
     if words[3] not in SUBMITTING:
-        assert "emotion-ai.yaml" in sent["positional"]
+        assert TRAINING in sent["positional"]
         return
-    assert {"keypoints", "expression"} <= set(sent["params"])
-    assert refusals(sent["params"], spec) == []
+    file = sent.get("pipeline_package_path") or TRAINING
+    assert refusals(sent["params"], specs[file]) == []
+    if file == TRAINING:
+        assert {"keypoints", "expression"} <= set(sent["params"])
     if words[3] == "recurring-run":
         assert len(sent["cron_expression"].split()) == 6
+        assert sent["enabled"] is True
+
+
+def shown_parameters(file: str) -> list[dict[str, Any]]:
+    """What the READMEs' runs of a pipeline send."""
+    runs = [send(words) for words in kfp_commands() if words[3] == "run"]
+    return [sent["params"] for sent in runs if sent["pipeline_package_path"] == file]
 
 
 def test_readme_shows_a_parameter_of_every_type(folder: Path, spec: dict[str, Any]) -> None:
     declared = spec["root"]["inputDefinitions"]["parameters"]
-    shown = [send(words)["params"] for words in kfp_commands() if words[3] == "run"]
+    shown = shown_parameters(TRAINING)
     types = {declared[name]["parameterType"] for parameters in shown for name in parameters}
     assert types == {definition["parameterType"] for definition in declared.values()}
     (parameters,) = (parameters for parameters in shown if "gate" in parameters)
@@ -97,6 +116,12 @@ def test_readme_shows_a_parameter_of_every_type(folder: Path, spec: dict[str, An
     # The settings mean what they say.
     RunSettings.model_validate({"gate": parameters["gate"], "teachers": parameters["teachers"]})
     RunSettings.model_validate({"serving": {"rollout": parameters["rollout_settings"]}})
+
+
+def test_readme_shows_how_to_go_back(folder: Path) -> None:
+    (parameters,) = shown_parameters(ROLLOUT)
+    assert isinstance(parameters["version"], int)
+    assert parameters["reason"]
 
 
 def test_readme_lists_every_parameter_under_its_type(spec: dict[str, Any]) -> None:

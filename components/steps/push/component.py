@@ -18,7 +18,7 @@ def push(
     revision: str,
     target: str,
     rollout_settings: dict,
-) -> str:
+) -> int:
     """Publish the SavedModel as the next release; the champion stays the same.
 
     Args:
@@ -45,7 +45,7 @@ def push(
 
     with exit_on_failure(), record_failure(registry, run_id, "push"):
         record_reports({"validation": validation.path}, registry, run_id)
-        return run(
+        version = run(
             saved_model=saved_model.path,
             warmup=warmup.path,
             gate_report=gate_report.path,
@@ -58,3 +58,4 @@ def push(
             target=target,
             settings=rollout_settings,
         )
+    return int(version)

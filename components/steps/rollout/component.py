@@ -6,11 +6,12 @@ from kfp import dsl
 @dsl.component(base_image="emotion-ai/python", install_kfp_package=False)
 def rollout(
     registry: str,
-    version: str,
+    version: int,
     server: str,
     target: str,
     settings: dict,
-    run_id: str,
+    run_name: str,
+    job_id: str,
     reason: str,
     may_go_back: bool,
 ):
@@ -22,7 +23,8 @@ def rollout(
         server: HOST:PORT of the model server, for target local.
         target: Where to roll out: local or kubernetes.
         settings: How to roll out in a cluster.
-        run_id: The run's id.
+        run_name: The run's name; "" to use `job_id`.
+        job_id: KFP's id of the run.
         reason: Why a person asks for it; "" in the run that published the release.
         may_go_back: Whether a newer release that serves may be replaced.
     """
@@ -30,6 +32,7 @@ def rollout(
     from emotion_ai.registry.failures import record_failure
     from emotion_ai.steps.rollout.run import run
 
+    run_id = run_name or job_id
     with exit_on_failure(), record_failure(registry, run_id, "roll out"):
         run(
             registry=registry,

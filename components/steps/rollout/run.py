@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from emotion_ai.errors import EmotionAIError
+from emotion_ai.errors import EmotionAIError, InputError
 from emotion_ai.registry.runs import write_record
 from emotion_ai.rollouts.interruption import exit_on_sigterm
 from emotion_ai.rollouts.settings import RolloutSettings
@@ -35,16 +35,20 @@ def run(
         settings: The fields of `RolloutSettings`, for target kubernetes.
         run_id: The run's id.
         reason: Why a person asks for it, for the record; "" in the run that published the release.
-        may_go_back: Whether a newer release that serves may be replaced.
+        may_go_back: Whether a newer release that serves may be replaced; needs a reason.
 
     Raises:
-        InputError: The release is missing, a setting is invalid or the target is unknown; nothing
-            has changed.
+        InputError: The release is missing, a setting is invalid, the target is unknown, or the
+            reason is missing; nothing has changed.
         VerificationError: A file of the release was altered; nothing has changed. Or answers
             differ: the previous champion is restored.
         Unavailable: A server does not answer: the previous champion is restored. Or the cluster or
             the storage does not answer.
     """
+    if may_go_back and not reason.strip():
+        raise InputError(
+            f"reason is empty: say why release {version} is rolled out; it is recorded"
+        )
     rollout_settings = validate_settings(RolloutSettings, settings, "rollout_settings")
     record: dict[str, Any] = {}
     try:
