@@ -6,10 +6,6 @@ sleeps finds that its time has passed.
 """
 
 import contextlib
-import math
-import threading
-import time
-from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotion_ai.errors import Unavailable, VerificationError
 from emotion_ai.registry.champion import (
     ChampionReplaced,
     clear_champion,
@@ -40,7 +35,6 @@ from emotion_ai.rollouts.cluster import (
 from emotion_ai.rollouts.cluster.api import Cluster, Object
 from emotion_ai.rollouts.cluster.context import Request
 from emotion_ai.rollouts.cluster.deployment import read_deployment, template_release
-from emotion_ai.rollouts.cluster.evidence import GoldenAnswer
 from emotion_ai.rollouts.cluster.journal import Journal, journal_annotation, read_journal
 from emotion_ai.rollouts.cluster.names import (
     APP,
@@ -50,40 +44,38 @@ from emotion_ai.rollouts.cluster.names import (
     RELEASE_LABEL,
     TRACK_LABEL,
 )
-from emotion_ai.rollouts.cluster.observation import Counts
 from emotion_ai.rollouts.settings import RolloutSettings, TlsFiles
-from emotion_ai.rollouts.verification import GoldenRequests
 from emotion_ai.serving_api.messages import PredictionLog
 from emotion_ai.serving_api.tensors import fill_tensor
 
 from support.fake_api_server import ApiServer
-from support.fake_controllers import Controllers, is_canary
+from support.fake_clock import Clock
+from support.fake_controllers import Controllers
+from support.fake_servers import FakeConnections
 from support.minimal_release import write_minimal_release
 
 SETTINGS = RolloutSettings(
     canary={"bake_s": 5, "max_bake_s": 5, "min_requests": 0}, wait_s=120, timeout_s=20, watch_s=5
 )
 RELEASES = 8
-
-
-class Clock:
-    """Stands in for the module `time`: each process has its own, which a sleep moves on."""
-
-    def __init__(self) -> None:
-        self._now: defaultdict[int, float] = defaultdict(lambda: 1000.0)
-        self.on_sleep: Callable[[float], None] = lambda seconds: None
-
-    def monotonic(self) -> float:
-        """Return the time of the thread that asks."""
-        return self._now[threading.get_ident()]
-
-    def sleep(self, seconds: float) -> None:
-        """Let the time of the thread that asks pass."""
-        self._now[threading.get_ident()] += seconds
-        self.on_sleep(seconds)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(time, name)
+# What a rollout of a good release writes, in order, besides events and models.config.
+WRITES = [
+    "update leases",  # takes it
+    "update leases",
+    "patch deployments",  # the fence
+    "update leases",  # canary
+    "create jobs",
+    "update leases",  # baking
+    "patch pods/status",
+    "update leases",  # promoting
+    "patch deployments",
+    "update leases",  # verifying
+    "update leases",
+    "patch pods/status",  # the canary leaves
+    "delete jobs",
+    "update leases",  # before models.config
+    "update leases",  # done
+]
 
 
 def publish_releases(folder: Path) -> str:
@@ -135,7 +127,7 @@ class World:
         monkeypatch.setattr(bake, "time", Clock())
 
         def connect(cluster: Cluster, tls: TlsFiles) -> Any:
-            return _Connections(self)
+            return FakeConnections(self.server, self.quality)
 
         # In virtual time, a test decides who stands still.
         monkeypatch.setattr(lease.Lease, "_renew", lambda held: None)
@@ -263,68 +255,6 @@ class World:
         """Why releases were judged bad, by release."""
         outcomes = self.journal.outcomes
         return {outcome.release: outcome.reason for outcome in outcomes if outcome.reason}
-
-
-class _Connections:
-    """Answers for the servers of pods, by the quality of their releases."""
-
-    are_direct = True
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._answers: Counter[str] = Counter()
-
-    def __enter__(self) -> "_Connections":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
-    def client(self, pod: Object) -> None:
-        """Connections to nothing need not be opened."""
-
-    def counts(self, pod: Object) -> Counts:
-        """No callers: golden requests decide."""
-        self._current(pod)
-        answers = self._answers[pod["metadata"]["uid"]]
-        return Counts({"OK": answers}, ((20_000.0, answers), (math.inf, answers)))
-
-    def prove(self, pod: Object, release: int, golden: GoldenRequests, timeout_s: float) -> float:
-        """Compare its golden answers."""
-        served = template_release(self._current(pod))
-        if served != release:
-            raise Unavailable(f"pod {pod['metadata']['name']}: has not loaded release {release}")
-        if self._is_bad(pod, "proof"):
-            raise VerificationError(f"pod {pod['metadata']['name']}: golden answers of {served}")
-        return 0.0
-
-    def ask(
-        self, pod: Object, release: int, log: Any, tolerance: float
-    ) -> tuple[GoldenAnswer, str]:
-        """Send one golden request."""
-        try:
-            self._current(pod)
-        except Unavailable:
-            return GoldenAnswer("UNAVAILABLE", 0.01), ""
-        self._answers[pod["metadata"]["uid"]] += 1
-        problem = f"a golden answer of {release}" if self._is_bad(pod, "proof", "bake") else ""
-        return GoldenAnswer("OK", 0.01), problem
-
-    def time_request(self, pod: Object, log: Any) -> GoldenAnswer:
-        """Every server is as fast as the others."""
-        self._answers[pod["metadata"]["uid"]] += 1
-        return GoldenAnswer("OK", 0.01)
-
-    def _is_bad(self, pod: Object, *qualities: str) -> bool:
-        quality = self._world.quality.get(template_release(pod) or 0, "good")
-        return quality in qualities if is_canary(pod) else quality != "good"
-
-    def _current(self, pod: Object) -> Object:
-        name = pod["metadata"]["name"]
-        current = self._world.server.objects["pods"].get(name)
-        if current is None:
-            raise Unavailable(f"pod {name}: connection refused")
-        return current
 
 
 def _lease(registry: str, release: int | None) -> Object:
