@@ -60,15 +60,8 @@ def proven_times(versions: list[int]) -> dict[int, float]:
     return found
 
 
-@pytest.mark.parametrize(
-    "phase",
-    [
-        "canary",
-        pytest.param("baking", marks=pytest.mark.slow),
-        pytest.param("promoting", marks=pytest.mark.slow),
-        pytest.param("verifying", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["canary", "baking", "promoting", "verifying"])
 def test_the_next_rollout_recovers_from_a_kill(
     first_release: int, publish: Callable[..., int], tmp_path: Path, phase: str
 ) -> None:

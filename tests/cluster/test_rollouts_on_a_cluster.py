@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from emotion_ai.registry.champion import read_champion
 
@@ -72,6 +73,7 @@ def test_a_rollout_loses_no_call_and_apply_leaves_it(
     assert not get("jobs", selector=CANARIES)
 
 
+@pytest.mark.slow
 def test_undo_brings_the_old_release_back_and_the_next_rollout_adopts_it(
     first_release: int, publish: Callable[..., int]
 ) -> None:
@@ -90,6 +92,7 @@ def test_undo_brings_the_old_release_back_and_the_next_rollout_adopts_it(
     assert journal()["proven"] == undone
 
 
+@pytest.mark.slow
 def test_of_two_rollouts_at_once_the_newer_release_stays(
     first_release: int, publish: Callable[..., int]
 ) -> None:
