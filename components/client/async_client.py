@@ -33,7 +33,7 @@ class AsyncClient(BaseClient):
     Pictures are read, and faces detected, in a thread, so that the loop stays responsive.
 
     Args:
-        address: HOST:PORT of the server.
+        address: HOST:PORT of the server, or dns:///HOST:PORT.
         faces: How faces are detected; see `Client`.
         version: The release to ask; see `Client`.
         tls: The files of an encrypted connection; None for plain text.
@@ -155,5 +155,8 @@ class AsyncClient(BaseClient):
     async def _send(self, request: Any, timeout: float) -> TimedResponse:
         start = time.perf_counter()
         with map_grpc_errors(self.address, timeout):
-            response = await self._predict(request, timeout=timeout)
+            response = await self._predict(
+                request, timeout=timeout, wait_for_ready=self._has_answered
+            )
+        self._has_answered = True
         return TimedResponse(decode_response(response, self.address), time.perf_counter() - start)

@@ -26,6 +26,9 @@ class BaseClient:
         self.detector = open_detector(faces) if isinstance(faces, str) else faces
         self.version = version
         self._channel = open_channel(self._grpc, address, tls)
+        # A wrong address is told at once. A server that has answered before may be starting again:
+        # calls wait for it, as long as their timeout allows.
+        self._has_answered = False
         self._predict = self._method(
             messages.PREDICTION_SERVICE, "Predict", messages.PredictResponse
         )

@@ -42,10 +42,11 @@ class Client(ModelServiceClient):
     """A connection to the model server.
 
     Nothing is sent before the first call. Every call has a deadline and is retried while the
-    server is UNAVAILABLE. Requests to a host name with several addresses take turns among them.
+    server is UNAVAILABLE; once a server has answered, predictions wait for it to come back.
+    Requests to a host name with several addresses take turns among them.
 
     Args:
-        address: HOST:PORT of the server.
+        address: HOST:PORT of the server, or dns:///HOST:PORT.
         faces: How faces are detected in pictures: "yunet", "dlib", or "whole" for pictures of one
             face each; "NAME:SIDE" sets the pixels of the longer side; or a `Detector`.
         version: The release to ask, by its number or by the server's label for it; None for the
@@ -160,7 +161,7 @@ class Client(ModelServiceClient):
 
     def _start_call(self, request: Any, timeout: float) -> _Call:
         start = time.perf_counter()
-        future = self._predict.future(request, timeout=timeout)
+        future = self._predict.future(request, timeout=timeout, wait_for_ready=self._has_answered)
         ends: list[float] = []
         future.add_done_callback(lambda _: ends.append(time.perf_counter()))
         return _Call(future, start, ends)
@@ -175,6 +176,7 @@ class Client(ModelServiceClient):
         for call in calls:
             with map_grpc_errors(self.address, timeout):
                 response = call.future.result()
+            self._has_answered = True
             # The result may be there a moment before the callback has run.
             end = call.ends[0] if call.ends else time.perf_counter()
             decoded = decode_response(response, self.address)
@@ -262,5 +264,6 @@ class Client(ModelServiceClient):
         """
         request = with_model_spec(request, self.version if version is None else version)
         with map_grpc_errors(self.address, timeout):
-            response = self._predict(request, timeout=timeout)
+            response = self._predict(request, timeout=timeout, wait_for_ready=self._has_answered)
+        self._has_answered = True
         return decode_response(response, self.address)

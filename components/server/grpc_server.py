@@ -21,6 +21,9 @@ def create_server(flags: ServerFlags) -> grpc.aio.Server:
         "grpc.so_reuseport": 0,
         "grpc.max_receive_message_length": _MAX_MESSAGE_BYTES,
         "grpc.max_send_message_length": _MAX_MESSAGE_BYTES,
+        # Callers may ask often whether the server is still there. By default it would close a
+        # connection that pings four times in five minutes without data.
+        "grpc.http2.min_ping_interval_without_data_ms": 1_000,
         **flags.channel_options(),
     }
     return grpc.aio.server(

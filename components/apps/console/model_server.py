@@ -56,7 +56,7 @@ class RemoteModelServer:
     @property
     def is_local(self) -> bool:
         """Whether the address is a loopback address."""
-        host = self.client.address.rpartition(":")[0].strip("[]")
+        host = self.client.address.removeprefix("dns:///").rpartition(":")[0].strip("[]")
         try:
             return ipaddress.ip_address(host).is_loopback
         except ValueError:
