@@ -56,9 +56,9 @@ OPTIONS: list[tuple[str, Any]] = [
     ("grpc.dns_min_time_between_resolutions_ms", 5_000),
     # By default connecting to a host that vanished takes 20 s.
     ("grpc.min_reconnect_backoff_ms", 2_000),
-    # A host that vanished, or hangs, is noticed within 4.5 s: a waiting call asks by a ping, and data
-    # has to be acknowledged. Two pings are sent without data: a server with gRPC's own settings
-    # closes the connection at the fourth.
+    # A host that vanished, or hangs, is noticed within 4.5 s: a waiting call asks by a ping, and
+    # data has to be acknowledged. Two pings are sent without data: a server with gRPC's own
+    # settings closes the connection at the fourth.
     ("grpc.keepalive_time_ms", 2_000),
     # TCP's limit for data that is not acknowledged.
     ("grpc.keepalive_timeout_ms", 2_500),

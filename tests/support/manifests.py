@@ -13,7 +13,11 @@ import yaml
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "k8s"
 OVERLAYS = sorted(path.parent.name for path in FOLDER.glob("overlays/*/kustomization.yaml"))
-COMPONENTS = sorted(path.parent.name for path in FOLDER.glob("components/*/kustomization.yaml"))
+COMPONENTS = sorted(
+    str(path.parent.relative_to(FOLDER / "components"))
+    for path in FOLDER.glob("components/**/kustomization.yaml")
+    if "kind: Component" in path.read_text()
+)
 # Kustomizations that are applied by themselves.
 APART = sorted(
     str(path.parent.relative_to(FOLDER))
