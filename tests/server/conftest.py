@@ -10,6 +10,7 @@ from emotion_ai.client.client import Client
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.server.process import server_process
 
+from support.any_server import AnyServer, named_server, own_server, remote_server
 from support.server_calls import RunningServer, eventually, get_health
 from support.server_with_flags import ConfiguredServer, run_configured_server
 
@@ -44,6 +45,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
                 client,
                 process.pid,
             )
+
+
+@pytest.fixture(scope="session")
+def any_server(request: pytest.FixtureRequest) -> Iterator[AnyServer]:
+    """The server of `make conformance`, else the tests' own."""
+    chosen = remote_server() if named_server() else own_server(request.getfixturevalue("server"))
+    with chosen as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
