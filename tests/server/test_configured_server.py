@@ -125,9 +125,14 @@ def test_expired_and_cancelled_requests_are_not_run(configured_server: Configure
     assert expired.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     cancelled.cancel()
     assert first.code() == grpc.StatusCode.OK
-    assert (
-        configured_server.predict.Predict(request, timeout=120).outputs["steps"].int_val[0] == 3000
-    )
+
+    def is_answered() -> bool:
+        call = configured_server.predict.Predict.future(request, timeout=120)
+        # The caller may be faster than the thread that drops the others from the full queue.
+        assert call.code() in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE)
+        return call.code() == grpc.StatusCode.OK
+
+    eventually(is_answered)
     assert runs() == before + 2
 
 
