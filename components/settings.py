@@ -74,6 +74,7 @@ def _known_keys(model: Any, location: tuple[int | str, ...]) -> list[str]:
     """The keys of the model that is nested at a location of another one."""
     for key in location:
         field = model.model_fields.get(key) if hasattr(model, "model_fields") else None
-        # A dict of models has any keys; its values are the last argument of its type.
-        model = field.annotation if field else get_args(model)[-1]
+        # A dict of models has any keys, and its values are the last argument of its type; the
+        # items of a list or a tuple are the first.
+        model = field.annotation if field else get_args(model)[0 if isinstance(key, int) else -1]
     return sorted(model.model_fields)

@@ -103,4 +103,7 @@ def prepare_compiler() -> None:
 
 def _as_text(value: Any) -> Any:
     value = restore_integers(value)
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+    # A line break would end the comment.
+    has_lines = isinstance(value, str) and len(value.splitlines()) > 1
+    is_json = has_lines or isinstance(value, dict | list)
+    return json.dumps(value, sort_keys=True) if is_json else value

@@ -91,11 +91,12 @@ def _start(
     }
     if order.service_account:
         body["service_account"] = order.service_account
+    # The schedule first: where it fails, the same call is made again, and starts one run.
+    if order.schedule:
+        yield from replace_schedule(server, order, version, body)
     if order.run_name:
         run = body | {"display_name": order.run_name}
         answer = ask(server, server.runs.run_service_create_run, run)
         run_id = require_id(server, answer, "run_id")
         yield f"run {order.run_name} ({run_id}): started"
         yield f"  watch it, or end it: {server.address}/#/runs/details/{run_id}"
-    if order.schedule:
-        yield from replace_schedule(server, order, version, body)

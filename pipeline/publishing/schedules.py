@@ -11,7 +11,7 @@ from typing import Any
 
 from emotion_ai.errors import EmotionAIError, InputError, Unavailable
 from emotion_ai.pipeline.publishing.order import Order
-from emotion_ai.pipeline.publishing.server import KfpServer, ask, list_all, require_id
+from emotion_ai.pipeline.publishing.server import KfpServer, Missing, ask, list_all, require_id
 
 # What the server fills in where no account was named.
 _DEFAULT_ACCOUNTS = {None, "", "pipeline-runner", "default-editor"}
@@ -100,6 +100,9 @@ def _remove_schedule(
             schedule.recurring_run_id,
             propagation_policy="ORPHAN",
         )
+    except Missing:
+        yield f"{_title(schedule)}: somebody else removed it meanwhile"
+        return
     except EmotionAIError as error:
         raise Unavailable(
             f"{error}; {_title(successor)} is enabled, and {_title(schedule)} was not removed: now "

@@ -6,6 +6,7 @@ client below it is used, which sends the same requests.
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ _TIMEOUT_SECONDS = (10.0, 60.0)
 _PAGE_SIZE = 100
 _MAX_PAGES = 100
 _MAX_MESSAGE = 300
+# https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 # The request is wrong, or somebody else made what it wants to make.
 _REFUSALS = {400, 409, 412, 413, 422}
 
@@ -42,6 +45,10 @@ class KfpServer(NamedTuple):
 
 class NameTaken(InputError):
     """There is such an object already."""
+
+
+class Missing(Unavailable):
+    """There is no such object, or no such path."""
 
 
 def connect(address: str) -> KfpServer:
@@ -87,7 +94,13 @@ def check_address(address: str) -> str:
             f"Kubeflow Pipelines' address holds a user or a password; leave them out and name a "
             f"token's file in {TOKEN_VARIABLE}"
         )
-    if not valid or parts.query or parts.fragment:
+    if parts.query or parts.fragment:
+        # Not shown: it may hold a token.
+        raise InputError(
+            f"Kubeflow Pipelines' address has more than host and path, after {parts.hostname}; "
+            f"leave out what follows ? or #; {expected}"
+        )
+    if not valid:
         raise InputError(f"Kubeflow Pipelines' address {address!r}: {expected}")
     return address.strip().rstrip("/")
 
@@ -103,6 +116,7 @@ def ask(server: KfpServer, method: Callable[..., Any], *args: Any, **options: An
 
     Raises:
         NameTaken: There is such an object already.
+        Missing: There is no such object.
         InputError: The server refuses the request; the message is its own.
         Unavailable: The server does not answer, gives no access, failed, or is another program.
     """
@@ -143,6 +157,8 @@ def list_all(
     token = None
     for _ in range(_MAX_PAGES):
         page = ask(server, method, *args, page_size=_PAGE_SIZE, page_token=token, **options)
+        if page is None:
+            raise _not_kfp(server.address, "an empty answer")
         found += getattr(page, field) or []
         token = page.next_page_token
         if not token:
@@ -168,9 +184,16 @@ def require_id(server: KfpServer, answer: Any, field: str) -> str:
 
 def _read_token(path: str) -> str:
     try:
-        return Path(path).read_text().strip()
+        token = Path(path).read_text().strip()
     except (OSError, ValueError) as error:
         raise Unavailable(f"{TOKEN_VARIABLE}: {path}: no token: {_in_one_line(error)}") from None
+    if not _TOKEN.fullmatch(token):
+        # Never shown: it may be a token with something else around it.
+        raise InputError(
+            f"{TOKEN_VARIABLE}: {path}: expected one token and nothing else; write the token alone "
+            "into the file"
+        )
+    return token
 
 
 def _failure(address: str, error: Any) -> Exception:
@@ -184,6 +207,8 @@ def _failure(address: str, error: Any) -> Exception:
             f"{address}: Kubeflow Pipelines gives no access ({error.status}): {message}; name a "
             f"token's file in {TOKEN_VARIABLE}, or a namespace of yours"
         )
+    if error.status == 404:
+        return Missing(f"{address}: Kubeflow Pipelines failed (404): {message}")
     if error.status in (301, 302, 303, 307, 308):
         return _not_kfp(address, f"a redirection ({error.status}), such as to a login")
     return Unavailable(f"{address}: Kubeflow Pipelines failed ({error.status}): {message}")

@@ -83,6 +83,16 @@ def test_compiled_defaults_are_those_of_the_environment(spec: dict[str, Any]) ->
     assert {name: value["defaultValue"] for name, value in declared.items()} == expected
 
 
+def test_a_default_of_several_lines_stays_in_the_comment(tmp_path: Path) -> None:
+    settings = load_run_settings("cluster", "", {"force_accept": "two\nlines: here\n# three"})
+    path = tmp_path / "emotion-ai.yaml"
+    compile_pipeline(load_environment("cluster").compile, settings, path)
+    document = next(yaml.safe_load_all(path.read_text()))
+    assert "lines" not in document
+    default = document["root"]["inputDefinitions"]["parameters"]["force_accept"]["defaultValue"]
+    assert default == settings.force_accept
+
+
 def test_compiled_comment_has_the_defaults_as_the_command_line_takes_them(compiled: Path) -> None:
     (line,) = (
         line for line in compiled.read_text().splitlines() if line.startswith("#    gate: dict")

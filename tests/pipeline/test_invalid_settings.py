@@ -63,6 +63,10 @@ def test_run_rejects_drawn_faces_for_another_label_set(tmp_path: Path) -> None:
             ["compile.resources.evaluate.cpus", "cpu, cpu_limit, memory"],
         ),
         ("compile: {retry: 7}", ["compile.retry", "image, resources, retries"]),
+        (
+            "compile: {cluster: {tolerations: [{key: a, seconds: 3}]}}",
+            ["compile.cluster.tolerations.0.seconds", "key, operator, value"],
+        ),
     ],
 )
 def test_an_invalid_environment_file_is_rejected(

@@ -306,6 +306,27 @@ def test_a_schedule_that_cannot_be_removed_is_told_and_removed_by_the_next_call(
     assert schedules(kfp) == [version_name(new)]
 
 
+def test_a_schedule_that_somebody_else_removed_is_no_failure(
+    kfp: KfpApiServer, packages: tuple[Path, Path]
+) -> None:
+    old, new = packages
+    publish_to(kfp, old, schedule=NIGHTLY)
+    kfp.fail(DELETE, 404, "Job not found")
+    lines = publish_to(kfp, new, schedule=NIGHTLY)
+    assert any("somebody else removed it meanwhile" in line for line in lines)
+
+
+def test_a_failed_schedule_starts_no_run(kfp: KfpApiServer, packages: tuple[Path, Path]) -> None:
+    order = {"schedule": NIGHTLY, "run_name": "first"}
+    kfp.fail(CREATE, 500)
+    with pytest.raises(Unavailable, match="run this command again"):
+        publish_to(kfp, packages[0], **order)
+    assert kfp.runs == {}
+    kfp.fail(CREATE, 0)
+    publish_to(kfp, packages[0], **order)
+    assert len(kfp.runs) == len(kfp.schedules) == 1
+
+
 def test_a_server_that_does_not_enable_the_schedule_is_told(
     kfp: KfpApiServer, packages: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,6 +421,25 @@ def test_a_token_is_sent_and_never_shown(
     assert len(kfp.versions) == 1
 
 
+@pytest.mark.parametrize("content", ["", "secret\nsecret", "secret secret", "secret\u20ac"])
+def test_a_file_that_is_no_token_is_a_mistake_and_never_shown(
+    content: str, kfp: KfpApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(content)
+    monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(token))
+    with pytest.raises(InputError, match=r"token: expected one token") as failure:
+        connect(kfp.address)
+    assert "secret" not in str(failure.value)
+    assert kfp.requests == []
+
+
+def test_a_token_in_the_address_is_not_shown() -> None:
+    with pytest.raises(InputError, match="leave out what follows") as failure:
+        connect("http://localhost:8888/?token=secret")
+    assert "secret" not in str(failure.value)
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [
@@ -460,6 +500,7 @@ def test_a_server_that_never_answers_is_told(
     [
         (200, b"<html>a page</html>", "an answer without pipeline_id"),
         (200, b"\xff\xfe", "does not answer as Kubeflow Pipelines does"),
+        (200, b"null", "does not answer as Kubeflow Pipelines does"),
         (200, b"[]", "does not answer as Kubeflow Pipelines does"),
         (302, b"", r"a redirection \(302\), such as to a login"),
         (404, b"<html>no</html>", r"failed \(404\): <html>no</html>"),
