@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from emotion_ai import storage
+from emotion_ai.errors import InputError
 from emotion_ai.pipeline.field_types import (
     FileName,
     FolderPath,
@@ -107,3 +109,30 @@ class ClusterSettings(StrictModel):
     registry_volume: RegistryVolume | None = None
     registry_secret: RegistrySecret | None = None
     steps: dict[StepName, StepPlacement] = {}
+
+    @model_validator(mode="after")
+    def _check_mounts(self) -> "ClusterSettings":
+        if self.registry_volume and self.registry_secret:
+            volume, secret = self.registry_volume.path, self.registry_secret.path
+            if f"{volume}/".startswith(f"{secret}/") or f"{secret}/".startswith(f"{volume}/"):
+                raise ValueError(
+                    f"registry_volume.path {volume} and registry_secret.path {secret} lie within "
+                    "each other; expected two folders beside each other"
+                )
+        return self
+
+
+def check_registry_volume(settings: ClusterSettings, registry: str) -> None:
+    """Check that a registry in a folder is on the volume that the steps mount.
+
+    Raises:
+        InputError: It is not: releases would be lost with the step's container.
+    """
+    volume = settings.registry_volume
+    if volume is None or storage.is_remote(registry):
+        return
+    if not f"{registry.rstrip('/')}/".startswith(f"{volume.path}/"):
+        raise InputError(
+            f"setting run.registry = {registry!r}: is not below "
+            f"compile.cluster.registry_volume.path, {volume.path}; expected a folder on the volume"
+        )

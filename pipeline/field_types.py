@@ -21,6 +21,21 @@ def _one_of(choices: Collection[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
+# What an image brings along, or Kubernetes, Argo and KFP put into a step's container.
+_TAKEN_FOLDERS = (
+    "app", "bin", "dev", "etc", "gcs", "kfp-launcher", "lib", "lib64", "minio", "oci", "proc", "s3",
+    "sbin", "sys", "tmp", "usr",
+)  # fmt: skip
+
+
+def _check_mount(path: str) -> str:
+    first = path.split("/")[1]
+    if first in _TAKEN_FOLDERS:
+        message = "/{folder} is used by the image or by Kubernetes; expected another folder"
+        raise PydanticCustomError("mount", message, {"folder": first})
+    return path
+
+
 def _split_names(value: Any) -> Any:
     """Split "1, champion" as a command line gives it; numbers in a list become text."""
     if isinstance(value, str):
@@ -48,6 +63,19 @@ LabelKey = Annotated[
 LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=253)]
 # Of a mount: no folder of it is hidden or leads upwards.
-FolderPath = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$", max_length=1024)]
+FolderPath = Annotated[
+    str,
+    Field(pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$", max_length=1024),
+    AfterValidator(_check_mount),
+]
+# Of images, without a tag: [HOST[:PORT]/]PATH.
+ImagePrefix = Annotated[
+    str,
+    Field(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?"
+        r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$",
+        max_length=255,
+    ),
+]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=253)]
 Seconds = Annotated[int, Field(ge=1, le=30 * 86_400)]

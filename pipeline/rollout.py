@@ -7,6 +7,7 @@ from typing import Any
 
 from kfp import dsl
 
+from emotion_ai.pipeline.cluster_settings import check_registry_volume
 from emotion_ai.pipeline.parameters import prepare_compiler, rollout_parameters
 from emotion_ai.pipeline.policy import task_configurer
 from emotion_ai.pipeline.settings import (
@@ -29,8 +30,12 @@ def rollout_pipeline(compile_settings: CompileSettings, defaults: RunSettings) -
 
     Returns:
         The pipeline, as `kfp.dsl.pipeline` makes it.
+
+    Raises:
+        InputError: The registry is a folder outside the volume that the steps mount.
     """
     prepare_compiler()
+    check_registry_volume(compile_settings.cluster, defaults.registry)
     configure = task_configurer(compile_settings)
     default = rollout_parameters(defaults)
 

@@ -25,7 +25,7 @@ from emotion_ai.pipeline.choices import (
     list_settings_files,
 )
 from emotion_ai.pipeline.cluster_settings import ClusterSettings
-from emotion_ai.pipeline.field_types import LabelSet, Names, StepName
+from emotion_ai.pipeline.field_types import ImagePrefix, LabelSet, Names, StepName
 from emotion_ai.registry.settings import RetentionSettings
 from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.settings import StrictModel, validate_settings
@@ -60,7 +60,7 @@ class CompileSettings(StrictModel):
     """What is fixed when the DAG is compiled."""
 
     # Images are IMAGE/base:REVISION, IMAGE/train:REVISION.
-    image: str = "emotion-ai"
+    image: ImagePrefix = "emotion-ai"
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     # By the step's name, such as train-expression.
     resources: dict[StepName, Resources] = {}

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from kfp import dsl
 
+from emotion_ai.pipeline.cluster_settings import check_registry_volume
 from emotion_ai.pipeline.parameters import prepare_compiler, training_parameters
 from emotion_ai.pipeline.policy import ConfigureTask, task_configurer
 from emotion_ai.pipeline.revisions import step_revision
@@ -54,8 +55,12 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
 
     Returns:
         The pipeline, as `kfp.dsl.pipeline` makes it.
+
+    Raises:
+        InputError: The registry is a folder outside the volume that the steps mount.
     """
     prepare_compiler()
+    check_registry_volume(compile_settings.cluster, defaults.registry)
     configure = task_configurer(compile_settings)
     default = training_parameters(defaults)
 

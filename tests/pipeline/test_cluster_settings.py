@@ -10,6 +10,11 @@ from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2 as pb
 
 from emotion_ai.errors import InputError
+from emotion_ai.pipeline.cluster_settings import (
+    ClusterSettings,
+    RegistryVolume,
+    check_registry_volume,
+)
 from emotion_ai.pipeline.compiler import compile_pipeline
 from emotion_ai.pipeline.local.run import run_locally
 from emotion_ai.pipeline.policy import STEPS
@@ -112,7 +117,7 @@ def test_the_key_and_the_volume_are_mounted_where_a_storage_is_used_and_nowhere_
     compiled = compile_environment(
         tmp_path,
         "compile: {cluster: {registry_secret: {name: gcs-key, file: my.json},"
-        " registry_volume: {claim: faces, path: /shared}}}",
+        " registry_volume: {claim: faces, path: /shared}}}\nrun: {registry: /shared/registry}",
     )
     found, images = pods(compiled), containers(compiled)
     for name, container in images.items():
@@ -206,3 +211,16 @@ def test_a_run_on_this_machine_has_no_cluster(tmp_path: Path) -> None:
     environment.write_text("preset: sample\ncompile: {cluster: {pull_secret: login}}\n")
     with pytest.raises(InputError, match=r"compile\.cluster of environment \S+: steps on"):
         run_locally(load_run_settings(str(environment)), str(environment), lambda step: None)
+
+
+@pytest.mark.parametrize("registry", ["/other", "/registry-2", "./registry"])
+def test_a_registry_outside_its_volume_is_refused(registry: str) -> None:
+    volume = RegistryVolume(claim="faces")
+    with pytest.raises(InputError, match=r"run\.registry = .* is not below .*/registry"):
+        check_registry_volume(ClusterSettings(registry_volume=volume), registry)
+
+
+@pytest.mark.parametrize("registry", ["/registry", "/registry/faces/", "gs://bucket/models"])
+def test_a_registry_on_its_volume_or_in_a_bucket_is_taken(registry: str) -> None:
+    volume = RegistryVolume(claim="faces")
+    check_registry_volume(ClusterSettings(registry_volume=volume), registry)

@@ -63,6 +63,18 @@ def test_run_rejects_drawn_faces_for_another_label_set(tmp_path: Path) -> None:
             ["compile.resources.evaluate.cpus", "cpu, cpu_limit, memory"],
         ),
         ("compile: {retry: 7}", ["compile.retry", "image, resources, retries"]),
+        ('compile: {image: ""}', ["compile.image"]),
+        ("compile: {image: 'https://registry.example.com/emotion-ai'}", ["compile.image"]),
+        ("compile: {image: 'registry.example.com/Emotion AI:latest'}", ["compile.image"]),
+        (
+            "compile: {cluster: {registry_volume: {claim: c, path: /usr/lib}}}",
+            ["registry_volume.path", "/usr is used"],
+        ),
+        (
+            "compile: {cluster: {registry_volume: {claim: c, path: /a}, "
+            "registry_secret: {name: s, path: /a/b}}}",
+            ["compile.cluster", "/a and registry_secret.path /a/b lie within each other"],
+        ),
         (
             "compile: {cluster: {tolerations: [{key: a, seconds: 3}]}}",
             ["compile.cluster.tolerations.0.seconds", "key, operator, value"],
