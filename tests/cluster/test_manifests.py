@@ -10,7 +10,7 @@ import pytest
 from emotion_ai.rollouts.cluster.canary import canary_job
 from emotion_ai.rollouts.cluster.deployment import Deployment, read_deployment, release_patch
 from emotion_ai.rollouts.cluster.rights import Right, rollout_rights
-from emotion_ai.rollouts.settings import CanarySettings
+from emotion_ai.rollouts.settings import RolloutSettings
 
 from support.custom_resources import SCHEMAS
 from support.kubectl import answer, kubectl, moved, new_namespace, read, remove, require_cluster
@@ -112,7 +112,7 @@ def installed() -> Iterator[Installed]:
 
 
 def canary(there: Installed, release: int = 7) -> Object:
-    settings = CanarySettings()
+    settings = RolloutSettings()
     return canary_job("emotion-ai-canary-7-abc12", there.deployment, release, "d" * 64, settings)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from emotion_ai.rollouts.cluster.canary import canary_job
 from emotion_ai.rollouts.cluster.deployment import Deployment
-from emotion_ai.rollouts.settings import CanarySettings
+from emotion_ai.rollouts.settings import RolloutSettings
 
 from support.manifests import BUILDS, Object, built, containers, one
 from support.pod_security import violations
@@ -54,7 +54,7 @@ def test_the_canary_passes_it_too(name: str) -> None:
         uid="",
         template=template_of(name),
     )
-    job = canary_job("emotion-ai-canary-7-abc12", read, 7, "d" * 64, CanarySettings())
+    job = canary_job("emotion-ai-canary-7-abc12", read, 7, "d" * 64, RolloutSettings())
     assert violations(job["spec"]["template"]["spec"]) == []
     kubernetes_validate.validate(job, "1.31", strict=True)
 

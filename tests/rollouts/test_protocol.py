@@ -27,7 +27,7 @@ def test_a_good_release_is_tried_promoted_and_verified(world: World) -> None:
     assert [phase["name"] for phase in record["phases"]] == phases
     annotations = world.server.objects["deployments"][APP]["metadata"]["annotations"]
     assert annotations[CHANGE_CAUSE_ANNOTATION].startswith(
-        "release 7, run run-A; canary 0 requests"
+        "release 7, run run-A: 61.0 % (+0.0); canary 0 requests"
     )
     assert annotations[HOLDER_ANNOTATION].startswith("run-A/")
     assert world.journal.previous == 6

@@ -26,10 +26,10 @@ from emotion_ai.rollouts.cluster.names import (
     TRACK_LABEL,
 )
 from emotion_ai.rollouts.cluster.pods import condition, is_true, start_failure
-from emotion_ai.rollouts.settings import CanarySettings
+from emotion_ai.rollouts.settings import RolloutSettings
 
 CANARY_LABELS = {APP_LABEL: APP, TRACK_LABEL: "canary"}
-# What a canary's Job may last beyond the bake: start, proof and promotion.
+# What a canary's Job may last beyond its start and the bake: proof and promotion.
 _MARGIN_S = 300
 _TTL_S = 86_400
 # How long the scheduler may look for a node.
@@ -47,7 +47,7 @@ def new_job_name(release: int) -> str:
 
 
 def canary_job(
-    name: str, deployment: Deployment, release: int, digest: str, settings: CanarySettings
+    name: str, deployment: Deployment, release: int, digest: str, settings: RolloutSettings
 ) -> Object:
     """Build the Job of a canary from the Deployment's pod template.
 
@@ -56,7 +56,7 @@ def canary_job(
         deployment: The Deployment as it was read.
         release: The release to try.
         digest: Its content digest.
-        settings: How long the bake may last.
+        settings: How long the start and the bake may last.
     """
     labels = {**CANARY_LABELS, RELEASE_LABEL: str(release)}
     template = copy.deepcopy(deployment.template)
@@ -81,7 +81,8 @@ def canary_job(
             "parallelism": 1,
             "completions": 1,
             "backoffLimit": 0,
-            "activeDeadlineSeconds": int(settings.max_bake_s) + _MARGIN_S,
+            "activeDeadlineSeconds": int(settings.timeout_s + settings.canary.max_bake_s)
+            + _MARGIN_S,
             "ttlSecondsAfterFinished": _TTL_S,
             "podFailurePolicy": {
                 "rules": [

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from emotion_ai.errors import InputError, VerificationError
+from emotion_ai.errors import EmotionAIError, InputError, VerificationError
 from emotion_ai.registry.champion import (
     ChampionReplaced,
     champion_generation,
@@ -12,6 +12,7 @@ from emotion_ai.registry.champion import (
     write_champion,
 )
 from emotion_ai.registry.releases import read_release
+from emotion_ai.registry.scores import headline
 from emotion_ai.registry.writer import exclusive_writer
 from emotion_ai.rollouts.cluster.api import Forbidden, NotFound
 from emotion_ai.rollouts.cluster.bake import Groups, watch
@@ -272,6 +273,17 @@ def _rolled_out_words(ctx: Context, deployment: Deployment) -> str:
 def release_words(ctx: Context, release: int) -> str:
     """Return what `kubectl rollout history` says of a release."""
     summary = ctx.record.get("canary", {}).get("summary", "")
-    canary = f"; canary {summary}" if summary else ""
+    scores = _scores(ctx, release)
+    parts = (scores and f": {scores}", summary and f"; canary {summary}")
     reason = f"; {ctx.reason}" if ctx.reason else ""
-    return f"release {release}, run {ctx.wanted.run}{canary}{reason}"
+    return f"release {release}, run {ctx.wanted.run}{''.join(parts)}{reason}"
+
+
+def _scores(ctx: Context, release: int) -> str:
+    before = ctx.record.get("previous")
+    former = None
+    if before is not None:
+        # Words alone: what served before may be gone, or damaged.
+        with contextlib.suppress(EmotionAIError):
+            former = read_release(ctx.registry, before)
+    return headline(read_release(ctx.registry, release), former)

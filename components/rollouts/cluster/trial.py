@@ -67,7 +67,7 @@ def try_release(ctx: Context, deployment: Deployment, golden: GoldenRequests) ->
 def _run_canary(ctx: Context, deployment: Deployment, golden: GoldenRequests, job: str) -> None:
     wanted, settings = ctx.wanted, ctx.settings
     with ctx.timed("canary"):
-        body = canary_job(job, deployment, wanted.release, wanted.digest, settings.canary)
+        body = canary_job(job, deployment, wanted.release, wanted.digest, settings)
         create_canary(ctx.cluster, body)
         pod = wait_for_canary(ctx.cluster, job, settings.timeout_s)
     with ctx.timed("proof"):

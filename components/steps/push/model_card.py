@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment
 
 from emotion_ai.registry.releases import ReleaseInfo
+from emotion_ai.registry.scores import scores_by_split
 
 _TEMPLATE = """# Emotion-AI: keypoints and emotion of a face
 
@@ -113,8 +114,8 @@ def model_card(info: ReleaseInfo) -> str:
     Returns:
         The card as Markdown, with a newline at its end.
     """
-    expression = _scores_by_split(info.metrics, "expression")
-    keypoints = _scores_by_split(info.metrics, "keypoints")
+    expression = scores_by_split(info.metrics, "expression")
+    keypoints = scores_by_split(info.metrics, "keypoints")
     tables = [
         _expression_table(expression),
         _part_table(expression, "emotion: recall, precision", ("recall", "precision"), "{:.3f}"),
@@ -141,17 +142,6 @@ def _lite_rows(lite: Mapping[str, Any]) -> Table:
         for name, template in formats.items()
         if name in scores
     ]
-
-
-def _scores_by_split(metrics: Mapping[str, Any], kind: str) -> dict[str, dict[str, float]]:
-    """Return a model's scores by the split's name; `metrics` are named <kind>/<split>/<score>."""
-    splits: dict[str, dict[str, float]] = {}
-    for name, value in metrics.items():
-        if name.count("/") >= 2 and isinstance(value, int | float):
-            metric_kind, split, score = name.split("/", 2)
-            if metric_kind == kind:
-                splits.setdefault(split, {})[score] = value
-    return splits
 
 
 def _expression_table(splits: dict[str, dict[str, float]]) -> Table:
