@@ -4,13 +4,13 @@
 
 Needs what `make test-cluster` needs. Callers of both Services call all the time; each scenario is
 one row: calls, failures, p50, p99, the longest call, and seconds. What breaks the cluster itself is
-given as commands, and left out without: --cut and --mend lose a node and bring it back, --stop-api
-and --start-api do so with the API server.
+given as the shell's commands, and left out without: CUT_NODE and MEND_NODE lose a node and bring it
+back, STOP_API and START_API do so with the API server.
 """
 
 import argparse
 import json
-import shlex
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support.interrupted_rollouts import api_server_away
 from support.kubernetes_cluster import (
     NAMESPACE,
     REGISTRY,
@@ -119,14 +120,21 @@ def force_delete() -> None:
     settle()
 
 
-def run_between(first: str, seconds: float, last: str) -> None:
-    """Run a command, wait, run another one that undoes it."""
-    subprocess.run(shlex.split(first), check=True)
+def lose_node() -> None:
+    """Cut a node off until the cluster has moved its pods on, and bring it back."""
+    subprocess.run(os.environ["CUT_NODE"], shell=True, check=True)  # noqa: S602 - the caller's own
     try:
-        time.sleep(seconds)
+        time.sleep(60)
     finally:
-        subprocess.run(shlex.split(last), check=True)
+        subprocess.run(os.environ["MEND_NODE"], shell=True, check=True)  # noqa: S602
     time.sleep(15)
+    settle()
+
+
+def lose_api_server() -> None:
+    """Stop the API server for half a minute."""
+    with api_server_away():
+        time.sleep(30)
     settle()
 
 
@@ -143,12 +151,10 @@ def scenarios(
     found += [("autoscaler 2-5-2", scale_by_load)]
     if not options.gentle:
         found += [("SIGKILL of a server", kill_server), ("pod deleted with force", force_delete)]
-        if options.cut:
-            found.append(("node lost", lambda: run_between(options.cut, 60, options.mend)))
-        if options.stop_api:
-            found.append(
-                ("API server away", lambda: run_between(options.stop_api, 30, options.start_api))
-            )
+        if "CUT_NODE" in os.environ:
+            found.append(("node lost", lose_node))
+        if "STOP_API" in os.environ:
+            found.append(("API server away", lose_api_server))
     return found + rolls[half:]
 
 
@@ -175,8 +181,6 @@ def main() -> None:
     parser.add_argument("--no-retries", action="store_true")
     parser.add_argument("--gentle", action="store_true", help="rollouts, drains and scaling alone")
     parser.add_argument("--calls", type=int, default=0, help="go on calling until so many")
-    for name in ("--cut", "--mend", "--stop-api", "--start-api"):
-        parser.add_argument(name, default="")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     with installed() as publish:
