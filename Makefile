@@ -34,7 +34,7 @@ run: $(READY) sample-data/expression.csv ## draw sample faces and run the whole 
 
 test: $(READY) ## run the tests and check their coverage
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -m 'not containers and not cluster'
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m 'not containers and not cluster'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=85 | tail -n 1
 
