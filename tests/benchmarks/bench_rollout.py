@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -34,6 +36,15 @@ from support.kubernetes_cluster import (
     served_release,
     wait_for,
 )
+
+
+class Span(NamedTuple):
+    """A part of a scenario, in seconds since 1970."""
+
+    name: str
+    start: float
+    end: float
+
 
 SERVERS = "app.kubernetes.io/name=emotion-ai,emotion-ai.dev/track=stable"
 _KILL_SERVER = (
@@ -76,12 +87,20 @@ def settle() -> None:
     kubectl("rollout", "status", "deployment/emotion-ai", "--timeout=300s")
 
 
-def roll(versions: list[int]) -> None:
-    """Roll out the release of the two that does not serve."""
+def roll(versions: list[int], bake_s: int = 0) -> list[Span]:
+    """Roll out the release of the two that does not serve; return the spans of its phases."""
     other = versions[0] if served_release() == versions[1] else versions[1]
-    settings = {"canary": {"bake_s": 0, "max_bake_s": 0}, "watch_s": 0}
-    answer = roll_out(other, settings=settings)
+    canary = {"bake_s": bake_s, "max_bake_s": bake_s}
+    # As a run: what was proven before is baked again.
+    run = f"bench-{time.time():.0f}" if bake_s and other > (served_release() or 0) else ""
+    answer = roll_out(other, run=run, settings={"canary": canary, "watch_s": 0})
     assert answer.code == 0, answer.messages
+    return [
+        Span(phase["name"], at, at + phase["seconds"])
+        for phase in answer.record["phases"]
+        if phase["seconds"] > 1
+        for at in [datetime.fromisoformat(phase["at"]).timestamp()]
+    ]
 
 
 def drain_node(node: str) -> None:
@@ -140,12 +159,14 @@ def lose_api_server() -> None:
 
 def scenarios(
     options: argparse.Namespace, versions: list[int]
-) -> list[tuple[str, Callable[[], None]]]:
+) -> list[tuple[str, Callable[[], list[Span] | None]]]:
     """The scenarios that the options ask for, in order."""
-    found: list[tuple[str, Callable[[], None]]] = [("nothing", lambda: time.sleep(20))]
+    found: list[tuple[str, Callable[[], list[Span] | None]]] = [("nothing", lambda: time.sleep(20))]
     half = options.rollouts // 2
     rolls = [(f"rollout {n + 1}", lambda: roll(versions)) for n in range(options.rollouts)]
     nodes = [node["metadata"]["name"] for node in get("nodes")]
+    if options.bake:
+        found.append(("rollout with a bake", lambda: roll(versions, options.bake)))
     found += rolls[:half]
     found += [(f"drain {node}", lambda node=node: drain_node(node)) for node in nodes]
     found += [("autoscaler 2-5-2", scale_by_load)]
@@ -173,12 +194,19 @@ def row(name: str, calls: Calls, seconds: float) -> None:
         print(f"    {count} x {reason}", flush=True)
 
 
+def row_by_row(calls: Calls, spans: list[Span]) -> None:
+    """Print a scenario's row, and those of its parts."""
+    for number, (name, start, end) in enumerate(spans):
+        row(f"{'  ' if number else ''}{name}", calls.between(start, end), end - start)
+
+
 def main() -> None:
     """Run the scenarios and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rollouts", type=int, default=4)
     parser.add_argument("--callers", type=int, default=32)
     parser.add_argument("--no-retries", action="store_true")
+    parser.add_argument("--bake", type=int, default=0, help="seconds of one rollout's bake")
     parser.add_argument("--gentle", action="store_true", help="rollouts, drains and scaling alone")
     parser.add_argument("--calls", type=int, default=0, help="go on calling until so many")
     options = parser.parse_args()
@@ -192,9 +220,9 @@ def main() -> None:
             wait_for("calls", lambda: len(read().records) > 100)
             for name, act in scenarios(options, versions):
                 started = time.time()
-                act()
-                seconds = time.time() - started
-                row(name, read().between(started, time.time()), seconds)
+                spans = [Span(name, started, 0.0), *(act() or [])]
+                spans[0] = spans[0]._replace(end=time.time())
+                row_by_row(read(), spans)
             while len(read().records) < options.calls:
                 time.sleep(5)
         calls = read()
