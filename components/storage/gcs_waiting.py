@@ -9,6 +9,8 @@ from typing import Any
 # How long a request is retried before the storage counts as down, and how long each try may take.
 RETRY_SECONDS = 60.0
 TIMEOUT_SECONDS = 30.0
+# Pauses double up to this: a storage that is back is noticed within it.
+MAX_PAUSE_SECONDS = 8.0
 # After this long without an answer a person wants to know what is being waited for.
 MESSAGE_AFTER_SECONDS = 5.0
 
@@ -30,7 +32,7 @@ def retry_with_message(uri: str, address: str) -> Callable[[_Call], _Call]:
     """
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    retry = DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
+    retry = DEFAULT_RETRY.with_timeout(RETRY_SECONDS).with_delay(maximum=MAX_PAUSE_SECONDS)
 
     def wrap(send: _Call) -> _Call:
         retried = retry(send)

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +86,25 @@ def test_a_read_of_an_open_object_says_for_whom_it_waits(
             assert file.read() == b"content"
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"waiting for Cloud Storage at {proxy.address} ({uri}): ")
+
+
+def test_a_storage_that_is_back_is_noticed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    from google.api_core.exceptions import ServiceUnavailable
+
+    pauses: list[float] = []
+    # No time passes, so that no limit of time ends the tries.
+    monkeypatch.setattr(time, "sleep", pauses.append)
+
+    def send() -> bytes:
+        if len(pauses) < 30:
+            raise ServiceUnavailable("the storage is away")
+        return b"content"
+
+    retry = gcs_waiting.retry_with_message("gs://faces/registry", "http://127.0.0.1:9")
+    assert retry(send)() == b"content"
+    assert len(pauses) == 30
+    # Pauses are random below a limit that doubles from one second.
+    assert 1 < max(pauses) <= gcs_waiting.MAX_PAUSE_SECONDS <= 10
 
 
 def test_an_answer_in_time_is_no_reason_for_a_message(
