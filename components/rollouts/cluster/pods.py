@@ -92,6 +92,9 @@ def _exit_failure(cluster: Cluster, pod: Object, container: str, ended: Object) 
     # The init step says with exit code 1 that the world failed, not the release.
     if container == INIT_CONTAINER and code == 1:
         return Unavailable(message)
+    if container not in (INIT_CONTAINER, SERVER_CONTAINER):
+        # One that a component adds, such as tls.
+        return InputError(message)
     return VerificationError(message)
 
 

@@ -3,11 +3,14 @@
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.rollouts.cluster.api import Cluster, NotFound, connect
+from emotion_ai.rollouts.cluster.connections import read_tls
 from emotion_ai.rollouts.cluster.deployment import Deployment
-from emotion_ai.rollouts.cluster.names import LEASE, REGISTRY_VARIABLE
+from emotion_ai.rollouts.cluster.names import LEASE, REGISTRY_VARIABLE, SERVER_CONTAINER
 from emotion_ai.rollouts.cluster.promotion import fetch_deployment
 from emotion_ai.rollouts.cluster.rights import check_rights
-from emotion_ai.rollouts.settings import RolloutSettings
+from emotion_ai.rollouts.settings import RolloutSettings, TlsFiles
+
+_TLS_FLAG = "--ssl_config_file="
 
 
 def check_cluster(registry: str, settings: RolloutSettings) -> None:
@@ -36,6 +39,30 @@ def check_installation(cluster: Cluster, registry: str, settings: RolloutSetting
             f"{deployment.registry or 'empty'}, and this release is in {registry}; expected the "
             "same registry"
         )
+    _check_tls(deployment, settings.tls)
+
+
+def _check_tls(deployment: Deployment, files: TlsFiles) -> None:
+    """Compare how the servers answer with how they are asked, and read the files for it.
+
+    A server that is asked in the wrong way would look like one whose release is bad.
+    """
+    tls, pod = read_tls(files), deployment.template["spec"]
+    (server,) = (c for c in pod["containers"] if c["name"] == SERVER_CONTAINER)
+    words = [*(server.get("command") or []), *(server.get("args") or [])]
+    has_tls = any(word.startswith(_TLS_FLAG) for word in words)
+    if has_tls and tls is None:
+        raise InputError(
+            f"deployment {deployment.name}: its servers ask for TLS; name the PEM files with "
+            "--tls-ca, --tls-certificate and --tls-key, or in the run setting rollout.tls"
+        )
+    if tls is not None and not has_tls:
+        raise InputError(
+            f"deployment {deployment.name}: its servers answer in plain text, without "
+            f"{_TLS_FLAG}...; leave the TLS files out, or install k8s/components/tls"
+        )
+    if tls is not None:
+        tls.credentials()
 
 
 def serves_registry(deployment: Deployment, registry: str) -> bool:

@@ -1,0 +1,86 @@
+"""Rollouts of servers with TLS: what does not fit is refused before anything changes."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emotion_ai.errors import EmotionAIError, InputError, Unavailable, VerificationError
+from emotion_ai.rollouts.cluster.names import APP
+from emotion_ai.rollouts.cluster.pods import start_failure
+from emotion_ai.rollouts.settings import RolloutSettings
+
+from support.certificates import make_certificates
+from support.cluster_objects import cluster_of, stable_pod
+from support.rollout_world import SETTINGS, World
+
+TLS_FLAG = "--ssl_config_file=/etc/emotion-ai-tls/ssl.config"
+
+
+def settings_with(**files: str) -> RolloutSettings:
+    return RolloutSettings(**SETTINGS.model_dump() | {"tls": files})
+
+
+def turn_tls_on(world: World) -> None:
+    (server,) = world.server.objects["deployments"][APP]["spec"]["template"]["spec"]["containers"]
+    server["args"] = ["--port=8500", TLS_FLAG]
+
+
+def refusal(world: World, settings: RolloutSettings) -> str:
+    """Why a rollout is refused that changes nothing, as the step resolve says it, too."""
+    objects = world.server.objects
+    before = copy.deepcopy(objects)
+    with pytest.raises(InputError) as refused:
+        world.roll_out(7, settings=settings)
+    with pytest.raises(InputError) as asked:
+        world.adopt(settings=settings)
+    assert str(asked.value) == str(refused.value)
+    assert objects == before
+    return str(refused.value)
+
+
+def test_servers_with_tls_are_not_asked_in_plain_text(world: World) -> None:
+    turn_tls_on(world)
+    assert "--tls-ca, --tls-certificate and --tls-key" in refusal(world, SETTINGS)
+
+
+def test_servers_without_tls_are_not_asked_with_it(world: World, tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text(make_certificates().authority)
+    settings = settings_with(authority=str(tmp_path / "ca.crt"))
+    assert "leave the TLS files out" in refusal(world, settings)
+
+
+def test_the_files_are_read_before_anything_changes(world: World, tmp_path: Path) -> None:
+    turn_tls_on(world)
+    missing = settings_with(authority=str(tmp_path / "ca.crt"))
+    assert f"{tmp_path}/ca.crt: cannot be read" in refusal(world, missing)
+    made = make_certificates()
+    (tmp_path / "ca.crt").write_text(made.authority)
+    (tmp_path / "tls.crt").write_text(made.client.certificate)
+    files = {"authority": str(tmp_path / "ca.crt"), "certificate": str(tmp_path / "tls.crt")}
+    assert "one is missing" in refusal(world, settings_with(**files))
+    (tmp_path / "tls.key").write_text(made.client.key)
+    complete = settings_with(**files, key=str(tmp_path / "tls.key"))
+    assert world.roll_out(7, settings=complete)["outcome"] == "rolled out"
+
+
+@pytest.mark.parametrize(
+    ("container", "code", "error"),
+    [
+        ("tls", 2, InputError),
+        ("tls", 1, InputError),
+        ("release", 2, VerificationError),
+        ("release", 1, Unavailable),
+        ("server", 2, VerificationError),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_not_the_releases_fault(
+    container: str, code: int, error: type[EmotionAIError]
+) -> None:
+    ended = {"exitCode": code, "message": "tls.crt and tls.key: cannot be used together"}
+    key = "containerStatuses" if container == "server" else "initContainerStatuses"
+    status: dict[str, Any] = {key: [{"name": container, "state": {"terminated": ended}}]}
+    failure = start_failure(cluster_of(), stable_pod("a", 7, **status))
+    assert type(failure) is error
+    assert f"container {container} ended with exit code {code}: tls.crt" in str(failure)
