@@ -1,12 +1,13 @@
 """Callers of the model servers, each with a connection of its own; every call is written down.
 
-    python tests/support/cluster_callers.py ADDRESS COUNT RESULTS [--no-retries]
+    python tests/support/cluster_callers.py ADDRESS COUNT RESULTS [--no-retries] [--tls FOLDER]
 
 Calls until SIGTERM. RESULTS gets a record of `CALL` for each call, in the order in which they end.
+FOLDER has ca.crt, client.crt and client.key.
 """
 
+import argparse
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -27,6 +28,14 @@ _FACE = np.full((1, 96, 96, 1), 128, np.uint8)
 _FLUSH_CALLS = 200
 
 
+def service_addresses(namespace: str) -> tuple[str, str]:
+    """Return the addresses that callers ask: the headless Service's, and the ClusterIP's."""
+    return (
+        f"dns:///emotion-ai-pods.{namespace}.svc.cluster.local:8500",
+        f"emotion-ai.{namespace}.svc.cluster.local:8500",
+    )
+
+
 def call(client: Client) -> tuple[Any, ...]:
     """Send one request; return the record of it."""
     start, began = time.time(), time.perf_counter()
@@ -40,7 +49,14 @@ def call(client: Client) -> tuple[Any, ...]:
     return start, time.perf_counter() - began, version, shift, error
 
 
-def main(address: str, count: int, results: Path, *, retries: bool) -> None:
+def read_tls(folder: Path) -> channel.Tls:
+    """The files of a caller that servers with TLS let in."""
+    return channel.Tls(folder / "ca.crt", folder / "client.crt", folder / "client.key")
+
+
+def main(
+    address: str, count: int, results: Path, tls: channel.Tls | None, *, retries: bool
+) -> None:
     """Call with `count` callers side by side until SIGTERM."""
     if not retries:
         channel.OPTIONS.append(("grpc.enable_retries", 0))
@@ -55,7 +71,7 @@ def main(address: str, count: int, results: Path, *, retries: bool) -> None:
 
         def work() -> None:
             calls = []
-            with Client(address) as client:
+            with Client(address, tls=tls) as client:
                 while not stop.is_set():
                     calls.append(call(client))
                     # A failure is not repeated as fast as the machine can.
@@ -74,9 +90,17 @@ def main(address: str, count: int, results: Path, *, retries: bool) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("address")
+    parser.add_argument("count", type=int)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--no-retries", action="store_true")
+    parser.add_argument("--tls", type=Path)
+    options = parser.parse_args()
     main(
-        sys.argv[1],
-        int(sys.argv[2]),
-        Path(sys.argv[3]),
-        retries="--no-retries" not in sys.argv[4:],
+        options.address,
+        options.count,
+        options.results,
+        read_tls(options.tls) if options.tls else None,
+        retries=not options.no_retries,
     )

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 
-def emotion_ai(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def emotion_ai(
+    *arguments: str, cwd: Path | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     command = [sys.executable, "-m", "emotion_ai.pipeline.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
 
 
 def assert_refused(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from support.cluster_callers import CALL
+from support.cluster_callers import CALL, service_addresses
 from support.kubectl import KUBECTL
 
 ROOT = Path(__file__).parents[2]
@@ -32,8 +32,6 @@ QUICK: dict[str, Any] = {
 NAMESPACE = os.environ.get("TEST_NAMESPACE", "emotion-ai")
 # The nodes mount it by this name.
 REGISTRY = Path(f"/tmp/{NAMESPACE}-test-registry")
-HEADLESS = f"dns:///emotion-ai-pods.{NAMESPACE}.svc.cluster.local:8500"
-CLUSTER_IP = f"emotion-ai.{NAMESPACE}.svc.cluster.local:8500"
 
 
 def kubectl(*arguments: str, text: str | None = None, check: bool = True) -> str:
@@ -64,10 +62,20 @@ def wait_for(what: str, condition: Callable[[], Any], seconds: float = 120.0) ->
     raise AssertionError(f"not within {seconds:g} s: {what}")
 
 
-def cluster_dns() -> str:
+def cluster_dns(namespace: str = NAMESPACE) -> str:
     """Return the line of resolv.conf with the cluster's DNS server, as a server's pod has it."""
-    text = kubectl("exec", "deployment/emotion-ai", "-c", "server", "--", "cat", "/etc/resolv.conf")
+    where = ("--namespace", namespace, "deployment/emotion-ai", "--container", "server")
+    text = kubectl("exec", *where, "--", "cat", "/etc/resolv.conf")
     return next(line for line in text.splitlines() if line.startswith("nameserver"))
+
+
+def cluster_dns_prefix(folder: Path, namespace: str = NAMESPACE) -> list[str]:
+    """Return what to write before a command so that it has the cluster's DNS; makes a file."""
+    resolv = folder / "resolv.conf"
+    resolv.write_text(f"{cluster_dns(namespace)}\noptions ndots:1\n")
+    # Its own file system, in which the cluster's DNS is the machine's.
+    script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, str(resolv)]
 
 
 class Calls(NamedTuple):
@@ -98,7 +106,12 @@ class Calls(NamedTuple):
 
 @contextlib.contextmanager
 def calling(
-    folder: Path, per_address: int = 4, *, retries: bool = True
+    folder: Path,
+    per_address: int = 4,
+    *,
+    retries: bool = True,
+    namespace: str = NAMESPACE,
+    tls: Path | None = None,
 ) -> Iterator[Callable[[], Calls]]:
     """Call both Services in the block, from processes with the cluster's DNS.
 
@@ -106,15 +119,16 @@ def calling(
         folder: An empty folder for what they write down.
         per_address: Callers of each Service.
         retries: Whether the client repeats calls.
+        namespace: Of the Services.
+        tls: A folder with ca.crt, client.crt and client.key; None for plain text.
 
     Yields:
         A function that returns what was written down so far; after the block, all of it.
     """
-    resolv = folder / "resolv.conf"
-    resolv.write_text(f"{cluster_dns()}\noptions ndots:1\n")
+    prefix = cluster_dns_prefix(folder, namespace)
     files, processes = [], []
     # Processes of at most eight callers: Python runs one thread at a time.
-    for number, address in enumerate((HEADLESS, CLUSTER_IP)):
+    for number, address in enumerate(service_addresses(namespace)):
         for first in range(0, per_address, 8):
             files.append(folder / f"calls-{number}-{first}")
             command = [
@@ -124,12 +138,11 @@ def calling(
                 str(min(8, per_address - first)),
                 str(files[-1]),
                 *([] if retries else ["--no-retries"]),
+                *(["--tls", str(tls)] if tls else []),
             ]
-            # Its own file system, in which the cluster's DNS is the machine's.
-            script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
             processes.append(
                 subprocess.Popen(
-                    ["unshare", "--mount", "sh", "-c", script, str(resolv), *command],
+                    [*prefix, *command],
                     env=os.environ
                     | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), *sys.path[1:]])},
                 )
@@ -230,7 +243,11 @@ class Answer(NamedTuple):
 
 
 def start_rollout(
-    version: int, *, run: str = "", settings: dict[str, Any] | None = None
+    version: int,
+    *,
+    run: str = "",
+    settings: dict[str, Any] | None = None,
+    registry: str = str(REGISTRY),
 ) -> subprocess.Popen[str]:
     """Start a rollout in a process of its own: of a run, or of a person where `run` is ""."""
     code = (
@@ -244,9 +261,9 @@ def start_rollout(
         "                      run_id=run, may_go_back=not run)\n"
         "    print('RECORD ' + json.dumps(record))\n"
     )
-    text = json.dumps(QUICK | (settings or {}) | {"namespace": NAMESPACE})
+    text = json.dumps(QUICK | {"namespace": NAMESPACE} | (settings or {}))
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(REGISTRY), str(version), run, text],
+        [sys.executable, "-c", code, registry, str(version), run, text],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
