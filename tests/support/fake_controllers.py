@@ -28,6 +28,8 @@ class Controllers:
     Attributes:
         at_once: Whether Deployments roll out at once; otherwise `step` or `settle` does it.
         broken: For a release that does not start, the state of its server's container.
+        unfetched: For a release that the Deployment's pods cannot fetch, the state of their init
+            container.
     """
 
     def __init__(self, server: ApiServer) -> None:
@@ -37,6 +39,7 @@ class Controllers:
         self._busy = False
         self.at_once = True
         self.broken: dict[int, Object] = {}
+        self.unfetched: dict[int, Object] = {}
         server.controllers = self._after_change
 
     def settle(self) -> None:
@@ -150,7 +153,8 @@ class Controllers:
         """Start its server, unless it has no release to fetch or a broken one."""
         release = template_release(pod)
         state = self.broken.get(release or 0, {"running": {}})
-        runs = release is not None and "running" in state
+        unfetched = {} if is_canary(pod) else self.unfetched.get(release or 0, {})
+        runs = release is not None and "running" in state and not unfetched
         conditions = {c["type"]: c for c in pod["status"]["conditions"]}
         gates = [g["conditionType"] for g in pod["spec"].get("readinessGates") or []]
         proven = conditions.get(PROVEN_CONDITION, {}).get("status") == "True"
@@ -162,8 +166,8 @@ class Controllers:
             conditions[kind] = {"type": kind, "status": "True" if is_true else "False"}
         status = {
             "conditions": list(conditions.values()),
-            "initContainerStatuses": [{"name": "release", "state": init}],
-            "containerStatuses": [{"name": "server", "state": state}],
+            "initContainerStatuses": [{"name": "release", "state": unfetched or init}],
+            "containerStatuses": [{"name": "server", "state": {} if unfetched else state}],
         }
         self._server.change("pods", pod["metadata"]["name"], {"status": status})
 

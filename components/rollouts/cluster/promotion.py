@@ -41,6 +41,9 @@ def wait_until_complete(
 ) -> Deployment:
     """Wait until every pod of the Deployment runs its template and is available.
 
+    A pod that the world keeps from starting, such as a bucket that is away, is waited for: the
+    kubelet starts it again, and the pods before it serve meanwhile.
+
     Args:
         cluster: The namespace.
         name: The Deployment.
@@ -52,7 +55,7 @@ def wait_until_complete(
         MovedByPerson: It is at another release.
         NotComplete: A pod cannot start, or the time is over.
     """
-    give_up, progress = time.monotonic() + timeout_s, ""
+    give_up, said, obstacle = time.monotonic() + timeout_s, "", ""
     while True:
         deployment = fetch_deployment(cluster, name)
         if deployment.release != release:
@@ -62,16 +65,21 @@ def wait_until_complete(
             )
         if deployment.is_complete:
             return deployment
-        if deployment.failure:
-            raise NotComplete(f"deployment {name}: {deployment.failure}")
         failure = _pod_failure(cluster, release)
-        if failure is not None:
+        if isinstance(failure, Unavailable):
+            obstacle = f": {failure}"
+        elif failure is not None:
             raise NotComplete(str(failure))
+        if deployment.failure:
+            raise NotComplete(f"deployment {name}: {deployment.failure}{obstacle}")
         if time.monotonic() > give_up:
-            raise NotComplete(f"deployment {name}: is not rolled out after {timeout_s:g} s")
-        if deployment.progress != progress:
-            progress = deployment.progress
-            say(f"release {release}: {progress}")
+            raise NotComplete(
+                f"deployment {name}: is not rolled out after {timeout_s:g} s{obstacle}"
+            )
+        line = f"{failure}; waiting" if failure else deployment.progress
+        if line != said:
+            said = line
+            say(f"release {release}: {line}")
         time.sleep(_POLL_SECONDS)
 
 

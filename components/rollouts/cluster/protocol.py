@@ -107,6 +107,9 @@ def _hold(ctx: Context) -> Any:
         _remove_own_canary(ctx)
         raise
     except EmotionAIError:
+        if ctx.journal.phase in ("promoting", "verifying", "back") and not ctx.is_closed:
+            # Such as a registry that is away: what was changed stays so for now.
+            say(_interruption_words(ctx))
         _give_up_lease(ctx)
         raise
     except BaseException:
