@@ -3,6 +3,7 @@
 What is not set leaves no trace in the compiled pipeline.
 """
 
+import itertools
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -68,6 +69,18 @@ class RegistrySecret(StrictModel):
     path: FolderPath = "/var/secrets/registry"
 
 
+class TlsSecret(StrictModel):
+    """The certificate with which a rollout asks servers that ask for TLS.
+
+    Attributes:
+        name: The Secret, with ca.crt, tls.crt and tls.key.
+        path: Where it is mounted; `run.serving.rollout.tls` names the files in it.
+    """
+
+    name: ObjectName
+    path: FolderPath = "/var/secrets/tls"
+
+
 class StepPlacement(StrictModel):
     """What one step has instead of what all steps have."""
 
@@ -94,6 +107,7 @@ class ClusterSettings(StrictModel):
         gpu_resource: The name of GPUs in this cluster.
         registry_volume: For a registry in a volume.
         registry_secret: For a registry in a bucket, where nothing else gives access to it.
+        tls_secret: For a rollout in a cluster whose servers ask for TLS.
         steps: What single steps have instead, by the step's name.
     """
 
@@ -108,16 +122,22 @@ class ClusterSettings(StrictModel):
     gpu_resource: LabelKey = "nvidia.com/gpu"
     registry_volume: RegistryVolume | None = None
     registry_secret: RegistrySecret | None = None
+    tls_secret: TlsSecret | None = None
     steps: dict[StepName, StepPlacement] = {}
 
     @model_validator(mode="after")
     def _check_mounts(self) -> "ClusterSettings":
-        if self.registry_volume and self.registry_secret:
-            volume, secret = self.registry_volume.path, self.registry_secret.path
-            if f"{volume}/".startswith(f"{secret}/") or f"{secret}/".startswith(f"{volume}/"):
+        mounts = {
+            "registry_volume": self.registry_volume,
+            "registry_secret": self.registry_secret,
+            "tls_secret": self.tls_secret,
+        }
+        paths = [(name, mount.path) for name, mount in mounts.items() if mount]
+        for (one, first), (other, second) in itertools.combinations(paths, 2):
+            if f"{first}/".startswith(f"{second}/") or f"{second}/".startswith(f"{first}/"):
                 raise ValueError(
-                    f"registry_volume.path {volume} and registry_secret.path {secret} lie within "
-                    "each other; expected two folders beside each other"
+                    f"{one}.path {first} and {other}.path {second} lie within each other; expected "
+                    "two folders beside each other"
                 )
         return self
 

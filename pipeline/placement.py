@@ -28,15 +28,13 @@ def check_environment(settings: ClusterSettings) -> None:
         )
 
 
-def place_task(task: Any, step: str, settings: ClusterSettings, uses_storage: bool) -> None:
+def place_task(task: Any, step: str, settings: ClusterSettings) -> None:
     """Apply the settings that are set; nothing is added to the task for the others.
 
     Args:
         task: A task of the pipeline, changed.
         step: Its step's name, such as "train-expression".
         settings: The settings of the installation.
-        uses_storage: Whether the step reads or writes sources, checkpoints or the registry; only
-            such a step gets the registry's volume and key.
     """
     own = settings.steps.get(step, StepPlacement())
     for name, value in sorted(settings.environment.items()):
@@ -44,8 +42,6 @@ def place_task(task: Any, step: str, settings: ClusterSettings, uses_storage: bo
     if own.gpu:
         task.set_accelerator_type(settings.gpu_resource).set_accelerator_limit(own.gpu)
     _place_pod(task, settings, own)
-    if uses_storage:
-        _give_storage(task, settings)
 
 
 def _place_pod(task: Any, settings: ClusterSettings, own: StepPlacement) -> None:
@@ -70,7 +66,8 @@ def _place_pod(task: Any, settings: ClusterSettings, own: StepPlacement) -> None
         kubernetes.add_toleration(task, **toleration.model_dump(exclude_none=True))
 
 
-def _give_storage(task: Any, settings: ClusterSettings) -> None:
+def give_storage(task: Any, settings: ClusterSettings) -> None:
+    """Give a task the registry's volume and key, if they are set."""
     from kfp import kubernetes
 
     if volume := settings.registry_volume:
@@ -78,3 +75,11 @@ def _give_storage(task: Any, settings: ClusterSettings) -> None:
     if secret := settings.registry_secret:
         kubernetes.use_secret_as_volume(task, secret.name, secret.path)
         task.set_env_variable(CREDENTIALS_VARIABLE, f"{secret.path}/{secret.file}")
+
+
+def give_certificate(task: Any, settings: ClusterSettings) -> None:
+    """Give a task the certificate with which it asks servers with TLS, if it is set."""
+    from kfp import kubernetes
+
+    if secret := settings.tls_secret:
+        kubernetes.use_secret_as_volume(task, secret.name, secret.path)

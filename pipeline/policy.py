@@ -6,7 +6,12 @@ from typing import Any
 
 from emotion_ai.errors import InputError
 from emotion_ai.pipeline.cluster_settings import REVISION_VARIABLE
-from emotion_ai.pipeline.placement import check_environment, place_task
+from emotion_ai.pipeline.placement import (
+    check_environment,
+    give_certificate,
+    give_storage,
+    place_task,
+)
 from emotion_ai.pipeline.resources import StepResources, override_resources
 from emotion_ai.pipeline.revisions import program_revision, step_revision
 from emotion_ai.pipeline.settings import CompileSettings
@@ -29,6 +34,7 @@ class StepPolicy:
         retried: Whether a failed step is tried again, as often as the environment says.
         cached: Whether KFP may reuse the results of an earlier run.
         uses_storage: Whether it reads or writes sources, checkpoints or the registry.
+        asks_servers: Whether it asks the servers of a cluster.
     """
 
     image: str = "base"
@@ -36,12 +42,13 @@ class StepPolicy:
     retried: bool = True
     cached: bool = True
     uses_storage: bool = True
+    asks_servers: bool = False
 
 
 # A step that reads or changes anything outside its artifacts is never cached. Training is retried
 # because it resumes from its checkpoint; a verdict is not, because it would not change.
 STEPS: dict[str, StepPolicy] = {
-    "resolve": StepPolicy(cached=False),
+    "resolve": StepPolicy(cached=False, asks_servers=True),
     "ingest": StepPolicy(resources=_ROWS),
     "prepare": StepPolicy(resources=_ROWS, uses_storage=False),
     "train-keypoints": StepPolicy("train", _NETWORK),
@@ -52,7 +59,7 @@ STEPS: dict[str, StepPolicy] = {
     "validate": StepPolicy("train", _NETWORK, retried=False, uses_storage=False),
     "push": StepPolicy(cached=False),
     "reject": StepPolicy(cached=False),
-    "rollout": StepPolicy(cached=False, retried=False),
+    "rollout": StepPolicy(cached=False, retried=False, asks_servers=True),
     "notify": StepPolicy(cached=False),
 }
 
@@ -133,7 +140,11 @@ def task_configurer(settings: CompileSettings) -> ConfigureTask:
         task.set_caching_options(policy.cached)
         if policy.retried and settings.retries:
             task.set_retry(settings.retries, backoff_duration="30s", backoff_factor=2.0)
-        place_task(task, step, settings.cluster, policy.uses_storage)
+        place_task(task, step, settings.cluster)
+        if policy.uses_storage:
+            give_storage(task, settings.cluster)
+        if policy.asks_servers:
+            give_certificate(task, settings.cluster)
         return task
 
     return configure

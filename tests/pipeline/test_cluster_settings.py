@@ -133,6 +133,26 @@ def test_the_key_and_the_volume_are_mounted_where_a_storage_is_used_and_nowhere_
         assert (volume.constant, volume.mount_path) == ("faces", "/shared")
 
 
+@pytest.mark.parametrize("pipeline", ["training", "rollout"])
+def test_the_servers_certificate_is_given_to_the_steps_that_ask_servers(
+    tmp_path: Path, pipeline: str
+) -> None:
+    environment = tmp_path / "environment.yaml"
+    environment.write_text("compile: {cluster: {tls_secret: {name: emotion-ai-client}}}")
+    output = tmp_path / "pipeline.yaml"
+    settings = load_run_settings(str(environment))
+    placement = load_environment(str(environment)).compile
+    compile_pipeline(placement, settings, output, pipeline)
+    mounted = {
+        name: (secret.secret_name, secret.mount_path)
+        for name, pod in pods(output).items()
+        for secret in pod.secret_as_volume
+    }
+    expected = {"resolve", "rollout"} & set(containers(output))
+    assert "rollout" in expected
+    assert mounted == dict.fromkeys(expected, ("emotion-ai-client", "/var/secrets/tls"))
+
+
 def test_the_policy_says_which_steps_use_a_storage(compiled: Path) -> None:
     spec = next(yaml.safe_load_all(compiled.read_text()))
     using = set()
@@ -188,6 +208,10 @@ def test_what_a_step_has_replaces_what_all_have(tmp_path: Path) -> None:
         ("{registry_volume: {claim: x, path: registry}}", "registry_volume.path = 'registry'"),
         ("{registry_volume: {claim: x, path: /a/../b}}", "registry_volume.path = '/a/../b'"),
         ("{registry_secret: {name: x, file: ../y}}", "registry_secret.file = '../y'"),
+        (
+            "{registry_secret: {name: x, path: /a}, tls_secret: {name: y, path: /a}}",
+            "registry_secret.path /a and tls_secret.path /a lie within each other",
+        ),
         ("{tolerations: [{value: x}]}", "a toleration without a key needs operator: Exists"),
         ("{tolerations: [{key: x, operator: Exists, value: y}]}", "Exists takes no value"),
         ("{steps: {train: {gpu: 1}}}", "expected combine, evaluate"),
