@@ -1,4 +1,4 @@
-"""The parameters of a pipeline, and what KFP's compiler is taught about their defaults.
+"""The parameters of a pipeline: defaults, checks, and what KFP's compiler is taught about them.
 
 kfp 2.17.0 takes no null within an object, and writes objects into the comment at the top of the
 file in an order that differs from process to process.
@@ -6,14 +6,29 @@ file in an order that differs from process to process.
 
 import copy
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
 from pydantic import BaseModel
 
+from emotion_ai.errors import InputError
 from emotion_ai.pipeline.settings import RunSettings
 from emotion_ai.settings import restore_integers
+
+# What KFP calls the types, and what a person gives for them.
+_EXPECTED = {
+    "STRING": "text (digits, true, false and null as text need quotes of their own: '\"2026\"')",
+    "NUMBER_INTEGER": "a whole number",
+    "NUMBER_DOUBLE": "a number",
+    "BOOLEAN": "true or false",
+    "LIST": "a list in JSON, such as '[1, \"champion\"]'",
+    "STRUCT": "an object in JSON, such as '{\"accuracy\": 0.6}'",
+}
+# Numbers travel as floats, which hold no greater ones exactly.
+_MAX_INTEGER = 2**53
+_MAX_SHOWN = 80
 
 
 def training_parameters(settings: RunSettings) -> dict[str, Any]:
@@ -53,6 +68,65 @@ def rollout_parameters(settings: RunSettings) -> dict[str, Any]:
     names = ("registry", "target", "server", "rollout_settings")
     parameters = training_parameters(settings)
     return {name: parameters[name] for name in names}
+
+
+def check_parameters(given: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+    """Compare a run's parameters with what a compiled pipeline declares.
+
+    The API server of Kubeflow Pipelines compares too, once the pipeline is uploaded.
+
+    Args:
+        given: The parameters by name, as JSON values.
+        spec: The compiled pipeline.
+
+    Raises:
+        InputError: A name is unknown, a value is of another type, or one that must be given is not.
+    """
+    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    for name, value in given.items():
+        if name not in declared:
+            raise InputError(
+                f"parameter {name!r} is unknown; the pipeline knows {', '.join(sorted(declared))}"
+            )
+        kind = declared[name]["parameterType"]
+        if kind in _EXPECTED and not _is_of_type(value, kind):
+            raise InputError(f"parameter {name} = {_shown(value)}: expected {_EXPECTED[kind]}")
+    for name, definition in declared.items():
+        optional = definition.get("isOptional") or "defaultValue" in definition
+        if name not in given and not optional:
+            raise InputError(f"parameter {name!r} has no default and is not given")
+
+
+def _is_of_type(value: Any, kind: str) -> bool:
+    match kind:
+        case "STRING":
+            return isinstance(value, str)
+        case "BOOLEAN":
+            return isinstance(value, bool)
+        case "LIST":
+            return isinstance(value, list) and _is_json(value)
+        case "STRUCT":
+            return isinstance(value, dict) and _is_json(value)
+    # In Python a bool is a number too.
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    if kind == "NUMBER_DOUBLE":
+        return isinstance(value, int) or math.isfinite(value)
+    return abs(value) <= _MAX_INTEGER and value == int(value)
+
+
+def _is_json(value: Any) -> bool:
+    """Whether a value has no NaN or infinity, which Python reads and others do not."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def _as_json(settings: BaseModel) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from emotion_ai.errors import InputError
 from emotion_ai.pipeline.cli.options import ENVIRONMENT_NAMES, PRESET_NAMES
 
 
@@ -43,23 +44,26 @@ def publish(
     ] = "",
 ) -> None:
     """Upload the compiled pipeline to Kubeflow Pipelines, once, and schedule it."""
-    from emotion_ai.pipeline.publishing.order import (
-        Order,
-        check_schedule,
-        options_to_repeat,
-        parse_parameters,
-    )
+    from emotion_ai.pipeline.publishing.cron import normalise
+    from emotion_ai.pipeline.publishing.order import Order, options_to_repeat, parse_parameters
     from emotion_ai.pipeline.publishing.publish import publish as publish_package
     from emotion_ai.pipeline.publishing.publish import publish_again
     from emotion_ai.pipeline.publishing.server import connect
     from emotion_ai.pipeline.settings import load_environment
 
-    if schedule:
-        check_schedule(schedule)
+    if version and preset:
+        raise InputError(
+            f"--preset {preset} has no part in --version {version}, which is compiled already; "
+            "leave one of them out"
+        )
+    if version and not (schedule or run):
+        raise InputError(
+            f"--version {version}: it is published already; add --schedule or --run to start it"
+        )
     compile_settings = load_environment(environment).compile
     order = Order(
         namespace=namespace or None,
-        schedule=schedule,
+        schedule=normalise(schedule) if schedule else "",
         run_name=run,
         parameters=parse_parameters(parameters or [], bool(schedule or run)),
         service_account=compile_settings.cluster.service_account,

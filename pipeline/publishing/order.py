@@ -1,6 +1,5 @@
 """What `emotion-ai publish` is asked for."""
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +8,6 @@ from typing import Any
 from emotion_ai.errors import InputError
 
 PIPELINE_NAME = "emotion-ai"
-_CRON_FIELDS = 6
-_CRON_FIELD = re.compile(r"[0-9A-Za-z*/,?#-]+")
 
 
 @dataclass(frozen=True)
@@ -20,7 +17,7 @@ class Order:
     Attributes:
         namespace: Of a multi-user installation; None in one for a single user.
         name: Of the pipeline and of its experiment.
-        schedule: Six fields of cron, seconds first, UTC; "" for no schedule.
+        schedule: As `cron.normalise` writes it; "" for no schedule.
         run_name: Name of a run to start now; "" for none.
         parameters: Of schedule and run.
         service_account: Of their pods; None for KFP's default.
@@ -41,15 +38,10 @@ class Order:
         """What the names of schedules begin with that were made here."""
         return f"{self.name}-schedule-"
 
-
-def check_schedule(schedule: str) -> None:
-    """Raise `InputError` if this is no cron expression of six fields."""
-    fields = schedule.split()
-    if len(fields) != _CRON_FIELDS or not all(map(_CRON_FIELD.fullmatch, fields)):
-        raise InputError(
-            f"schedule {schedule!r}: expected six fields, seconds first, in UTC, such as "
-            "'0 0 3 * * *' for three o'clock every night"
-        )
+    @property
+    def starts_something(self) -> bool:
+        """Whether there is a schedule or a run that parameters could be for."""
+        return bool(self.schedule or self.run_name)
 
 
 def parse_parameters(arguments: Sequence[str], are_used: bool) -> dict[str, Any]:
@@ -76,7 +68,10 @@ def parse_parameters(arguments: Sequence[str], are_used: bool) -> dict[str, Any]
             raise InputError(f"parameter {argument!r}: expected NAME=VALUE")
         if name in found:
             raise InputError(f"parameter {name!r} is given twice")
-        found[name] = parse_parameter_value(value)
+        try:
+            found[name] = parse_parameter_value(value)
+        except RecursionError:
+            raise InputError(f"parameter {name}: lists or objects within too many others") from None
     return found
 
 

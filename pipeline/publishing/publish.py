@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emotion_ai.errors import InputError
+from emotion_ai.pipeline.parameters import check_parameters
 from emotion_ai.pipeline.publishing.order import Order
 from emotion_ai.pipeline.publishing.schedules import replace_schedule
 from emotion_ai.pipeline.publishing.server import KfpServer, ask, require_id
 from emotion_ai.pipeline.publishing.uploads import (
     create_pipeline,
+    fetch_spec,
     find_or_create_experiment,
     find_pipeline,
     find_version,
+    read_spec,
     upload,
     version_name,
 )
@@ -33,9 +36,12 @@ def publish(server: KfpServer, package: Path, order: Order) -> Iterator[str]:
         A line for each thing done, as soon as it is, and how to undo it.
 
     Raises:
-        InputError: The server refuses the pipeline, the schedule or a parameter.
+        InputError: The pipeline takes no such parameter, and nothing was sent; or the server
+            refuses the pipeline or the schedule.
         Unavailable: The server failed; the last line says how far it came.
     """
+    if order.starts_something:
+        check_parameters(order.parameters, read_spec(package))
     pipeline_id = find_pipeline(server, order)
     if not pipeline_id:
         pipeline_id = create_pipeline(server, order)
@@ -63,7 +69,7 @@ def publish_again(server: KfpServer, version: str, order: Order) -> Iterator[str
         As `publish` does.
 
     Raises:
-        InputError: There is no such version.
+        InputError: There is no such version, or it takes no such parameter.
     """
     pipeline_id = find_pipeline(server, order)
     version_id = find_version(server, pipeline_id, version) if pipeline_id else None
@@ -71,6 +77,8 @@ def publish_again(server: KfpServer, version: str, order: Order) -> Iterator[str
         raise InputError(
             f"{server.address}: pipeline {order.name} has no version {version}; its page lists them"
         )
+    spec = fetch_spec(server, pipeline_id, version_id)
+    check_parameters(order.parameters, spec)
     yield f"version {version} ({version_id}): there already, nothing is uploaded"
     yield from _start(server, order, pipeline_id, version, version_id)
 
@@ -79,7 +87,7 @@ def _start(
     server: KfpServer, order: Order, pipeline_id: str, version: str, version_id: str
 ) -> Iterator[str]:
     """Start a run and replace the schedule, if the order says so; yield what was done."""
-    if not (order.schedule or order.run_name):
+    if not order.starts_something:
         return
     body = {
         "experiment_id": find_or_create_experiment(server, order),

@@ -7,22 +7,25 @@ client below it is used, which sends the same requests.
 import json
 import os
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.pipeline.publishing.address import TOKEN_VARIABLE, check_address
 
-# KFP's own variable: a file with the token of an account.
-TOKEN_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 - a name, no token
-# To connect, and to answer: an upload is parsed and stored before it is answered.
+# To connect, and between two bytes; all of a request has a limit of its own.
 _TIMEOUT_SECONDS = (10.0, 60.0)
 _PAGE_SIZE = 100
 _MAX_PAGES = 100
 _MAX_MESSAGE = 300
+# Of a text that becomes a message.
+_MAX_READ = 10 * _MAX_MESSAGE
 # https://www.rfc-editor.org/rfc/rfc6750#section-2.1
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+# A UUID; it goes into commands that a person copies.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 # The request is wrong, or somebody else made what it wants to make.
 _REFUSALS = {400, 409, 412, 413, 422}
 
@@ -40,7 +43,7 @@ class KfpServer(NamedTuple):
     @property
     def command(self) -> str:
         """How kfp's command line is called for this server."""
-        return f"kfp --endpoint {self.address}"
+        return shlex.join(["kfp", "--endpoint", self.address])
 
 
 class NameTaken(InputError):
@@ -48,7 +51,7 @@ class NameTaken(InputError):
 
 
 class Missing(Unavailable):
-    """There is no such object, or no such path."""
+    """There is no such object."""
 
 
 def connect(address: str) -> KfpServer:
@@ -58,19 +61,20 @@ def connect(address: str) -> KfpServer:
         address: Such as http://localhost:8888, also with a path.
 
     Raises:
-        InputError: The address is no http:// or https:// one, or holds a password.
-        Unavailable: The token's file cannot be read.
+        InputError: The address is no http:// or https:// one, or holds a password; or the token's
+            file or the authorities' file cannot be read.
     """
     address = check_address(address)
     import kfp_server_api as api
 
+    from emotion_ai.pipeline.publishing.transport import bounded_requests
+
     configuration = api.Configuration(host=address)
-    # No repetition, which would write warnings, and no way to the page of a login.
-    configuration.retries = False
     if path := os.environ.get(TOKEN_VARIABLE):
         configuration.api_key = {"authorization": _read_token(path)}
         configuration.api_key_prefix = {"authorization": "Bearer"}
     client = api.ApiClient(configuration)
+    client.rest_client.pool_manager = bounded_requests()
     return KfpServer(
         address,
         pipelines=api.PipelineServiceApi(client),
@@ -79,30 +83,6 @@ def connect(address: str) -> KfpServer:
         schedules=api.RecurringRunServiceApi(client),
         runs=api.RunServiceApi(client),
     )
-
-
-def check_address(address: str) -> str:
-    """Return the address without a slash at its end; raise `InputError` if it is none."""
-    expected = "expected a URL such as http://localhost:8888"
-    try:
-        parts = urlsplit(address.strip())
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError as error:
-        raise InputError(f"Kubeflow Pipelines' address: {error}; {expected}") from None
-    if parts.username or parts.password:
-        raise InputError(
-            f"Kubeflow Pipelines' address holds a user or a password; leave them out and name a "
-            f"token's file in {TOKEN_VARIABLE}"
-        )
-    if parts.query or parts.fragment:
-        # Not shown: it may hold a token.
-        raise InputError(
-            f"Kubeflow Pipelines' address has more than host and path, after {parts.hostname}; "
-            f"leave out what follows ? or #; {expected}"
-        )
-    if not valid:
-        raise InputError(f"Kubeflow Pipelines' address {address!r}: {expected}")
-    return address.strip().rstrip("/")
 
 
 def ask(server: KfpServer, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -133,10 +113,10 @@ def ask(server: KfpServer, method: Callable[..., Any], *args: Any, **options: An
         raise
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise Unavailable(
-            f"{server.address}: Kubeflow Pipelines does not answer: {_in_one_line(error)}; is the "
-            "address right, and `kubectl port-forward` running?"
+            f"{server.address}: Kubeflow Pipelines does not answer: {in_one_line(error)}; is the "
+            "address right, http or https, and `kubectl port-forward` running?"
         ) from None
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         # The generated client reads any answer, and trips over those of other programs.
         raise _not_kfp(server.address, error) from None
 
@@ -177,7 +157,7 @@ def named(name: str) -> str:
 def require_id(server: KfpServer, answer: Any, field: str) -> str:
     """Return the id in an answer; pages that other programs answer with have none."""
     found = getattr(answer, field, None)
-    if not isinstance(found, str) or not found:
+    if not isinstance(found, str) or not _ID.fullmatch(found):
         raise _not_kfp(server.address, f"an answer without {field}")
     return found
 
@@ -186,7 +166,10 @@ def _read_token(path: str) -> str:
     try:
         token = Path(path).read_text().strip()
     except (OSError, ValueError) as error:
-        raise Unavailable(f"{TOKEN_VARIABLE}: {path}: no token: {_in_one_line(error)}") from None
+        raise InputError(
+            f"{TOKEN_VARIABLE}: {path}: no token: {in_one_line(error)}; name a file that can be "
+            "read, or unset the variable"
+        ) from None
     if not _TOKEN.fullmatch(token):
         # Never shown: it may be a token with something else around it.
         raise InputError(
@@ -197,7 +180,8 @@ def _read_token(path: str) -> str:
 
 
 def _failure(address: str, error: Any) -> Exception:
-    message = _message(error)
+    sentence = _sentence(error)
+    message = in_one_line(sentence or error.body or error.reason or "no reason is given")
     if error.status == 409:
         return NameTaken(f"{address}: {message}")
     if error.status in _REFUSALS:
@@ -207,6 +191,9 @@ def _failure(address: str, error: Any) -> Exception:
             f"{address}: Kubeflow Pipelines gives no access ({error.status}): {message}; name a "
             f"token's file in {TOKEN_VARIABLE}, or a namespace of yours"
         )
+    # Any program says "Not Found" of a path; this one says of an object which.
+    if error.status == 404 and sentence in ("", "Not Found"):
+        return _not_kfp(address, f"404 for what is below /apis/v2beta1 ({message})")
     if error.status == 404:
         return Missing(f"{address}: Kubeflow Pipelines failed (404): {message}")
     if error.status in (301, 302, 303, 307, 308):
@@ -214,24 +201,27 @@ def _failure(address: str, error: Any) -> Exception:
     return Unavailable(f"{address}: Kubeflow Pipelines failed ({error.status}): {message}")
 
 
-def _message(error: Any) -> str:
-    """The server's own sentence, without the stack that it may send too."""
-    text = error.body or error.reason or ""
+def _sentence(error: Any) -> str:
+    """The server's own sentence, without the stack that it may send too; "" if it is a page."""
     try:
-        answer = json.loads(text)
-    except ValueError:
-        return _in_one_line(text)
-    if isinstance(answer, dict):
-        text = answer.get("error_message") or answer.get("message") or answer.get("error") or text
-    return _in_one_line(text)
+        answer = json.loads(error.body or "")
+    except (RecursionError, ValueError):
+        return ""
+    if not isinstance(answer, dict):
+        return ""
+    texts = (answer.get(key) for key in ("error_message", "message", "error"))
+    return next((text for text in texts if text and isinstance(text, str)), "")
 
 
 def _not_kfp(address: str, reason: object) -> Unavailable:
     return Unavailable(
-        f"{address}: this does not answer as Kubeflow Pipelines does: {_in_one_line(reason)}; name "
-        "the address of its API server (ml-pipeline), or of its page"
+        f"{address}: this does not answer as Kubeflow Pipelines does: {in_one_line(reason)}; "
+        "expected the address of its API server (ml-pipeline) or of its page, such as "
+        "http://localhost:8888, without /apis or the path of one page"
     )
 
 
-def _in_one_line(text: object) -> str:
-    return " ".join(str(text).split())[:_MAX_MESSAGE]
+def in_one_line(text: object) -> str:
+    """Return what a server says in a line that a terminal can show."""
+    line = " ".join(str(text)[:_MAX_READ].split())[:_MAX_MESSAGE]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)

@@ -2,7 +2,9 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
+from emotion_ai.errors import InputError
 from emotion_ai.pipeline.publishing.order import Order
 from emotion_ai.pipeline.publishing.server import (
     KfpServer,
@@ -26,8 +28,34 @@ def version_name(package: Path) -> str:
     return hashlib.sha256(content).hexdigest()[:_DIGITS]
 
 
+def read_spec(package: Path) -> dict[str, Any]:
+    """Return the compiled pipeline; what else is in the file says how pods are placed."""
+    import yaml
+
+    spec: dict[str, Any] = next(yaml.safe_load_all(package.read_text(encoding="utf-8")))
+    return spec
+
+
+def fetch_spec(server: KfpServer, pipeline_id: str, version_id: str) -> dict[str, Any]:
+    """Return the compiled pipeline of a version.
+
+    Raises:
+        InputError: It is none of KFP 2, such as a version that somebody uploaded years ago.
+    """
+    get = server.pipelines.pipeline_service_get_pipeline_version
+    answer = ask(server, get, pipeline_id, version_id)
+    envelope = getattr(answer, "pipeline_spec", None)
+    spec = envelope.get("pipeline_spec", envelope) if isinstance(envelope, dict) else None
+    if not isinstance(spec, dict) or not isinstance(spec.get("root"), dict):
+        raise InputError(
+            f"{server.address}: version {version_id} holds no pipeline of KFP 2; name a version "
+            "that `emotion-ai publish` uploaded"
+        )
+    return spec
+
+
 def find_pipeline(server: KfpServer, order: Order) -> str | None:
-    """Return the pipeline's id, or None if there is none of this name."""
+    """Return the pipeline's id, or None if there is none of this name in the namespace."""
     found = list_all(
         server,
         server.pipelines.pipeline_service_list_pipelines,
@@ -35,6 +63,9 @@ def find_pipeline(server: KfpServer, order: Order) -> str | None:
         filter=named(order.name),
         namespace=order.namespace,
     )
+    # Nobody promises that other namespaces' pipelines are left out.
+    if order.namespace:
+        found = [row for row in found if row.namespace in (None, "", order.namespace)]
     return require_id(server, found[0], "pipeline_id") if found else None
 
 
@@ -82,7 +113,26 @@ def upload(server: KfpServer, package: Path, pipeline_id: str, version: str) -> 
 
 
 def find_or_create_experiment(server: KfpServer, order: Order) -> str:
-    """Return the id of the experiment that holds the runs."""
+    """Return the id of the experiment that holds the runs.
+
+    Raises:
+        InputError: It is in the archive, where nobody would see the runs.
+    """
+    if experiment_id := _find_experiment(server, order):
+        return experiment_id
+    body = {"display_name": order.name, "namespace": order.namespace}
+    given = {key: value for key, value in body.items() if value}
+    try:
+        answer = ask(server, server.experiments.experiment_service_create_experiment, given)
+    except NameTaken:
+        # Another call created it since it was looked for.
+        if experiment_id := _find_experiment(server, order):
+            return experiment_id
+        raise
+    return require_id(server, answer, "experiment_id")
+
+
+def _find_experiment(server: KfpServer, order: Order) -> str | None:
     found = list_all(
         server,
         server.experiments.experiment_service_list_experiments,
@@ -90,9 +140,12 @@ def find_or_create_experiment(server: KfpServer, order: Order) -> str:
         filter=named(order.name),
         namespace=order.namespace,
     )
-    if found:
-        return require_id(server, found[0], "experiment_id")
-    body = {"display_name": order.name, "namespace": order.namespace}
-    given = {key: value for key, value in body.items() if value}
-    answer = ask(server, server.experiments.experiment_service_create_experiment, given)
-    return require_id(server, answer, "experiment_id")
+    if not found:
+        return None
+    experiment_id = require_id(server, found[0], "experiment_id")
+    if found[0].storage_state == "ARCHIVED":
+        raise InputError(
+            f"{server.address}: experiment {order.name} is in the archive, which hides its runs; "
+            f"restore it: {server.command} experiment unarchive --experiment-id {experiment_id}"
+        )
+    return experiment_id

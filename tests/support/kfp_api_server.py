@@ -7,6 +7,7 @@ DISABLED and never fires, and removing a schedule ends its runs unless they are 
 
 import base64
 import contextlib
+import copy
 import email
 import email.policy
 import itertools
@@ -43,6 +44,8 @@ class KfpApiServer:
         token: What every request must bring; "" for none.
         page_size: The most objects of a page.
         requests: Method and path of each request.
+        pauses: Where "METHOD /path" is a key, an answer is held back until as many callers as the
+            barrier counts have theirs; a broken barrier holds nobody.
     """
 
     address: str = ""
@@ -54,7 +57,10 @@ class KfpApiServer:
     experiments: dict[str, Row] = field(default_factory=dict)
     schedules: dict[str, Row] = field(default_factory=dict)
     runs: dict[str, Row] = field(default_factory=dict)
+    pauses: dict[str, threading.Barrier] = field(default_factory=dict)
     _failures: dict[str, Any] = field(default_factory=dict)
+    # Answers are computed one by one, as a data base's transactions are.
+    _turn: threading.Lock = field(default_factory=threading.Lock)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def fail(self, request: str, status: int, message: str = "refused by the test") -> None:
@@ -77,6 +83,14 @@ class KfpApiServer:
 
     def answer(self, method: str, url: str, body: bytes, content_type: str) -> Row:
         """Do what a request asks for; raise `Refused` or `ConnectionError`."""
+        with self._turn:
+            answer = copy.deepcopy(self._answer(method, url, body, content_type))
+        if pause := self.pauses.get(f"{method} {urlsplit(url).path}"):
+            with contextlib.suppress(threading.BrokenBarrierError):
+                pause.wait()
+        return answer
+
+    def _answer(self, method: str, url: str, body: bytes, content_type: str) -> Row:
         parts = urlsplit(url)
         path = parts.path
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
@@ -104,6 +118,7 @@ class KfpApiServer:
             ("POST /pipelines/upload", self._upload_pipeline),
             ("POST /pipelines/upload_version", self._upload_version),
             (f"GET /pipelines/{name}/versions", self._list_versions),
+            (f"GET /pipelines/{name}/versions/{name}", self._version),
             (f"DELETE /pipelines/{name}/versions/{name}", self._delete_version),
             (
                 "GET /experiments",
@@ -184,13 +199,24 @@ class KfpApiServer:
         rows = {k: v for k, v in self.versions.items() if v["pipeline_id"] == pipeline_id}
         return self._page("pipeline_versions", rows, query)
 
-    def _delete_version(self, pipeline_id: str, key: str, query: Row, body: Row) -> Row:
+    def _version(self, pipeline_id: str, key: str, query: Row, body: Row) -> Row:
         if key not in self.versions:
             raise Refused(404, f"ResourceNotFoundError: PipelineVersion {key} not found.")
+        return self.versions[key]
+
+    def _delete_version(self, pipeline_id: str, key: str, query: Row, body: Row) -> Row:
+        self._version(pipeline_id, key, query, body)
         del self.versions[key]
         return {}
 
     def _create_experiment(self, query: dict[str, str], body: Row) -> Row:
+        name = body.get("display_name")
+        if any(row["display_name"] == name for row in self.experiments.values()):
+            raise Refused(
+                409,
+                "Already exist error: Failed to create a new experiment. The name "
+                f"{name} already exists. Please specify a new name",
+            )
         key = self._id("experiment")
         row = {"experiment_id": key, "created_at": _CREATED, "namespace": "", **body}
         self.experiments[key] = row
