@@ -25,6 +25,7 @@ from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run, di
 from emotion_ai.pipeline.local.target import check_target, open_client, running_target
 from emotion_ai.pipeline.settings import RunSettings, load_environment
 from emotion_ai.registry.runs import SUMMARY, read_records, run_uri
+from emotion_ai.rollouts.settings import TlsFiles
 from emotion_ai.rollouts.targets import SUCCESSFUL
 from emotion_ai.sources.uri import check_exists, is_sample
 from emotion_ai.steps.notify.run import summarise
@@ -47,6 +48,7 @@ class LocalRun:
         faces: Pictures of the faces that the release was asked about.
         predictions: The release's predictions for them, for JSON; empty if no release serves.
         namespace: Where the release serves in a cluster; "" on target local.
+        tls: How its servers are asked in a cluster; None for plain text.
     """
 
     run_id: str
@@ -59,6 +61,7 @@ class LocalRun:
     faces: list[Path]
     predictions: list[dict[str, Any]]
     namespace: str = ""
+    tls: TlsFiles | None = None
 
 
 def run_locally(
@@ -114,6 +117,7 @@ def run_locally(
         faces=faces,
         predictions=predictions,
         namespace=settings.serving.rollout.namespace if in_cluster else "",
+        tls=settings.serving.rollout.tls,
     )
 
 

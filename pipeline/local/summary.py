@@ -14,6 +14,7 @@ from rich.table import Table
 
 from emotion_ai.pipeline.local.progress import Step
 from emotion_ai.pipeline.local.run import LocalRun
+from emotion_ai.rollouts.settings import TlsFiles
 
 _MARKS = {"done": "[green]done[/]", "cached": "[cyan]cached[/]", "failed": "[red]failed[/]"}
 # Lines in which a step reports its progress; where there is no terminal only these are printed.
@@ -116,7 +117,10 @@ def _next_commands(run: LocalRun) -> list[str]:
     command = "emotion-ai" if installed else shlex.quote(_relative_path(sys.argv[0]))
     registry = shlex.quote(_relative_path(run.registry))
     faces = shlex.quote(str(run.faces[0].parent)) + "/*.png"
-    predict = f"{command} predict {faces} --faces whole --server 127.0.0.1:8500 --format table"
+    options = _tls_options(run.tls) if run.tls else ""
+    # A certificate names hosts; an address is seldom among them.
+    server = f"--server {'localhost' if options else '127.0.0.1'}:8500{options}"
+    predict = f"{command} predict {faces} --faces whole {server} --format table"
     if not run.namespace:
         return [f"{command} serve --registry {registry} --port 8500", predict]
     cluster = f"--target kubernetes --namespace {run.namespace}"
@@ -125,6 +129,16 @@ def _next_commands(run: LocalRun) -> list[str]:
         f"kubectl -n {run.namespace} port-forward service/emotion-ai 8500",
         predict,
     ]
+
+
+def _tls_options(files: TlsFiles) -> str:
+    """Return the options with which a client reaches servers with TLS; "" for plain text."""
+    named = {
+        "--tls-ca": files.authority,
+        "--tls-certificate": files.certificate,
+        "--tls-key": files.key,
+    }
+    return "".join(f" {option} {shlex.quote(path)}" for option, path in named.items() if path)
 
 
 def _print_gate(console: Console, gate: dict[str, Any]) -> None:

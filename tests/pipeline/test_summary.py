@@ -1,6 +1,7 @@
 """The summary that `emotion-ai run` prints on a terminal."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from emotion_ai.pipeline.local.run import LocalRun
 from emotion_ai.pipeline.local.summary import print_summary
+from emotion_ai.rollouts.settings import TlsFiles
 
 
 def _accepted_run(forced: str, namespace: str = "", **steps: dict[str, Any]) -> LocalRun:
@@ -58,6 +60,13 @@ def test_print_summary_says_how_to_ask_the_servers_of_the_target() -> None:
         line.endswith("describe --registry registry --target kubernetes --namespace faces")
         for line in lines
     )
+
+
+def test_print_summary_says_how_to_ask_servers_with_tls() -> None:
+    files = TlsFiles(authority="my ca.crt", certificate="client.crt", key="client.key")
+    lines = _printed(replace(_accepted_run("", namespace="faces"), tls=files))
+    (line,) = (line for line in lines if "--server localhost:8500" in line)
+    assert " --tls-ca 'my ca.crt' --tls-certificate client.crt --tls-key client.key " in line
 
 
 def test_print_summary_says_that_a_newer_release_serves() -> None:
