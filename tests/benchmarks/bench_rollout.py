@@ -36,6 +36,7 @@ from support.kubernetes_cluster import (
     served_release,
     wait_for,
 )
+from support.server_kills import kill_server
 
 
 class Span(NamedTuple):
@@ -47,13 +48,6 @@ class Span(NamedTuple):
 
 
 SERVERS = "app.kubernetes.io/name=emotion-ai,emotion-ai.dev/track=stable"
-_KILL_SERVER = (
-    "import os, pathlib\n"
-    "for path in pathlib.Path('/proc').glob('[0-9]*/cmdline'):\n"
-    "    text = path.read_bytes()\n"
-    "    if b'emotion_ai.server' in text and b'/init' not in text and path.parent.name != '1':\n"
-    "        os.kill(int(path.parent.name), 9)\n"
-)
 _AUTOSCALER = {
     "apiVersion": "autoscaling/v2",
     "kind": "HorizontalPodAutoscaler",
@@ -124,10 +118,9 @@ def scale_by_load() -> None:
     settle()
 
 
-def kill_server() -> None:
+def kill_one_server() -> None:
     """Kill one server's process with SIGKILL."""
-    pod = get("pods", selector=SERVERS)[0]["metadata"]["name"]
-    kubectl("exec", pod, "--container", "server", "--", "python3", "-c", _KILL_SERVER)
+    kill_server(kubectl, get("pods", selector=SERVERS)[0]["metadata"]["name"])
     time.sleep(5)
     settle()
 
@@ -171,7 +164,10 @@ def scenarios(
     found += [(f"drain {node}", lambda node=node: drain_node(node)) for node in nodes]
     found += [("autoscaler 2-5-2", scale_by_load)]
     if not options.gentle:
-        found += [("SIGKILL of a server", kill_server), ("pod deleted with force", force_delete)]
+        found += [
+            ("SIGKILL of a server", kill_one_server),
+            ("pod deleted with force", force_delete),
+        ]
         if "CUT_NODE" in os.environ:
             found.append(("node lost", lose_node))
         if "STOP_API" in os.environ:

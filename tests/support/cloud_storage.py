@@ -1,4 +1,4 @@
-"""A Cloud Storage emulator (fake-gcs-server) on loopback, for tests with gs:// URIs."""
+"""A Cloud Storage emulator (fake-gcs-server) for tests with gs:// URIs."""
 
 import contextlib
 import http
@@ -26,14 +26,10 @@ def running_cloud_storage(bucket: str, port: int = 0, data: Path | None = None) 
         port: The port on loopback; 0 for any free one.
         data: A folder whose folder `bucket` holds the bucket's objects at the start; None for none.
     """
-    folder = Path(wrapper.__file__).parent / "vendor" / "fake-gcs-server" / "bin"
-    (binary,) = folder.glob("fake-gcs-server-*")
     port = port or free_port()
     address = f"http://127.0.0.1:{port}"
-    command = [str(binary), "-scheme", "http", "-backend", "memory", "-host", "127.0.0.1"]
-    command += ["-port", str(port), "-external-url", address, "-log-level", "error"]
-    command += ["-data", str(data)] if data else []
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    options = ["-backend", "memory", *(["-data", str(data)] if data else [])]
+    process = _start_server("127.0.0.1", port, options)
     try:
         _create_bucket(address, bucket)
         yield address
@@ -42,15 +38,54 @@ def running_cloud_storage(bucket: str, port: int = 0, data: Path | None = None) 
         process.wait()
 
 
-def free_port() -> int:
-    """Return a port on loopback that nothing listens on."""
+class StoppableStorage:
+    """A server that is stopped and started again; the objects are files, which outlive it.
+
+    Several servers may have the same folder: each caller's bucket can be away by itself then.
+
+    Attributes:
+        address: Of the server; the port is free while it is stopped.
+    """
+
+    def __init__(self, folder: Path, bucket: str, host: str) -> None:
+        """Choose an address on a host; nothing is started."""
+        self._folder, self._bucket, self._host = folder, bucket, host
+        self._port = free_port(host)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.address = f"http://{host}:{self._port}"
+
+    def start(self) -> None:
+        """Start the server, if it does not run, and wait until it answers."""
+        if self._process is None:
+            options = ["-backend", "filesystem", "-filesystem-root", str(self._folder)]
+            self._process = _start_server(self._host, self._port, options)
+            _create_bucket(self.address, self._bucket)
+
+    def stop(self) -> None:
+        """Kill the server, if it runs: connections to it are refused from now on."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _start_server(host: str, port: int, options: list[str]) -> "subprocess.Popen[bytes]":
+    folder = Path(wrapper.__file__).parent / "vendor" / "fake-gcs-server" / "bin"
+    (binary,) = folder.glob("fake-gcs-server-*")
+    command = [str(binary), "-scheme", "http", "-host", host, "-port", str(port)]
+    command += ["-external-url", f"http://{host}:{port}", "-log-level", "error", *options]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port that nothing listens on."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
 def _create_bucket(address: str, bucket: str) -> None:
-    request = urllib.request.Request(  # noqa: S310 - a server on loopback
+    request = urllib.request.Request(  # noqa: S310 - a test's server
         f"{address}/storage/v1/b?project=test",
         data=json.dumps({"name": bucket}).encode(),
         headers={"Content-Type": "application/json"},

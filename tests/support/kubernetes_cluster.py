@@ -1,6 +1,7 @@
 """The cluster that the tests run in: kubectl, the installation, callers, and what they saw."""
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -164,8 +165,9 @@ def calling(
             process.wait(60)
 
 
+@functools.cache
 def load_images(targets: tuple[str, ...]) -> None:
-    """Put this checkout's images onto the nodes with the command LOAD_IMAGE."""
+    """Put this checkout's images onto the nodes with the command LOAD_IMAGE, once."""
     from emotion_ai.pipeline.policy import image_tags
 
     command = os.environ["LOAD_IMAGE"].split()
