@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support.cluster_installation import installed
 from support.interrupted_rollouts import api_server_away
 from support.kubernetes_cluster import (
     NAMESPACE,
@@ -30,7 +31,6 @@ from support.kubernetes_cluster import (
     calling,
     drain,
     get,
-    installed,
     kubectl,
     roll_out,
     served_release,

@@ -17,8 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support.cluster_installation import installed
 from support.interrupted_rollouts import PHASES, check_recovery, kill, take_api_server_away
-from support.kubernetes_cluster import installed, roll_out
+from support.kubernetes_cluster import roll_out
 
 HITS = {"SIGKILL": kill, "API server away": take_api_server_away}
 

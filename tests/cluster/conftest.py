@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from support.cluster_installation import installed
 from support.kubectl import require_cluster
-from support.kubernetes_cluster import installed, roll_out
+from support.kubernetes_cluster import roll_out
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,6 +12,7 @@ from emotion_ai.registry.champion import read_champion
 from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.rollouts.targets import roll_out as roll_out_here
 
+from support.cluster_installation import make_readable
 from support.kubernetes_cluster import (
     NAMESPACE,
     QUICK,
@@ -22,7 +23,6 @@ from support.kubernetes_cluster import (
     get,
     journal,
     kubectl,
-    make_readable,
     roll_out,
     served_release,
     wait_for,

@@ -10,8 +10,8 @@ import pytest
 
 from emotion_ai.rollouts.cluster.deployment import read_deployment, release_patch
 
+from support.cluster_installation import load_images
 from support.kubectl import answer, kubectl, moved, new_namespace, read, remove, require_cluster
-from support.kubernetes_cluster import load_images
 from support.manifests import FOLDER, Object, load_script, parse
 
 pytestmark = pytest.mark.cluster

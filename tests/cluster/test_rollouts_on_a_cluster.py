@@ -9,13 +9,13 @@ import pytest
 
 from emotion_ai.registry.champion import read_champion
 
+from support.cluster_installation import install
 from support.kubernetes_cluster import (
     REGISTRY,
     Calls,
     calling,
     finish,
     get,
-    install,
     journal,
     kubectl,
     roll_out,

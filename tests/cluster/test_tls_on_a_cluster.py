@@ -21,9 +21,10 @@ from emotion_ai.errors import Unavailable
 
 from support.certificates import make_certificates
 from support.cluster_callers import read_tls
+from support.cluster_installation import load_images
 from support.command_line import assert_refused, emotion_ai
 from support.kubectl import KUBECTL, answer, moved, new_namespace, read, remove
-from support.kubernetes_cluster import QUICK, calling, load_images, wait_for
+from support.kubernetes_cluster import QUICK, calling, wait_for
 from support.manifests import FOLDER, ROOT, Object, load_script, parse, write_kustomization
 
 # Rollouts of its own, a minute each.

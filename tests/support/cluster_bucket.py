@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from support.cloud_storage import StoppableStorage, free_port
+from support.cluster_installation import load_images
 from support.kubectl import answer, moved, new_namespace, remove
-from support.kubernetes_cluster import ROOT, kubectl, load_images, start_rollout, wait_for
+from support.kubernetes_cluster import ROOT, kubectl, start_rollout, wait_for
 from support.manifests import Object, load_script, one, parse
 from support.tiny_saved_model import publish_tiny_release
 
