@@ -44,8 +44,8 @@ class KfpApiServer:
         token: What every request must bring; "" for none.
         page_size: The most objects of a page.
         requests: Method and path of each request.
-        pauses: Where "METHOD /path" is a key, an answer is held back until as many callers as the
-            barrier counts have theirs; a broken barrier holds nobody.
+        pauses: Barriers by "METHOD /path": so many callers are answered at the same moment, and
+            get their answers when all are answered; a broken barrier holds nobody.
     """
 
     address: str = ""
@@ -83,12 +83,17 @@ class KfpApiServer:
 
     def answer(self, method: str, url: str, body: bytes, content_type: str) -> Row:
         """Do what a request asks for; raise `Refused` or `ConnectionError`."""
+        request = f"{method} {urlsplit(url).path}"
+        self._pause(request)
         with self._turn:
             answer = copy.deepcopy(self._answer(method, url, body, content_type))
-        if pause := self.pauses.get(f"{method} {urlsplit(url).path}"):
-            with contextlib.suppress(threading.BrokenBarrierError):
-                pause.wait()
+        self._pause(request)
         return answer
+
+    def _pause(self, request: str) -> None:
+        if request in self.pauses:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                self.pauses[request].wait()
 
     def _answer(self, method: str, url: str, body: bytes, content_type: str) -> Row:
         parts = urlsplit(url)
