@@ -23,7 +23,7 @@ def compile_pipeline(
         pipeline: "training" or "rollout".
 
     Raises:
-        InputError: The file is not named NAME.yaml.
+        InputError: The file is not named NAME.yaml, or cannot be made in that place.
         Unavailable: The file cannot be written.
 
     Example:
@@ -35,9 +35,15 @@ def compile_pipeline(
         raise InputError(f"{path}: expected a name that ends in .yaml")
     from kfp import compiler
 
-    with storage.translate_errors(str(path)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        compiler.Compiler().compile(_build(pipeline, settings, defaults), str(path))
+    built = _build(pipeline, settings, defaults)
+    try:
+        with storage.translate_errors(str(path)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            compiler.Compiler().compile(built, str(path))
+    except storage.NotFound:
+        raise InputError(
+            f"{path}: no file can be made there; name one in a folder of yours"
+        ) from None
 
 
 def _build(pipeline: str, settings: CompileSettings, defaults: RunSettings) -> Any:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from emotion_ai.pipeline.choices import LABEL_SET_NAMES, STEP_NAMES, join_choices
+from emotion_ai.settings import matching
 
 
 def _one_of(choices: Collection[str]) -> AfterValidator:
@@ -51,31 +52,57 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]
 LabelSet = Annotated[str, _one_of(LABEL_SET_NAMES)]
 StepName = Annotated[str, _one_of(STEP_NAMES)]
 
-# A Secret, a claim or a service account.
-ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
-LabelKey = Annotated[
+Cpu = Annotated[str, matching(r"[0-9]+(\.[0-9]+)?|[0-9]+m", "CPUs, such as 2, 0.5 or 500m")]
+Memory = Annotated[
     str,
-    Field(
-        pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?"
-        r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+    matching(r"[0-9]+(\.[0-9]+)?([EPTGMK]i?)?", "an amount of memory, such as 512M or 4Gi"),
+]
+# A Secret, a claim or a service account.
+ObjectName = Annotated[
+    str,
+    matching(
+        r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?",
+        "a name of Kubernetes: small letters, digits, '-' and '.'",
     ),
 ]
-LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]
-VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=253)]
+LabelKey = Annotated[
+    str,
+    matching(
+        r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?",
+        "a key of Kubernetes' labels, such as pool or example.com/pool",
+    ),
+]
+LabelValue = Annotated[
+    str,
+    matching(
+        r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?",
+        "at most 63 letters, digits, '-', '_' and '.'",
+    ),
+]
+VariableName = Annotated[
+    str,
+    matching(r"[A-Za-z_][A-Za-z0-9_]{0,252}", "letters, digits and '_', no digit first"),
+]
 # Of a mount: no folder of it is hidden or leads upwards.
 FolderPath = Annotated[
     str,
-    Field(pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$", max_length=1024),
+    Field(max_length=1024),
+    matching(r"(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+", "an absolute path, such as /registry"),
     AfterValidator(_check_mount),
 ]
 # Of images, without a tag: [HOST[:PORT]/]PATH.
 ImagePrefix = Annotated[
     str,
-    Field(
-        pattern=r"^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?"
-        r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$",
-        max_length=255,
+    Field(max_length=255),
+    matching(
+        r"([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?"
+        r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*",
+        "the name of images without scheme and tag, such as registry.example.com/emotion-ai",
     ),
 ]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=253)]
+FileName = Annotated[
+    str,
+    Field(max_length=253),
+    matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", "a file's name without a folder, such as key.json"),
+]
 Seconds = Annotated[int, Field(ge=1, le=30 * 86_400)]

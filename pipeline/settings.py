@@ -25,19 +25,18 @@ from emotion_ai.pipeline.choices import (
     list_settings_files,
 )
 from emotion_ai.pipeline.cluster_settings import ClusterSettings
-from emotion_ai.pipeline.field_types import ImagePrefix, LabelSet, Names, StepName
+from emotion_ai.pipeline.field_types import Cpu, ImagePrefix, LabelSet, Memory, Names, StepName
 from emotion_ai.registry.settings import RetentionSettings
 from emotion_ai.rollouts.settings import RolloutSettings
-from emotion_ai.settings import StrictModel, validate_settings
+from emotion_ai.settings import StrictModel, naming, validate_settings
 from emotion_ai.sources.checks import DataChecks
+from emotion_ai.sources.uri import check_address
 from emotion_ai.steps.evaluate.settings import GateSettings
 from emotion_ai.steps.validate.limits import ValidationLimits
 
 _MAX_BYTES = 64 << 10
-
-
-Cpu = Annotated[str, Field(pattern=r"^([0-9]+(\.[0-9]+)?|[0-9]+m)$")]
-Memory = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$")]
+# YAML's key "<<", which takes the keys of another mapping.
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class Resources(StrictModel):
@@ -148,7 +147,8 @@ def load_environment(name: str) -> Environment:
         0
     """
     values = _read_settings_file("environment", ENVIRONMENTS, name)
-    return validate_settings(Environment, values, f"environment {name}")
+    with naming(f"environment {name}"):
+        return validate_settings(Environment, values, "")
 
 
 def load_run_settings(
@@ -173,13 +173,27 @@ def load_run_settings(
     preset = preset or chosen.preset
     preset_run = _read_settings_file("preset", PRESETS, preset)
     # Each file on its own too: a mistake is reported even where a later layer overrides it.
-    validate_settings(RunSettings, chosen.run, "run")
-    validate_settings(RunSettings, preset_run, f"preset {preset}")
+    with naming(f"environment {environment}"):
+        validate_settings(RunSettings, chosen.run, "run")
+    with naming(f"preset {preset}"):
+        validate_settings(RunSettings, preset_run, "")
     merged = _merge(_merge(chosen.run, preset_run), flags or {})
     settings = validate_settings(RunSettings, merged, "run")
     # Only after merging: one layer may name the label set, another the emotions.
     select_emotions(settings.label_set, settings.emotions)
+    _check_addresses(settings)
     return settings
+
+
+def _check_addresses(settings: RunSettings) -> None:
+    """Check what can be told of addresses before their storages are asked."""
+    folder = storage.check_folder_address
+    checks = {"keypoints": check_address, "expression": check_address, "registry": folder}
+    if settings.checkpoints:
+        checks["checkpoints"] = folder
+    for name, check in checks.items():
+        with naming(f"setting run.{name}"):
+            check(getattr(settings, name))
 
 
 def _read_settings_file(setting: str, folder: Path, name: str) -> dict[str, Any]:
@@ -196,13 +210,32 @@ def _read_settings_file(setting: str, folder: Path, name: str) -> dict[str, Any]
     return values
 
 
+class _Refused(yaml.constructor.ConstructorError):
+    """YAML that is not taken in settings; the message is one for the user."""
+
+    def __init__(self, problem: str, mark: Any) -> None:
+        super().__init__(None, None, problem, mark)
+
+
 class _Loader(yaml.SafeLoader):
-    """Rejects aliases: with them a few lines expand to any number of values."""
+    """Rejects a key that is given twice, and aliases, which expand a few lines to any number."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        lines: dict[Any, int] = {}
+        # Other nodes, and keys that are no text or number, are refused by the method itself.
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == _MERGE:
+                continue
+            key, mark = self.construct_object(key_node), key_node.start_mark
+            if key in lines:
+                problem = f"the key {key!r} is there already in line {lines[key]}; leave one out"
+                raise _Refused(problem, mark)
+            lines[key] = mark.line + 1
+        return super().construct_mapping(node, deep)
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.constructor.ConstructorError(None, None, "an alias is not taken here", mark)
+            raise _Refused("an alias is not taken here", self.peek_event().start_mark)
         return super().compose_node(parent, index)
 
 
@@ -211,7 +244,8 @@ def _parse_yaml(path: str, text: bytes) -> Any:
         return yaml.load(text.decode(), _Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"{path}{line}: not YAML: {error.problem}") from None
+        kind = "" if isinstance(error, _Refused) else "not YAML: "
+        raise InputError(f"{path}{line}: {kind}{error.problem}") from None
     except RecursionError:
         raise InputError(f"{path}: nested too deeply; expected a settings file") from None
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:

@@ -153,6 +153,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                 target=target,
                 rollout_settings=rollout_settings,
                 retention=retention,
+                checkpoints=checkpoints,
             )
             configure(resolve_task, "resolve sources")
             resolved = resolve_task.outputs

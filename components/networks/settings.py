@@ -7,6 +7,7 @@ from pydantic import Field
 from emotion_ai.settings import StrictModel
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Channels = Annotated[int, Field(ge=1, le=4_096)]
 
 
 class TrainingSettings(StrictModel):
@@ -25,7 +26,7 @@ class TrainingSettings(StrictModel):
     # Share of the steps in which the learning rate rises; a cosine lowers it in the others.
     warmup: Share = 0.05
     # Channels of each stage.
-    widths: tuple[int, ...] = Field((24, 48, 96, 192), min_length=1, max_length=6)
+    widths: tuple[Channels, ...] = Field((24, 48, 96, 192), min_length=1, max_length=6)
     # Residual blocks a stage.
     blocks: int = Field(1, ge=1, le=8)
     dropout: Share = 0.2

@@ -1,5 +1,6 @@
 """The records of a run: `<registry>/runs/<run id>/NAME.json` and `reports/NAME.html`."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -14,10 +15,45 @@ from emotion_ai.errors import InputError
 RUNS = "runs"
 # The record in which notify summarizes all the others.
 SUMMARY = "run"
+# Holds KFP's id of the run that the folder belongs to. It is hidden: it is no record.
+_OWNER = ".owner"
+_MAX_OWNER_BYTES = 1 << 10
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAX_RECORD_BYTES = 8 << 20
 _MAX_REPORT_BYTES = 64 << 20
 _MAX_RECORDS = 256
+
+
+def claim_run(registry: str, run_name: str, job_id: str) -> str:
+    """Return the id under which a run keeps its records, the same for each of its steps.
+
+    A name belongs to the first run that has it. Records of another run would be taken for this
+    one's, and this one's would replace them, so a later run has KFP's id instead, which is printed.
+
+    Args:
+        registry: A local folder or a gs:// URI.
+        run_name: The run's name; "" for none.
+        job_id: KFP's id of the run; "" outside of KFP, where nobody else has the name.
+
+    Raises:
+        InputError: The registry's address is none, or the name cannot name a folder.
+        Unavailable: The registry cannot be read or written.
+    """
+    storage.check_folder_address(registry)
+    if not run_name or not job_id:
+        return run_name or job_id
+    folder = run_uri(registry, run_name)
+    owner = storage.join(folder, _OWNER)
+    if not storage.list_names(folder):
+        storage.create(owner, job_id.encode())
+    with contextlib.suppress(storage.NotFound):
+        if storage.read_bytes(owner, _MAX_OWNER_BYTES) == job_id.encode():
+            return run_name
+    print(
+        f"run_name {run_name!r} has the records of an earlier run, which stay: those of this run "
+        f"are in {run_uri(registry, job_id)}"
+    )
+    return job_id
 
 
 def run_uri(registry: str, run_id: str) -> str:

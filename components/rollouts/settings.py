@@ -4,9 +4,15 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from emotion_ai.settings import StrictModel
+from emotion_ai.settings import StrictModel, matching
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+Name = Annotated[
+    str,
+    matching(
+        r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+        "a name of Kubernetes: at most 63 small letters, digits and '-'",
+    ),
+]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 

@@ -1,7 +1,7 @@
 """URIs of sources: their subjects files and content fingerprints.
 
-A source is a local path, `file://` or `gs://` URI of a CSV (plain, .gz or .zip) or of a folder of
-pictures (or a .zip of one), or `sample://N?seed=S`.
+A source is a local path, `file://` or `gs://` URI of a CSV (plain, packed, or in a .zip or .tar.gz)
+or of a folder of pictures (or a .zip of one), or `sample://N?seed=S`.
 """
 
 import hashlib
@@ -13,12 +13,29 @@ from emotion_ai.errors import InputError
 from emotion_ai.sources.folders import ALL_EMOTIONS, sort_pictures
 
 SAMPLE_SCHEME = "sample://"
+_PACKED = re.compile(r"\.(gz|bz2|xz)$")
 _FORMAT_SUFFIX = re.compile(r"\.[a-z]{1,5}")
 
 
 def is_sample(source: str) -> bool:
     """Return whether the faces are drawn (`sample://`) rather than read."""
     return source.startswith(SAMPLE_SCHEME)
+
+
+def check_address(source: str) -> None:
+    """Check the address of a source, without asking a storage whether it is there.
+
+    Raises:
+        InputError: It is empty, of an unsupported scheme, holds a password, or names no bucket.
+    """
+    if not source.strip():
+        raise InputError("a source is empty; expected a path, gs://... or sample://N?seed=S")
+    if is_sample(source):
+        from emotion_ai.sample.uri import parse_sample_uri
+
+        parse_sample_uri(source)
+    else:
+        storage.check_folder_address(source)
 
 
 def check_exists(source: str) -> None:
@@ -31,18 +48,9 @@ def check_exists(source: str) -> None:
         InputError: The source does not exist, or its URI is invalid.
         Unavailable: The storage failed.
     """
-    _check_not_empty(source)
-    if is_sample(source):
-        from emotion_ai.sample.uri import parse_sample_uri
-
-        parse_sample_uri(source)
-    elif not storage.is_folder(source):
+    check_address(source)
+    if not is_sample(source) and not storage.is_folder(source):
         storage.open_binary(source).close()
-
-
-def _check_not_empty(source: str) -> None:
-    if not source.strip():
-        raise InputError("a source is empty; expected a path, gs://... or sample://N?seed=S")
 
 
 def subjects_uri(source: str) -> str:
@@ -62,7 +70,7 @@ def subjects_uri(source: str) -> str:
         >>> subjects_uri("gs://faces/fer2013.csv.gz")
         'gs://faces/fer2013.subjects.csv'
     """
-    name = source.rstrip("/").removesuffix(".gz")
+    name = _PACKED.sub("", source.rstrip("/"))
     stem = name.removesuffix(".zip").removesuffix(".csv")
     suffix = Path(name).suffix
     if stem == name and _FORMAT_SUFFIX.fullmatch(suffix) and not storage.is_folder(source):
@@ -87,7 +95,7 @@ def fingerprint(source: str) -> str:
         InputError: The source does not exist, or is a folder without pictures by emotion.
         Unavailable: The storage failed.
     """
-    _check_not_empty(source)
+    check_address(source)
     digest = hashlib.sha256()
     if is_sample(source):
         from emotion_ai.sample.uri import parse_sample_uri

@@ -20,12 +20,21 @@ from typing import BinaryIO, cast
 from emotion_ai.errors import InputError
 from emotion_ai.storage import local
 from emotion_ai.storage.local import copy_file
-from emotion_ai.storage.uri import Entry, NotFound, is_remote, join, local_path
+from emotion_ai.storage.uri import (
+    Entry,
+    NotFound,
+    check_folder_address,
+    is_remote,
+    join,
+    local_path,
+)
 
 __all__ = [
     "Entry",
     "NotFound",
+    "check_folder_address",
     "copy_file",
+    "create",
     "download",
     "exists",
     "is_folder",
@@ -90,6 +99,23 @@ def write_bytes(uri: str, data: bytes) -> None:
         Unavailable: The storage failed; the old content is unchanged.
     """
     _backend(uri).write(uri, data)
+
+
+def create(uri: str, data: bytes) -> bool:
+    """Write a small file if there is none; of several writers at once, one does.
+
+    Args:
+        uri: A path, `file://` or `gs://` URI; missing folders are created.
+        data: The content.
+
+    Returns:
+        Whether the file was written.
+
+    Raises:
+        InputError: The URI cannot name a file.
+        Unavailable: The storage failed.
+    """
+    return bool(_backend(uri).create(uri, data))
 
 
 def exists(uri: str) -> bool:

@@ -54,6 +54,15 @@ def write(uri: str, data: bytes) -> None:
         )
 
 
+def create(uri: str, data: bytes) -> bool:
+    """Write an object if there is none."""
+    try:
+        put(uri, data, 0)
+    except AlreadyExists:
+        return False
+    return True
+
+
 def put(uri: str, source: Path | bytes, generation: int) -> int:
     """Write an object if its current generation is `generation`.
 

@@ -35,6 +35,22 @@ def write(uri: str, data: bytes) -> None:
         flush_folder(path.parent)
 
 
+def create(uri: str, data: bytes) -> bool:
+    """Write a file if there is none."""
+    path = local_path(uri)
+    with translate_errors(uri):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = path.open("xb")
+        except FileExistsError:
+            return False
+        with file:
+            file.write(data)
+            flush(file)
+        flush_folder(path.parent)
+    return True
+
+
 def exists(uri: str) -> bool:
     """Return whether there is a file or a folder."""
     with translate_errors(uri):

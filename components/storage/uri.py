@@ -8,6 +8,11 @@ from urllib.parse import quote, unquote
 from emotion_ai.errors import InputError
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
+_OURS = re.compile(r"(file|gs|sample)://")
+# What stands before the host; names of files may hold an @.
+_LOGIN = re.compile(r"(?<=://)[^/]*@")
+# In other addresses a password may hold a slash, and a query may be a signature.
+_SECRET = re.compile(r"(?<=://).*@|(?<=[?#]).+", re.DOTALL)
 
 
 class NotFound(InputError):
@@ -29,13 +34,48 @@ class Entry(NamedTuple):
 def is_remote(uri: str) -> bool:
     """Return whether the URI is in Cloud Storage; raise `InputError` for an unsupported scheme."""
     scheme = _SCHEME.match(uri)
-    if scheme is None or scheme[1] == "file":
+    if scheme is None:
         return False
-    if scheme[1] == "gs":
-        return True
+    if _LOGIN.search(uri):
+        raise InputError(
+            f"{hide_password(uri)}: no user and no password may stand in an address; the "
+            "environment gives access, such as GOOGLE_APPLICATION_CREDENTIALS"
+        )
+    if scheme[1] in ("file", "gs"):
+        return scheme[1] == "gs"
     raise InputError(
-        f"{uri}: scheme {scheme[1]}:// cannot be read or written here; expected a path or gs://"
+        f"{hide_password(uri)}: scheme {scheme[1]}:// cannot be read or written here; expected a "
+        "path or gs://"
     )
+
+
+def check_folder_address(uri: str) -> None:
+    """Check the address of a folder, without asking a storage whether it is there.
+
+    Raises:
+        InputError: It is empty, of an unsupported scheme, holds a password or names no bucket.
+    """
+    if not uri.strip():
+        raise InputError("the address is empty; expected a folder or gs://bucket/name")
+    if is_remote(uri):
+        if not uri.removeprefix("gs://").partition("/")[0]:
+            raise InputError(f"{uri}: names no bucket; expected gs://bucket/name")
+        return
+    local_path(uri)
+
+
+def hide_password(text: str) -> str:
+    """Put "..." in the place of what may be secret in a URI: its user, password and query.
+
+    Example:
+        >>> hide_password("https://me:secret@example.com/faces.csv?token=secret")
+        'https://...@example.com/faces.csv?...'
+    """
+    if "://" not in text:
+        return text
+    if _OURS.match(text):
+        return _LOGIN.sub("...@", text)
+    return _SECRET.sub(lambda found: "...@" if found[0].endswith("@") else "...", text)
 
 
 def local_path(uri: str) -> Path:

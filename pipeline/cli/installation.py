@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from emotion_ai.errors import InputError
-from emotion_ai.pipeline.cli.options import ENVIRONMENT_NAMES
+from emotion_ai.pipeline.cli.options import ENVIRONMENT_NAMES, refuse_empty
 
 if TYPE_CHECKING:
     from emotion_ai.pipeline.settings import RunSettings
@@ -17,7 +17,10 @@ Environment = Annotated[
 ]
 EnvironmentRegistry = Annotated[
     str,
-    typer.Option(help="Folder or gs:// URI of the releases; default: the environment's."),
+    typer.Option(
+        callback=refuse_empty,
+        help="Folder or gs:// URI of the releases; default: the environment's.",
+    ),
 ]
 Target = Annotated[
     str,

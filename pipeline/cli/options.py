@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emotion_ai.errors import InputError
 from emotion_ai.pipeline.choices import (
     ENVIRONMENTS,
     INITIAL_WEIGHTS,
@@ -33,6 +34,19 @@ TlsCa = Annotated[
 TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file of the client's certificate.")]
 TlsKey = Annotated[Path | None, typer.Option(help="PEM file of the client's key.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def refuse_empty(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
+    """Refuse an option that is given and empty, as an unset variable of a shell makes it.
+
+    Raises:
+        InputError: It is; its default would count in its place.
+    """
+    given = context.get_parameter_source(str(parameter.name))
+    # Typer has a click of its own, whose classes are not public.
+    if given is not None and given.name == "COMMANDLINE" and not value.strip():
+        raise InputError(f"{parameter.opts[0]}: is empty; give it a value, or leave it out")
+    return value
 
 
 def open_client(

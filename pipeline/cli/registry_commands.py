@@ -20,6 +20,7 @@ from emotion_ai.pipeline.cli.options import (
     TlsCa,
     TlsCertificate,
     TlsKey,
+    refuse_empty,
 )
 
 
@@ -98,13 +99,17 @@ def describe(
     target: Target = "",
     namespace: Namespace = "",
     run: Annotated[
-        str, typer.Option(help="A run's id or name: describe how it ended, and why.")
+        str,
+        typer.Option(
+            callback=refuse_empty, help="A run's id or name: describe how it ended, and why."
+        ),
     ] = "",
     source: Annotated[
         str,
         typer.Option(
+            callback=refuse_empty,
             help="A source's path, URI or fingerprint: describe which releases and runs have "
-            "seen it."
+            "seen it.",
         ),
     ] = "",
     environment: Environment = "local",
@@ -116,6 +121,8 @@ def describe(
     from emotion_ai.pipeline.registry_printer import print_registry
     from emotion_ai.rollouts.description import describe as describe_registry
 
+    if run and source:
+        raise InputError("--run and --source: describe one of them at a time")
     settings = load_installation(environment, Flags(registry, target, namespace=namespace))
     if run:
         _describe_run(settings.registry, run, as_json)

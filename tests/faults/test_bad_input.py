@@ -166,7 +166,7 @@ SOURCES = {
     ),
     "threshold of 1.5": BadSource(
         lambda path: write_expression(path, EVERY_CODE),
-        ("checks.duplicates = 1.5", "less than or equal to 1"),
+        ("checks.duplicates = 1.5", "expected at most 1"),
         {"checks": {"duplicates": 1.5}},
     ),
     "threshold of nan": BadSource(

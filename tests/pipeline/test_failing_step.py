@@ -87,6 +87,7 @@ def test_settings_of_a_step_arrive_as_kfp_sends_them(
         "target": "local",
         "rollout_settings": {"canary": {"min_requests": 50.0}},
         "retention": {},
+        "checkpoints": "",
     }
     container = executors["exec-resolve"]["container"]
     result = run_step(container, tmp_path, {"parameterValues": parameters})

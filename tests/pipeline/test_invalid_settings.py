@@ -57,7 +57,7 @@ def test_run_rejects_drawn_faces_for_another_label_set(tmp_path: Path) -> None:
             "compile: {resources: {evaluate: {cpu: 500m, memory: 1.5 bananas}}}",
             ["compile.resources.evaluate.memory", "'1.5 bananas'"],
         ),
-        ("run: {serving: {target: nope}}", ["run.serving.target", "'local' or 'kubernetes'"]),
+        ("run: {serving: {target: nope}}", ["run.serving.target", "local or kubernetes"]),
         (
             "compile: {resources: {evaluate: {cpus: '1', memory: 1G}}}",
             ["compile.resources.evaluate.cpus", "cpu, cpu_limit, memory"],
@@ -96,7 +96,7 @@ def test_an_invalid_preset_file_is_rejected(command: str, tmp_path: Path) -> Non
     path = tmp_path / "preset.yaml"
     path.write_text("label_set: nope")
     result = emotion_ai(command, "--preset", path.name, cwd=tmp_path)
-    assert_refused(result, 2, "preset.yaml.label_set", "'nope'", *LABEL_SETS)
+    assert_refused(result, 2, "preset.yaml: setting label_set", "'nope'", *LABEL_SETS)
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -66,7 +66,9 @@ def test_checkpoint_is_found_again_whether_numbers_are_whole_or_floats() -> None
 
 
 def test_a_number_that_is_not_whole_is_refused_where_a_whole_one_is_needed() -> None:
-    with pytest.raises(InputError, match=r"setting training\.epochs = 10\.5: .*integer"):
+    with pytest.raises(
+        InputError, match=r"setting training\.epochs = 10\.5: expected a whole number"
+    ):
         validate_settings(TrainingSettings, through_kfp({"epochs": 10.5}), "training")
 
 

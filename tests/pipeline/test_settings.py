@@ -65,3 +65,38 @@ def test_load_run_settings_names_the_invalid_setting(
 def test_load_run_settings_lists_the_environments_for_an_unknown_one() -> None:
     with pytest.raises(InputError, match="expected one of cluster, local"):
         load_run_settings("moon")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "lines"),
+    [
+        ("run:\n  seed: 1\n  init: scratch\n  seed: 2\n", "'seed'", (4, 2)),
+        ("run: {seed: 1}\npreset: quick\nrun: {seed: 2}\n", "'run'", (3, 1)),
+        ("run:\n  seed: 1\n  'seed': 1\n", "'seed'", (3, 2)),
+        ("preset: quick\n0x10: a\n16: b\n", "16", (3, 2)),
+        ("compile:\n  cluster:\n    steps:\n      push: {}\n      push: {}\n", "'push'", (5, 4)),
+        (
+            "run:\n  gate: {<<: {champion: {}},\n    champion: {},\n  champion: {}}",
+            "'champion'",
+            (4, 3),
+        ),
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused_with_both_lines(
+    tmp_path: Path, text: str, key: str, lines: tuple[int, int]
+) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text(text)
+    second, first = lines
+    sentence = f"{path}, line {second}: the key {key} is there already in line {first}; leave one"
+    for settings in ({"environment": str(path)}, {"environment": "local", "preset": str(path)}):
+        with pytest.raises(InputError) as failure:
+            load_run_settings(**settings)
+        assert str(failure.value).startswith(sentence)
+
+
+def test_a_key_beside_the_same_key_of_a_merged_mapping_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "merged.yaml"
+    path.write_text("run:\n  <<: {seed: 1, init: pretrained}\n  seed: 2\n")
+    settings = load_run_settings(str(path))
+    assert (settings.seed, settings.init) == (2, "pretrained")

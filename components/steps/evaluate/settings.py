@@ -13,19 +13,19 @@ _EMOTIONS = tuple(dict.fromkeys(name for names in LABEL_SETS.values() for name i
 
 def _check_emotion(name: str) -> str:
     if name not in _EMOTIONS:
-        raise ValueError(f"{name!r} is not an emotion; expected one of {', '.join(_EMOTIONS)}")
+        raise ValueError(f"expected an emotion: one of {', '.join(_EMOTIONS)}")
     return name
 
 
 def _check_keypoint(name: str) -> str:
     if name not in NAMES:
-        raise ValueError(f"{name!r} is not a keypoint; expected one of {', '.join(NAMES)}")
+        raise ValueError(f"expected a keypoint: one of {', '.join(NAMES)}")
     return name
 
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Pixels = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-PixelTolerance = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Pixels = Annotated[float, Field(gt=0.0)]
+PixelTolerance = Annotated[float, Field(ge=0.0)]
 Emotion = Annotated[str, AfterValidator(_check_emotion)]
 Keypoint = Annotated[str, AfterValidator(_check_keypoint)]
 

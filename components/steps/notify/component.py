@@ -25,10 +25,12 @@ def notify(
         retention: How long records of runs and checkpoints are kept.
     """
     from emotion_ai.errors import exit_on_failure
+    from emotion_ai.registry.runs import claim_run
     from emotion_ai.steps.notify.retention import remove_what_is_old
     from emotion_ai.steps.notify.run import run
 
     final = {"state": status.state, "error": status.error_message or ""}
     with exit_on_failure():
-        run(status=final, registry=registry, run_id=run_name or job_id, job_id=job_id)
+        run_id = claim_run(registry, run_name, job_id)
+        run(status=final, registry=registry, run_id=run_id, job_id=job_id)
         remove_what_is_old(registry, checkpoints, retention)

@@ -41,6 +41,7 @@ def push(
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.registry.failures import record_failure
     from emotion_ai.registry.reports import record_reports
+    from emotion_ai.settings import require_whole
     from emotion_ai.steps.push.run import run
 
     with exit_on_failure(), record_failure(registry, run_id, "push"):
@@ -54,7 +55,7 @@ def push(
             registry=registry,
             run_id=run_id,
             revision=revision,
-            keep=int(keep),
+            keep=require_whole(keep, "keep", at_least=1),
             target=target,
             settings=rollout_settings,
         )

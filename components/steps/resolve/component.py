@@ -21,6 +21,7 @@ def resolve(
     target: str,
     rollout_settings: dict,
     retention: dict,
+    checkpoints: str,
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Resolved",
     [
@@ -50,6 +51,7 @@ def resolve(
         target: Where the release will be rolled out: local or kubernetes.
         rollout_settings: How it will be rolled out in a cluster.
         retention: How long what runs have made is kept, and KFP's cache used.
+        checkpoints: Folder or gs:// URI of checkpoints; its address is checked.
 
     Returns:
         The run's id, both fingerprints (SHA-256), the champion's version ("" for none), the
@@ -58,9 +60,9 @@ def resolve(
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.registry.failures import record_failure
+    from emotion_ai.registry.runs import claim_run
     from emotion_ai.steps.resolve.run import run
 
-    run_id = run_name or job_id
     settings = {
         "label_set": label_set,
         "emotions": emotions,
@@ -71,13 +73,16 @@ def resolve(
         "target": target,
         "rollout": rollout_settings,
         "retention": retention,
+        "checkpoints": checkpoints,
     }
-    with exit_on_failure(), record_failure(registry, run_id, "resolve sources"):
-        resolved = run(
-            keypoints=keypoints,
-            expression=expression,
-            registry=registry,
-            run_id=run_id,
-            settings=settings,
-        )
+    with exit_on_failure():
+        run_id = claim_run(registry, run_name, job_id)
+        with record_failure(registry, run_id, "resolve sources"):
+            resolved = run(
+                keypoints=keypoints,
+                expression=expression,
+                registry=registry,
+                run_id=run_id,
+                settings=settings,
+            )
     return (run_id, *resolved)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.networks.weights import PRETRAINED
 from emotion_ai.registry.champion import read_champion
@@ -17,8 +18,8 @@ from emotion_ai.registry.runs import write_record
 from emotion_ai.registry.settings import RetentionSettings
 from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.rollouts.targets import check_target
-from emotion_ai.settings import restore_integers, validate_settings
-from emotion_ai.sources.uri import fingerprint
+from emotion_ai.settings import naming, require_whole, restore_integers, validate_settings
+from emotion_ai.sources.uri import check_address, fingerprint
 
 
 class Resolved(NamedTuple):
@@ -59,18 +60,20 @@ def run(
         settings: The run's settings, which are recorded. Read are "init" ("scratch", "pretrained"
             or "champion"), "teachers" (a list of the same names or versions), "target" ("local" or
             "kubernetes"), "rollout" (the fields of `RolloutSettings`) and "retention" (those of
-            `RetentionSettings`).
+            `RetentionSettings`); "seed" and "checkpoints" are checked.
 
     Returns:
         Fingerprints, champion, initial weights and teachers.
 
     Raises:
-        InputError: A source is missing, "init", a teacher or the target is unknown, or a setting
-            of the rollout is invalid. Or the release could not be rolled out at the end: there is
-            no cluster, no installation in it, or rights are missing.
+        InputError: A source is missing, an address is none, "init", a teacher or the target is
+            unknown, or a setting is invalid. Or the release could not be rolled out at the end:
+            there is no cluster, no installation in it, or rights are missing.
         Unavailable: A storage or the cluster failed.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
+    _check_addresses(keypoints, expression, settings.get("checkpoints", ""))
+    require_whole(settings.get("seed", 0), "seed")
     # The step notify keeps them, when it is too late to say what is wrong.
     retention = validate_settings(RetentionSettings, settings.get("retention", {}), "retention")
     adopted = _prepare_target(settings, registry, run_id)
@@ -96,6 +99,16 @@ def run(
     }
     write_record(registry, run_id, "resolve", record)
     return resolved
+
+
+def _check_addresses(keypoints: str, expression: str, checkpoints: str) -> None:
+    """Check what other steps read, hours later, or in a storage that does not answer at once."""
+    for name, source in (("keypoints", keypoints), ("expression", expression)):
+        with naming(f"setting {name}"):
+            check_address(source)
+    if checkpoints:
+        with naming("setting checkpoints"):
+            storage.check_folder_address(checkpoints)
 
 
 def _prepare_target(settings: dict[str, Any], registry: str, run_id: str) -> str:

@@ -30,17 +30,20 @@ def rollout(
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.registry.failures import record_failure
+    from emotion_ai.registry.runs import claim_run
+    from emotion_ai.settings import require_whole
     from emotion_ai.steps.rollout.run import run
 
-    run_id = run_name or job_id
-    with exit_on_failure(), record_failure(registry, run_id, "roll out"):
-        run(
-            registry=registry,
-            version=int(version),
-            server=server,
-            target=target,
-            settings=settings,
-            run_id=run_id,
-            reason=reason,
-            may_go_back=may_go_back,
-        )
+    with exit_on_failure():
+        run_id = claim_run(registry, run_name, job_id)
+        with record_failure(registry, run_id, "roll out"):
+            run(
+                registry=registry,
+                version=require_whole(version, "version", at_least=1),
+                server=server,
+                target=target,
+                settings=settings,
+                run_id=run_id,
+                reason=reason,
+                may_go_back=may_go_back,
+            )

@@ -31,11 +31,12 @@ def train_expression(
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.networks.training import TrainingContext
+    from emotion_ai.settings import require_whole
     from emotion_ai.steps.train_expression.run import run
 
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
-    context = TrainingContext(int(seed), start, checkpoints, tuple(teachers))
     with exit_on_failure():
+        context = TrainingContext(require_whole(seed, "seed"), start, checkpoints, tuple(teachers))
         numbers = run(
             faces=faces.path,
             settings=settings,

@@ -29,11 +29,12 @@ def train_keypoints(
     """
     from emotion_ai.errors import exit_on_failure
     from emotion_ai.networks.training import TrainingContext
+    from emotion_ai.settings import require_whole
     from emotion_ai.steps.train_keypoints.run import run
 
     outputs = {"model": model.path, "history": history.path, "curves": curves.path}
-    context = TrainingContext(int(seed), start, checkpoints)
     with exit_on_failure():
+        context = TrainingContext(require_whole(seed, "seed"), start, checkpoints)
         numbers = run(
             faces=faces.path,
             settings=settings,
