@@ -84,3 +84,14 @@ def test_a_certificate_that_cannot_be_used_is_not_the_releases_fault(
     failure = start_failure(cluster_of(), stable_pod("a", 7, **status))
     assert type(failure) is error
     assert f"container {container} ended with exit code {code}: tls.crt" in str(failure)
+
+
+def test_a_pod_that_waits_for_its_secret_is_no_verdict(world: World) -> None:
+    world.controllers.broken[7] = {"waiting": {"reason": "PodInitializing"}}
+    record: dict[str, Any] = {}
+    with pytest.raises(Unavailable, match="kubectl -n emotion-ai get events") as failure:
+        world.roll_out(7, record=record)
+    assert f"has not started in {SETTINGS.timeout_s:g} s" in str(failure.value)
+    assert record["outcome"] == "failed"
+    assert world.deployed == 6
+    assert not world.server.objects["jobs"]

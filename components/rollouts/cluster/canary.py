@@ -124,7 +124,12 @@ def wait_for_canary(cluster: Cluster, job: str, timeout_s: float) -> Object:
                 return pod
             _check_start(cluster, pod, time.monotonic() - started)
         if time.monotonic() - started > timeout_s:
-            raise Unavailable(f"canary {job}: has not started in {timeout_s:g} s")
+            # A Secret or a volume that is missing shows in its events alone, which a rollout has no
+            # right to read.
+            raise Unavailable(
+                f"canary {job}: has not started in {timeout_s:g} s; kubectl -n "
+                f"{cluster.namespace} get events says what its pod waited for"
+            )
         time.sleep(_POLL_SECONDS)
 
 
