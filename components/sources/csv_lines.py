@@ -1,40 +1,27 @@
-"""Stream the lines of a CSV within bounds: plain, gzip, or a zip that holds one CSV.
+"""Stream the lines of a CSV within bounds, whatever its separator, quotes and line ends.
 
-One line is in memory at a time. The first bytes tell the compression, not the file's name.
+One line is in memory at a time, and with a quoted cell of several lines, as many as it may have.
 """
 
 import contextlib
 import csv
-import errno
-import gzip
-import io
-import zipfile
-import zlib
+import re
+from collections import deque
 from collections.abc import Iterator
-from typing import IO, BinaryIO, NamedTuple, TypeAlias, cast
+from typing import NamedTuple
 
-from emotion_ai import storage
 from emotion_ai.errors import InputError
-from emotion_ai.sources.zip_archive import ZIP_MAGIC, open_zip
+from emotion_ai.sources.text_files import Lines, open_text, translate_damage
 
 # A 96x96 face is at most 37 kB of text; the rest is for ignored columns.
 MAX_LINE_BYTES = 256 * 1024
-_BUFFER_BYTES = 1024 * 1024
-# Pixels as text compress to a quarter; a hundredfold expansion is blanks or a decompression bomb.
-_MAX_EXPANSION = 100
-# Below this size the expansion is not checked.
-_UNCHECKED_BYTES = 1024 * 1024
-# What gzip, zlib and zipfile raise for damaged bytes.
-_DAMAGE_ERRORS = (
-    EOFError,
-    gzip.BadGzipFile,
-    zipfile.BadZipFile,
-    zlib.error,
-    NotImplementedError,
-    ValueError,
-)
-
-_TextStream: TypeAlias = IO[bytes] | gzip.GzipFile | io.BufferedReader
+# Programs put ; where the comma is the decimal sign; the first of these in the header separates.
+_SEPARATORS = (b",", b";", b"\t")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What Excel reads, and some programs write, before the header.
+_EXCEL_LINE = re.compile(rb"(\xef\xbb\xbf)?sep=.", re.IGNORECASE)
+# No coordinate is longer.
+_MAX_NUMBER_BYTES = 32
 
 
 class CsvLine(NamedTuple):
@@ -44,8 +31,15 @@ class CsvLine(NamedTuple):
     fields: list[bytes]
 
 
+class _Line(NamedTuple):
+    number: int
+    text: bytes
+
+
 def read_lines(source: str) -> Iterator[CsvLine]:
     """Yield the lines of a CSV that are not empty, the header first.
+
+    A quoted cell may go over several lines; the line ends in it become blanks.
 
     Args:
         source: The CSV's path, `file://` or `gs://` URI.
@@ -54,87 +48,93 @@ def read_lines(source: str) -> Iterator[CsvLine]:
         The lines, in order.
 
     Raises:
-        InputError: The file is missing or damaged, has a line longer than `MAX_LINE_BYTES`, or
-            expands to more than a hundred times its size.
+        InputError: The file is missing, damaged or of another format, has a line longer than
+            `MAX_LINE_BYTES`, or unpacks to more than a hundred times its size.
         Unavailable: The storage failed.
     """
-    with storage.open_binary(source) as file, _decompressed(source, file) as text:
-        number = expanded = 0
-        while True:
-            try:
-                line = text.readline(MAX_LINE_BYTES + 1)
-            except Exception:
-                with _translate_errors(source, f"after line {number}"):
-                    raise
-            if not line:
-                return
-            number += 1
-            expanded += len(line)
-            if expanded > _UNCHECKED_BYTES and expanded > _MAX_EXPANSION * file.tell():
-                raise InputError(
-                    f"{source}: expands to more than {_MAX_EXPANSION} times its size by line "
-                    f"{number}; expected faces, which expand four times"
-                )
-            if len(line) > MAX_LINE_BYTES:
-                raise InputError(
-                    f"{source}: line {number} is longer than {MAX_LINE_BYTES} bytes; expected a "
-                    "CSV with one face a line"
-                )
-            line = line.rstrip(b"\r\n")
-            if line:
-                yield CsvLine(number, _split_fields(line))
+    with open_text(source) as text:
+        lines = _physical_lines(source, text)
+        header = next(lines, None)
+        if header is not None and _EXCEL_LINE.fullmatch(header.text):
+            header = next(lines, None)
+        if header is None:
+            return
+        header_text = header.text.removeprefix(_BYTE_ORDER_MARK)
+        separator = next((each for each in _SEPARATORS if each in header_text), b",")
+        fields = _split_fields(header_text, separator)
+        yield CsvLine(header.number, fields)
+        yield from _records(lines, separator, len(fields))
 
 
-def _split_fields(line: bytes) -> list[bytes]:
-    if b'"' not in line:
-        return line.split(b",")
-    text = line.decode("utf-8", "surrogateescape")
-    try:
-        fields = next(csv.reader([text], skipinitialspace=True))
-    except csv.Error:
-        return [line]
-    return [field.encode("utf-8", "surrogateescape") for field in fields]
-
-
-@contextlib.contextmanager
-def _decompressed(source: str, file: BinaryIO) -> Iterator[_TextStream]:
-    with _translate_errors(source, "at its start"):
-        magic = file.read(4)
-        file.seek(0)
-    if magic[:2] == b"\x1f\x8b":
-        with gzip.open(file) as text:
-            yield text
-    elif magic == ZIP_MAGIC:
-        with open_zip(source, file) as archive, _open_member(source, archive) as text:
-            yield text
-    else:
-        yield io.BufferedReader(cast(io.RawIOBase, file), _BUFFER_BYTES)
-
-
-@contextlib.contextmanager
-def _translate_errors(source: str, position: str) -> Iterator[None]:
-    with storage.translate_errors(source):
+def _physical_lines(source: str, text: Lines) -> Iterator[_Line]:
+    number = 0
+    while True:
         try:
-            yield
-        except _DAMAGE_ERRORS as error:
-            raise InputError(f"{source}: damaged {position}: {error}") from None
-        except OSError as error:
-            # The kernel's error for a damaged zip that points before the file's first byte.
-            if error.errno == errno.EINVAL:
-                raise InputError(f"{source}: damaged {position}: {error.strerror}") from None
-            raise
+            line = text.readline(MAX_LINE_BYTES + 1)
+        except Exception:
+            with translate_damage(source, f"after line {number}"):
+                raise
+        if not line:
+            return
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise InputError(
+                f"{source}: line {number} is longer than {MAX_LINE_BYTES} bytes; expected a "
+                "CSV with one face a line"
+            )
+        line = line.rstrip(b"\r\n")
+        if line:
+            yield _Line(number, line)
 
 
-def _open_member(source: str, archive: zipfile.ZipFile) -> IO[bytes]:
-    names = [
-        name
-        for name in archive.namelist()
-        if name.lower().endswith(".csv") and not name.startswith("__MACOSX/")
-    ]
-    if len(names) != 1:
-        found = ", ".join(names[:5]) or "none"
-        raise InputError(
-            f"{source}: expected one CSV in the zip, found {found}; unpack the right one"
-        )
-    with _translate_errors(source, "zip"):
-        return archive.open(names[0])
+def _records(lines: Iterator[_Line], separator: bytes, width: int) -> Iterator[CsvLine]:
+    # Lines that were looked at for the end of a quoted cell, and are still to come.
+    ahead: deque[_Line] = deque()
+    while line := ahead.popleft() if ahead else next(lines, None):
+        if b'"' in line.text and line.text.count(b'"') % 2:
+            yield _join_quoted(line, ahead, lines, separator, width)
+        else:
+            yield CsvLine(line.number, _split_fields(line.text, separator))
+
+
+def _join_quoted(
+    first: _Line, ahead: deque[_Line], lines: Iterator[_Line], separator: bytes, width: int
+) -> CsvLine:
+    """Join a line with an open quote to those up to the closing one, if that makes a whole row.
+
+    Otherwise the quote is a slip in this line alone, and the lines after it stay as they are.
+    """
+    texts, size = [first.text], len(first.text)
+    while size <= MAX_LINE_BYTES:
+        if len(texts) > len(ahead):
+            following = next(lines, None)
+            if following is None:
+                break
+            ahead.append(following)
+        texts.append(ahead[len(texts) - 1].text)
+        size += 1 + len(texts[-1])
+        if texts[-1].count(b'"') % 2:
+            fields = _split_fields(b" ".join(texts), separator)
+            if len(fields) == width:
+                for _ in texts[1:]:
+                    ahead.popleft()
+                return CsvLine(first.number, fields)
+            break
+    return CsvLine(first.number, _split_fields(first.text, separator))
+
+
+def _split_fields(line: bytes, separator: bytes) -> list[bytes]:
+    fields = line.split(separator)
+    if b'"' in line:
+        text = line.decode("utf-8", "surrogateescape")
+        reader = csv.reader([text], delimiter=separator.decode(), skipinitialspace=True)
+        fields = [line]
+        with contextlib.suppress(csv.Error):
+            fields = [field.encode("utf-8", "surrogateescape") for field in next(reader)]
+    if separator == b";":
+        # Here a comma is a decimal sign.
+        fields = [
+            field.replace(b",", b".") if len(field) <= _MAX_NUMBER_BYTES else field
+            for field in fields
+        ]
+    return fields

@@ -108,7 +108,7 @@ def open_table(source: str, kind_name: KindName) -> Table:
     header = next(lines, None)
     if header is None:
         raise InputError(f"{source}: empty; expected a CSV with a header")
-    names = [_decode(name).removeprefix("\ufeff").strip().lower() for name in header.fields]
+    names = [_decode(name).lower() for name in header.fields]
     required = (*kind.target_columns, kind.image_column)
     known = (*required, *_OPTIONAL_COLUMNS)
     for name in known:

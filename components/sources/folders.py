@@ -1,7 +1,8 @@
 """Labels from folder names: SPLIT/EMOTION/FILE, or EMOTION/FILE in a source without splits.
 
-The case of folder names is ignored. Hidden files and folders (`.name`) and those that macOS adds to
-a zip (`__MACOSX`) are skipped. A picture's data row is its position in the sorted names.
+The case of folder names is ignored. Hidden files and folders (`.name`) and those that file managers
+add (`__MACOSX`, `Thumbs.db`, `desktop.ini`) are skipped. A picture's data row is its position in
+the sorted names.
 """
 
 from collections.abc import Collection, Iterable
@@ -21,6 +22,21 @@ SPLIT_FOLDERS = {
 }
 ALL_EMOTIONS = frozenset(name for names in LABEL_SETS.values() for name in names)
 MAX_FILES = 2_000_000
+# What macOS, Windows and network drives add to folders and archives, in lower case.
+_ADDED = frozenset(
+    {
+        "__macosx",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "icon\r",
+        "$recycle.bin",
+        "system volume information",
+        "@eadir",
+        "#recycle",
+        "lost+found",
+    }
+)
 _EXAMPLE = "expected pictures in folders such as train/happy and test/happy"
 
 
@@ -37,8 +53,8 @@ class FolderLabels(NamedTuple):
 
 
 def is_visible(name: str) -> bool:
-    """Return whether neither a file nor a folder above it is hidden or added by macOS."""
-    return not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    """Return whether neither a file nor a folder above it is hidden or added by a file manager."""
+    return not any(part.startswith(".") or part.lower() in _ADDED for part in name.split("/"))
 
 
 def parse_folders(name: str, emotions: Collection[str]) -> FolderLabels | None:

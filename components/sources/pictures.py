@@ -8,7 +8,7 @@ import tempfile
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -24,14 +24,14 @@ from emotion_ai.faces.labels import label_set_names
 from emotion_ai.faces.picture_files import PictureError, formats, read_picture
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import BLOCK_ROWS, BadRow, Block
+from emotion_ai.sources.file_formats import refuse_other_zips
 from emotion_ai.sources.folders import (
     ALL_EMOTIONS,
     SPLIT_FOLDERS,
-    is_visible,
     parse_folders,
     sort_pictures,
 )
-from emotion_ai.sources.zip_archive import ZIP_MAGIC, open_zip
+from emotion_ai.sources.zip_archive import ZIP_MAGIC, open_zip, visible_members
 
 MAX_PICTURE_BYTES = 16 * 1024 * 1024
 # A request to Cloud Storage takes tens of milliseconds, nearly all of it waiting.
@@ -182,9 +182,9 @@ def _folder_pictures(source: str, label_set: str) -> Pictures:
 
 
 def _zip_pictures(source: str, label_set: str, archive: zipfile.ZipFile) -> Pictures:
-    files = _visible_files(archive)
+    files = visible_members(archive)
     root = _common_root(files)
-    members = {name.removeprefix(root): name for name in files}
+    members = {name.removeprefix(root): member for name, member in files.items()}
     names = sort_pictures(source, members, label_set_names(label_set))
 
     def read(name: str) -> bytes:
@@ -201,27 +201,34 @@ def _zip_pictures(source: str, label_set: str, archive: zipfile.ZipFile) -> Pict
 
 
 def _is_zip_of_pictures(source: str) -> bool:
+    """Return whether a file is a zip with pictures in folders of emotions, or without any CSV."""
     with storage.open_binary(source) as file, storage.translate_errors(source):
         if file.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
             return False
         file.seek(0)
         with open_zip(source, file) as archive:
-            files = _visible_files(archive)
-            return not any(name.lower().endswith(".csv") for name in files) and any(
-                "/" in name for name in files
-            )
+            names = list(visible_members(archive))
+    refuse_other_zips(source, names)
+    if any(name.lower().endswith(".csv") for name in names):
+        # Beside pictures it is a list of their labels.
+        return any(_is_picture_of_emotion(name) for name in names)
+    return any("/" in name for name in names)
 
 
-def _visible_files(archive: zipfile.ZipFile) -> list[str]:
-    return [name for name in archive.namelist() if is_visible(name) and not name.endswith("/")]
+def _is_picture_of_emotion(name: str) -> bool:
+    *folders, file = name.split("/")
+    return not file.lower().endswith(".csv") and any(
+        folder.lower() in ALL_EMOTIONS for folder in folders
+    )
 
 
-def _common_root(names: Sequence[str]) -> str:
-    """Return the top folder, such as "fer/", if all files are in one that is no label; else ""."""
-    top_folders = {name.split("/")[0].lower() for name in names}
-    if len(top_folders) > 1 or top_folders & ({*SPLIT_FOLDERS} | ALL_EMOTIONS):
+def _common_root(names: Iterable[str]) -> str:
+    """Return the top folder ("fer/") if all folders are in one that is no label, else ""."""
+    top_folders = {name.split("/")[0] for name in names if "/" in name}
+    if len(top_folders) != 1:
         return ""
-    return names[0].split("/")[0] + "/"
+    (top,) = top_folders
+    return "" if top.lower() in {*SPLIT_FOLDERS} | ALL_EMOTIONS else f"{top}/"
 
 
 @contextlib.contextmanager

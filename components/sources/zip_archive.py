@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
 from emotion_ai.errors import InputError
+from emotion_ai.sources.folders import is_visible
 
 ZIP_MAGIC = b"PK\x03\x04"
 # `zipfile` holds the list of members in memory, about half a kilobyte for each.
@@ -74,6 +75,15 @@ def open_zip(source: str, file: BinaryIO) -> Iterator[zipfile.ZipFile]:
                 f"{MAX_EXPANSION} times as many; unpack it yourself if you trust it"
             )
         yield archive
+
+
+def visible_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Return a zip's files by path, without hidden ones and what file managers add.
+
+    Paths have slashes, also in the zips of Windows' PowerShell 5, which have backslashes.
+    """
+    names = ((member.filename.replace("\\", "/"), member) for member in archive.infolist())
+    return {name: member for name, member in names if is_visible(name) and not name.endswith("/")}
 
 
 def _check_member(source: str, member: zipfile.ZipInfo) -> None:
