@@ -5,9 +5,10 @@ the release does.
 """
 
 import re
+from collections.abc import Iterable
 
 from emotion_ai import storage
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.releases import list_versions, read_release
 from emotion_ai.registry.runs import RUNS, SUMMARY, is_run_id, run_uri
 
@@ -32,7 +33,7 @@ def remove_old_runs(registry: str, days: int, now: float) -> list[str]:
 
     Raises:
         InputError: A release.json cannot be read, so that its run is not known; nothing is removed.
-        Unavailable: The storage failed.
+        Unavailable: The storage failed, or a folder cannot be removed; the others are.
     """
     if not days:
         return []
@@ -41,15 +42,13 @@ def remove_old_runs(registry: str, days: int, now: float) -> list[str]:
     if not old:
         return []
     needed = _runs_of_releases(registry)
-    removed = []
-    for run_id in sorted(old):
-        if run_id in needed or not is_run_id(run_id):
-            continue
-        if _days(changes[run_id], now) <= UNFINISHED_DAYS and not _has_ended(registry, run_id):
-            continue
-        storage.remove_folder(run_uri(registry, run_id))
-        removed.append(run_id)
-    return removed
+    candidates = (run_id for run_id in sorted(old) if is_run_id(run_id) and run_id not in needed)
+    unneeded = [
+        run_id
+        for run_id in candidates
+        if _days(changes[run_id], now) > UNFINISHED_DAYS or _has_ended(registry, run_id)
+    ]
+    return _remove_folders(storage.join(registry, RUNS), unneeded)
 
 
 def remove_old_checkpoints(root: str, days: int, now: float) -> list[str]:
@@ -66,15 +65,32 @@ def remove_old_checkpoints(root: str, days: int, now: float) -> list[str]:
         The names of the removed checkpoints, sorted.
 
     Raises:
-        Unavailable: The storage failed.
+        Unavailable: The storage failed, or a folder cannot be removed; the others are.
     """
     if not days or not root:
         return []
-    removed = []
-    for name, changed in sorted(storage.last_changes(root).items()):
-        if _CHECKPOINT.fullmatch(name) and _days(changed, now) > days:
+    old = [
+        name
+        for name, changed in sorted(storage.last_changes(root).items())
+        if _CHECKPOINT.fullmatch(name) and _days(changed, now) > days
+    ]
+    return _remove_folders(root, old)
+
+
+def _remove_folders(root: str, names: Iterable[str]) -> list[str]:
+    """Remove folders; one that cannot be removed keeps no other from it."""
+    removed, failures = [], []
+    for name in names:
+        try:
             storage.remove_folder(storage.join(root, name))
+        except Unavailable as failure:
+            failures.append(failure)
+        else:
             removed.append(name)
+    if failures:
+        raise Unavailable(
+            f"{len(failures)} cannot be removed: {failures[0]}; removed: {len(removed)}"
+        )
     return removed
 
 

@@ -79,12 +79,17 @@ def last_changes(uri: str) -> dict[str, float]:
         root = local_path(uri)
         folders = [path for path in root.iterdir() if _is_folder(path)] if root.is_dir() else []
         for folder in folders:
-            files = [path for path in folder.rglob("*") if not _is_folder(path)]
             # Removed meanwhile by another process, a file has no time.
             with contextlib.suppress(FileNotFoundError):
-                newest = (path.lstat().st_mtime for path in files or [folder])
-                times[folder.name] = max(newest)
+                files = [path for path in folder.rglob("*") if not _is_folder(path)]
+                times[folder.name] = max(map(_changed, files or [folder]))
     return times
+
+
+def _changed(path: Path) -> float:
+    """When a file was last changed; no later than it was put here, though its own time says so."""
+    status = path.lstat()
+    return min(status.st_mtime, status.st_ctime)
 
 
 def _is_folder(path: Path) -> bool:
@@ -137,7 +142,12 @@ def remove_folder(uri: str) -> None:
     """Remove a folder with everything in it, if it exists; links are not followed."""
     # Another process may be removing it too.
     with contextlib.suppress(NotFound), translate_errors(uri):
-        shutil.rmtree(local_path(uri))
+        path = local_path(uri)
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            # It names a file without its folder.
+            raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def copy_file(source: Path, target: Path) -> None:

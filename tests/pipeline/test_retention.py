@@ -128,9 +128,9 @@ def test_what_cannot_be_removed_fails_no_run(
     monkeypatch.setattr(time, "time", lambda: now + 9_999 * 86_400)
     remove_what_is_old(registry, "gs://faces/checkpoints", LIMITS)
     runs, checkpoints = capsys.readouterr().out.splitlines()
-    assert runs.startswith("no old runs were removed: ")
+    assert runs.startswith("not all old runs were removed: ")
     assert runs.endswith("its run is not known, so no run is removed")
-    assert checkpoints.startswith("no old checkpoints were removed: gs://faces/checkpoints: Cloud")
+    assert checkpoints.startswith("not all old checkpoints were removed: gs://faces/checkpoints: Cloud")
     assert read_records(registry, "old")
 
 

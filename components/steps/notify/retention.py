@@ -32,7 +32,7 @@ def remove_what_is_old(registry: str, checkpoints: str, retention: dict[str, Any
         try:
             removed = remove(days, now)
         except (InputError, Unavailable) as error:
-            print(f"no old {what} were removed: {error}")
+            print(f"not all old {what} were removed: {error}")
             continue
         if removed:
             print(f"{what} removed, older than {days} days: {len(removed)}")
