@@ -88,7 +88,7 @@ publish: $(READY) ## upload the pipeline to Kubeflow Pipelines: KFP=http://local
 		$(if $(ENVIRONMENT),--environment "$(ENVIRONMENT)") $(ARGS)
 
 # Builds nothing: `make images TARGETS="base serve"` comes first. The cluster may be broken: nodes are
-# drained, and its API server is stopped.
+# drained, and the API server is stopped and started by the commands STOP_API and START_API, if set.
 test-cluster: $(READY) ## roll out on the cluster of KUBECONFIG; LOAD_IMAGE="kind load docker-image" puts an image onto its nodes
 	$(BIN)/python -m pytest tests/cluster $(ARGS)
 
