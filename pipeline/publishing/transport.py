@@ -38,10 +38,7 @@ class BoundedRequests(urllib3.PoolManager):
                 answer = send(method, url, **options)
             except urllib3.exceptions.SSLError as error:
                 # The client trips over this one.
-                raise OSError(
-                    f"{error} (a certificate of an authority of yours: name its file in "
-                    f"{AUTHORITIES_VARIABLE})"
-                ) from None
+                raise OSError(_explain(error)) from None
             body = answer.read(_MAX_ANSWER_BYTES + 1, decode_content=True)
             if len(body) > _MAX_ANSWER_BYTES:
                 answer.close()
@@ -74,6 +71,15 @@ def bounded_requests() -> BoundedRequests:
             ) from None
     return BoundedRequests(
         retries=False, cert_reqs=ssl.CERT_REQUIRED, ca_certs=authorities or certifi.where()
+    )
+
+
+def _explain(error: urllib3.exceptions.SSLError) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+        return str(error)
+    return (
+        f"its certificate is not trusted ({error}); if its authority is one of yours, name the "
+        f"authority's file in {AUTHORITIES_VARIABLE}"
     )
 
 
