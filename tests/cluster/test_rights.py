@@ -95,4 +95,4 @@ def test_a_missing_right_is_named(place: Place, right: Right, tmp_path: Path) ->
         answer("apply", "-f", "-", objects=[place.role])
     message = str(failure.value)
     assert f"{place.namespace}/{ACCOUNT} may not {right.verb} {right.resource} in" in message
-    assert "k8s/components/pipeline-standalone" in message
+    assert "write its name and namespace into k8s/components/pipeline-profile" in message

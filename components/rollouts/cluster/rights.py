@@ -88,8 +88,9 @@ def _short_name(account: str) -> str:
 def _grant(account: str, *, is_inside: bool) -> str:
     if not is_inside:
         return "bind the account to the Role emotion-ai-operator of k8s/base"
-    if account.endswith(":default-editor"):
-        return "apply k8s/components/pipeline-profile for this profile"
-    if account.startswith("system:serviceaccount:"):
+    if account.startswith("system:serviceaccount:kubeflow:"):
         return "apply k8s/components/pipeline-standalone, which names the accounts of pipelines"
+    if account.startswith("system:serviceaccount:"):
+        words = "namespace" if account.endswith(":default-editor") else "name and namespace"
+        return f"write its {words} into k8s/components/pipeline-profile, and apply that"
     return "bind the account to the Role emotion-ai-operator of k8s/base"
