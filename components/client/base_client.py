@@ -1,9 +1,16 @@
 """What the synchronous and the asynchronous client have in common."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from emotion_ai.client.channel import Tls, check_address, open_channel, unary_method
+from emotion_ai.client.channel import (
+    Tls,
+    check_address,
+    open_channel,
+    parse_prediction,
+    unary_method,
+)
 from emotion_ai.client.detectors import Detector, open_detector
 from emotion_ai.client.requests import Version
 from emotion_ai.serving_api import messages
@@ -29,9 +36,7 @@ class BaseClient:
         # A wrong address is told at once. A server that has answered before may be starting again:
         # calls wait for it, as long as their timeout allows.
         self._has_answered = False
-        self._predict = self._method(
-            messages.PREDICTION_SERVICE, "Predict", messages.PredictResponse
-        )
+        self._predict = self._method(messages.PREDICTION_SERVICE, "Predict", parse_prediction)
 
-    def _method(self, service: str, method: str, response: Any) -> Any:
-        return unary_method(self._channel, service, method, response)
+    def _method(self, service: str, method: str, parse: Callable[[bytes], Any]) -> Any:
+        return unary_method(self._channel, service, method, parse)

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -12,10 +12,12 @@ from typing import Any
 import grpc
 
 from emotion_ai.errors import InputError, Unavailable
-from emotion_ai.serving_api.messages import MODEL_SERVICE, PREDICTION_SERVICE
+from emotion_ai.serving_api.messages import MODEL_SERVICE, PREDICTION_SERVICE, PredictResponse
+from emotion_ai.serving_api.wire import check_fields
 
 DEFAULT_TIMEOUT_S = 30.0
-_MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+_MAX_REQUEST_BYTES = 256 * 1024 * 1024
+_MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _MAX_PEM_BYTES = 1024 * 1024
 # gRPC's form dns:///HOST:PORT asks for every address of a name; a plain HOST:PORT does so too.
 _ADDRESS = re.compile(r"(?:dns:///)?(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
@@ -42,13 +44,13 @@ _SERVICE_CONFIG = {
     ],
 }
 OPTIONS: list[tuple[str, Any]] = [
-    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", _MAX_ANSWER_BYTES),
+    ("grpc.max_send_message_length", _MAX_REQUEST_BYTES),
     # The model server is usually on the caller's network, which a web proxy cannot reach.
     ("grpc.enable_http_proxy", 0),
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     # By default a request of more than 256 KiB, 28 faces, is not kept for a retry.
-    ("grpc.per_rpc_retry_buffer_size", _MAX_MESSAGE_BYTES),
+    ("grpc.per_rpc_retry_buffer_size", _MAX_REQUEST_BYTES),
     # By default a lost connection is retried after one second: later than the first call retries.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),
@@ -139,13 +141,19 @@ def open_channel(library: ModuleType, address: str, tls: Tls | None) -> Any:
     return library.secure_channel(address, tls.credentials(), options=options)
 
 
-def unary_method(channel: Any, service: str, method: str, response: Any) -> Any:
-    """Return the callable for a method of a service whose responses are messages `response`."""
+def unary_method(channel: Any, service: str, method: str, parse: Callable[[bytes], Any]) -> Any:
+    """Return the callable for a method of a service; `parse` reads its responses."""
     return channel.unary_unary(
         f"/{service}/{method}",
         request_serializer=lambda request: request.SerializeToString(),
-        response_deserializer=response.FromString,
+        response_deserializer=parse,
     )
+
+
+def parse_prediction(data: bytes) -> Any:
+    """Parse a PredictResponse; gRPC makes INTERNAL of what is raised."""
+    check_fields(data)
+    return PredictResponse.FromString(data)
 
 
 @contextlib.contextmanager

@@ -27,10 +27,10 @@ class ModelServiceClient(BaseClient):
     ) -> None:
         super().__init__(address, faces, version, tls)
         self._get_status = self._method(
-            MODEL_SERVICE, "GetModelStatus", messages.GetModelStatusResponse
+            MODEL_SERVICE, "GetModelStatus", messages.GetModelStatusResponse.FromString
         )
         self._reload_config = self._method(
-            MODEL_SERVICE, "HandleReloadConfigRequest", messages.ReloadConfigResponse
+            MODEL_SERVICE, "HandleReloadConfigRequest", messages.ReloadConfigResponse.FromString
         )
 
     def model_status(

@@ -23,6 +23,8 @@ MAX_FACES_PER_REQUEST = 64
 MAX_PICTURES_PER_BATCH = 16
 # Batches that the server may be working on while the next pictures are read.
 MAX_BATCHES_IN_FLIGHT = 4
+# A face takes some 250 bytes. A few bytes can stand for any number of values.
+_MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 # A release by its number, or by the label that the server's configuration gives it.
 Version = int | str | None
@@ -162,8 +164,12 @@ def with_model_spec(request: Any, version: Version) -> Any:
 
 def decode_response(response: Any, address: str) -> ModelResponse:
     """Read the arrays of a PredictResponse; raise `Unavailable` where they are invalid."""
+    outputs: dict[str, NDArray] = {}
+    left = _MAX_ANSWER_BYTES
     try:
-        outputs = {name: read_tensor(proto) for name, proto in response.outputs.items()}
+        for name, proto in response.outputs.items():
+            outputs[name] = read_tensor(proto, left)
+            left -= outputs[name].nbytes
     except ValueError as error:
         raise Unavailable(f"server {address}: answer cannot be read: {error}") from None
     return ModelResponse(outputs, response.model_spec.version.value)

@@ -7,7 +7,9 @@ from emotion_ai.errors import InputError
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.parameter_files import read_parameters
 
-_MAX_ROWS = 1 << 20
+# A few bytes can stand for any number of rows, because the last value is repeated.
+MAX_ROWS = 1024
+_MAX_BATCH_SIZE = 1 << 20
 _MAX_THREADS = 1024
 _MAX_TIMEOUT_MICROS = 60_000_000
 # Without --enable_batching, requests that are already waiting share the next run, and no request
@@ -28,7 +30,7 @@ class BatchPolicy(NamedTuple):
         max_enqueued_batches: Batches that may wait in one queue.
         num_threads: Batches that run at once.
         allowed_batch_sizes: Batches are padded to one of these sizes; () leaves them as they are.
-        max_request_size: Rows that one request may have; None is no limit.
+        max_request_size: Rows that one request may have.
         max_execution_batch_size: Rows that the model receives at once; None is no limit.
     """
 
@@ -37,8 +39,12 @@ class BatchPolicy(NamedTuple):
     max_enqueued_batches: int
     num_threads: int
     allowed_batch_sizes: tuple[int, ...] = ()
-    max_request_size: int | None = None
+    max_request_size: int = MAX_ROWS
     max_execution_batch_size: int | None = None
+
+    def max_execution_size(self) -> int:
+        """Return the rows of a request that are run at once."""
+        return self.max_execution_batch_size or self.max_batch_size
 
     @classmethod
     def from_flags(cls, flags: ServerFlags) -> "BatchPolicy":
@@ -71,7 +77,7 @@ class BatchPolicy(NamedTuple):
             InputError: A parameter is out of range or contradicts another.
         """
 
-        def value(name: str, default: int, minimum: int, maximum: int = _MAX_ROWS) -> int:
+        def value(name: str, default: int, minimum: int, maximum: int = _MAX_BATCH_SIZE) -> int:
             number = getattr(parameters, name).value if parameters.HasField(name) else default
             if not minimum <= number <= maximum:
                 raise InputError(f"{name} {number}: expected {minimum} to {maximum}")
@@ -95,6 +101,6 @@ class BatchPolicy(NamedTuple):
             max_enqueued_batches=value("max_enqueued_batches", 10, 1),
             num_threads=value("num_batch_threads", cores, 1, _MAX_THREADS),
             allowed_batch_sizes=allowed,
-            max_request_size=None if splits else max_batch_size,
+            max_request_size=max(MAX_ROWS, max_batch_size) if splits else max_batch_size,
             max_execution_batch_size=max_execution,
         )

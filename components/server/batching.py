@@ -23,6 +23,14 @@ Arrays = dict[str, NDArray]
 RunModel = Callable[[Arrays], Arrays]
 
 
+def check_rows(rows: int, max_rows: int) -> None:
+    """Raise INVALID_ARGUMENT for a request of more rows than one may have."""
+    if rows > max_rows:
+        raise invalid_argument(
+            f"Task size {rows} is larger than maximum input batch size {max_rows}"
+        )
+
+
 @dataclass(eq=False)
 class Task:
     """A request in a queue. The batcher sets `outputs` or `error` when it is done.
@@ -86,11 +94,7 @@ class Batcher:
                 a full queue.
         """
         policy = self._policy
-        if policy.max_request_size is not None and task.rows > policy.max_request_size:
-            raise invalid_argument(
-                f"Task size {task.rows} is larger than maximum input batch size "
-                f"{policy.max_request_size}"
-            )
+        check_rows(task.rows, policy.max_request_size)
         with self._condition:
             queue = self._queues.get(key)
             if queue is None:

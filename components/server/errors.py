@@ -2,14 +2,18 @@
 
 from grpc import StatusCode
 
-# gRPC sends an error message in a header, and headers are small.
-MAX_MESSAGE_LENGTH = 2_000
+# gRPC sends an error message in a header, and headers are small; names in a request have any length.
+# As in tensorflow_serving/model_servers/grpc_status_util.cc.
+_MAX_MESSAGE_BYTES = 1024
 
 
 class StatusError(Exception):
     """A request failed with a status code and a message."""
 
     def __init__(self, code: StatusCode, message: str) -> None:
+        data = message.encode(errors="replace")
+        if len(data) > _MAX_MESSAGE_BYTES:
+            message = data[:_MAX_MESSAGE_BYTES].decode(errors="ignore") + "...TRUNCATED"
         super().__init__(message)
         self.code = code
         self.message = message

@@ -2,7 +2,7 @@
 
 Names, defaults and forms (`--flag=value`, `--flag value`, a bare `--flag` for true) are those of
 tensorflow_serving/model_servers/main.cc, so that one set of arguments starts either server.
-`--registry`, `--pretrained` and `--host` are additional.
+`--registry`, `--pretrained`, `--host`, `--allow_reload` and others are additional.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from emotion_ai.settings import StrictModel, validate_settings
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Threads = Annotated[int, Field(ge=0, le=1_024)]
+Bytes = Annotated[int, Field(ge=1, le=1 << 50)]
 DEFAULT_REGISTRY = "./registry"
 _MAX_REQUESTS = 4096
 _MAX_FLAG_FILE_BYTES = 1 << 20
@@ -84,6 +85,9 @@ class ServerFlags(StrictModel):
         "", description="gRPC channel arguments: key=value,key=value"
     )
     grpc_max_threads: Count = Field(0, description="requests handled at once; 0 is 4,096")
+    max_bytes_in_progress: Bytes = Field(
+        64 << 20, description="requests of these bytes are handled at once; others are refused"
+    )
     tensorflow_session_parallelism: Threads = Field(0, description="sets both of the following")
     tensorflow_intra_op_parallelism: Threads = Field(0, description="threads of an op; 0 is one")
     tensorflow_inter_op_parallelism: Threads = Field(

@@ -10,7 +10,11 @@ from emotion_ai.server.health import MAX_WATCHES
 
 # For the few calls that are neither Predict nor health watches.
 _OTHER_CALLS = 256
-_MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+# Unpacked: gRPC stops unpacking there.
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+# A small request may stand for many rows.
+_MAX_ANSWER_BYTES = 256 * 1024 * 1024
+_MESSAGE_LIMIT = "grpc.max_receive_message_length"
 PORT_ADVICE = "choose another --port, or 0 for any free one"
 
 
@@ -19,8 +23,8 @@ def create_server(flags: ServerFlags) -> grpc.aio.Server:
     options: dict[str, int | str] = {
         # Otherwise two servers could share a port, and each would receive some of the requests.
         "grpc.so_reuseport": 0,
-        "grpc.max_receive_message_length": _MAX_MESSAGE_BYTES,
-        "grpc.max_send_message_length": _MAX_MESSAGE_BYTES,
+        _MESSAGE_LIMIT: MAX_MESSAGE_BYTES,
+        "grpc.max_send_message_length": _MAX_ANSWER_BYTES,
         # Callers may ask often whether the server is still there. By default it would close a
         # connection that pings four times in five minutes without data.
         "grpc.http2.min_ping_interval_without_data_ms": 1_000,
@@ -31,6 +35,11 @@ def create_server(flags: ServerFlags) -> grpc.aio.Server:
         maximum_concurrent_rpcs=flags.max_requests() + MAX_WATCHES + _OTHER_CALLS,
         options=list(options.items()),
     )
+
+
+def message_limit(flags: ServerFlags) -> int:
+    """Return the largest size of a request; --grpc_channel_arguments may set another."""
+    return int(flags.channel_options().get(_MESSAGE_LIMIT, MAX_MESSAGE_BYTES))
 
 
 def bind(

@@ -23,7 +23,7 @@ from emotion_ai.registry.releases import (
     release_uri,
     verify_release,
 )
-from emotion_ai.server.errors import MAX_MESSAGE_LENGTH, StatusError
+from emotion_ai.server.errors import StatusError
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.predict_request import (
     DEFAULT_SIGNATURE,
@@ -193,7 +193,7 @@ def _warm_up(model: LoadedModel, path: str) -> None:
     for log in read_warmup(path):
         if log.HasField("predict_log"):
             parsed = parse_request(model.signatures, log.predict_log.request)
-            model.run(parsed.signature, parsed.inputs)
+            model.run(parsed.signature, parsed.read())
 
 
 def _download(base_path: str, version: int, directory: Path) -> None:
@@ -209,4 +209,4 @@ def _to_status_error(error: tf.errors.OpError) -> StatusError:
     inner = error.__context__
     message = inner.message if isinstance(inner, tf.errors.OpError) else error.message
     code = _CODES.get(error.error_code, StatusCode.INTERNAL)
-    return StatusError(code, message[:MAX_MESSAGE_LENGTH])
+    return StatusError(code, message)

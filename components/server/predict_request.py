@@ -4,17 +4,31 @@ Sources: tensorflow_serving/servables/tensorflow/predict_util.cc (PreProcessPred
 tensorflow/cc/saved_model/util.cc (GetInputValues). Does not import TensorFlow.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from grpc import StatusCode
 from numpy.typing import NDArray
 
+from emotion_ai.server.batch_policy import MAX_ROWS
+from emotion_ai.server.batching import check_rows
 from emotion_ai.server.errors import StatusError, invalid_argument
-from emotion_ai.serving_api.messages import PredictResponse
-from emotion_ai.serving_api.tensors import fill_tensor, read_tensor
+from emotion_ai.server.picture_cost import MAX_PIXELS, count_pixels
+from emotion_ai.serving_api.messages import PredictRequest, PredictResponse
+from emotion_ai.serving_api.tensors import (
+    TensorHeader,
+    fill_tensor,
+    format_shape,
+    read_elements,
+    read_header,
+)
+from emotion_ai.serving_api.wire import check_fields
 
 DEFAULT_SIGNATURE = "serving_default"
+# A piece of a request has no more pixels than one picture may have.
+_PIXELS_PER_PIECE = 1 << 24
+_DT_STRING = 7
 
 
 class InputSpec(NamedTuple):
@@ -45,20 +59,58 @@ class Signature(NamedTuple):
     is_batched: bool
 
 
+class _Input(NamedTuple):
+    proto: Any
+    header: TensorHeader
+
+
 class ParsedRequest(NamedTuple):
-    """A valid Predict request.
+    """A valid Predict request; its values are read piece by piece.
 
     Attributes:
         signature_name: The signature's name, never "".
         signature: The signature to run.
-        inputs: Arrays by alias.
+        tensors: The inputs by alias.
         outputs: Aliases of the requested outputs.
+        rows: The size of the first dimension; 1 where the signature is not batched.
+        pixels: The pixels that each row stands for; () where there are no encoded pictures.
     """
 
     signature_name: str
     signature: Signature
-    inputs: dict[str, NDArray]
+    tensors: dict[str, _Input]
     outputs: list[str]
+    rows: int
+    pixels: Sequence[int]
+
+    def read(self, start: int = 0, stop: int | None = None) -> dict[str, NDArray]:
+        """Return the arrays by alias, or some of their rows."""
+        if stop is None or not self.signature.is_batched:
+            return {
+                alias: read_elements(proto, header, 0, header.size).reshape(header.shape)
+                for alias, (proto, header) in self.tensors.items()
+            }
+        arrays = {}
+        for alias, (proto, header) in self.tensors.items():
+            inner = math.prod(header.shape[1:])
+            elements = read_elements(proto, header, start * inner, stop * inner)
+            arrays[alias] = elements.reshape(stop - start, *header.shape[1:])
+        return arrays
+
+    def pieces(self, max_rows: int) -> Iterator[tuple[int, int]]:
+        """Yield the first and last row of each piece to run, one after the other."""
+        start = 0
+        while True:
+            stop, pixels = start, 0
+            while stop < min(start + max_rows, self.rows):
+                pixels += self.pixels[stop] if self.pixels else 0
+                if pixels > _PIXELS_PER_PIECE and stop > start:
+                    break
+                stop += 1
+            yield start, stop
+            if stop == self.rows:
+                return
+            start = stop
 
 
 def parse_signature(definition: Any) -> Signature:
@@ -78,16 +130,34 @@ def _shape(info: Any) -> tuple[int, ...] | None:
     return None if shape.unknown_rank else tuple(dim.size for dim in shape.dim)
 
 
-def parse_request(signatures: Mapping[str, Signature], request: Any) -> ParsedRequest:
-    """Check a request against its signature and read its tensors.
+def parse_message(data: bytes) -> Any:
+    """Parse a `PredictRequest`.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT for a message of too many parts.
+        DecodeError: It is not a PredictRequest.
+    """
+    try:
+        check_fields(data)
+    except ValueError as error:
+        raise invalid_argument(str(error)) from None
+    return PredictRequest.FromString(data)
+
+
+def parse_request(
+    signatures: Mapping[str, Signature], request: Any, max_rows: int = MAX_ROWS
+) -> ParsedRequest:
+    """Check a request against its signature; reads no values.
 
     Args:
         signatures: The model's signatures by name.
         request: A `PredictRequest`.
+        max_rows: The limit of its rows.
 
     Raises:
         StatusError: FAILED_PRECONDITION for an unknown signature; INVALID_ARGUMENT for inputs that
-            are missing, unknown or of another type or shape, and for unknown or repeated outputs.
+            are missing, unknown or of another type or shape, or too large, and for unknown or
+            repeated outputs.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = signatures.get(name)
@@ -96,12 +166,36 @@ def parse_request(signatures: Mapping[str, Signature], request: Any) -> ParsedRe
             StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
         )
     _check_format_names(request.inputs, signature.inputs)
-    arrays = {alias: _read_input(alias, request.inputs[alias]) for alias in signature.inputs}
+    tensors = {alias: _read_input(alias, request.inputs[alias]) for alias in signature.inputs}
     outputs = _select_outputs(request.output_filter, signature.outputs)
     for position, (alias, expected) in enumerate(signature.inputs.items()):
         _check_type(position, request.inputs[alias].dtype, expected)
-        _check_shape(alias, arrays[alias].shape, expected)
-    return ParsedRequest(name, signature, arrays, outputs)
+        _check_shape(alias, tensors[alias].header.shape, expected)
+    rows, pixels = _check_rows(tensors, max_rows) if signature.is_batched else (1, ())
+    return ParsedRequest(name, signature, tensors, outputs, rows, pixels)
+
+
+def _check_rows(tensors: Mapping[str, _Input], max_rows: int) -> tuple[int, Sequence[int]]:
+    """Check what a request costs; returns its rows, and the pixels that each stands for."""
+    counts = {header.shape[0] for _, header in tensors.values()}
+    if len(counts) > 1:
+        raise invalid_argument(
+            "Batching session Run() input tensors must have equal 0th-dimension size"
+        )
+    rows = counts.pop()
+    check_rows(rows, max_rows)
+    pixels: list[int] = []
+    for proto, header in tensors.values():
+        if proto.dtype == _DT_STRING and len(header.shape) == 1:
+            counted = count_pixels(read_elements(proto, header, 0, rows).tolist())
+            pixels = (
+                [sum(pair) for pair in zip(pixels, counted, strict=True)] if pixels else counted
+            )
+    if sum(pixels) > MAX_PIXELS:
+        raise invalid_argument(
+            f"pictures of {sum(pixels)} pixels in one request; at most {MAX_PIXELS} are decoded"
+        )
+    return rows, pixels
 
 
 def _check_format_names(sent: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
@@ -121,9 +215,9 @@ def _check_format_names(sent: Mapping[str, Any], expected: Mapping[str, Any]) ->
             )
 
 
-def _read_input(alias: str, proto: Any) -> NDArray:
+def _read_input(alias: str, proto: Any) -> _Input:
     try:
-        return read_tensor(proto)
+        return _Input(proto, read_header(proto))
     except ValueError as error:
         raise invalid_argument(f"tensor parsing error: {alias}: {error}") from None
 
@@ -160,9 +254,8 @@ def _check_shape(alias: str, sent: tuple[int, ...], expected: InputSpec) -> None
     )
     if not fits:
         expected_text = ",".join("?" if size == -1 else str(size) for size in shape)
-        sent_text = ",".join(map(str, sent))
         raise invalid_argument(
-            f"input {alias} must have shape [{expected_text}], but has shape [{sent_text}]"
+            f"input {alias} must have shape [{expected_text}], but has shape {format_shape(sent)}"
         )
 
 

@@ -23,13 +23,20 @@ from emotion_ai.server.config_poller import ConfigPoller
 from emotion_ai.server.configuration import ConfigSource
 from emotion_ai.server.errors import StatusError
 from emotion_ai.server.flags import ServerFlags
-from emotion_ai.server.grpc_server import PORT_ADVICE, bind, check_address, create_server
+from emotion_ai.server.grpc_server import (
+    PORT_ADVICE,
+    bind,
+    check_address,
+    create_server,
+    message_limit,
+)
 from emotion_ai.server.health import Health
 from emotion_ai.server.metrics import DEFAULT_PATH, Metrics
+from emotion_ai.server.model_service import ModelService
 from emotion_ai.server.parameter_files import read_parameters
+from emotion_ai.server.prediction_service import Limits, PredictionService
 from emotion_ai.server.rest import REST_PORT_ADVICE, Monitoring, rest_server
 from emotion_ai.server.runtime import LazyLoader
-from emotion_ai.server.services import ModelService, PredictionService
 from emotion_ai.server.tls import load_credentials
 from emotion_ai.server.version_state import RetryPolicy
 from emotion_ai.server.versions import VersionManager
@@ -127,8 +134,11 @@ class _Server:
 
     async def _serve(self, stop: asyncio.Event, health: Health, poller: ConfigPoller) -> None:
         flags = self._flags
+        limits = Limits(
+            flags.max_requests(), max(flags.max_bytes_in_progress, message_limit(flags))
+        )
         prediction = PredictionService(
-            self._manager, self._batch_policy, self._monitoring.metrics, flags.max_requests()
+            self._manager, self._batch_policy, self._monitoring.metrics, limits
         )
         model = ModelService(self._manager, poller)
         server = create_server(flags)

@@ -150,6 +150,18 @@ INVALID_REQUESTS: dict[str, tuple[Change, str, str]] = {
         "INVALID_ARGUMENT",
         "tensor parsing error: images",
     ),
+    # Headers are small: a long message would come as another error, or as none.
+    "an unknown model of a long name": (_spec(name="ä" * 30_000), "NOT_FOUND", "Latest(ää"),
+    "an unknown signature of a long name": (
+        _spec(signature_name="s" * 60_000),
+        "FAILED_PRECONDITION",
+        'Serving signature key "sss',
+    ),
+    "an unknown output of a long name": (
+        _filter("o" * 60_000),
+        "INVALID_ARGUMENT",
+        "output tensor alias not found in signature: ooo",
+    ),
     "unknown output": (
         _filter("mood"),
         "INVALID_ARGUMENT",
@@ -170,6 +182,11 @@ OWN_RULES: dict[str, tuple[Change, str, str]] = {
         _tensor(shape=(1 << 30, 96, 96, 1), int_val=[0]),
         "INVALID_ARGUMENT",
         "tensor parsing error: images",
+    ),
+    "more rows than a request may have": (
+        _tensor(shape=(1025, 96, 96, 1), int_val=[0]),
+        "INVALID_ARGUMENT",
+        "Task size 1025 is larger than maximum input batch size 1024",
     ),
     "one input too many, in full": (
         _add_input,

@@ -92,7 +92,7 @@ def test_batch_policy_has_tensorflow_serving_defaults(tmp_path: Path) -> None:
     path = tmp_path / "batching.config"
     path.write_text("enable_large_batch_splitting { value: true } max_batch_size { value: 32 }")
     policy = BatchPolicy.from_parameters(read_parameters("BatchingParameters", str(path)), cores=2)
-    assert (policy.max_request_size, policy.max_execution_batch_size) == (None, 32)
+    assert (policy.max_request_size, policy.max_execution_batch_size) == (1024, 32)
 
 
 INVALID_FILES = {

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
 from emotion_ai.serving_api.messages import TensorProto
-from emotion_ai.serving_api.tensors import fill_tensor, read_tensor
+from emotion_ai.serving_api.tensors import fill_tensor, read_elements, read_header, read_tensor
 
 _NUMBERS = st.sampled_from(["<f4", "<f8", "<i4", "<i8", "u1", "?"]).flatmap(
     lambda dtype: npst.arrays(np.dtype(dtype), npst.array_shapes(min_dims=0, min_side=0))
@@ -71,11 +71,29 @@ def _proto(*sizes: int, **fields: object) -> TensorProto:  # type: ignore[valid-
         (_proto(2, dtype=1, float_val=[1, 2, 3]), "do not fit"),
         (_proto(2, dtype=4, tensor_content=b"abc"), "do not fit"),
         (_proto(2, dtype=20), "not supported"),
+        (_proto(*[1] * 255, dtype=4), "255 dimensions; at most 254"),
+        (_proto(*[1 << 62] * 254, dtype=4), "larger than"),
     ],
 )
 def test_read_tensor_rejects_invalid_tensors(proto: object, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         read_tensor(proto)
+
+
+def test_messages_name_a_few_dimensions_of_a_long_shape() -> None:
+    with pytest.raises(ValueError, match=r"^2 values do not fit shape \[1,1,1,1,1,1,1,1,\.\.\.\]$"):
+        read_header(_proto(*[1] * 200, dtype=1, float_val=[1, 2]))
+
+
+def test_read_elements_reads_a_piece() -> None:
+    """Of many values, or of few that stand for many; TensorFlow keeps the low bits of integers."""
+    proto = _proto(1 << 20, dtype=4, int_val=[1, 2, 300])
+    header = read_header(proto)
+    assert (header.shape, header.size) == ((1 << 20,), 1 << 20)
+    assert read_elements(proto, header, 1, 5).tolist() == [2, 44, 44, 44]
+    assert read_elements(proto, header, 1000, 1003).tolist() == [44, 44, 44]
+    proto = _proto(3, dtype=3, tensor_content=np.arange(3, dtype="<i4").tobytes())
+    assert read_elements(proto, read_header(proto), 1, 3).tolist() == [1, 2]
 
 
 def test_fill_tensor_rejects_other_dtypes() -> None:

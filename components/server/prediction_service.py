@@ -1,0 +1,209 @@
+"""TensorFlow Serving's PredictionService for an asyncio gRPC server.
+
+Every method is a coroutine: no thread waits between reading a request and writing its response.
+Does not import TensorFlow.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import grpc
+import numpy as np
+
+from emotion_ai.server.batch_policy import BatchPolicy
+from emotion_ai.server.batching import Arrays, Batcher, Task
+from emotion_ai.server.errors import StatusError, invalid_argument
+from emotion_ai.server.metadata import MISSING_SPEC, get_model_metadata
+from emotion_ai.server.metrics import Metrics
+from emotion_ai.server.predict_request import (
+    ParsedRequest,
+    build_response,
+    parse_message,
+    parse_request,
+)
+from emotion_ai.server.rpc import to_status_error, unary_method
+from emotion_ai.server.versions import VersionManager
+from emotion_ai.serving_api import messages
+
+
+@dataclass(eq=False)
+class _AwaitableTask(Task):
+    """A task with a future that completes when the task is done."""
+
+    finished: asyncio.Future[None] = field(kw_only=True)
+
+
+class Limits(NamedTuple):
+    """What may be in progress at once; more is refused with RESOURCE_EXHAUSTED.
+
+    Attributes:
+        requests: Predict requests.
+        bytes: The size of their messages together, unpacked.
+    """
+
+    requests: int
+    bytes: int
+
+
+class PredictionService:
+    """Predict and GetModelMetadata. Create it on the event loop that serves."""
+
+    def __init__(
+        self,
+        manager: VersionManager[Any],
+        policy: BatchPolicy,
+        metrics: Metrics,
+        limits: Limits,
+    ) -> None:
+        self._manager = manager
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._batcher = Batcher(policy, self._on_tasks_done)
+        self._policy = policy
+        self._limits = limits
+        self._requests = 0
+        self._bytes = 0
+        self._may_answer = asyncio.Event()
+        self._may_answer.set()
+
+    @contextlib.contextmanager
+    def hold_answers(self) -> Iterator[None]:
+        """Hold the answers of Predict during a `with` block.
+
+        A caller sends its next request when it has its answer: so none is on its way meanwhile.
+        """
+        self._may_answer.clear()
+        try:
+            yield
+        finally:
+            self._may_answer.set()
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Return the handler to register with the gRPC server."""
+        return grpc.method_handlers_generic_handler(
+            messages.PREDICTION_SERVICE,
+            {
+                "Predict": grpc.unary_unary_rpc_method_handler(self._predict),
+                "GetModelMetadata": unary_method(
+                    lambda request: get_model_metadata(self._manager, request),
+                    messages.GetModelMetadataRequest,
+                ),
+            },
+        )
+
+    async def _predict(self, data: bytes, context: Any) -> bytes:
+        started = time.perf_counter()
+        labels, status = ("", ""), grpc.StatusCode.OK
+        self._requests += 1
+        self._bytes += len(data)
+        try:
+            self._check_limits()
+            request = parse_message(data)
+            if not request.HasField("model_spec"):
+                raise invalid_argument(MISSING_SPEC)
+            with self._manager.use(request.model_spec) as (version, model):
+                labels = (request.model_spec.name, str(version))
+                parsed = parse_request(model.signatures, request, self._policy.max_request_size)
+                outputs = await self._run(labels, model, parsed, context.time_remaining())
+            response = build_response(request.model_spec.name, version, parsed, outputs)
+            await self._may_answer.wait()
+            return bytes(response.SerializeToString())
+        except asyncio.CancelledError:
+            status = grpc.StatusCode.CANCELLED
+            raise
+        except Exception as error:
+            status_error = to_status_error(error)
+            status = status_error.code
+            await self._may_answer.wait()
+            await context.abort(status, status_error.message)
+            raise AssertionError("abort raises") from None
+        finally:
+            self._requests -= 1
+            self._bytes -= len(data)
+            seconds = time.perf_counter() - started
+            self._metrics.record_request(*labels, status.name, seconds)
+
+    def _check_limits(self) -> None:
+        limits = self._limits
+        reason = ""
+        if self._requests > limits.requests:
+            reason = f"{limits.requests} requests are in progress"
+        elif self._bytes > limits.bytes:
+            reason = f"requests of {limits.bytes} bytes are in progress"
+        if reason:
+            raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
+
+    async def _run(
+        self, labels: tuple[str, str], model: Any, parsed: ParsedRequest, timeout_s: float | None
+    ) -> Arrays:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+
+        def run_model(arrays: Arrays) -> Arrays:
+            started = time.perf_counter()
+            outputs: Arrays = model.run(parsed.signature, arrays)
+            seconds = time.perf_counter() - started
+            self._metrics.record_runtime(*labels, model.runtime(parsed.signature), seconds)
+            return outputs
+
+        def submit(key: Hashable, start: int, stop: int) -> _AwaitableTask:
+            finished = self._loop.create_future()
+            inputs = parsed.read(start, stop)
+            task = _AwaitableTask(inputs, stop - start, deadline, finished=finished)
+            self._batcher.submit(key, run_model, task)
+            return task
+
+        key = _batch_key(model, parsed)
+        pieces = list(parsed.pieces(self._policy.max_execution_size()))
+        if len(pieces) == 1:
+            return await _finish(submit(key, *pieces[0]))
+        # The pieces of large requests have a queue of their own, which takes turns with that of the
+        # small ones. Between pieces, the batcher looks at the deadline, and gRPC cancels this
+        # coroutine when the caller has gone.
+        in_progress: deque[_AwaitableTask] = deque()
+        parts = []
+        try:
+            for piece in pieces:
+                if len(in_progress) == self._policy.num_threads:
+                    parts.append(await _finish(in_progress.popleft()))
+                in_progress.append(submit((key, "pieces"), *piece))
+            while in_progress:
+                parts.append(await _finish(in_progress.popleft()))
+        finally:
+            for task in in_progress:
+                task.cancelled = True
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _on_tasks_done(self, tasks: list[Task]) -> None:
+        # RuntimeError: the event loop is closed, and no request waits any more.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(_complete, tasks)
+
+
+async def _finish(task: _AwaitableTask) -> Arrays:
+    """Wait for a task; it is not run once nobody waits."""
+    try:
+        await task.finished
+    finally:
+        task.cancelled = True
+    if task.error is not None:
+        raise task.error
+    return task.outputs or {}
+
+
+def _complete(tasks: list[Task]) -> None:
+    for task in tasks:
+        if isinstance(task, _AwaitableTask) and not task.finished.done():
+            task.finished.set_result(None)
+
+
+def _batch_key(model: Any, parsed: ParsedRequest) -> Hashable:
+    """Requests share a batch if they have the same version, signature and inner shapes."""
+    if not parsed.signature.is_batched:
+        return object()
+    inner_shapes = tuple(header.shape[1:] for _, header in parsed.tensors.values())
+    return id(model), parsed.signature_name, inner_shapes
