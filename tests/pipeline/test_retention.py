@@ -130,7 +130,9 @@ def test_what_cannot_be_removed_fails_no_run(
     runs, checkpoints = capsys.readouterr().out.splitlines()
     assert runs.startswith("not all old runs were removed: ")
     assert runs.endswith("its run is not known, so no run is removed")
-    assert checkpoints.startswith("not all old checkpoints were removed: gs://faces/checkpoints: Cloud")
+    assert checkpoints.startswith(
+        "not all old checkpoints were removed: gs://faces/checkpoints: Cloud"
+    )
     assert read_records(registry, "old")
 
 

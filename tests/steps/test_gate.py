@@ -139,10 +139,16 @@ def test_decide_records_force_only_if_it_was_needed() -> None:
     [
         ({"expression": {"accuracy": 50}}, "gate.expression.accuracy"),
         ({"expression": {"acuracy": 0.5}}, "gate.expression.acuracy is unknown"),
-        ({"expression": {"recall": {"bored": 0.5}}}, "'bored' is no name here; expected an emotion: one of angry"),
+        (
+            {"expression": {"recall": {"bored": 0.5}}},
+            "'bored' is no name here; expected an emotion: one of angry",
+        ),
         ({"keypoints": {"rmse_px": 0}}, "gate.keypoints.rmse_px"),
         ({"keypoints": {"rmse_px": float("inf")}}, "gate.keypoints.rmse_px"),
-        ({"keypoints": {"keypoint_rmse_px": {"chin": 2.0}}}, "'chin' is no name here; expected a keypoint: one of left_eye"),
+        (
+            {"keypoints": {"keypoint_rmse_px": {"chin": 2.0}}},
+            "'chin' is no name here; expected a keypoint: one of left_eye",
+        ),
         ({"champion": {"accuracy": -0.1}}, "gate.champion.accuracy"),
         ({"champion": {"accuracy": float("nan")}}, "gate.champion.accuracy"),
     ],
