@@ -84,7 +84,7 @@ test-containers: $(READY) ## build the images and run every step in its image; n
 
 publish: $(READY) ## upload the pipeline to Kubeflow Pipelines: KFP=http://localhost:8888 SCHEDULE="0 0 3 * * *" ENVIRONMENT=cluster
 	@test -n "$(KFP)" || { echo "make: name the address of Kubeflow Pipelines: KFP=http://localhost:8888"; exit 2; }
-	$(BIN)/emotion-ai publish --kfp "$(KFP)" $(if $(SCHEDULE),--schedule "$(SCHEDULE)") \
+	@$(BIN)/emotion-ai publish --kfp "$(KFP)" $(if $(SCHEDULE),--schedule "$(SCHEDULE)") \
 		$(if $(ENVIRONMENT),--environment "$(ENVIRONMENT)") $(ARGS)
 
 # Builds nothing: `make images TARGETS="base serve"` comes first. The cluster may be broken: nodes are

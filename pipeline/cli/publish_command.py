@@ -60,6 +60,8 @@ def publish(
         raise InputError(
             f"--version {version}: it is published already; add --schedule or --run to start it"
         )
+    if run and (not run.strip() or not run.isprintable()):
+        raise InputError(f"--run {run!r}: expected a name, of characters that can be printed")
     compile_settings = load_environment(environment).compile
     order = Order(
         namespace=namespace or None,

@@ -16,6 +16,8 @@ def check_address(address: str) -> str:
     What may be a password or a token is never shown.
     """
     address = address.strip()
+    if not address:
+        raise InputError(f"Kubeflow Pipelines' address is missing (--kfp); {_EXPECTED}")
     if "@" in address:
         # Whatever stands before it, and wherever it stands: urlsplit sees a port in some passwords.
         raise InputError(

@@ -60,7 +60,7 @@ def normalise(schedule: str) -> str:
         names = ", ".join(field.name for field in _FIELDS)
         raise InputError(
             f"schedule {schedule!r}: expected six fields, seconds first, in UTC ({names}), such as "
-            f"'0 0 3 * * *' for three o'clock every night; it has {len(texts)}"
+            f"'0 0 3 * * *' for three o'clock every night, in quotes; it has {len(texts)}"
         )
     fields = [
         _read_field(text, field, schedule) for text, field in zip(texts, _FIELDS, strict=True)

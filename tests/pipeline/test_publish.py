@@ -424,7 +424,7 @@ def test_a_token_in_the_address_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("", "expected a URL such as http://localhost:8888"),
+        ("", "is missing (--kfp); expected a URL such as http://localhost:8888"),
         ("localhost:8888", "'localhost:8888': expected a URL"),
         ("ftp://localhost", "expected a URL"),
         ("http://", "expected a URL"),
@@ -546,6 +546,13 @@ def test_make_publish_needs_an_address() -> None:
     result = make_publish()
     assert result.returncode == 2
     assert "KFP=http://localhost:8888" in result.stdout
+
+
+def test_make_publish_shows_no_password() -> None:
+    result = make_publish("KFP=http://me:secret@localhost:8888")
+    assert result.returncode == 2
+    assert "holds a user or a password" in result.stderr
+    assert "secret" not in result.stdout + result.stderr
 
 
 def test_make_publish_passes_schedule_environment_and_parameters_on(

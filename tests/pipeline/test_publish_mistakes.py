@@ -162,6 +162,13 @@ def test_a_schedule_with_the_same_times_is_the_same(
     assert after["trigger"]["cron_schedule"]["cron"] == "0 0 3 * * MON-FRI"
 
 
+@pytest.mark.parametrize("name", [" ", "a\nb", b"\xff".decode(errors="surrogateescape")])
+def test_a_name_of_a_run_that_cannot_be_printed_is_refused(name: str, kfp: KfpApiServer) -> None:
+    result = emotion_ai("publish", "--kfp", kfp.address, "--run", name)
+    assert_refused(result, 2, "--run ", "expected a name, of characters that can be printed")
+    assert kfp.requests == []
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
