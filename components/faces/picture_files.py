@@ -5,6 +5,7 @@ import functools
 import io
 import warnings
 from collections.abc import Collection, Iterator
+from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,11 @@ def formats() -> tuple[str, ...]:
     """Return the formats that Pillow reads, except PostScript, which Ghostscript would execute."""
     Image.init()
     return tuple(name for name in Image.ID if name != "EPS")
+
+
+def has_picture_suffix(name: str) -> bool:
+    """Return whether a file's name ends as those of a format that Pillow knows."""
+    return PurePosixPath(name).suffix.lower() in Image.registered_extensions()
 
 
 def read_picture(

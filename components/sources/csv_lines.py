@@ -3,12 +3,11 @@
 One line is in memory at a time, and with a quoted cell of several lines, as many as it may have.
 """
 
-import contextlib
 import csv
 import re
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from emotion_ai.errors import InputError
 from emotion_ai.sources.text_files import Lines, open_text, translate_damage
@@ -114,7 +113,8 @@ def _join_quoted(
         texts.append(ahead[len(texts) - 1].text)
         size += 1 + len(texts[-1])
         if texts[-1].count(b'"') % 2:
-            fields = _split_fields(b" ".join(texts), separator)
+            # Strictly: a quote that closes no cell belongs to another row.
+            fields = _parse_quotes(b" ".join(texts), separator, strict=True)
             if len(fields) == width:
                 for _ in texts[1:]:
                     ahead.popleft()
@@ -124,13 +124,7 @@ def _join_quoted(
 
 
 def _split_fields(line: bytes, separator: bytes) -> list[bytes]:
-    fields = line.split(separator)
-    if b'"' in line:
-        text = line.decode("utf-8", "surrogateescape")
-        reader = csv.reader([text], delimiter=separator.decode(), skipinitialspace=True)
-        fields = [line]
-        with contextlib.suppress(csv.Error):
-            fields = [field.encode("utf-8", "surrogateescape") for field in next(reader)]
+    fields = _parse_quotes(line, separator) if b'"' in line else line.split(separator)
     if separator == b";":
         # Here a comma is a decimal sign.
         fields = [
@@ -138,3 +132,13 @@ def _split_fields(line: bytes, separator: bytes) -> list[bytes]:
             for field in fields
         ]
     return fields
+
+
+def _parse_quotes(line: bytes, separator: bytes, **rules: Any) -> list[bytes]:
+    """Split a line with quotes; return it whole if it breaks the rules of `csv.reader`."""
+    text = line.decode("utf-8", "surrogateescape")
+    reader = csv.reader([text], delimiter=separator.decode(), skipinitialspace=True, **rules)
+    try:
+        return [field.encode("utf-8", "surrogateescape") for field in next(reader)]
+    except csv.Error:
+        return [line]

@@ -5,6 +5,7 @@ them, `Usage` and `subject` optional, other columns ignored.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import UNASSIGNED, Rows
 from emotion_ai.faces.kinds import KEYPOINTS, KINDS, FaceKind, KindName, kind_of
+from emotion_ai.faces.labels import EmotionReader
 from emotion_ai.sources import schema
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_lines import CsvLine, read_lines
@@ -73,11 +75,15 @@ class Block(NamedTuple):
         rows: The valid rows.
         bad: The dropped rows and why; a row may be in it more than once.
         rows_read: How many rows were read, valid or not.
+        emotion_words: The valid rows by emotion as the source writes it, and its code.
+        split_words: The valid rows by split as the source writes it.
     """
 
     rows: Rows
     bad: list[BadRow]
     rows_read: int
+    emotion_words: Counter[tuple[str, int]]
+    split_words: Counter[str]
 
 
 class Table(NamedTuple):
@@ -122,12 +128,12 @@ def open_table(source: str, kind_name: KindName) -> Table:
     return Table(source, kind, Columns(position, ignored, len(names)), lines)
 
 
-def read_blocks(table: Table, codes: int, checks: DataChecks) -> Iterator[Block]:
+def read_blocks(table: Table, emotions: EmotionReader, checks: DataChecks) -> Iterator[Block]:
     """Yield the table's rows in order, at most `BLOCK_ROWS` at a time.
 
     Args:
         table: The table, from `open_table`.
-        codes: The number of emotion codes; ignored for keypoints.
+        emotions: The label set; ignored for keypoints.
         checks: `min_keypoints` and `max_rows` apply here.
 
     Yields:
@@ -140,7 +146,7 @@ def read_blocks(table: Table, codes: int, checks: DataChecks) -> Iterator[Block]
 
     Example:
         table = open_table("fer2013.csv", "expression")
-        for block in read_blocks(table, 7, DataChecks()):
+        for block in read_blocks(table, EmotionReader(label_set_names("fer7")), DataChecks()):
             print(block.rows.images.shape, len(block.bad))
     """
     start = 0
@@ -150,12 +156,12 @@ def read_blocks(table: Table, codes: int, checks: DataChecks) -> Iterator[Block]
                 f"{table.source}: more than {checks.max_rows} rows; raise max_rows in the data "
                 "checks to read it"
             )
-        yield _read_block(table, lines, start, codes, checks)
+        yield _read_block(table, lines, start, emotions, checks)
         start += len(lines)
 
 
 def _read_block(
-    table: Table, lines: list[CsvLine], start: int, codes: int, checks: DataChecks
+    table: Table, lines: list[CsvLine], start: int, emotions: EmotionReader, checks: DataChecks
 ) -> Block:
     columns = table.columns
     complete = np.array([len(line.fields) == columns.width for line in lines])
@@ -189,7 +195,7 @@ def _read_block(
     if table.kind is KEYPOINTS:
         values, bad_targets = schema.check_keypoints(text, checks.min_keypoints)
     else:
-        values, bad_targets = schema.check_expression(text, codes)
+        values, bad_targets = schema.check_expression(text, emotions)
     bad_cells += bad_targets
     valid = np.ones(len(kept), dtype=bool)
     valid[[cell.position for cell in bad_cells]] = False
@@ -205,7 +211,8 @@ def _read_block(
         kept[valid].astype(np.int64) + start,
         _subjects(values),
     )
-    return Block(rows, bad_rows, len(lines))
+    emotion_words, split_words = _count_words(text[valid], values)
+    return Block(rows, bad_rows, len(lines), emotion_words, split_words)
 
 
 def _targets(kind: FaceKind, values: pd.DataFrame) -> NDArray:
@@ -217,13 +224,22 @@ def _targets(kind: FaceKind, values: pd.DataFrame) -> NDArray:
 def _splits(values: pd.DataFrame) -> NDArray[np.uint8]:
     if "usage" not in values:
         return np.full(len(values), UNASSIGNED, dtype=np.uint8)
-    return values["usage"].map(schema.SPLITS).to_numpy(np.uint8)
+    return values["usage"].to_numpy(np.uint8)
 
 
 def _subjects(values: pd.DataFrame) -> NDArray[np.int64]:
     if "subject" not in values:
         return np.full(len(values), -1, dtype=np.int64)
     return values["subject"].to_numpy(np.int64)
+
+
+def _count_words(
+    text: pd.DataFrame, values: pd.DataFrame
+) -> tuple[Counter[tuple[str, int]], Counter[str]]:
+    emotions: Counter[tuple[str, int]] = Counter()
+    if "emotion" in text:
+        emotions.update(zip(text["emotion"], values["emotion"].astype(int), strict=True))
+    return emotions, Counter(text.get("usage", ()))
 
 
 def _decode(field: bytes) -> str:

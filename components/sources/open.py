@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 from emotion_ai.faces.arrays import FacesInfo
 from emotion_ai.faces.kinds import KindName
-from emotion_ai.faces.labels import label_set_names
+from emotion_ai.faces.labels import EmotionReader, label_set_names
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import Block, open_table, read_blocks
-from emotion_ai.sources.folders import name_splits
 from emotion_ai.sources.pictures import first_of_each_emotion, open_pictures, read_pictures
-from emotion_ai.sources.schema import SPLITS
 from emotion_ai.sources.uri import is_sample
 
 
@@ -25,7 +23,6 @@ class Source(NamedTuple):
         blocks: The source's rows.
         examples: Blocks with the first row of each emotion, if there is one, and perhaps others.
             Reads no more pictures than that. Read either this or `blocks`.
-        split_names: The source's names for train, validation and test.
         ignored_columns: Names of the columns that are not read.
         files: The picture of each data row; empty for a CSV.
     """
@@ -33,18 +30,19 @@ class Source(NamedTuple):
     uri: str
     blocks: Iterator[Block]
     examples: Iterator[Block]
-    split_names: tuple[str, str, str]
     ignored_columns: tuple[str, ...]
     files: Sequence[str]
 
 
 @contextlib.contextmanager
-def open_source(info: FacesInfo, checks: DataChecks) -> Iterator[Source]:
+def open_source(info: FacesInfo, checks: DataChecks, selection: str = "") -> Iterator[Source]:
     """Open a source of faces.
 
     Args:
         info: Its `source` is opened, as faces of its `kind` and `label_set`.
         checks: The checks of its rows.
+        selection: The emotions to learn as the user wrote them, "" for all of the label set; see
+            `EmotionReader`.
 
     Yields:
         The open source.
@@ -54,30 +52,27 @@ def open_source(info: FacesInfo, checks: DataChecks) -> Iterator[Source]:
             read.
         Unavailable: The storage failed.
     """
-    emotions = label_set_names(info.label_set) if info.label_set else ()
+    names = label_set_names(info.label_set) if info.label_set else ()
+    emotions = EmotionReader(names, selection)
     with (
         _draw_sample(info.source, info.kind) as uri,
-        open_pictures(uri, info.kind, info.label_set) as pictures,
+        open_pictures(uri, info.kind, emotions) as pictures,
     ):
         if pictures is not None:
             yield Source(
                 uri=uri,
                 blocks=read_pictures(pictures, checks),
                 examples=read_pictures(first_of_each_emotion(pictures), checks),
-                split_names=name_splits(pictures.names, emotions),
                 ignored_columns=(),
                 files=pictures.names,
             )
             return
         table = open_table(uri, info.kind)
-        usage = "usage" in table.columns.position
-        first, second, third = SPLITS
-        blocks = read_blocks(table, len(emotions), checks)
+        blocks = read_blocks(table, emotions, checks)
         yield Source(
             uri=uri,
             blocks=blocks,
             examples=blocks,
-            split_names=(first, second, third) if usage else info.split_names,
             ignored_columns=table.columns.ignored,
             files=(),
         )

@@ -7,12 +7,12 @@ import contextlib
 import tempfile
 import zipfile
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 
@@ -20,14 +20,14 @@ from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import Rows
 from emotion_ai.faces.kinds import EXPRESSION, KindName
-from emotion_ai.faces.labels import label_set_names
-from emotion_ai.faces.picture_files import PictureError, formats, read_picture
+from emotion_ai.faces.labels import EmotionReader
+from emotion_ai.faces.picture_files import PictureError, formats, has_picture_suffix, read_picture
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import BLOCK_ROWS, BadRow, Block
 from emotion_ai.sources.file_formats import refuse_other_zips
 from emotion_ai.sources.folders import (
-    ALL_EMOTIONS,
-    SPLIT_FOLDERS,
+    check_emotions,
+    is_label,
     parse_folders,
     sort_pictures,
 )
@@ -43,27 +43,29 @@ class Pictures(NamedTuple):
 
     Attributes:
         source: What messages call the source.
-        label_set: The label set of the folders' names.
+        emotions: The label set of the folders' names.
         names: The files' paths in the source.
         read: Returns the content of the file with this path.
         reader_count: How many files to read at the same time.
     """
 
     source: str
-    label_set: str
+    emotions: EmotionReader
     names: Sequence[str]
     read: Callable[[str], bytes]
     reader_count: int
 
 
 @contextlib.contextmanager
-def open_pictures(source: str, kind: KindName, label_set: str) -> Iterator[Pictures | None]:
+def open_pictures(
+    source: str, kind: KindName, emotions: EmotionReader
+) -> Iterator[Pictures | None]:
     """Open the pictures of a folder, or of a zip of a folder.
 
     Args:
         source: A path, `file://` or `gs://` URI.
         kind: The expected kind of faces; pictures hold expressions only.
-        label_set: The label set of the folders' names.
+        emotions: The label set of the folders' names.
 
     Yields:
         The pictures, or None if the source is another kind of file.
@@ -75,11 +77,11 @@ def open_pictures(source: str, kind: KindName, label_set: str) -> Iterator[Pictu
     """
     if storage.is_folder(source):
         _check_kind(source, kind)
-        yield _folder_pictures(source, label_set)
+        yield _folder_pictures(source, emotions)
     elif _is_zip_of_pictures(source):
         _check_kind(source, kind)
         with _open_local_copy(source) as file, open_zip(source, file) as archive:
-            yield _zip_pictures(source, label_set, archive)
+            yield _zip_pictures(source, emotions, archive)
     else:
         yield None
 
@@ -115,7 +117,7 @@ def first_of_each_emotion(pictures: Pictures) -> Pictures:
     """Return the first file of each emotion only."""
     first: dict[str, str] = {}
     for name in pictures.names:
-        labels = parse_folders(name, label_set_names(pictures.label_set))
+        labels = parse_folders(name)
         if labels is not None:
             first.setdefault(labels.emotion, name)
     return pictures._replace(names=list(first.values()))
@@ -138,28 +140,33 @@ def _read_ahead(pictures: Pictures) -> Iterator[Callable[[], bytes]]:
 
 
 def _read_block(pictures: Pictures, start: int, contents: Iterator[Callable[[], bytes]]) -> Block:
-    emotions = label_set_names(pictures.label_set)
     names = pictures.names[start : start + BLOCK_ROWS]
     size = EXPRESSION.image_size
     images = np.zeros((len(names), size, size), dtype=np.uint8)
     codes = np.zeros(len(names), dtype=np.uint8)
     splits = np.zeros(len(names), dtype=np.uint8)
     bad = {}
+    emotion_words: Counter[tuple[str, int]] = Counter()
+    split_words: Counter[str] = Counter()
     for k, (name, content) in enumerate(zip(names, contents, strict=False)):
         try:
-            labels = parse_folders(name, emotions)
+            labels = parse_folders(name)
             if labels is None:
                 raise PictureError("in no emotion's folder")
             images[k], _ = read_picture(content(), size, formats())
         except PictureError as error:
             bad[k] = BadRow(start + k, 0, "", "malformed_row", str(error), name)
         else:
-            codes[k] = emotions.index(labels.emotion)
+            # An emotion without a code was refused when the source was opened.
+            codes[k] = cast(int, pictures.emotions.code_of(labels.emotion))
             splits[k] = labels.split
+            emotion_words[labels.emotion_folder, int(codes[k])] += 1
+            if labels.split_folder:
+                split_words[labels.split_folder] += 1
     valid = np.array([k for k in range(len(names)) if k not in bad], dtype=np.int64)
     subjects = np.full(len(valid), -1, dtype=np.int64)
     rows = Rows(images[valid], codes[valid], splits[valid], start + valid, subjects)
-    return Block(rows, list(bad.values()), len(names))
+    return Block(rows, list(bad.values()), len(names), emotion_words, split_words)
 
 
 def _check_kind(source: str, kind: KindName) -> None:
@@ -167,9 +174,10 @@ def _check_kind(source: str, kind: KindName) -> None:
         raise InputError(f"{source}: pictures carry no {kind}; expected a CSV")
 
 
-def _folder_pictures(source: str, label_set: str) -> Pictures:
+def _folder_pictures(source: str, emotions: EmotionReader) -> Pictures:
     entries = (entry.name for entry in storage.walk(source))
-    names = sort_pictures(source, entries, label_set_names(label_set))
+    names = sort_pictures(source, entries)
+    check_emotions(source, names, emotions)
 
     def read(name: str) -> bytes:
         try:
@@ -178,14 +186,15 @@ def _folder_pictures(source: str, label_set: str) -> Pictures:
             raise PictureError(str(error)) from None
 
     reader_count = _REMOTE_READER_COUNT if storage.is_remote(source) else 1
-    return Pictures(source, label_set, names, read, reader_count)
+    return Pictures(source, emotions, names, read, reader_count)
 
 
-def _zip_pictures(source: str, label_set: str, archive: zipfile.ZipFile) -> Pictures:
+def _zip_pictures(source: str, emotions: EmotionReader, archive: zipfile.ZipFile) -> Pictures:
     files = visible_members(archive)
     root = _common_root(files)
     members = {name.removeprefix(root): member for name, member in files.items()}
-    names = sort_pictures(source, members, label_set_names(label_set))
+    names = sort_pictures(source, members)
+    check_emotions(source, names, emotions)
 
     def read(name: str) -> bytes:
         try:
@@ -197,7 +206,7 @@ def _zip_pictures(source: str, label_set: str, archive: zipfile.ZipFile) -> Pict
             raise PictureError(f"larger than {MAX_PICTURE_BYTES} bytes")
         return data
 
-    return Pictures(source, label_set, names, read, 1)
+    return Pictures(source, emotions, names, read, 1)
 
 
 def _is_zip_of_pictures(source: str) -> bool:
@@ -210,16 +219,11 @@ def _is_zip_of_pictures(source: str) -> bool:
             names = list(visible_members(archive))
     refuse_other_zips(source, names)
     if any(name.lower().endswith(".csv") for name in names):
-        # Beside pictures it is a list of their labels.
-        return any(_is_picture_of_emotion(name) for name in names)
+        # Beside pictures in folders of emotions it is a list of their labels.
+        return any(
+            has_picture_suffix(name) and any(map(is_label, name.split("/")[:-1])) for name in names
+        )
     return any("/" in name for name in names)
-
-
-def _is_picture_of_emotion(name: str) -> bool:
-    *folders, file = name.split("/")
-    return not file.lower().endswith(".csv") and any(
-        folder.lower() in ALL_EMOTIONS for folder in folders
-    )
 
 
 def _common_root(names: Iterable[str]) -> str:
@@ -228,7 +232,7 @@ def _common_root(names: Iterable[str]) -> str:
     if len(top_folders) != 1:
         return ""
     (top,) = top_folders
-    return "" if top.lower() in {*SPLIT_FOLDERS} | ALL_EMOTIONS else f"{top}/"
+    return "" if is_label(top) else f"{top}/"
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ _BATCH_ROWS = 16
 _BLANK = np.uint8((ord(" ") - ord("0")) % 256)
 _TEN, _HUNDRED = np.uint16(10), np.uint16(100)
 _MAX_SHOWN = 20
+_BRACKETS_TO_BLANKS = bytes.maketrans(b"[],", b"   ")
 
 
 class BadPixels(NamedTuple):
@@ -33,7 +34,7 @@ class BadPixels(NamedTuple):
 
 
 def parse_pixels(texts: Sequence[bytes], size: int) -> tuple[NDArray[np.uint8], list[BadPixels]]:
-    """Parse texts of size x size whole numbers 0-255, separated by blanks.
+    """Parse texts of size x size whole numbers 0-255, separated by blanks, or lists of them.
 
     Args:
         texts: One text a face.
@@ -56,13 +57,18 @@ def parse_pixels(texts: Sequence[bytes], size: int) -> tuple[NDArray[np.uint8], 
         if pixels is not None:
             images[start : start + len(batch)] = pixels
             continue
-        for position, text in enumerate(batch, start):
+        for position, text in enumerate(map(_without_brackets, batch), start):
             pixels = _parse([text], size)
             if pixels is None:
                 bad.append(_describe_error(position, text, size))
             else:
                 images[position] = pixels[0]
     return images, bad
+
+
+def _without_brackets(text: bytes) -> bytes:
+    """Read a list or an array as Python writes it: "[1, 2]" or "[[1 2]" as "1 2"."""
+    return text.translate(_BRACKETS_TO_BLANKS) if text.startswith(b"[") else text
 
 
 def _parse(texts: Sequence[bytes], size: int) -> NDArray[np.uint8] | None:

@@ -12,15 +12,17 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 
 from emotion_ai.faces.keypoints import COLUMNS, FRAME, NAMES
-
-SPLITS = {"Training": 0, "PublicTest": 1, "PrivateTest": 2}
+from emotion_ai.faces.labels import OTHER_EMOTION, EmotionReader, words_like
+from emotion_ai.sources.split_words import SPLIT_WORDS
 
 _OPTIONAL = {
-    "usage": pa.Column(str, pa.Check.isin(list(SPLITS)), required=False),
+    "usage": pa.Column(
+        float, pa.Check.isin([float(code) for code in set(SPLIT_WORDS.values())]), required=False
+    ),
     "subject": pa.Column(
         float,
-        # Up to 2**53 a float represents every whole number exactly.
-        pa.Check(lambda subject: (subject >= 0) & (subject <= 2**53) & (subject % 1 == 0)),
+        # -1 is unknown. Up to 2**53 a float represents every whole number exactly.
+        pa.Check(lambda subject: (subject >= -1) & (subject <= 2**53) & (subject % 1 == 0)),
         required=False,
     ),
 }
@@ -36,10 +38,14 @@ KEYPOINT_SCHEMA = pa.DataFrameSchema(
     }
 )
 
-_NOT_ANNOTATED = ("", "nan", "NaN")
+# What R, pandas, Excel and databases write for a value that is not there, in lower case.
+MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"})
 _MAX_SHOWN = 20
 _OPTIONAL_VIOLATIONS = {
-    "usage": ("malformed_row", f"expected one of {', '.join(SPLITS)}"),
+    "usage": (
+        "malformed_row",
+        "expected Training, PublicTest, PrivateTest or train, validation, test",
+    ),
     "subject": ("malformed_row", "expected a whole number from 0"),
 }
 
@@ -60,30 +66,65 @@ class BadCell(NamedTuple):
     message: str
 
 
-def expression_schema(codes: int) -> pa.DataFrameSchema:
-    """Return the schema of expressions with emotion codes 0 to `codes` - 1."""
-    emotion = pa.Column(float, pa.Check.isin([float(code) for code in range(codes)]))
+def expression_schema(emotions: EmotionReader) -> pa.DataFrameSchema:
+    """Return the schema of expressions whose codes are those of the label set or OTHER_EMOTION."""
+    codes = [*range(len(emotions.names)), OTHER_EMOTION]
+    emotion = pa.Column(float, pa.Check.isin([float(code) for code in codes]))
     return pa.DataFrameSchema({"emotion": emotion, **_OPTIONAL})
 
 
-def check_expression(text: pd.DataFrame, codes: int) -> tuple[pd.DataFrame, list[BadCell]]:
+def check_expression(
+    text: pd.DataFrame, emotions: EmotionReader
+) -> tuple[pd.DataFrame, list[BadCell]]:
     """Convert and check a block of expressions.
 
     Args:
         text: The columns emotion and, if present, usage and subject.
-        codes: The number of emotion codes.
+        emotions: The label set.
 
     Returns:
-        The same columns as numbers (usage stays text), and the cells that break the schema.
+        The same columns as numbers, and the cells that break the schema.
     """
-    values = text.copy()
-    for name in {"emotion", "subject"} & set(text):
-        values[name] = pd.to_numeric(text[name], errors="coerce").astype(float)
+    values = _convert_optional(text)
+    codes = {cell: _emotion_code(cell, emotions) for cell in text["emotion"].unique()}
+    values["emotion"] = text["emotion"].map(codes).astype(float)
     violations = {
-        "emotion": ("unknown_label", f"expected an emotion code 0-{codes - 1}"),
+        "emotion": ("unknown_label", f"expected an emotion code 0-{len(emotions.names) - 1}"),
         **_OPTIONAL_VIOLATIONS,
     }
-    return values, _bad_cells(expression_schema(codes), values, text, violations)
+    bad = _bad_cells(expression_schema(emotions), values, text, violations)
+    return values, [_explain_word(cell, text["emotion"].iloc[cell.position]) for cell in bad]
+
+
+def _explain_word(cell: BadCell, emotion: str) -> BadCell:
+    """Say what to do about an emotion that is known but not in the label set."""
+    if cell.column != "emotion" or not words_like(emotion):
+        return cell
+    return cell._replace(
+        message=f"{emotion[:_MAX_SHOWN]!r} is not in the label set; name the emotions to learn "
+        "(--emotions) to leave it out"
+    )
+
+
+def _emotion_code(cell: str, emotions: EmotionReader) -> float:
+    """Return the code that a cell holds as a number or a word; NaN for none of the label set."""
+    number = pd.to_numeric(cell, errors="coerce")
+    if np.isnan(number):
+        code = emotions.code_of(cell)
+        return np.nan if code is None else float(code)
+    return float(number) if number in range(len(emotions.names)) else np.nan
+
+
+def _convert_optional(text: pd.DataFrame) -> pd.DataFrame:
+    """Copy a block with its usage as codes of splits and its subject as numbers, -1 if missing."""
+    values = text.copy()
+    if "usage" in text:
+        values["usage"] = text["usage"].str.lower().map(SPLIT_WORDS).astype(float)
+    if "subject" in text:
+        number = pd.to_numeric(text["subject"], errors="coerce").astype(float)
+        missing = text["subject"].str.lower().isin(MISSING)
+        values["subject"] = number.mask(number < 0).mask(missing, -1)
+    return values
 
 
 def check_keypoints(text: pd.DataFrame, min_keypoints: int) -> tuple[pd.DataFrame, list[BadCell]]:
@@ -94,16 +135,13 @@ def check_keypoints(text: pd.DataFrame, min_keypoints: int) -> tuple[pd.DataFram
         min_keypoints: The least number of annotated keypoints in a row.
 
     Returns:
-        The same columns as numbers (NaN = not annotated, usage stays text), and the cells that
-        break the schema.
+        The same columns as numbers (NaN = not annotated), and the cells that break the schema.
     """
-    values = text.copy()
+    values = _convert_optional(text)
     for name in COLUMNS:
         number = pd.to_numeric(text[name], errors="coerce").astype(float)
         # Text that is no number becomes infinity, which breaks the schema.
-        values[name] = number.mask(number.isna() & ~text[name].isin(_NOT_ANNOTATED), np.inf)
-    if "subject" in text:
-        values["subject"] = pd.to_numeric(text["subject"], errors="coerce").astype(float)
+        values[name] = number.mask(number.isna() & ~text[name].str.lower().isin(MISSING), np.inf)
     violations = {
         **dict.fromkeys(COLUMNS, ("keypoint_outside", f"expected 0-{FRAME}")),
         **_OPTIONAL_VIOLATIONS,

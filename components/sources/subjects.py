@@ -1,28 +1,27 @@
 """The people shown: the optional NAME.subjects.csv (`row,subject`) beside NAME.csv."""
 
-import io
+import itertools
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 from numpy.typing import NDArray
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
+from emotion_ai.sources.csv_lines import read_lines
+from emotion_ai.sources.schema import MISSING
 from emotion_ai.sources.uri import subjects_uri
 
-_MAX_BYTES = 256 * 1024 * 1024
-
-SUBJECT_SCHEMA = pa.DataFrameSchema(
-    {
-        "row": pa.Column(int, pa.Check.ge(0), unique=True),
-        "subject": pa.Column(int, pa.Check.ge(0)),
-    }
-)
+_COLUMNS = ("row", "subject")
+# Up to it a float represents every whole number exactly.
+_MAX_NUMBER = 2**53
 
 
 def read_subjects(source: str, max_rows: int) -> NDArray[np.int64] | None:
     """Read the subject of each data row of a source.
+
+    The file may be written by pandas or Excel: numbers as 12.0, empty cells or NA for a person who
+    is not known, other columns, semicolons.
 
     Args:
         source: The source's URI; its subjects file is at `subjects_uri(source)`.
@@ -33,33 +32,60 @@ def read_subjects(source: str, max_rows: int) -> NDArray[np.int64] | None:
         is no subjects file.
 
     Raises:
-        InputError: The file breaks the schema, or has a row of `max_rows` or more.
+        InputError: The file is no such CSV, or has a row of `max_rows` or more.
         Unavailable: The storage failed.
     """
     uri = subjects_uri(source)
     if not storage.exists(uri):
         return None
-    text = storage.read_bytes(uri, _MAX_BYTES)
-    try:
-        frame = pd.read_csv(io.BytesIO(text), skipinitialspace=True)
-        frame = SUBJECT_SCHEMA.validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        case = error.failure_cases.iloc[0]
-        row = "" if pd.isna(case["index"]) else f" data row {int(case['index'])} (from 0),"
-        column = "" if pd.isna(case["column"]) else f" column {case['column']}:"
+    text = _read_cells(uri, max_rows)
+    is_missing = text.apply(lambda column: column.str.lower().isin(MISSING))
+    kept = ~is_missing["row"] | ~is_missing["subject"]
+    text, is_missing = text[kept], is_missing[kept]
+    is_missing["row"] = False
+    numbers = text.apply(pd.to_numeric, errors="coerce")
+    is_whole = (numbers >= 0) & (numbers <= _MAX_NUMBER) & (numbers % 1 == 0)
+    is_bad = ~is_whole & ~is_missing
+    is_bad["row"] |= numbers["row"].duplicated()
+    for row, column in np.argwhere(is_bad.to_numpy()):
         raise InputError(
-            f"{uri}:{row}{column} {case['failure_case']} fails {case['check']}; expected the "
-            "columns row,subject of whole numbers from 0, each row once"
-        ) from None
-    except ValueError as error:
-        raise InputError(f"{uri}: not a CSV with the columns row,subject: {error}") from None
-    if not len(frame):
+            f"{uri}: data row {text.index[row]} (from 0), column {_COLUMNS[column]}: "
+            f"{text.iat[row, column][:20]!r}; expected the columns row,subject of whole numbers "
+            "from 0, each row once"
+        )
+    if not len(numbers):
         return np.empty(0, dtype=np.int64)
-    if frame["row"].max() >= max_rows:
-        raise InputError(f"{uri}: column row: {frame['row'].max()} is beyond max_rows {max_rows}")
-    subjects = np.full(frame["row"].max() + 1, -1, dtype=np.int64)
-    subjects[frame["row"]] = frame["subject"]
+    rows = numbers["row"].to_numpy(np.int64)
+    if rows.max() >= max_rows:
+        raise InputError(f"{uri}: column row: {rows.max()} is beyond max_rows {max_rows}")
+    subjects = np.full(rows.max() + 1, -1, dtype=np.int64)
+    subjects[rows] = numbers["subject"].fillna(-1).to_numpy(np.int64)
     return subjects
+
+
+def _read_cells(uri: str, max_rows: int) -> pd.DataFrame:
+    """Read the columns row and subject as text."""
+    lines = read_lines(uri)
+    header = next(lines, None)
+    names = [_decode(name).lower() for name in header.fields] if header else []
+    positions = [names.index(name) for name in _COLUMNS if names.count(name) == 1]
+    if len(positions) < len(_COLUMNS):
+        found = ", ".join(names[:5])[:100] or "nothing"
+        raise InputError(f"{uri}: not a CSV with the columns row,subject: the header has {found}")
+    cells = []
+    for line in itertools.islice(lines, max_rows + 1):
+        if len(line.fields) != len(names):
+            raise InputError(
+                f"{uri}: line {line.number}: {len(line.fields)} fields, expected {len(names)}"
+            )
+        cells.append([_decode(line.fields[position]) for position in positions])
+    if len(cells) > max_rows:
+        raise InputError(f"{uri}: more than max_rows {max_rows} rows")
+    return pd.DataFrame(cells, columns=list(_COLUMNS), dtype=str)
+
+
+def _decode(field: bytes) -> str:
+    return field.decode("utf-8", "replace").strip()
 
 
 def look_up_subjects(subjects: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:

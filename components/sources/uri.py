@@ -10,7 +10,7 @@ from pathlib import Path
 
 from emotion_ai import sample, storage
 from emotion_ai.errors import InputError
-from emotion_ai.sources.folders import ALL_EMOTIONS, sort_pictures
+from emotion_ai.sources.folders import sort_pictures
 
 SAMPLE_SCHEME = "sample://"
 _PACKED = re.compile(r"\.(gz|bz2|xz)$")
@@ -115,7 +115,7 @@ def fingerprint(source: str) -> str:
 def _folder_sha256(source: str) -> str:
     md5 = dict(storage.walk(source))
     digest = hashlib.sha256()
-    for name in sort_pictures(source, md5, ALL_EMOTIONS):
+    for name in sort_pictures(source, md5):
         # Cloud Storage keeps the MD5 of nearly every object, so nothing is read there.
         content = md5[name] or storage.md5(storage.join(source, name))
         digest.update(f"{name}\0{content}\0".encode())

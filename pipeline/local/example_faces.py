@@ -10,18 +10,21 @@ from PIL import Image
 from emotion_ai.faces.arrays import FacesInfo
 from emotion_ai.faces.keypoints import FRAME
 from emotion_ai.faces.kinds import EXPRESSION
-from emotion_ai.faces.labels import label_set_names
+from emotion_ai.faces.labels import OTHER_EMOTION, label_set_names
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.open import open_source
 
 
-def save_example_faces(source: str, label_set: str, folder: Path) -> list[Path]:
+def save_example_faces(
+    source: str, label_set: str, folder: Path, selection: str = ""
+) -> list[Path]:
     """Save the first face of each emotion in an expression source as a PNG.
 
     Args:
         source: Path or URI of the faces with emotions.
         label_set: Their label set.
         folder: Replaced if it exists.
+        selection: The emotions to learn, "" for all; see `open_source`.
 
     Returns:
         At most one file of 96x96 pixels per emotion. Each is named after its emotion in the source,
@@ -32,7 +35,7 @@ def save_example_faces(source: str, label_set: str, folder: Path) -> list[Path]:
         Unavailable: The source cannot be read.
     """
     names = label_set_names(label_set)
-    faces = _read_first_faces(source, label_set)
+    faces = _read_first_faces(source, label_set, selection)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     paths = []
@@ -43,7 +46,7 @@ def save_example_faces(source: str, label_set: str, folder: Path) -> list[Path]:
     return paths
 
 
-def _read_first_faces(source: str, label_set: str) -> dict[int, NDArray[np.uint8]]:
+def _read_first_faces(source: str, label_set: str, selection: str) -> dict[int, NDArray[np.uint8]]:
     """Read the first face of each emotion, by the emotion's code."""
     labels = label_set_names(label_set)
     info = FacesInfo(
@@ -55,11 +58,12 @@ def _read_first_faces(source: str, label_set: str) -> dict[int, NDArray[np.uint8
         fingerprint="",
     )
     faces: dict[int, NDArray[np.uint8]] = {}
-    with open_source(info, DataChecks()) as opened:
+    with open_source(info, DataChecks(), selection) as opened:
         for block in opened.examples:
             codes, first = np.unique(block.rows.targets, return_index=True)
             for code, row in zip(codes, first, strict=True):
-                faces.setdefault(int(code), block.rows.images[row])
+                if code != OTHER_EMOTION:
+                    faces.setdefault(int(code), block.rows.images[row])
             if len(faces) == len(labels):
                 break
     return faces

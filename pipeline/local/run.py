@@ -103,7 +103,9 @@ def run_locally(
     ):
         monitor = _run_dag(settings, environment, run_id, on_change, runner)
         record = _require_completed(settings.registry, run_id, monitor)
-        faces = save_example_faces(settings.expression, settings.label_set, WORKSPACE / "faces")
+        faces = save_example_faces(
+            settings.expression, settings.label_set, WORKSPACE / "faces", settings.emotions
+        )
         predictions = _predict(faces, settings) if record["champion"] else []
     in_cluster = settings.serving.target == "kubernetes"
     return LocalRun(

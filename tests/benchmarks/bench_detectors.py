@@ -24,6 +24,7 @@ from rich.table import Table
 
 from emotion_ai.client.detectors import open_detector
 
+from support.face_csv import FER7
 from support.photographs import landscapes, match_boxes, paste_faces, portrait
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
@@ -63,7 +64,7 @@ def real_faces(source: Path, kind: str) -> Iterator[NDArray[np.uint8]]:
     from emotion_ai.sources.checks import DataChecks
     from emotion_ai.sources.csv_table import open_table, read_blocks
 
-    for block in read_blocks(open_table(str(source), kind), 7, DataChecks()):
+    for block in read_blocks(open_table(str(source), kind), FER7, DataChecks()):
         yield from block.rows.images[::100]
 
 

@@ -29,6 +29,7 @@ from emotion_ai.client.results import Box
 from emotion_ai.faces.keypoints import FRAME
 from emotion_ai.faces.labels import LABEL_SETS
 
+from support.face_csv import FER7
 from support.photographs import match_boxes, paste_faces
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
@@ -53,7 +54,7 @@ def read(source: Path, kind: str, count: int) -> tuple[NDArray, NDArray]:
     from emotion_ai.sources.csv_table import open_table, read_blocks
 
     images, targets = [], []
-    for block in read_blocks(open_table(str(source), kind), 7, DataChecks()):
+    for block in read_blocks(open_table(str(source), kind), FER7, DataChecks()):
         rows = block.rows
         held = rows.split != 0 if kind == "expression" else ~np.isnan(rows.targets).any((1, 2))
         images.append(rows.images[held])

@@ -18,11 +18,13 @@ MAX_MEMORY_MB = 600
 
 def read_with_ours(path: str) -> int:
     """Rows that our reader yields, checked against the schema."""
+    from emotion_ai.faces.labels import EmotionReader, label_set_names
     from emotion_ai.sources.checks import DataChecks
     from emotion_ai.sources.csv_table import open_table, read_blocks
 
-    table = open_table(path, "expression")
-    return sum(len(block.rows) for block in read_blocks(table, 7, DataChecks()))
+    emotions = EmotionReader(label_set_names("fer7"))
+    blocks = read_blocks(open_table(path, "expression"), emotions, DataChecks())
+    return sum(len(block.rows) for block in blocks)
 
 
 def read_with_pandas(path: str) -> int:

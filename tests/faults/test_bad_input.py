@@ -129,7 +129,7 @@ SOURCES = {
         ("data row 0", "column subject", "'1e300'"),
     ),
     "truncated gzip": BadSource(
-        lambda path: path.write_bytes(compressed(path)[:-2000]), ("damaged after line",)
+        lambda path: path.write_bytes(compressed(path)[:-2000]), ("damaged in its first MiB",)
     ),
     "random gzip": BadSource(
         lambda path: path.write_bytes(b"\x1f\x8b" + np.random.default_rng(1).bytes(999)),

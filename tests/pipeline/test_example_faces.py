@@ -56,6 +56,12 @@ def test_save_example_faces_reads_one_picture_of_each_emotion(
     assert read == [str(tmp_path / "fer" / name) for name in names if name.endswith("0.png")]
 
 
+def test_save_example_faces_passes_over_emotions_outside_the_label_set(tmp_path: Path) -> None:
+    source = write_expression(tmp_path / "faces.csv", ["contempt", "happy", "sad"])
+    paths = save_example_faces(str(source), "fer7", tmp_path / "faces", "happy,sad")
+    assert [path.name for path in paths] == ["happy.png", "sad.png"]
+
+
 def test_save_example_faces_draws_a_sample(tmp_path: Path) -> None:
     paths = save_example_faces("sample://20?seed=1", "fer7", tmp_path / "faces")
     assert sorted(path.stem for path in paths) == sorted(EMOTIONS)

@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from emotion_ai.sources.csv_lines import MAX_LINE_BYTES
 from emotion_ai.sources.csv_table import BadRow, open_table, read_blocks
 
 from support.face_csv import (
+    FER7,
     keypoint_cells,
     pixel_text,
     random_images,
@@ -30,7 +32,7 @@ PIXELS = [pixel_text(image) for image in IMAGES]
 
 
 def read_all(path: Path | str, kind: KindName = "expression") -> tuple[Rows, list[BadRow]]:
-    blocks = list(read_blocks(open_table(str(path), kind), 7, DataChecks()))
+    blocks = list(read_blocks(open_table(str(path), kind), FER7, DataChecks()))
     names = ("images", "targets", "split", "row", "subject")
     rows = Rows(*(np.concatenate([getattr(b.rows, n) for b in blocks]) for n in names))
     return rows, [bad for block in blocks for bad in block.bad]
@@ -63,6 +65,68 @@ def test_read_blocks_reads_every_form_of_expressions(tmp_path: Path, text: str) 
     assert rows.subject.tolist() == [-1, -1, -1]
 
 
+@pytest.mark.parametrize(
+    ("emotions", "usage"),
+    [
+        (("angry", "neutral", "happy"), ("training", "publictest", "privatetest")),
+        (("Anger", "NEUTRAL", "happiness"), ("Train", "Validation", "Test")),
+        (("0_angry", "6 neutral", "3-Happy"), ("train", "val", "testing")),
+        (("0.0", "6", " 3"), ("TRAINING", "valid", "TEST")),
+    ],
+)
+def test_emotions_and_splits_are_read_as_words(
+    tmp_path: Path, emotions: tuple[str, ...], usage: tuple[str, ...]
+) -> None:
+    path = write_expression(tmp_path / "faces.csv", emotions, usage, PIXELS)
+    rows, bad = read_all(path)
+    assert bad == []
+    assert rows.targets.tolist() == [0, 6, 3]
+    assert rows.split.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("missing", ["NA", "N/A", "NULL", "None", "nan", "<NA>", "#N/A", ""])
+def test_missing_values_are_read_as_programs_write_them(tmp_path: Path, missing: str) -> None:
+    cells = keypoint_cells(2)
+    cells[1][8:20] = [missing] * 12
+    rows, bad = read_all(write_keypoints(tmp_path / "training.csv", cells), "keypoints")
+    assert bad == []
+    assert np.isnan(rows.targets[1]).any(axis=1).tolist() == [False] * 4 + [True] * 6 + [False] * 5
+    assert np.array_equal(rows.targets[0].ravel(), np.array(cells[0], np.float32))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("form", ["lines", "list", "array"])
+def test_pixels_may_go_over_several_lines(tmp_path: Path, form: str, end: str) -> None:
+    images = [image.tolist() for image in IMAGES]
+    if form == "lines":
+        texts = [end.join(" ".join(map(str, row)) for row in image) for image in images]
+    elif form == "list":
+        texts = [str(list(chain(*image))) for image in images]
+    else:
+        texts = [np.array2string(image, threshold=10_000).replace("\n", end) for image in IMAGES]
+    lines = [f'{code},"{text}",Training' for code, text in zip((0, 6, 3), texts, strict=True)]
+    path = tmp_path / "faces.csv"
+    path.write_text(end.join(["emotion,pixels,Usage", *lines, ""]), newline="")
+    rows, bad = read_all(path)
+    assert bad == []
+    assert np.array_equal(rows.images, IMAGES)
+    assert rows.row.tolist() == [0, 1, 2]
+    assert rows.targets.tolist() == [0, 6, 3]
+
+
+def test_line_with_an_open_quote_costs_no_other_line(tmp_path: Path) -> None:
+    path = tmp_path / "faces.csv"
+    good = [f"{code},{text},Training" for code, text in zip((0, 6, 3), PIXELS, strict=True)]
+    slip = f'2,"{PIXELS[1]},Training'
+    path.write_text("\n".join(["emotion,pixels,Usage", good[0], slip, good[1], slip, good[2], ""]))
+    rows, bad = read_all(path)
+    assert np.array_equal(rows.images, IMAGES)
+    assert [(each.row, each.line, each.check) for each in bad] == [
+        (1, 3, "malformed_row"),
+        (3, 5, "malformed_row"),
+    ]
+
+
 def test_split_is_unassigned_without_a_usage_column(tmp_path: Path) -> None:
     path = tmp_path / "icml_face_data.csv"
     path.write_text(f"emotion, pixels\n0,{PIXELS[0]}\n4,{PIXELS[1]}\n")
@@ -72,11 +136,13 @@ def test_split_is_unassigned_without_a_usage_column(tmp_path: Path) -> None:
 
 def test_subject_column_is_read_and_checked(tmp_path: Path) -> None:
     path = tmp_path / "faces.csv"
-    path.write_text(f"subject,emotion,pixels\n12,0,{PIXELS[0]}\nAnn,4,{PIXELS[1]}\n")
+    subjects = ("12.0", "NA", "", "1E+05", "Ann")
+    lines = [f"{subject},0,{PIXELS[0]}" for subject in subjects]
+    path.write_text("\n".join(["subject,emotion,pixels", *lines]))
     rows, bad = read_all(path)
-    assert rows.subject.tolist() == [12]
+    assert rows.subject.tolist() == [12, -1, -1, 100_000]
     assert bad == [
-        BadRow(1, 3, "subject", "malformed_row", "'Ann', expected a whole number from 0")
+        BadRow(4, 6, "subject", "malformed_row", "'Ann', expected a whole number from 0")
     ]
 
 
@@ -155,10 +221,12 @@ def test_bad_keypoints_are_dropped_and_named(
     ("line", "column", "check"),
     [
         (f"7,{PIXELS[1]},Training", "emotion", "unknown_label"),
-        (f"happy,{PIXELS[1]},Training", "emotion", "unknown_label"),
+        (f"glad,{PIXELS[1]},Training", "emotion", "unknown_label"),
+        (f"contempt,{PIXELS[1]},Training", "emotion", "unknown_label"),
         (f",{PIXELS[1]},Training", "emotion", "unknown_label"),
         (f"2.5,{PIXELS[1]},Training", "emotion", "unknown_label"),
-        (f"2,{PIXELS[1]},Test", "usage", "malformed_row"),
+        (f"2,{PIXELS[1]},Exam", "usage", "malformed_row"),
+        (f"2,{PIXELS[1]},", "usage", "malformed_row"),
         (f"2,{PIXELS[1]}", "-", "malformed_row"),
         (f"2,{PIXELS[1]},Training,", "-", "malformed_row"),
         (f"2,{PIXELS[1]} 7,Training", "pixels", "pixel_count"),
@@ -226,7 +294,7 @@ def test_read_blocks_rejects_more_than_max_rows(tmp_path: Path) -> None:
     path = write_expression(tmp_path / "faces.csv", [0, 1, 2])
     table = open_table(str(path), "expression")
     with pytest.raises(InputError, match="more than 2 rows; raise max_rows"):
-        list(read_blocks(table, 7, DataChecks(max_rows=2)))
+        list(read_blocks(table, FER7, DataChecks(max_rows=2)))
 
 
 @pytest.mark.parametrize("path", ["nowhere.csv", "."])

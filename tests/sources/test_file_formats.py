@@ -17,7 +17,7 @@ from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import open_table, read_blocks
 from emotion_ai.sources.uri import fingerprint, subjects_uri
 
-from support.face_csv import pixel_text, random_images
+from support.face_csv import FER7, pixel_text, random_images
 from support.ingest_step import run_ingest
 from support.picture_folders import EMOTIONS, write_pictures, zip_folder
 
@@ -31,7 +31,7 @@ APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(80)
 
 
 def read_rows(path: Path) -> Rows:
-    (block,) = read_blocks(open_table(str(path), "expression"), 7, DataChecks())
+    (block,) = read_blocks(open_table(str(path), "expression"), FER7, DataChecks())
     assert block.bad == []
     return block.rows
 
@@ -117,7 +117,7 @@ def test_decimal_commas_are_read_where_semicolons_separate(tmp_path: Path) -> No
     cells = [f"{12.5 + k}".replace(".", ",") for k in range(30)]
     header, row = [*COLUMNS, "Image"], [*cells, pixel_text(image)]
     (tmp_path / "k.csv").write_text(";".join(header) + "\n" + ";".join(row) + "\n")
-    (block,) = read_blocks(open_table(str(tmp_path / "k.csv"), "keypoints"), 0, DataChecks())
+    (block,) = read_blocks(open_table(str(tmp_path / "k.csv"), "keypoints"), FER7, DataChecks())
     assert block.bad == []
     assert block.rows.targets.ravel().tolist() == [12.5 + k for k in range(30)]
     assert np.array_equal(block.rows.images[0], image)

@@ -81,13 +81,37 @@ def test_ingest_reads_people_from_the_subjects_file(tmp_path: Path, outputs: Out
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        # pandas, with its index; a column with missing values is of floats.
+        b",row,subject\n0,0,4.0\n1,1,\n2,2,9.0\n3,6,4.0\n",
+        b"row,subject\n0,4\n1,NA\n2,9\n6,4\n",
+        # Excel: semicolons, empty rows at the end, decimal commas.
+        b"\xef\xbb\xbfRow;Subject\r\n0;4\r\n2;9\r\n6;4,0\r\n;\r\n;\r\n",
+        "row\tsubject\r\n0\t4\r\n2\t9\r\n6\t4\r\n".encode("utf-16"),
+        b"subject,name,row\n4,Ann,0\n9,Bo,2\n4,Ann,6\n",
+    ],
+)
+def test_ingest_reads_a_subjects_file_of_pandas_and_excel(
+    tmp_path: Path, outputs: Outputs, text: bytes
+) -> None:
+    path = write_expression(tmp_path / "fer.csv", EVERY_CODE)
+    (tmp_path / "fer.subjects.csv").write_bytes(text)
+    outputs.ingest(path)
+    assert outputs.faces.column("subject").tolist() == [4, -1, 9, -1, -1, -1, 4]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("row,subject\n0,1\n7,1\n", "column row: 7 is beyond the last data row of"),
-        ("row,subject\n0,1\n0,2\n", "data row 0 (from 0), column row: 0 fails"),
-        ("row,subject\n0,-1\n", "column subject: -1 fails"),
-        ("row,subject\n0,Ann\n", "column subject: "),
-        ("line,subject\n0,1\n", "row fails column_in_dataframe"),
+        ("row,subject\n0,1\n0,2\n", "data row 1 (from 0), column row: '0'; expected"),
+        ("row,subject\n0,1\n1,-1\n", "data row 1 (from 0), column subject: '-1'; expected"),
+        ("row,subject\n0,Ann\n", "column subject: 'Ann'; expected"),
+        ("row,subject\n0,1.5\n", "column subject: '1.5'; expected"),
+        ("row,subject\n,1\n", "column row: ''; expected"),
+        ("row,subject\n1\n", "line 2: 1 fields, expected 2"),
+        ("line,subject\n0,1\n", "columns row,subject: the header has line, subject"),
         ("", "not a CSV with the columns row,subject"),
         ("row,subject\n99999999999,1\n", "is beyond max_rows"),
     ],

@@ -34,7 +34,7 @@ def test_ingest_refuses_bad_rows_over_the_tolerance(tmp_path: Path, outputs: Out
     with pytest.raises(InputError) as refusal:
         outputs.ingest(path)
     assert str(refusal.value) == (
-        f"{path}: unknown emotion code: rows 2, share 9.52%, expected at most 0.10% (data check "
+        f"{path}: unknown emotion: rows 2, share 9.52%, expected at most 0.10% (data check "
         "unknown_label); the first is data row 8 counted from 0 (line 10), column emotion: '9', "
         "expected an emotion code 0-6"
     )

@@ -52,10 +52,12 @@ def test_ingest_accepts_the_keypoint_faces(tmp_path: Path) -> None:
 
 def test_read_blocks_has_bounded_memory() -> None:
     program = (
+        "from emotion_ai.faces.labels import EmotionReader, label_set_names\n"
         "from emotion_ai.sources.checks import DataChecks\n"
         "from emotion_ai.sources.csv_table import open_table, read_blocks\n"
         f"table = open_table({str(EXPRESSION)!r}, 'expression')\n"
-        "print(sum(block.rows_read for block in read_blocks(table, 7, DataChecks())))\n"
+        "blocks = read_blocks(table, EmotionReader(label_set_names('fer7')), DataChecks())\n"
+        "print(sum(block.rows_read for block in blocks))\n"
         # Not getrusage: its peak counts the process that this one was forked from.
         "status = open('/proc/self/status').read()\n"
         "print(int(status.split('VmHWM:')[1].split()[0]) // 1024)\n"

@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_ai.faces.keypoints import COLUMNS
+from emotion_ai.faces.labels import EmotionReader, label_set_names
+
+FER7 = EmotionReader(label_set_names("fer7"))
 
 
 def random_images(count: int, size: int, seed: int = 0) -> NDArray[np.uint8]:

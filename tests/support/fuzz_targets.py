@@ -3,10 +3,13 @@
 A case may be read, or rejected as bad input; anything else is a defect.
 """
 
+import bz2
 import contextlib
 import gzip
 import io
 import json
+import lzma
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -40,7 +43,7 @@ from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import open_table, read_blocks
 from emotion_ai.sources.subjects import read_subjects
 
-from support.face_csv import keypoint_cells, write_expression, write_keypoints
+from support.face_csv import FER7, keypoint_cells, write_expression, write_keypoints
 from support.minimal_release import write_minimal_release
 
 _TOKENS = [b"\0", b"\n", b",", b'"', b" ", b"nan", b"-1", b"1e309", b"9" * 30, b"\xff\xff\xff\xff"]
@@ -106,7 +109,17 @@ def _compressed_forms(text: bytes) -> list[bytes]:
         with zipfile.ZipFile(archive, "w", method) as file:
             file.writestr("faces.csv", text)
         zipped.append(archive.getvalue())
-    return [text, text, gzip.compress(text), *zipped]
+    tars = []
+    for mode in ("w:", "w:gz", "w:xz"):
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode=mode) as tar:
+            member = tarfile.TarInfo("faces/faces.csv")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text))
+        tars.append(archive.getvalue())
+    others = [text.decode().encode("utf-16"), text.replace(b"\n", b"\r"), text.replace(b",", b";")]
+    packed = [gzip.compress(text), bz2.compress(text), lzma.compress(text)]
+    return [text, text, *packed, *zipped, *tars, *others]
 
 
 def _table_examples() -> tuple[list[bytes], list[bytes]]:
@@ -134,7 +147,7 @@ def _read_table(kind: KindName) -> Callable[[Path, bytes], None]:
     def read(folder: Path, case: bytes) -> None:
         path = folder / "faces.csv"
         path.write_bytes(case)
-        for block in read_blocks(open_table(str(path), kind), 7, DataChecks()):
+        for block in read_blocks(open_table(str(path), kind), FER7, DataChecks()):
             assert block.rows.images.dtype == np.uint8
             assert len(block.rows) + len({bad.row for bad in block.bad}) == block.rows_read
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from emotion_ai.faces.arrays import TEST, TRAIN, VALIDATION, Rows
 from emotion_ai.faces.kinds import KindName
+from emotion_ai.faces.labels import OTHER_EMOTION
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.steps.ingest.counts import IngestCounts
 
@@ -18,7 +19,7 @@ _ROW_CHECKS = {
     "malformed_row": "no picture, wrong number of fields, unknown usage or subject",
     "pixel_count": "wrong number of pixels",
     "pixel_value": "pixel outside 0-255 or not a number",
-    "unknown_label": "unknown emotion code",
+    "unknown_label": "unknown emotion",
     "keypoint_value": "coordinate that is not a number, or x without y",
     "keypoint_outside": "keypoint outside the frame",
     "too_few_keypoints": "too few keypoints",
@@ -162,8 +163,8 @@ def check_course5_as_fer7(codes: NDArray[np.int64], checks: DataChecks) -> Check
         codes: Rows by emotion code, [256].
         checks: The share of rows that need codes 5 and 6.
     """
-    upper = int(codes[5:].sum())
-    share = upper / max(1, int(codes.sum()))
+    upper = int(codes[5:OTHER_EMOTION].sum())
+    share = upper / max(1, int(codes[:OTHER_EMOTION].sum()))
     low = share < checks.course5_as_fer7
     return CheckResult(
         check="course5_as_fer7",

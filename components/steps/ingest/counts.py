@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emotion_ai.faces.arrays import UNASSIGNED, FacesInfo
-from emotion_ai.sources.csv_table import BadRow
+from emotion_ai.sources.csv_table import BadRow, Block
 
 # Bad rows kept for the report, for each check; all of them are counted.
 _MAX_BAD_ROWS = 200
@@ -22,6 +22,8 @@ class IngestCounts:
         rows_read: All data rows.
         rows_left_out: Rows with a bad cell.
         rows_of_other_emotions: Good rows of emotions that are not selected.
+        emotion_words: Good rows by emotion as the source writes it, and its code.
+        split_words: Good rows by split as the source writes it.
         code_counts: Rows by the source's emotion code, before any selection, [256].
         bad_counts: Bad rows by check.
         bad_rows: The first bad rows by check.
@@ -31,12 +33,21 @@ class IngestCounts:
     rows_read: int = 0
     rows_left_out: int = 0
     rows_of_other_emotions: int = 0
+    emotion_words: Counter[tuple[str, int]] = field(default_factory=Counter)
+    split_words: Counter[str] = field(default_factory=Counter)
     code_counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     bad_counts: Counter[str] = field(default_factory=Counter)
     bad_rows: dict[str, list[BadRow]] = field(default_factory=lambda: defaultdict(list))
     row_index: list[pd.DataFrame] = field(default_factory=list)
 
-    def add_bad(self, rows: list[BadRow]) -> None:
+    def add_block(self, block: Block) -> None:
+        """Count what a block says of its rows."""
+        self.rows_read += block.rows_read
+        self.emotion_words += block.emotion_words
+        self.split_words += block.split_words
+        self._add_bad(block.bad)
+
+    def _add_bad(self, rows: list[BadRow]) -> None:
         """Count a block's bad rows, each once for each check, and keep the first of them."""
         self.rows_left_out += len({row.row for row in rows})
         first: dict[tuple[str, int], BadRow] = {}

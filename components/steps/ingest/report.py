@@ -28,6 +28,7 @@ _MAX_FACES_PER_EMOTION = 16
 _MAX_KEYPOINT_FACES = 24
 _KEYPOINT_COLUMNS = 8
 _MAX_BAD_ROWS_SHOWN = 100
+_MAX_WORDS_SHOWN = 100
 _MAX_SCATTER_FACES = 1000
 _VERDICT_CLASS = {"ok": "good", "warning": "", "stop": "bad"}
 
@@ -69,6 +70,8 @@ def write_report(
             sections += _keypoint_sections(faces, counts.faces_index(), statistics["keypoints"])
         else:
             sections += _emotion_sections(faces, counts.faces_index())
+    if statistics["emotion_words"]:
+        sections.append(Section("Emotions as the source writes them", _words_table(statistics)))
     sections += [
         Section("Rows left out", _bad_rows_table(counts)),
         Section("Source", _source_table(faces, statistics)),
@@ -207,6 +210,16 @@ def _bad_rows_table(counts: IngestCounts) -> Markup:
     note = Markup("<p>{}Rows count the data from 0, lines the file from 1.</p>").format(more)
     return note + table_html(
         ("row", "line", "column", "check", "error"), [bad[:5] for bad in shown]
+    )
+
+
+def _words_table(statistics: dict[str, Any]) -> Markup:
+    return table_html(
+        ("in the source", "read as", "rows"),
+        [
+            (each["word"], each["emotion"] or "left out", f"{each['rows']:,}")
+            for each in statistics["emotion_words"][:_MAX_WORDS_SHOWN]
+        ],
     )
 
 

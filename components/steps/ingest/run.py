@@ -13,10 +13,11 @@ from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import INFO_FILE, Faces, FacesInfo, FacesWriter, Rows
 from emotion_ai.faces.file_names import FILE_NAMES, write_file_names
 from emotion_ai.faces.kinds import EXPRESSION, kind_of
-from emotion_ai.faces.labels import label_set_names, select_emotions
+from emotion_ai.faces.labels import OTHER_EMOTION, label_set_names, select_emotions
 from emotion_ai.settings import validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.open import Source, open_source
+from emotion_ai.sources.split_words import name_splits
 from emotion_ai.sources.subjects import look_up_subjects, read_subjects
 from emotion_ai.sources.uri import fingerprint as compute_fingerprint
 from emotion_ai.sources.uri import subjects_uri
@@ -31,8 +32,6 @@ from emotion_ai.steps.ingest.check_results import (
 from emotion_ai.steps.ingest.counts import IngestCounts
 from emotion_ai.steps.ingest.statistics import headlines, summarise
 from emotion_ai.storage.atomic_files import remove_on_failure
-
-_OTHER_EMOTION = 255
 
 
 def run(
@@ -75,7 +74,7 @@ def run(
     data_checks = validate_settings(DataChecks, checks, "checks")
     info = _faces_info(source, fingerprint, kind, label_set, emotions)
     with remove_on_failure(Path(faces_path, INFO_FILE), Path(faces_path, FILE_NAMES)):
-        opened, counts = _write_faces(info, data_checks, faces_path)
+        opened, counts = _write_faces(info, data_checks, emotions, faces_path)
         results = _run_checks(counts, info, data_checks, opened.files)
         faces = Faces(faces_path)
         statistics = summarise(faces, counts, results, opened.ignored_columns)
@@ -91,9 +90,12 @@ def run(
 
 
 def _write_faces(
-    info: FacesInfo, checks: DataChecks, faces_path: str
+    info: FacesInfo, checks: DataChecks, emotions: str, faces_path: str
 ) -> tuple[Source, IngestCounts]:
-    with open_source(info, checks) as source, FacesWriter(faces_path, info) as writer:
+    with (
+        open_source(info, checks, emotions) as source,
+        FacesWriter(faces_path, info) as writer,
+    ):
         counts = _copy_faces(source, info, checks, writer)
         if source.files:
             write_file_names(faces_path, source.files)
@@ -104,7 +106,7 @@ def _write_faces(
                 f"{info.source}: changed while the run went on; run again to read it anew"
             )
         info = info.model_copy(
-            update={"fingerprint": fingerprint, "split_names": source.split_names}
+            update={"fingerprint": fingerprint, "split_names": name_splits(counts.split_words)}
         )
         face_counts = counts.faces_by_split_and_emotion(info)
         writer.info = info.model_copy(update={"counts": face_counts})
@@ -133,8 +135,7 @@ def _copy_faces(
     names = label_set_names(info.label_set) if info.labels else ()
     subjects = read_subjects(source.uri, checks.max_rows)
     for block in source.blocks:
-        counts.rows_read += block.rows_read
-        counts.add_bad(block.bad)
+        counts.add_block(block)
         rows = _select_emotions(block.rows, names, info.labels, counts) if names else block.rows
         if subjects is not None:
             rows = replace(rows, subject=look_up_subjects(subjects, rows.row))
@@ -155,9 +156,12 @@ def _select_emotions(
 ) -> Rows:
     """Keep the rows of the emotions in `labels`, with their codes; count the source's codes."""
     counts.code_counts += np.bincount(rows.targets, minlength=len(counts.code_counts))
-    codes = [labels.index(name) if name in labels else _OTHER_EMOTION for name in names]
-    targets = np.array(codes, dtype=np.uint8)[rows.targets]
-    is_selected = targets != _OTHER_EMOTION
+    codes = np.full(len(counts.code_counts), OTHER_EMOTION, dtype=np.uint8)
+    for code, name in enumerate(names):
+        if name in labels:
+            codes[code] = labels.index(name)
+    targets = codes[rows.targets]
+    is_selected = targets != OTHER_EMOTION
     counts.rows_of_other_emotions += int(np.count_nonzero(~is_selected))
     return replace(rows, targets=targets).take(is_selected)
 
@@ -167,8 +171,9 @@ def _run_checks(
 ) -> list[CheckResult]:
     results = check_rows(info.kind, counts, checks)
     results += check_faces(counts.faces_index(), checks)
-    # Folders are named by emotion, so their codes cannot be those of another label set.
-    if info.label_set == "fer7" and not files:
+    # Only numbers can be the codes of another label set; folders are named by emotion.
+    has_codes = not files and any(word.isdecimal() for word, _ in counts.emotion_words)
+    if info.label_set == "fer7" and has_codes:
         results.append(check_course5_as_fer7(counts.code_counts, checks))
     if info.labels:
         results.append(check_class_balance(counts.faces_by_emotion(info.labels), checks))

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from emotion_ai.faces.arrays import Faces
+from emotion_ai.faces.arrays import Faces, FacesInfo
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.faces.kinds import KEYPOINTS
+from emotion_ai.faces.labels import label_set_names
 from emotion_ai.steps.ingest.check_results import CheckResult
 from emotion_ai.steps.ingest.counts import IngestCounts
 
@@ -30,7 +31,8 @@ def summarise(
         ignored_columns: Columns of the source that were not read.
 
     Returns:
-        Counts, "brightness" (of images' means, 0-255), "findings" (the checks) and, for keypoints,
+        Counts, "emotion_words" (what each word or code of the source was read as, "" for left out),
+        "brightness" (of images' means, 0-255), "findings" (the checks) and, for keypoints,
         "keypoints" (mean and deviation in pixels of the 96x96 frame).
     """
     subjects = faces.column("subject")
@@ -43,6 +45,7 @@ def summarise(
         "rows_left_out": counts.rows_left_out,
         "rows_of_other_emotions": counts.rows_of_other_emotions,
         "subjects": len(np.unique(subjects[subjects >= 0])),
+        "emotion_words": _emotion_words(faces.info, counts),
         "ignored_columns": list(ignored_columns),
         "counts": faces.info.counts,
         "brightness": _brightness(counts),
@@ -51,6 +54,16 @@ def summarise(
     if faces.info.kind == KEYPOINTS.name:
         statistics["keypoints"] = _keypoints(faces)
     return statistics
+
+
+def _emotion_words(info: FacesInfo, counts: IngestCounts) -> list[dict[str, Any]]:
+    """Return each emotion as the source writes it, what it was read as, and its rows."""
+    names = label_set_names(info.label_set) if info.labels else ()
+    words = []
+    for (word, code), rows in sorted(counts.emotion_words.items(), key=lambda item: item[0][::-1]):
+        name = names[code] if code < len(names) else ""
+        words.append({"word": word, "emotion": name if name in info.labels else "", "rows": rows})
+    return words
 
 
 def headlines(statistics: dict[str, Any]) -> dict[str, float]:
