@@ -9,11 +9,28 @@ from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+
+from emotion_ai.faces.picture_metadata import turn_upright, without_metadata
 
 MAX_PIXELS = 64_000_000
 # A face with fewer pixels a side is not recognisable.
 MIN_SIDE = 16
+# Where in a file which bytes tell a format that is not read, and what to say of it.
+_UNREAD = (
+    (
+        4,
+        (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1", b"ftypmsf1"),
+        "a HEIC photo, which is not read: save it as JPEG (an iPhone takes JPEG photos with "
+        "Settings > Camera > Formats > Most Compatible)",
+    ),
+    (0, (b"\xff\x0a", b"\0\0\0\x0cJXL "), "a JPEG XL, which is not read: save it as JPEG"),
+    (
+        0,
+        (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        "a TIFF or raw photo, damaged or of a kind that is not read: save it with 8 bits a channel",
+    ),
+)
 
 
 class PictureError(Exception):
@@ -84,7 +101,7 @@ def rgb_array(picture: Image.Image) -> NDArray[np.uint8]:
     """
     with _picture_errors():
         _check_size(picture.size)
-        return np.asarray(_flatten(ImageOps.exif_transpose(picture)).convert("RGB"))
+        return np.asarray(_flatten(turn_upright(picture)).convert("RGB"))
 
 
 @contextlib.contextmanager
@@ -99,8 +116,8 @@ def _picture_errors() -> Iterator[None]:
             yield
     except PictureError:
         raise
-    except UnidentifiedImageError:
-        raise PictureError("not a picture") from None
+    except UnidentifiedImageError as error:
+        raise PictureError(str(error)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError(f"too large: {error}") from None
     except Exception as error:
@@ -109,9 +126,35 @@ def _picture_errors() -> Iterator[None]:
 
 
 def _open_upright(data: bytes, accepted: Collection[str]) -> Image.Image:
-    with Image.open(io.BytesIO(data), formats=tuple(accepted)) as picture:
-        _check_size(picture.size)
-        return ImageOps.exif_transpose(picture)
+    try:
+        return _open(data, accepted)
+    except PictureError:
+        raise
+    except Exception:
+        stripped = without_metadata(data)
+        if stripped == data:
+            raise
+    return _open(stripped, accepted)
+
+
+def _open(data: bytes, accepted: Collection[str]) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(data), formats=tuple(accepted)) as picture:
+            _check_size(picture.size)
+            # Of the 32 bits for a pixel of PNG and PGM, 16 are in the file.
+            has_16_bits = picture.mode == "I" and picture.format in ("PNG", "PPM")
+            upright = turn_upright(picture)
+            return _high_bytes(upright) if has_16_bits else upright
+    except UnidentifiedImageError:
+        raise UnidentifiedImageError(_describe_unread(data)) from None
+
+
+def _describe_unread(data: bytes) -> str:
+    """Say what a file is that Pillow does not read."""
+    for offset, magics, what in _UNREAD:
+        if data.startswith(magics, offset):
+            return what
+    return "not a picture"
 
 
 def _check_size(size: tuple[int, int]) -> None:
@@ -126,10 +169,33 @@ def _check_size(size: tuple[int, int]) -> None:
 
 def _flatten(picture: Image.Image) -> Image.Image:
     """Reduce to eight bits a channel, with white behind transparent pixels."""
-    if picture.mode.startswith("I"):
-        # 16 bits a pixel: Pillow would clip at 255, but the high byte is wanted.
-        return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8))
+    if picture.mode.startswith("I;16"):
+        return _high_bytes(picture)
+    if picture.mode in ("I", "F"):
+        return _scale(np.asarray(picture))
     if not picture.has_transparency_data:
         return picture
     background = Image.new("RGBA", picture.size, "white")
     return Image.alpha_composite(background, picture.convert("RGBA"))
+
+
+def _high_bytes(picture: Image.Image) -> Image.Image:
+    """Reduce 16 bits a pixel to 8; Pillow would clip at 255."""
+    return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8))
+
+
+def _scale(values: NDArray) -> Image.Image:
+    """Reduce 32 bits a pixel to 8, by the range in which the values are."""
+    lowest, highest = float(values.min()), float(values.max())
+    is_float = values.dtype.kind == "f"
+    # NaN fails every comparison.
+    if not (lowest >= 0 and highest <= 65_535):
+        raise PictureError(
+            f"32 bits a pixel from {lowest:g} to {highest:g}; expected "
+            f"{'0 to 1, ' if is_float else ''}0 to 255 or 0 to 65535: save it with 8 bits"
+        )
+    if is_float and highest <= 1:
+        values = 255 * values
+    elif highest > 255:
+        values = values // 256
+    return Image.fromarray((np.rint(values) if is_float else values).astype(np.uint8))

@@ -12,6 +12,8 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".webp"),
     *(".tif", ".tiff", ".avif", ".avifs"),
 )
+# Photos that are not read; they are listed all the same, so that reading one says what to do.
+UNREAD_SUFFIXES = (".heic", ".heif", ".jxl")
 
 
 class PictureFile(NamedTuple):
@@ -63,8 +65,12 @@ def _walk(folder: Path, exclude: Path | None) -> Iterator[Path]:
         )
         for name in sorted(names):
             file = Path(root, name)
-            if not name.startswith(".") and file.suffix.lower() in SUFFIXES and file.is_file():
+            if not name.startswith(".") and _is_photo(file):
                 yield file
+
+
+def _is_photo(file: Path) -> bool:
+    return file.suffix.lower() in (*SUFFIXES, *UNREAD_SUFFIXES) and file.is_file()
 
 
 def copy_names(files: Sequence[PictureFile], suffix: str) -> list[Path]:

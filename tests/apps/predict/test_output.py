@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from emotion_ai.apps.predict.files import PictureFile, copy_names, find_pictures
 from emotion_ai.apps.predict.output import choose_format, write_parquet, write_text
 from emotion_ai.client.drawing import annotate
+from emotion_ai.client.images import read_image
 from emotion_ai.client.results import Box, Face, Prediction
 from emotion_ai.errors import InputError
 from emotion_ai.faces.keypoints import COLUMNS
@@ -101,6 +103,17 @@ def test_copy_names_are_unique(tmp_path: Path) -> None:
     assert files[0] == PictureFile(tmp_path / "x/a.jpg", Path("a.jpg"))
     names = ["a.jpg", "a-2.jpg", "a-3.jpg", "b/a.jpg", "a-4.jpg"]
     assert copy_names(files, ".jpg") == [Path(name) for name in names]
+
+
+def test_photos_that_are_not_read_are_listed_and_named(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40)).save(tmp_path / "IMG_0001.JPG")
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
+    (tmp_path / "IMG_0002.HEIC").write_bytes(heic)
+    (tmp_path / "notes.txt").touch()
+    files = find_pictures([tmp_path])
+    assert [file.name.name for file in files] == ["IMG_0001.JPG", "IMG_0002.HEIC"]
+    with pytest.raises(InputError, match=r"IMG_0002\.HEIC: a HEIC photo, .* save it as JPEG"):
+        read_image(files[1].path)
 
 
 _PLACE = st.floats(-300, 600)
