@@ -2,7 +2,7 @@
 
 from grpc import StatusCode
 
-# gRPC sends an error message in a header, and headers are small; names in a request have any length.
+# gRPC sends an error message in a header, and headers are small; names in requests may be long.
 # As in tensorflow_serving/model_servers/grpc_status_util.cc.
 _MAX_MESSAGE_BYTES = 1024
 
