@@ -40,7 +40,7 @@ def read_config(registry: str) -> Any | None:
         return text_format.Parse(text.decode(), ModelServerConfig())
     except storage.NotFound:
         return None
-    except (text_format.ParseError, UnicodeDecodeError) as error:
+    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{uri}: not a TensorFlow Serving model configuration: {error}") from None
 
 
@@ -51,7 +51,7 @@ def read_champion(registry: str) -> int | None:
         registry: A local folder or a gs:// URI.
 
     Returns:
-        The version, or None before the first rollout.
+        The version, or None before the first rollout, or while `models.config` names no model.
 
     Raises:
         InputError: `models.config` is invalid or does not name exactly one version of the model.
@@ -59,6 +59,8 @@ def read_champion(registry: str) -> int | None:
     """
     config = read_config(registry)
     if config is None:
+        return None
+    if config.WhichOneof("config") and not config.model_config_list.config:
         return None
     uri = storage.join(registry, CONFIG_NAME)
     models = [model for model in config.model_config_list.config if model.name == MODEL_NAME]
@@ -137,6 +139,18 @@ def _config_text(base_path: str, version: int) -> bytes:
     )
     model.model_version_policy.specific.versions.append(version)
     return bytes(text_format.MessageToString(config).encode())
+
+
+def write_no_champion(registry: str) -> None:
+    """Let `models.config` name no model: servers unload what they have, and keep it without a file.
+
+    Raises:
+        Unavailable: The registry cannot be written.
+    """
+    config = ModelServerConfig()
+    config.model_config_list.SetInParent()
+    text = text_format.MessageToString(config)
+    storage.write_bytes(storage.join(registry, CONFIG_NAME), text.encode())
 
 
 def clear_champion(registry: str) -> None:

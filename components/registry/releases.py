@@ -166,21 +166,29 @@ def read_release_file(registry: str, version: int) -> tuple[ReleaseInfo, bytes]:
 
 
 def verify_release(registry: str, version: int) -> None:
-    """Compare the SHA-256 of every file with release.json.
+    """Compare the SHA-256 of every file with release.json, which has to name all of them.
 
     Args:
         registry: A local folder or a gs:// URI.
         version: The release's version.
 
     Raises:
-        VerificationError: A file differs; names the first one.
-        InputError: There is no such release, or a file is missing.
+        VerificationError: A file differs, or is not named; names the first one.
+        InputError: There is no such release, or a file is missing or leads out of its folder.
         Unavailable: The storage failed.
     """
-    for name, expected in read_release(registry, version).files.items():
-        uri = storage.join(release_uri(registry, version), name)
+    folder = release_uri(registry, version)
+    files = read_release(registry, version).files
+    advice = "publish a new release or roll out another one"
+    found = {entry.name for entry in storage.walk(folder)}
+    for name in sorted(found - set(files) - {INFO_PATH}):
+        raise VerificationError(
+            f"{storage.join(folder, name)}: is no file that release {version} was published with; "
+            f"{advice}"
+        )
+    for name, expected in files.items():
+        uri = storage.join(folder, name)
         if storage.sha256(uri) != expected.sha256:
             raise VerificationError(
-                f"{uri}: was altered after release {version} was published; publish a new release "
-                "or roll out another one"
+                f"{uri}: was altered after release {version} was published; {advice}"
             )

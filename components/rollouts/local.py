@@ -10,7 +10,12 @@ from typing import Any
 
 from emotion_ai.client.client import Client
 from emotion_ai.errors import EmotionAIError, Unavailable, VerificationError
-from emotion_ai.registry.champion import clear_champion, read_champion, write_champion
+from emotion_ai.registry.champion import (
+    clear_champion,
+    read_champion,
+    write_champion,
+    write_no_champion,
+)
 from emotion_ai.registry.releases import read_release, verify_release
 from emotion_ai.registry.writer import exclusive_writer
 from emotion_ai.rollouts.verification import (
@@ -81,7 +86,7 @@ def _roll_back(client: Client, registry: str, version: int, previous: int | None
     except EmotionAIError as error:
         champion = "none" if previous is None else f"release {previous}"
         return f"models.config could not be put back to {champion}: {error}"
-    return _wait_for_roll_back(client, version, previous)
+    return _wait_for_roll_back(client, registry, version, previous)
 
 
 def _restore_champion(registry: str, version: int, previous: int | None) -> None:
@@ -94,14 +99,13 @@ def _restore_champion(registry: str, version: int, previous: int | None) -> None
         write_champion(registry, previous)
 
 
-def _wait_for_roll_back(client: Client, version: int, previous: int | None) -> str:
+def _wait_for_roll_back(client: Client, registry: str, version: int, previous: int | None) -> str:
     """Wait until the server answers as before; return the outcome in words."""
     with contextlib.suppress(EmotionAIError):
         if previous is None:
             # A server keeps its models when the file is removed; the failed one must not answer.
             # One that does not know the release serves something else, which is not ours to unload.
-            if version in client.model_status(timeout=MAX_CALL_SECONDS):
-                client.unload_all()
+            _unload(client, registry, version)
             return "there is no champion, as before"
         deadline = time.monotonic() + _MAX_RESTORE_SECONDS
         while time.monotonic() < deadline:
@@ -115,3 +119,19 @@ def _wait_for_roll_back(client: Client, version: int, previous: int | None) -> s
             time.sleep(POLL_SECONDS)
     champion = "no champion is" if previous is None else f"release {previous} is"
     return f"{champion} named in models.config, as before; the server has not followed yet"
+
+
+def _unload(client: Client, registry: str, version: int) -> None:
+    """Make a server unload a release that nothing is to follow; it may know none of it."""
+    if version not in client.model_status(timeout=MAX_CALL_SECONDS):
+        return
+    write_no_champion(registry)
+    try:
+        deadline = time.monotonic() + _MAX_RESTORE_SECONDS
+        while time.monotonic() < deadline:
+            states = client.model_status(timeout=seconds_left(deadline))
+            if "AVAILABLE" not in states.values():
+                return
+            time.sleep(POLL_SECONDS)
+    finally:
+        clear_champion(registry)

@@ -44,6 +44,8 @@ class ConfigPoller:
         self._serves_registry = bool(flags.registry)
         self._lock = threading.Lock()
         self._config: Any | None = None
+        # Of the first configuration: a reload names no others.
+        self._base_paths: set[str] | None = None
         self._plans: list[ModelPlan] = []
         self._last_error = ""
         self._is_readable = False
@@ -101,6 +103,8 @@ class ConfigPoller:
             return f"{self._source.address}: {error}"
         with self._lock:
             self._config = config
+            if self._base_paths is None:
+                self._base_paths = _base_paths(config)
         return ""
 
     def check_config(self, config: Any) -> None:
@@ -113,6 +117,14 @@ class ConfigPoller:
         check_models(config)
         labels = {model.name: model.version_labels for model in config.model_config_list.config}
         self._manager.check_labels(labels, self._allow_labels_for_unavailable)
+
+    def _check_base_paths(self, config: Any) -> None:
+        for path in sorted(_base_paths(config) - (self._base_paths or set())):
+            raise StatusError(
+                StatusCode.PERMISSION_DENIED,
+                f"base_path {path}: the server was started without it; a reload may name only the "
+                "folders of the start",
+            )
 
     def _read_folders(self) -> str:
         """Plan the versions that are in the models' folders; returns an error message, or ""."""
@@ -150,7 +162,8 @@ class ConfigPoller:
             config: A `ModelServerConfig` message.
 
         Raises:
-            StatusError: With TensorFlow Serving's codes: INVALID_ARGUMENT for an invalid
+            StatusError: PERMISSION_DENIED for a folder that the first configuration does not name.
+                Else with TensorFlow Serving's codes: INVALID_ARGUMENT for an invalid
                 configuration, FAILED_PRECONDITION for a label of a version that is not available,
                 UNKNOWN for a new model of which no version loads.
             Unavailable: A model's folder cannot be read.
@@ -163,6 +176,7 @@ class ConfigPoller:
         with self._lock:
             try:
                 self.check_config(config)
+                self._check_base_paths(config)
                 known = self._manager.model_names()
                 plans = plan_models(config)
             except InputError as error:
@@ -189,6 +203,10 @@ class ConfigPoller:
             return f"{{{error.message}}}"
         servable = f"{{name: {name} version: {newest.version}}}"
         return f"{{{servable} due to error: {newest.error}}}"
+
+
+def _base_paths(config: Any) -> set[str]:
+    return {model.base_path for model in config.model_config_list.config}
 
 
 def _next_due(now: float, interval_s: float) -> float:

@@ -85,6 +85,15 @@ class ServerFlags(StrictModel):
         "", description="gRPC channel arguments: key=value,key=value"
     )
     grpc_max_threads: Count = Field(0, description="requests handled at once; 0 is 4,096")
+    allow_reload: bool = Field(
+        False, description="anybody who reaches the port may choose among the models' versions"
+    )
+    allow_any_operation: bool = Field(
+        False, description="load models whose graphs may read and write files"
+    )
+    allow_unverified_releases: bool = Field(
+        False, description="serve what is in a --registry without a release.json"
+    )
     max_bytes_in_progress: Bytes = Field(
         64 << 20, description="requests of these bytes are handled at once; others are refused"
     )

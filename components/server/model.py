@@ -25,13 +25,14 @@ from emotion_ai.registry.releases import (
 )
 from emotion_ai.server.errors import StatusError
 from emotion_ai.server.flags import ServerFlags
+from emotion_ai.server.graph_check import check_graph, check_lite_model
 from emotion_ai.server.predict_request import (
     DEFAULT_SIGNATURE,
     Signature,
     parse_request,
     parse_signature,
 )
-from emotion_ai.server.session import open_session
+from emotion_ai.server.session import open_session, read_serving_graph
 from emotion_ai.serving_api.messages import SignatureDefMap
 from emotion_ai.serving_api.warmup import read_warmup
 
@@ -98,6 +99,8 @@ class ModelLoader:
     def __init__(self, flags: ServerFlags) -> None:
         self._run_warmup = flags.enable_model_warmup
         self._prefer_lite = flags.prefer_tflite_model
+        self._allow_any_operation = flags.allow_any_operation
+        self._only_releases = bool(flags.registry) and not flags.allow_unverified_releases
         session_threads = flags.tensorflow_session_parallelism
         # As many batches run at once as there are cores, so an op needs one thread. With two ops
         # at once, both networks run a single face in parallel. On a single core, a negative number
@@ -112,8 +115,8 @@ class ModelLoader:
     def __call__(self, base_path: str, version: int) -> LoadedModel:
         """Load `<base_path>/<version>` and replay its warm-up requests.
 
-        A release's files are compared with its release.json first; a SavedModel without one is
-        loaded unverified, as TensorFlow Serving does.
+        A release's files are compared with its release.json first. Outside a registry, a SavedModel
+        without one is loaded unverified, as TensorFlow Serving does.
 
         Args:
             base_path: Path or URI of the folder with the versions.
@@ -135,9 +138,13 @@ class ModelLoader:
 
     def _load(self, base_path: str, version: int, resources: tuple[Any, ...]) -> LoadedModel:
         path = Path(base_path) / str(version)
-        if (path / INFO_PATH).exists():
+        if self._only_releases or (path / INFO_PATH).exists():
             verify_release(base_path, version)
-        session, meta_graph = open_session(path, self._session_config)
+        meta_graph = read_serving_graph(path)
+        if not self._allow_any_operation:
+            check_graph(meta_graph)
+            check_lite_model(path / LITE_PATH)
+        session = open_session(path, meta_graph, self._session_config)
         try:
             definitions = SignatureDefMap()
             for name, definition in meta_graph.signature_def.items():

@@ -13,6 +13,7 @@ import grpc
 
 from emotion_ai.server.config_poller import ConfigPoller
 from emotion_ai.server.errors import StatusError
+from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.metadata import get_model_status
 from emotion_ai.server.rpc import abort_on_error, check_request_size, unary_method
 from emotion_ai.server.versions import VersionManager
@@ -25,9 +26,12 @@ _MAX_RELOADS = 16
 class ModelService:
     """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, manager: VersionManager[Any], config_poller: ConfigPoller) -> None:
+    def __init__(
+        self, manager: VersionManager[Any], config_poller: ConfigPoller, flags: ServerFlags
+    ) -> None:
         self._manager = manager
         self._config_poller = config_poller
+        self._allow_reload = flags.allow_reload
         self._reloads: set[asyncio.Task[None]] = set()
         self._reload_lock = asyncio.Lock()
 
@@ -46,6 +50,12 @@ class ModelService:
 
     async def _reload(self, data: bytes, context: Any) -> bytes:
         async with abort_on_error(context):
+            if not self._allow_reload:
+                # Whoever may ask for predictions reaches this method too.
+                raise StatusError(
+                    grpc.StatusCode.PERMISSION_DENIED,
+                    "HandleReloadConfigRequest is off; --allow_reload admits the models' folders",
+                )
             check_request_size(data)
             request = messages.ReloadConfigRequest.FromString(data)
             if len(self._reloads) >= _MAX_RELOADS:

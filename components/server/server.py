@@ -95,7 +95,9 @@ def _serve_pretrained(flags: ServerFlags) -> None:
     with pretrained_registry() as registry:
         if flags.prefer_tflite_model:
             add_lite_model(registry)
-        serve(flags.model_copy(update={"registry": registry, "pretrained": False}))
+        # It has just been exported, and is no release.
+        update = {"registry": registry, "pretrained": False, "allow_unverified_releases": True}
+        serve(flags.model_copy(update=update))
 
 
 class _Server:
@@ -140,7 +142,7 @@ class _Server:
         prediction = PredictionService(
             self._manager, self._batch_policy, self._monitoring.metrics, limits
         )
-        model = ModelService(self._manager, poller)
+        model = ModelService(self._manager, poller, flags)
         server = create_server(flags)
         server.add_generic_rpc_handlers((prediction.handler(), model.handler(), health.handler()))
         port = bind(server, flags, self._credentials)

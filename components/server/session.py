@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from emotion_ai.errors import InputError
 from emotion_ai.registry.releases import GRAPH_PATH
+from emotion_ai.server.graph_check import asset_path
 
 v1 = tf.compat.v1
 
@@ -22,23 +24,40 @@ _INIT_OP_KEY = "__saved_model_init_op"
 _log = logging.getLogger(__name__)
 
 
-def open_session(path: Path, config: Any) -> tuple[Any, Any]:
+def read_serving_graph(path: Path) -> Any:
+    """Read the `MetaGraphDef` of a SavedModel's folder that is tagged "serve".
+
+    Raises:
+        InputError: There is none, or the file is not a SavedModel.
+        OSError: The file cannot be read.
+    """
+    try:
+        saved_model = saved_model_pb2.SavedModel.FromString((path / GRAPH_PATH).read_bytes())
+    except DecodeError:
+        raise InputError(f"{path / GRAPH_PATH}: not a SavedModel") from None
+    for graph in saved_model.meta_graphs:
+        if tf.saved_model.SERVING in graph.meta_info_def.tags:
+            return graph
+    raise InputError(f"{path}: no graph is tagged '{tf.saved_model.SERVING}'")
+
+
+def open_session(path: Path, meta_graph: Any, config: Any) -> Any:
     """Load a SavedModel.
 
     Args:
         path: The SavedModel's folder.
+        meta_graph: Its `MetaGraphDef`; see `read_serving_graph`.
         config: A `tf.compat.v1.ConfigProto`.
 
     Returns:
-        The session, which the caller closes, and the SavedModel's `MetaGraphDef`.
+        The session, which the caller closes.
 
     Raises:
-        InputError: No graph has the tag "serve".
+        InputError: An asset is missing or outside of the folder.
         Exception: Whatever TensorFlow raises.
     """
-    meta_graph = _read_serving_graph(path)
     assets = {
-        asset.tensor_info.name: str(path / "assets" / asset.filename)
+        asset.tensor_info.name: asset_path(path, asset.filename)
         for asset in meta_graph.asset_file_def
     }
     session = _create_session(meta_graph.graph_def, config)
@@ -50,7 +69,7 @@ def open_session(path: Path, config: Any) -> tuple[Any, Any]:
         _run_init_op(session, meta_graph, assets)
         constant_graph = _freeze_variables(session, meta_graph, list(assets))
         if constant_graph is None:
-            return session, meta_graph
+            return session
         frozen = _create_session(constant_graph, config)
     except BaseException:
         session.close()
@@ -61,15 +80,7 @@ def open_session(path: Path, config: Any) -> tuple[Any, Any]:
     except BaseException:
         frozen.close()
         raise
-    return frozen, meta_graph
-
-
-def _read_serving_graph(path: Path) -> Any:
-    saved_model = saved_model_pb2.SavedModel.FromString((path / GRAPH_PATH).read_bytes())
-    for graph in saved_model.meta_graphs:
-        if tf.saved_model.SERVING in graph.meta_info_def.tags:
-            return graph
-    raise InputError(f"{path}: no graph is tagged '{tf.saved_model.SERVING}'")
+    return frozen
 
 
 def _create_session(graph_def: Any, config: Any) -> Any:
@@ -99,8 +110,9 @@ def _freeze_variables(session: Any, meta_graph: Any, assets: list[str]) -> Any |
     names = sorted({tensor.partition(":")[0] for tensor in (*tensors, *assets)})
     graph_def = session.graph.as_graph_def()
     try:
+        # AttributeError: a variable of type string, such as the path of an asset.
         frozen = v1.graph_util.convert_variables_to_constants(session, graph_def, names)
-    except (ValueError, KeyError, tf.errors.OpError) as error:
+    except (ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
         _log.info("the variables cannot become constants: %s", error)
         return None
     has_variables = any(node.op == "VarHandleOp" for node in frozen.node)

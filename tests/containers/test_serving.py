@@ -20,11 +20,11 @@ from support.server_calls import eventually
 
 
 @contextmanager
-def served(image: str, registry: Path) -> Iterator[tuple[str, str]]:
+def served(image: str, registry: Path, *flags: str) -> Iterator[tuple[str, str]]:
     """The container of a server over a registry, and the address it answers at."""
     # models.config names the registry's own path.
     mount = f"--volume={registry}:{registry}:ro"
-    with running(image, mount, "--registry", str(registry)) as server:
+    with running(image, mount, "--registry", str(registry), *flags) as server:
         yield server
 
 
@@ -129,7 +129,7 @@ def test_sigterm_ends_the_server_within_five_seconds_and_no_request_is_lost(
     write_champion(str(registry), 1)
     open_to_all(registry)
     with (
-        served(images["serve"], registry) as (name, address),
+        served(images["serve"], registry, "--allow_unverified_releases") as (name, address),
         Client(address) as client,
         ThreadPoolExecutor(1) as pool,
     ):

@@ -14,7 +14,9 @@ from emotion_ai.registry.champion import (
     champion_generation,
     clear_champion,
     read_champion,
+    read_config,
     write_champion,
+    write_no_champion,
 )
 
 
@@ -80,3 +82,12 @@ def test_a_champion_that_was_replaced_meanwhile_is_not_replaced_again(
     assert read_champion(registry) == 8
     # A file on a disk has no generation: the registry's lock is enough.
     assert champion_generation(str(tmp_path)) is None
+
+
+def test_no_champion_is_a_configuration_without_models(registry: str) -> None:
+    write_champion(registry, 3)
+    write_no_champion(registry)
+    assert read_champion(registry) is None
+    config = read_config(registry)
+    assert config.WhichOneof("config") == "model_config_list"
+    assert len(config.model_config_list.config) == 0

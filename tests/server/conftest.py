@@ -25,7 +25,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     registry = folder / "registry"
     registry.mkdir()
     log = folder / "server.log"
-    flags = ["--registry", str(registry), "--port=0"]
+    flags = ["--registry", str(registry), "--port=0", "--allow_reload"]
     with server_process(flags, log) as (address, process), Client(address) as client:
         # Before the first rollout.
         assert client.model_status() == {}

@@ -317,6 +317,22 @@ def test_output_filter_selects_outputs(any_server: AnyServer) -> None:
     }
 
 
+def test_reload_is_the_one_method_that_this_server_refuses(any_server: AnyServer) -> None:
+    """`test_reload_rights` has the rules; see "What is different" in components/server."""
+    if any_server.is_remote:
+        pytest.skip("TensorFlow Serving reloads, and nothing on the server is to change")
+    from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
+
+    request = ReloadConfigRequest()
+    request.config.model_config_list.config.add(
+        name="m", base_path="/m", model_platform="tensorflow"
+    )
+    status, _ = expect_rpc_error(
+        lambda: any_server.models.HandleReloadConfigRequest(request, timeout=30)
+    )
+    assert status == grpc.StatusCode.PERMISSION_DENIED
+
+
 def test_unknown_method_is_unimplemented(any_server: AnyServer) -> None:
     call = any_server.channel.unary_unary("/tensorflow.serving.PredictionService/Guess")
     assert expect_rpc_error(lambda: call(b"", timeout=30))[0] == grpc.StatusCode.UNIMPLEMENTED

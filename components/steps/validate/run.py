@@ -9,7 +9,7 @@ from emotion_ai import storage
 from emotion_ai.client.client import Client
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.champion import write_champion
-from emotion_ai.server.process import running_server
+from emotion_ai.server.process import server_process
 from emotion_ai.serving_api.golden import Golden, golden_requests, prediction_log, read_golden
 from emotion_ai.serving_api.warmup import write_warmup
 from emotion_ai.settings import validate_settings
@@ -67,7 +67,9 @@ def run(
         with storage.translate_errors(scratch):
             registry.mkdir()
             (registry / str(_VERSION)).symlink_to(Path(saved_model).absolute())
-        with running_server(str(registry), str(log)) as address, Client(address) as client:
+        # A candidate becomes a release when it is published.
+        flags = ["--registry", str(registry), "--port=0", "--allow_unverified_releases"]
+        with server_process(flags, log) as (address, _), Client(address) as client:
             # A server with a champion would open its port after the load, which is checked here.
             write_champion(str(registry), _VERSION)
             checks, logs = _run_checks(client, golden_answers, validation_limits)
