@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from emotion_ai import storage
+from emotion_ai.errors import InputError
 from emotion_ai.registry.lineage import SourceName, trace_source
 from emotion_ai.sources.uri import fingerprint
 
 # `emotion-ai describe` prints so many digits of a fingerprint.
-_FINGERPRINT = re.compile(r"[0-9a-f]{12,64}")
+_MIN_DIGITS, _ALL_DIGITS = 12, 64
+# Text that is no name of a file but a fingerprint, or meant as one.
+_FINGERPRINT = re.compile(r"[0-9a-f]{6,}", re.IGNORECASE)
 
 
 def describe_source(registry: str, text: str) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def describe_source(registry: str, text: str) -> dict[str, Any]:
         `trace_source` finds.
 
     Raises:
-        InputError: The source is there and is none.
+        InputError: The source is there and is none, or a fingerprint is too short or too long.
         Unavailable: A storage failed.
     """
     wanted = _source_name(text)
@@ -53,16 +56,27 @@ def source_lines(description: dict[str, Any]) -> Iterator[str]:
         yield f"Release {each['version']}  not known: {each['why']}"
     for run_id in description["runs"]:
         yield f"Run {run_id}  read it; its pages may show faces of it"
+    for each in description["unknown_runs"]:
+        yield f"Run {each['run_id']}  not known: {each['why']}"
     if not description["releases"] and not description["runs"]:
         yield "no release and no run of this registry is known to have seen it"
     if any(way["is_champion"] for way in description["releases"]):
         yield "* the champion: what servers answer with"
 
 
+def _check_fingerprint(digits: str) -> str:
+    if not _MIN_DIGITS <= len(digits) <= _ALL_DIGITS:
+        raise InputError(
+            f"fingerprint {digits}: has {len(digits)} digits; expected the first {_MIN_DIGITS} at "
+            f"least, of {_ALL_DIGITS} (there is no file of this name)"
+        )
+    return digits
+
+
 def _source_name(text: str) -> SourceName:
     is_address = "://" in text
     if _FINGERPRINT.fullmatch(text) and not Path(text).exists():
-        return SourceName(text, "")
+        return SourceName(_check_fingerprint(text.lower()), "")
     source = text if is_address else str(Path(text).absolute())
     try:
         return SourceName(fingerprint(source), source)

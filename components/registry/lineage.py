@@ -3,6 +3,7 @@
 Retention removes releases, so each release carries what its ancestors had seen.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -34,7 +35,18 @@ class SourceName(NamedTuple):
         """Say whether a source is the one: "content", "name" (of other content) or ""."""
         if self.fingerprint and fingerprint.startswith(self.fingerprint):
             return "content"
-        return "name" if self.source and source == self.source else ""
+        return "name" if self.source and _same_place(source, self.source) else ""
+
+
+def _same_place(one: str, other: str) -> bool:
+    """Whether two addresses lead to the same place, however they are written."""
+    return _plain_address(one) == _plain_address(other)
+
+
+def _plain_address(uri: str) -> str:
+    if "://" in uri and not uri.startswith("file://"):
+        return uri.rstrip("/")
+    return os.path.normpath(storage.local_path(uri))
 
 
 def seen_sources(trainings: Iterable[Mapping[str, Any]]) -> tuple[SeenSource, ...]:
@@ -77,7 +89,8 @@ def trace_source(registry: str, wanted: SourceName) -> dict[str, Any]:
         Data for JSON. "releases" has an entry for each way in which a release knows the source:
         its "version", "is_champion", the "source", "fingerprint" and "rows", "same" ("content" or
         "name"), and "through" ("" where it was trained on the source itself). "unknown" has the
-        releases of which something is not known, and why; "runs" the ids of the runs.
+        releases of which something is not known, and why; "runs" the ids of the runs, and
+        "unknown_runs" those whose record cannot be read, and why.
 
     Raises:
         Unavailable: The storage failed.
@@ -101,7 +114,8 @@ def trace_source(registry: str, wanted: SourceName) -> dict[str, Any]:
             for each in inherited
             if not each.fingerprint
         ]
-    return {"releases": releases, "unknown": unknown, "runs": list(_runs(registry, wanted))}
+    runs, unknown_runs = _runs(registry, wanted)
+    return {"releases": releases, "unknown": unknown, "runs": runs, "unknown_runs": unknown_runs}
 
 
 def _why_unknown(origin: str) -> str:
@@ -140,17 +154,23 @@ def _ways(info: ReleaseInfo, inherited: tuple[SeenSource, ...]) -> Iterator[tupl
     yield from ((each.through, each) for each in inherited)
 
 
-def _runs(registry: str, wanted: SourceName) -> Iterator[str]:
+def _runs(registry: str, wanted: SourceName) -> tuple[list[str], list[dict[str, str]]]:
+    found: list[str] = []
+    unknown: list[dict[str, str]] = []
     for run_id in storage.list_names(storage.join(registry, RUNS)):
         if not is_run_id(run_id):
             continue
         try:
             record = read_json(storage.join(run_uri(registry, run_id), "resolve.json"))
-        except InputError:
+        except storage.NotFound:
             # A run that ended before it had read anything.
+            continue
+        except InputError as error:
+            unknown.append({"run_id": run_id, "why": str(error)})
             continue
         for kind in ("keypoints", "expression"):
             source, fingerprint = record.get(kind), record.get(f"{kind}_fingerprint")
             if wanted.match(str(source or ""), str(fingerprint or "")):
-                yield run_id
+                found.append(run_id)
                 break
+    return found, unknown

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from emotion_ai.errors import InputError
 from emotion_ai.pipeline.source_tracing import describe_source
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.publishing import publish
@@ -109,3 +110,46 @@ def test_describe_of_a_release_names_what_was_seen_before(traced: str) -> None:
     result = emotion_ai("describe", "2", "--registry", traced)
     assert "seen before" in result.stdout
     assert "by release 1" in result.stdout
+
+
+def test_a_fingerprint_may_be_in_capitals(traced: str, source: Path) -> None:
+    found = describe_source(traced, fingerprint(str(source)).upper())
+    assert [way["version"] for way in found["releases"]] == [1, 2]
+
+
+@pytest.mark.parametrize("digits", [6, 11, 65])
+def test_a_fingerprint_of_another_length_is_no_unknown_file(
+    traced: str, source: Path, digits: int
+) -> None:
+    text = (fingerprint(str(source)) * 2)[:digits]
+    with pytest.raises(InputError, match=f"has {digits} digits; expected the first 12 at least"):
+        describe_source(traced, text)
+
+
+@pytest.mark.parametrize(
+    "way", ["file://{}", "{}/", "{parent}/./x/../{name}", "file://{parent}/%66aces.csv"]
+)
+def test_a_source_that_is_gone_is_found_however_its_name_is_written(
+    traced: str, source: Path, way: str
+) -> None:
+    source.unlink()
+    found = describe_source(traced, way.format(source, parent=source.parent, name=source.name))
+    assert {each["version"] for each in found["releases"]} == {1, 2}
+    assert found["runs"] == ["run-7"]
+
+
+@pytest.mark.parametrize("registry", ["local"], indirect=True)
+def test_a_run_whose_record_is_damaged_is_told(traced: str, source: Path) -> None:
+    Path(traced, "runs", "damaged").mkdir()
+    Path(traced, "runs", "damaged", "resolve.json").write_text("{")
+    Path(traced, "runs", "no-record").mkdir()
+    (line,) = (line for line in describe(traced, str(source)) if "damaged" in line)
+    assert line.startswith("Run damaged  not known: ")
+    assert "resolve.json: not JSON" in line
+
+
+@pytest.mark.parametrize("registry", ["local"], indirect=True)
+def test_a_password_is_not_shown(traced: str) -> None:
+    result = emotion_ai("describe", "--registry", traced, "--source", "gs://me:hidden@faces/x.csv")
+    assert_refused(result, 2, "gs://...@faces/x.csv: no user and no password")
+    assert "hidden" not in result.stdout + result.stderr

@@ -175,4 +175,5 @@ def test_an_empty_registry_knows_nothing(registry: str) -> None:
         "releases": [],
         "unknown": [],
         "runs": [],
+        "unknown_runs": [],
     }
