@@ -7,6 +7,7 @@ is about to write or remove, so that the next holder removes those remains and n
 """
 
 import contextlib
+import logging
 import platform
 import threading
 import time
@@ -23,6 +24,7 @@ from emotion_ai.storage import gcs
 LEASE_NAME = ".writer.lease"
 # A holder that has not renewed for this long is presumed dead; it renews three times as often.
 LEASE_SECONDS = 30.0
+_log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 
 
@@ -71,8 +73,11 @@ class Lease:
         while not stop.wait(self._record.seconds / 3):
             try:
                 self._replace(self._record)
-            except Unavailable:
-                # The next attempt may succeed, as long as the lease has not expired.
+            except Exception as error:
+                # The next attempt may succeed, as long as the lease has not expired; a defect, too,
+                # must not end the renewal unsaid.
+                if not isinstance(error, Unavailable):
+                    _log.exception("%s: could not be renewed", self._uri)
                 with contextlib.suppress(Unavailable):
                     self.check()
                     continue

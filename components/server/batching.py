@@ -6,6 +6,7 @@ and signature wait in batches; a batch is run when it is full, or when its first
 for `timeout_s` and a thread is free. Does not import TensorFlow.
 """
 
+import logging
 import threading
 import time
 from collections import OrderedDict, deque
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from emotion_ai.server.batch_policy import BatchPolicy
 from emotion_ai.server.errors import StatusError, invalid_argument
 
+_log = logging.getLogger(__name__)
 Arrays = dict[str, NDArray]
 RunModel = Callable[[Arrays], Arrays]
 
@@ -116,10 +118,14 @@ class Batcher:
     def _work(self) -> None:
         while True:
             run_model, tasks = self._wait_for_batch()
-            tasks = self._without_expired(tasks)
-            if tasks:
-                self._run_tasks(run_model, tasks)
-                self._on_done(tasks)
+            try:
+                tasks = self._without_expired(tasks)
+                if tasks:
+                    self._run_tasks(run_model, tasks)
+                    self._on_done(tasks)
+            except Exception:
+                # The last resort, for defects: other requests need this thread.
+                _log.exception("a batch failed")
 
     def _wait_for_batch(self) -> tuple[RunModel, list[Task]]:
         """Wait for a batch that may run; the queues take turns."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from grpc import StatusCode
 
-from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.errors import EmotionAIError, InputError, Unavailable
 from emotion_ai.server.configuration import ConfigSource, ModelPlan, check_models, plan_models
 from emotion_ai.server.errors import StatusError, invalid_argument
 from emotion_ai.server.flags import ServerFlags
@@ -16,6 +16,10 @@ from emotion_ai.server.health import Health
 from emotion_ai.server.versions import VersionManager
 
 _MAX_WAIT_S = 3600.0
+# After a defect.
+_RETRY_S = 10.0
+# A look that takes longer, the loading of new versions included, makes the health NOT_SERVING.
+MAX_LOOK_S = 600.0
 _log = logging.getLogger(__name__)
 
 
@@ -49,6 +53,7 @@ class ConfigPoller:
         self._plans: list[ModelPlan] = []
         self._last_error = ""
         self._is_readable = False
+        self._config_due = self._folders_due = time.monotonic()
         self.started: Future[None] = Future()
 
     def run(self, stop: threading.Event) -> None:
@@ -56,37 +61,46 @@ class ConfigPoller:
 
         A missing, unreadable or invalid configuration changes nothing and is logged once.
         """
-        try:
-            self._poll_until(stop)
-        except Exception as error:
-            # A defect: without this, the server would wait for its start for ever.
-            if not self.started.done():
-                self.started.set_exception(error)
-            raise
-
-    def _poll_until(self, stop: threading.Event) -> None:
-        config_due = folders_due = time.monotonic()
         while not stop.is_set():
-            now = time.monotonic()
-            error = ""
-            if now >= config_due:
-                config_due = _next_due(now, self._config_interval_s)
-                error = self._read_config()
-                folders_due = now
-            if now >= folders_due:
-                folders_due = _next_due(now, self._folder_interval_s)
-                error = error or self._read_folders()
-                if error and error != self._last_error:
-                    serving = "; serving goes on as before" if self._manager.is_ready() else ""
-                    _log.error("%s%s", error, serving)
-                self._last_error = error
-            with self._lock:
-                self._manager.apply(self._plans)
-            self._health.set_serving(self._manager.is_ready())
-            next_due = min(config_due, folders_due, self._manager.next_retry())
-            if not self.started.done():
-                self._check_start(error, next_due)
+            try:
+                next_due = self._look(time.monotonic())
+            except Exception as error:
+                # The last resort, for defects: the next look may succeed.
+                _log.exception("the configuration could not be followed; the next look is in 10 s")
+                next_due = time.monotonic() + _RETRY_S
+                self._config_due = self._folders_due = next_due
+                if not self.started.done() and not self._serves_registry:
+                    self.started.set_exception(error)
             stop.wait(max(0.0, min(next_due - time.monotonic(), _MAX_WAIT_S)))
+
+    def _look(self, now: float) -> float:
+        """Read what is due and apply it; returns when to look again."""
+        error = ""
+        if now >= self._config_due:
+            self._config_due = _next_due(now, self._config_interval_s)
+            error = self._read_config()
+            self._folders_due = now
+        if now >= self._folders_due:
+            self._folders_due = _next_due(now, self._folder_interval_s)
+            error = error or self._read_folders()
+            if error and error != self._last_error:
+                serving = "; serving goes on as before" if self._manager.is_ready() else ""
+                _log.error("%s%s", error, serving)
+            self._last_error = error
+        with self._lock:
+            self._manager.apply(self._plans)
+        next_due = self._report_health()
+        if not self.started.done():
+            self._check_start(error, next_due)
+        return next_due
+
+    def _report_health(self) -> float:
+        """Report whether the server serves; returns when to look again."""
+        next_due = min(self._config_due, self._folders_due, self._manager.next_retry())
+        # A look that hangs, in a storage or in a load, is told.
+        wait_s = max(0.0, next_due - time.monotonic())
+        self._health.set_serving(self._manager.is_ready(), wait_s + MAX_LOOK_S)
+        return next_due
 
     def _read_config(self) -> str:
         """Take over the current configuration; returns an error message, or ""."""
@@ -98,7 +112,7 @@ class ConfigPoller:
                 ready = self._manager.is_ready()
                 return f"{self._source.address} is gone" if ready else ""
             self.check_config(config)
-        except (InputError, Unavailable, StatusError) as error:
+        except (EmotionAIError, StatusError, OSError, ValueError) as error:
             self._is_readable = not isinstance(error, Unavailable)
             return f"{self._source.address}: {error}"
         with self._lock:
@@ -134,7 +148,7 @@ class ConfigPoller:
                 return ""
             try:
                 self._plans = plan_models(self._config)
-            except (InputError, Unavailable) as error:
+            except (EmotionAIError, OSError, ValueError) as error:
                 return str(error)
         return ""
 
@@ -183,7 +197,7 @@ class ConfigPoller:
                 raise invalid_argument(str(error)) from None
             self._config, self._plans = config, plans
             self._manager.apply(plans)
-        self._health.set_serving(self._manager.is_ready())
+        self._report_health()
         failed = [
             plan.name
             for plan in plans

@@ -6,6 +6,8 @@ grpcio-health-checking keep a thread for each watch, or send under a lock that a
 
 import asyncio
 import contextlib
+import logging
+import math
 from typing import Any
 
 import grpc
@@ -15,6 +17,7 @@ from emotion_ai.serving_api.messages import MODEL_SERVICE, PREDICTION_SERVICE
 # TensorFlow Serving has the short names.
 SERVICES = ("", "PredictionService", "ModelService", PREDICTION_SERVICE, MODEL_SERVICE)
 MAX_WATCHES = 4096
+_log = logging.getLogger(__name__)
 
 
 class Health:
@@ -24,6 +27,7 @@ class Health:
         self._loop = asyncio.get_running_loop()
         self._serving = False
         self._draining = False
+        self._expiry: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._watches = 0
 
@@ -44,18 +48,33 @@ class Health:
         }
         return grpc.method_handlers_generic_handler("grpc.health.v1.Health", methods)
 
-    def set_serving(self, serving: bool) -> None:
-        """Report SERVING or NOT_SERVING for every service; may be called on any thread."""
+    def set_serving(self, serving: bool, valid_s: float) -> None:
+        """Report SERVING or NOT_SERVING for every service; may be called on any thread.
+
+        Args:
+            serving: Whether the server serves.
+            valid_s: Seconds after which it is NOT_SERVING, unless this is called again; may be
+                infinite.
+        """
         # RuntimeError: the event loop is closed, and nobody watches any more.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._set, serving)
+            self._loop.call_soon_threadsafe(self._set, serving, valid_s)
 
     def drain(self) -> None:
         """Report NOT_SERVING from now on, and end the watches: they would delay the shutdown."""
         self._draining = True
-        self._set(False)
+        self._set(False, math.inf)
 
-    def _set(self, serving: bool) -> None:
+    def _expire(self) -> None:
+        _log.error("the configuration has not been looked at for long: the health is NOT_SERVING")
+        self._set(False, math.inf)
+
+    def _set(self, serving: bool, valid_s: float) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._expiry = None
+        if serving and valid_s < math.inf:
+            self._expiry = self._loop.call_later(valid_s, self._expire)
         self._serving = serving and not self._draining
         self._changed.set()
         self._changed = asyncio.Event()

@@ -215,7 +215,10 @@ def _split(uri: str) -> tuple["Bucket", str]:
     bucket, _, name = uri.removeprefix("gs://").partition("/")
     if not bucket:
         raise InputError(f"{uri}: names no bucket; expected gs://bucket/name")
-    return _client_of_environment().bucket(bucket), name.strip("/")
+    try:
+        return _client_of_environment().bucket(bucket), name.strip("/")
+    except ValueError:
+        raise InputError(f"{uri}: {bucket!r} cannot be the name of a bucket") from None
 
 
 def _blob(uri: str) -> "Blob":

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -126,12 +127,26 @@ def test_draining_is_final() -> None:
         async with _health_stub() as (health, stub):
             watch = _watch(stub)
             assert (await watch.read()).status == NOT_SERVING
-            health.set_serving(True)
+            health.set_serving(True, math.inf)
             assert (await watch.read()).status == SERVING
             health.drain()
             assert (await watch.read()).status == NOT_SERVING
-            health.set_serving(True)
+            health.set_serving(True, math.inf)
             request = health_pb2.HealthCheckRequest()
             assert (await stub.Check(request)).status == NOT_SERVING
 
     asyncio.run(asyncio.wait_for(drain(), 60))
+
+
+def test_health_tells_when_nothing_has_been_looked_at_for_long() -> None:
+    async def expire() -> None:
+        async with _health_stub() as (health, stub):
+            watch = _watch(stub)
+            assert (await watch.read()).status == NOT_SERVING
+            health.set_serving(True, 0.1)
+            assert [(await watch.read()).status for _ in range(2)] == [SERVING, NOT_SERVING]
+            # The next look makes it serve again.
+            health.set_serving(True, math.inf)
+            assert (await watch.read()).status == SERVING
+
+    asyncio.run(asyncio.wait_for(expire(), 60))

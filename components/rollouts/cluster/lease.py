@@ -5,6 +5,7 @@ waiting process's own clock.
 """
 
 import contextlib
+import logging
 import os
 import platform
 import threading
@@ -19,6 +20,7 @@ from emotion_ai.rollouts.cluster.journal import Journal, journal_annotation, rea
 from emotion_ai.rollouts.cluster.names import LEASE
 
 LEASE_SECONDS = 30
+_log = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
 
 
@@ -85,6 +87,9 @@ class Lease:
             except EmotionAIError:
                 # Nobody can take it over while the API server is away.
                 continue
+            except Exception:
+                # The last resort, for defects: the next renewal may succeed.
+                _log.exception("lease %s: could not be renewed", LEASE)
 
     def _replace(self, journal: Journal | None, holder: str) -> None:
         """Write a journal, None for the one that was written last, and the holder."""
