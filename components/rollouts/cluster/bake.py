@@ -173,8 +173,12 @@ def _pod_problems(pods: list[Object]) -> list[str]:
     found = []
     for pod in pods:
         name = pod["metadata"]["name"]
+        if pod["metadata"].get("deletionTimestamp"):
+            # It leaves; EndpointSlices may tell so a little later.
+            continue
         if restarts(pod):
             found.append(f"pod {name}: its server was started again {restarts(pod)} times")
-        elif not is_true(pod, "Ready"):
+        elif not is_true(pod, "ContainersReady"):
+            # A pod of a node that does not report is not Ready; its containers may well be.
             found.append(f"pod {name}: is not ready")
     return found
