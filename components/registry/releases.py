@@ -149,13 +149,18 @@ def read_release(registry: str, version: int) -> ReleaseInfo:
 
 def read_release_file(registry: str, version: int) -> tuple[ReleaseInfo, bytes]:
     """Read a release's release.json as `read_release` does, and its bytes."""
-    uri = storage.join(release_uri(registry, version), INFO_PATH)
     try:
-        data = storage.read_bytes(uri, _MAX_INFO_BYTES)
-        info = ReleaseInfo.model_validate_json(data)
+        return _read_info(release_uri(registry, version), version)
     except storage.NotFound:
         versions = ", ".join(map(str, list_versions(registry))) or "none"
         raise InputError(f"{registry}: no release {version}; there are: {versions}") from None
+
+
+def _read_info(folder: str, version: int) -> tuple[ReleaseInfo, bytes]:
+    uri = storage.join(folder, INFO_PATH)
+    data = storage.read_bytes(uri, _MAX_INFO_BYTES)
+    try:
+        info = ReleaseInfo.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the whole file"
@@ -177,8 +182,13 @@ def verify_release(registry: str, version: int) -> None:
         InputError: There is no such release, or a file is missing or leads out of its folder.
         Unavailable: The storage failed.
     """
-    folder = release_uri(registry, version)
-    files = read_release(registry, version).files
+    read_release(registry, version)
+    verify_release_folder(release_uri(registry, version), version)
+
+
+def verify_release_folder(folder: str, version: int) -> None:
+    """Verify a release as `verify_release` does, by the URI of its folder."""
+    files = _read_info(folder, version)[0].files
     advice = "publish a new release or roll out another one"
     found = {entry.name for entry in storage.walk(folder)}
     for name in sorted(found - set(files) - {INFO_PATH}):

@@ -1,5 +1,6 @@
 """The models and versions to serve, from TensorFlow Serving's ModelServerConfig."""
 
+import contextlib
 import re
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from google.protobuf import text_format
 from emotion_ai import storage
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.champion import CONFIG_NAME, read_config
+from emotion_ai.registry.releases import GRAPH_PATH
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.serving_api.messages import ModelServerConfig
 
@@ -105,6 +107,22 @@ def check_models(config: Any) -> None:
         if names.count(model.name) > 1:
             raise InputError(f"Illegal to list model {model.name} multiple times in config list")
         _check_model(model)
+
+
+def check_base_paths(config: Any) -> None:
+    """Check that no base path is a version itself.
+
+    Raises:
+        InputError: One is; the folder above it is meant.
+    """
+    for model in config.model_config_list.config:
+        # A failing storage may recover.
+        with contextlib.suppress(Unavailable):
+            if storage.exists(storage.join(model.base_path, GRAPH_PATH)):
+                raise InputError(
+                    f"{model.base_path}: is a version of model {model.name} itself; name the "
+                    "folder that holds it, and call it by a number, as models/1"
+                )
 
 
 def _check_model(model: Any) -> None:

@@ -6,6 +6,7 @@ tensorflow_serving/model_servers/main.cc, so that one set of arguments starts ei
 """
 
 import argparse
+import importlib.metadata
 import re
 import shlex
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from pydantic import Field
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
+from emotion_ai.server.other_flags import IGNORED_FLAGS, OTHER_FLAGS, check_other_flags
 from emotion_ai.serving_api.messages import MODEL_NAME
 from emotion_ai.settings import StrictModel, validate_settings
 
@@ -25,22 +27,6 @@ Bytes = Annotated[int, Field(ge=1, le=1 << 50)]
 DEFAULT_REGISTRY = "./registry"
 _MAX_REQUESTS = 4096
 _MAX_FLAG_FILE_BYTES = 1 << 20
-# TensorFlow Serving has these flags; this server accepts them and has nothing to set. Its health
-# service is always on.
-_IGNORED_FLAGS = (
-    "enable_grpc_healthcheck_service",
-    "flush_filesystem_caches",
-    "num_tflite_interpreters_per_pool",
-    "num_tflite_pools",
-    "num_load_threads",
-    "num_unload_threads",
-    "rest_api_num_threads",
-    "per_process_gpu_memory_fraction",
-    "remove_unused_fields_from_bundle_metagraph",
-    "enable_signature_method_name_check",
-    "xla_cpu_compilation_enabled",
-    "enable_profiler",
-)
 _CHANNEL_ARGUMENT = re.compile(r"([^=,]+)=([^=,]*)")
 
 
@@ -51,6 +37,7 @@ class ServerFlags(StrictModel):
     pretrained: bool = Field(False, description="serve the networks that come with this package")
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: Port = Field(8500, description="gRPC; 0 is any free port")
+    grpc_socket_path: str = Field("", description="gRPC over this UNIX socket, too")
     rest_api_port: Port = Field(0, description="HTTP for status, metadata and metrics; 0 is off")
     rest_api_timeout_in_ms: Count = Field(30_000, description="timeout of an HTTP connection")
     model_name: str = Field("default", description="with --model_base_path")
@@ -72,6 +59,12 @@ class ServerFlags(StrictModel):
         60_000_000, description="microseconds between two attempts"
     )
     enable_model_warmup: bool = Field(True, description="replay the warm-up requests at load")
+    num_request_iterations_for_warmup: int = Field(
+        1, ge=0, le=1000, description="how often each warm-up request is replayed; 0 is once"
+    )
+    saved_model_tags: str = Field(
+        "serve", min_length=1, description="tags of the SavedModel's graph, separated by commas"
+    )
     prefer_tflite_model: bool = Field(
         False, description="run serving_default with LiteRT where a release has model.tflite"
     )
@@ -107,6 +100,11 @@ class ServerFlags(StrictModel):
         """Return how many Predict requests are handled at once; others are refused."""
         return self.grpc_max_threads or _MAX_REQUESTS
 
+    def address(self, port: int) -> str:
+        """Return HOST:PORT, with an IPv6 address in brackets."""
+        host = self.host.strip("[]")
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     def channel_options(self) -> dict[str, int | str]:
         """Return `grpc_channel_arguments` as gRPC takes them: integers, else strings."""
         return {
@@ -137,8 +135,8 @@ def parse_flags(arguments: Sequence[str], program: str) -> ServerFlags:
     if poll_seconds is not None:
         given["model_config_file_poll_wait_seconds"] = poll_seconds
         given["file_system_poll_wait_seconds"] = poll_seconds
-    values = {name: value for name, value in given.items() if name not in _IGNORED_FLAGS}
-    flags = validate_settings(ServerFlags, values, "flags")
+    check_other_flags({name: given.pop(name) for name in OTHER_FLAGS if name in given})
+    flags = validate_settings(ServerFlags, given, "flags")
     _check_combinations(flags)
     sources = (flags.registry, flags.pretrained, flags.model_config_file, flags.model_base_path)
     if not any(sources):
@@ -190,7 +188,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         epilog=f"The flags are TensorFlow Serving's, except --registry (which serves {MODEL_NAME} "
         f"and is {DEFAULT_REGISTRY} if no flag names what to serve), --pretrained, --host and "
         "--poll-seconds (sets both poll waits). Accepted without effect: "
-        f"{', '.join('--' + name for name in _IGNORED_FLAGS)}.",
+        f"{', '.join('--' + name for name in IGNORED_FLAGS)}.",
         formatter_class=_Formatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
@@ -200,9 +198,14 @@ def _parser(program: str) -> argparse.ArgumentParser:
         suffix = "" if default in ("", None, False) else f" ({default})"
         _add_flag(parser, f"--{name}", field.annotation, f"{field.description}{suffix}")
     parser.add_argument("--poll-seconds", type=float, metavar="S", help=argparse.SUPPRESS)
-    for name in _IGNORED_FLAGS:
+    parser.add_argument("--version", action="version", version=_version())
+    for name in OTHER_FLAGS:
         parser.add_argument(f"--{name}", nargs="?", help=argparse.SUPPRESS)
     return parser
+
+
+def _version() -> str:
+    return f"emotion-ai {importlib.metadata.version('emotion-ai')}"
 
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, value_type: Any, help: str) -> None:

@@ -1,5 +1,7 @@
 """Creates the asyncio gRPC server and binds its address."""
 
+import contextlib
+import resource
 import socket
 
 import grpc
@@ -14,6 +16,9 @@ _OTHER_CALLS = 256
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 # A small request may stand for many rows.
 _MAX_ANSWER_BYTES = 256 * 1024 * 1024
+_MAX_CONNECTIONS = 10_000
+# The REST API's connections, TensorFlow, and the files of a release while it is loaded.
+_OTHER_DESCRIPTORS = 160
 _MESSAGE_LIMIT = "grpc.max_receive_message_length"
 PORT_ADVICE = "choose another --port, or 0 for any free one"
 
@@ -28,6 +33,14 @@ def create_server(flags: ServerFlags) -> grpc.aio.Server:
         # Callers may ask often whether the server is still there. By default it would close a
         # connection that pings four times in five minutes without data.
         "grpc.http2.min_ping_interval_without_data_ms": 1_000,
+        # Connections that say nothing, or are not of this protocol, end.
+        "grpc.server_handshake_timeout_ms": 10_000,
+        "grpc.max_connection_idle_ms": 600_000,
+        # So does one whose other side has vanished.
+        "grpc.keepalive_time_ms": 60_000,
+        "grpc.keepalive_timeout_ms": 20_000,
+        "grpc.max_concurrent_streams": 1_024,
+        "grpc.max_allowed_incoming_connections": _max_connections(),
         **flags.channel_options(),
     }
     return grpc.aio.server(
@@ -35,6 +48,17 @@ def create_server(flags: ServerFlags) -> grpc.aio.Server:
         maximum_concurrent_rpcs=flags.max_requests() + MAX_WATCHES + _OTHER_CALLS,
         options=list(options.items()),
     )
+
+
+def _max_connections() -> int:
+    """Return how many connections leave file descriptors for everything else."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    if soft == resource.RLIM_INFINITY:
+        return _MAX_CONNECTIONS
+    return max(16, min(_MAX_CONNECTIONS, soft - _OTHER_DESCRIPTORS))
 
 
 def message_limit(flags: ServerFlags) -> int:
@@ -50,10 +74,13 @@ def bind(
     Raises:
         Unavailable: The address cannot be bound.
     """
-    address = f"{flags.host}:{flags.port}"
+    address = flags.address(flags.port)
     # Another program may have taken it while the models were loaded.
-    check_address(flags.host, flags.port, PORT_ADVICE)
+    check_address(flags, flags.port, PORT_ADVICE)
     try:
+        if flags.grpc_socket_path:
+            # Files have owners and modes: no TLS, as in TensorFlow Serving.
+            server.add_insecure_port(f"unix:{flags.grpc_socket_path}")
         if credentials is None:
             return server.add_insecure_port(address)
         return server.add_secure_port(address, credentials)
@@ -61,8 +88,8 @@ def bind(
         raise Unavailable(f"{address}: cannot be listened on: {error}") from None
 
 
-def check_address(host: str, port: int, advice: str) -> None:
-    """Check that an address is local and free, without listening on it.
+def check_address(flags: ServerFlags, port: int, advice: str) -> None:
+    """Check that the flags' host, with a port, is local and free, without listening on it.
 
     Raises:
         Unavailable: It is in use or not local; the message ends with the advice.
@@ -70,12 +97,12 @@ def check_address(host: str, port: int, advice: str) -> None:
     # gRPC's own error is several lines of its internals and does not say what is wrong.
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            host.strip("[]"), port, type=socket.SOCK_STREAM
+            flags.host.strip("[]"), port, type=socket.SOCK_STREAM
         )[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
         raise Unavailable(
-            f"{host}:{port}: cannot be listened on: {error.strerror}; {advice}"
+            f"{flags.address(port)}: cannot be listened on: {error.strerror}; {advice}"
         ) from None

@@ -12,6 +12,8 @@ from typing import Any
 
 import grpc
 
+from emotion_ai.server.errors import not_found
+from emotion_ai.server.rpc import Arrivals, abort_on_error, check_request_size
 from emotion_ai.serving_api.messages import MODEL_SERVICE, PREDICTION_SERVICE
 
 # TensorFlow Serving has the short names.
@@ -31,20 +33,15 @@ class Health:
         self._changed = asyncio.Event()
         self._watches = 0
 
-    def handler(self) -> grpc.GenericRpcHandler:
+    def handler(self, arrivals: Arrivals) -> grpc.GenericRpcHandler:
         """Return the handler to register with the gRPC server."""
-        from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-        def method(kind: Any, function: Any) -> grpc.RpcMethodHandler:
-            return kind(
-                function,
-                request_deserializer=HealthCheckRequest.FromString,
-                response_serializer=HealthCheckResponse.SerializeToString,
-            )
+        async def watch(_: Any, context: Any) -> None:
+            await self._watch(await arrivals.read(context), context)
 
         methods = {
-            "Check": method(grpc.unary_unary_rpc_method_handler, self._check),
-            "Watch": method(grpc.unary_stream_rpc_method_handler, self._watch),
+            "Check": arrivals.handler(self._check),
+            "Watch": grpc.stream_stream_rpc_method_handler(watch),
         }
         return grpc.method_handlers_generic_handler("grpc.health.v1.Health", methods)
 
@@ -79,21 +76,23 @@ class Health:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def _status(self) -> Any:
+    def _status(self) -> int:
         from grpc_health.v1.health_pb2 import HealthCheckResponse
 
         return HealthCheckResponse.SERVING if self._serving else HealthCheckResponse.NOT_SERVING
 
-    async def _check(self, request: Any, context: Any) -> Any:
+    async def _check(self, data: bytes, context: Any) -> bytes:
+        async with abort_on_error(context):
+            if _service(data) not in SERVICES:
+                raise not_found("unknown service")
+            return _response(self._status())
+        raise AssertionError("abort raises")
+
+    async def _watch(self, data: bytes, context: Any) -> None:
         from grpc_health.v1.health_pb2 import HealthCheckResponse
 
-        if request.service not in SERVICES:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
-        return HealthCheckResponse(status=self._status())
-
-    async def _watch(self, request: Any, context: Any) -> None:
-        from grpc_health.v1.health_pb2 import HealthCheckResponse
-
+        async with abort_on_error(context):
+            service = _service(data)
         if self._watches >= MAX_WATCHES:
             await context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHES} health watches are open"
@@ -105,13 +104,26 @@ class Health:
                 # Read together, before anything is awaited.
                 changed, is_last = self._changed, self._draining
                 # The protocol's answer to an unknown name: it might be registered later.
-                unknown = request.service not in SERVICES
+                unknown = service not in SERVICES
                 status = HealthCheckResponse.SERVICE_UNKNOWN if unknown else self._status()
                 if status != sent:
-                    await context.write(HealthCheckResponse(status=status))
+                    await context.write(_response(status))
                     sent = status
                 if is_last:
                     return
                 await changed.wait()
         finally:
             self._watches -= 1
+
+
+def _service(data: bytes) -> str:
+    from grpc_health.v1.health_pb2 import HealthCheckRequest
+
+    check_request_size(data)
+    return str(HealthCheckRequest.FromString(data).service)
+
+
+def _response(status: int) -> bytes:
+    from grpc_health.v1.health_pb2 import HealthCheckResponse
+
+    return bytes(HealthCheckResponse(status=status).SerializeToString())

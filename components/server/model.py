@@ -21,18 +21,14 @@ from emotion_ai.registry.releases import (
     WARMUP_PATH,
     read_release,
     release_uri,
-    verify_release,
+    verify_release_folder,
 )
 from emotion_ai.server.errors import StatusError
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.graph_check import check_graph, check_lite_model
-from emotion_ai.server.predict_request import (
-    DEFAULT_SIGNATURE,
-    Signature,
-    parse_request,
-    parse_signature,
-)
+from emotion_ai.server.predict_request import parse_request
 from emotion_ai.server.session import open_session, read_serving_graph
+from emotion_ai.server.signature import DEFAULT_SIGNATURE, Signature, parse_signature
 from emotion_ai.serving_api.messages import SignatureDefMap
 from emotion_ai.serving_api.warmup import read_warmup
 
@@ -98,6 +94,8 @@ class ModelLoader:
 
     def __init__(self, flags: ServerFlags) -> None:
         self._run_warmup = flags.enable_model_warmup
+        self._warmup_iterations = max(1, flags.num_request_iterations_for_warmup)
+        self._tags = frozenset(flags.saved_model_tags.split(","))
         self._prefer_lite = flags.prefer_tflite_model
         self._allow_any_operation = flags.allow_any_operation
         self._only_releases = bool(flags.registry) and not flags.allow_unverified_releases
@@ -127,20 +125,21 @@ class ModelLoader:
             VerificationError: A file differs from the release's release.json.
             Exception: Whatever TensorFlow raises.
         """
-        uri = release_uri(base_path, version)
-        if not storage.exists(storage.join(uri, GRAPH_PATH)):
-            raise InputError(f"{uri}: no {GRAPH_PATH} there")
         if storage.is_remote(base_path):
+            uri = release_uri(base_path, version)
+            if not storage.exists(storage.join(uri, GRAPH_PATH)):
+                raise InputError(f"{uri}: no {GRAPH_PATH} there")
             scratch = tempfile.TemporaryDirectory(prefix="emotion-ai-release-")
             _download(base_path, version, Path(scratch.name))
-            return self._load(scratch.name, version, (scratch,))
-        return self._load(str(storage.local_path(base_path)), version, ())
+            return self._load(Path(scratch.name, str(version)), version, (scratch,))
+        return self._load(_find_folder(storage.local_path(base_path), version), version, ())
 
-    def _load(self, base_path: str, version: int, resources: tuple[Any, ...]) -> LoadedModel:
-        path = Path(base_path) / str(version)
+    def _load(self, path: Path, version: int, resources: tuple[Any, ...]) -> LoadedModel:
+        if not (path / GRAPH_PATH).exists():
+            raise InputError(f"{path}: no {GRAPH_PATH} there")
         if self._only_releases or (path / INFO_PATH).exists():
-            verify_release(base_path, version)
-        meta_graph = read_serving_graph(path)
+            verify_release_folder(str(path), version)
+        meta_graph = read_serving_graph(path, self._tags)
         if not self._allow_any_operation:
             check_graph(meta_graph)
             check_lite_model(path / LITE_PATH)
@@ -157,11 +156,21 @@ class ModelLoader:
             lite = _load_lite_model(path, signatures) if self._prefer_lite else None
             model = LoadedModel(session, signatures, definitions, resources, lite)
             if self._run_warmup and (path / WARMUP_PATH).exists():
-                _warm_up(model, str(path / WARMUP_PATH))
+                for _ in range(self._warmup_iterations):
+                    _warm_up(model, str(path / WARMUP_PATH))
         except BaseException:
             session.close()
             raise
         return model
+
+
+def _find_folder(base_path: Path, version: int) -> Path:
+    """Return a version's folder, whose name may have leading zeros, as 00000001."""
+    folder = base_path / str(version)
+    if folder.exists():
+        return folder
+    padded = (path for path in base_path.glob(f"0*{version}") if path.name.isdecimal())
+    return next((path for path in sorted(padded) if int(path.name) == version), folder)
 
 
 def _load_lite_model(path: Path, signatures: dict[str, Signature]) -> LiteModel | None:

@@ -15,7 +15,7 @@ from emotion_ai.server.config_poller import ConfigPoller
 from emotion_ai.server.errors import StatusError
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.metadata import get_model_status
-from emotion_ai.server.rpc import abort_on_error, check_request_size, unary_method
+from emotion_ai.server.rpc import Arrivals, abort_on_error, check_request_size, unary_method
 from emotion_ai.server.versions import VersionManager
 from emotion_ai.serving_api import messages
 
@@ -35,16 +35,18 @@ class ModelService:
         self._reloads: set[asyncio.Task[None]] = set()
         self._reload_lock = asyncio.Lock()
 
-    def handler(self) -> grpc.GenericRpcHandler:
+    def handler(self, arrivals: Arrivals) -> grpc.GenericRpcHandler:
         """Return the handler to register with the gRPC server."""
         return grpc.method_handlers_generic_handler(
             messages.MODEL_SERVICE,
             {
-                "GetModelStatus": unary_method(
-                    lambda request: get_model_status(self._manager, request),
-                    messages.GetModelStatusRequest,
+                "GetModelStatus": arrivals.handler(
+                    unary_method(
+                        lambda request: get_model_status(self._manager, request),
+                        messages.GetModelStatusRequest,
+                    )
                 ),
-                "HandleReloadConfigRequest": grpc.unary_unary_rpc_method_handler(self._reload),
+                "HandleReloadConfigRequest": arrivals.handler(self._reload),
             },
         )
 

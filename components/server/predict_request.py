@@ -15,6 +15,7 @@ from emotion_ai.server.batch_policy import MAX_ROWS
 from emotion_ai.server.batching import check_rows
 from emotion_ai.server.errors import StatusError, invalid_argument
 from emotion_ai.server.picture_cost import MAX_PIXELS, count_pixels
+from emotion_ai.server.signature import DEFAULT_SIGNATURE, InputSpec, Signature
 from emotion_ai.serving_api.messages import PredictRequest, PredictResponse
 from emotion_ai.serving_api.tensors import (
     TensorHeader,
@@ -25,38 +26,9 @@ from emotion_ai.serving_api.tensors import (
 )
 from emotion_ai.serving_api.wire import check_fields
 
-DEFAULT_SIGNATURE = "serving_default"
 # A piece of a request has no more pixels than one picture may have.
 _PIXELS_PER_PIECE = 1 << 24
 _DT_STRING = 7
-
-
-class InputSpec(NamedTuple):
-    """An input of a signature.
-
-    Attributes:
-        tensor: The name of the graph's tensor that it feeds.
-        dtype: The number of its `tensorflow.DataType`.
-        shape: -1 is a dimension of any size; None is an unknown rank.
-    """
-
-    tensor: str
-    dtype: int
-    shape: tuple[int, ...] | None
-
-
-class Signature(NamedTuple):
-    """The inputs and outputs of a SavedModel's signature, in alphabetical order.
-
-    Attributes:
-        inputs: Specs by alias.
-        outputs: Names of the graph's tensors by alias.
-        is_batched: Whether every input and output has a first dimension of any size.
-    """
-
-    inputs: dict[str, InputSpec]
-    outputs: dict[str, str]
-    is_batched: bool
 
 
 class _Input(NamedTuple):
@@ -111,23 +83,6 @@ class ParsedRequest(NamedTuple):
             if stop == self.rows:
                 return
             start = stop
-
-
-def parse_signature(definition: Any) -> Signature:
-    """Convert a `SignatureDef` message."""
-    inputs = {
-        alias: InputSpec(info.name, info.dtype, _shape(info))
-        for alias, info in sorted(definition.inputs.items())
-    }
-    outputs = {alias: info.name for alias, info in sorted(definition.outputs.items())}
-    shapes = [_shape(info) for info in (*definition.inputs.values(), *definition.outputs.values())]
-    is_batched = bool(inputs) and all(shape and shape[0] == -1 for shape in shapes)
-    return Signature(inputs, outputs, is_batched)
-
-
-def _shape(info: Any) -> tuple[int, ...] | None:
-    shape = info.tensor_shape
-    return None if shape.unknown_rank else tuple(dim.size for dim in shape.dim)
 
 
 def parse_message(data: bytes) -> Any:

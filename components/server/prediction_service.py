@@ -7,7 +7,6 @@ Does not import TensorFlow.
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -26,9 +25,11 @@ from emotion_ai.server.predict_request import (
     parse_message,
     parse_request,
 )
-from emotion_ai.server.rpc import to_status_error, unary_method
+from emotion_ai.server.rpc import Arrivals, to_status_error, unary_method
 from emotion_ai.server.versions import VersionManager
 from emotion_ai.serving_api import messages
+
+_QUIET_S = 1.0
 
 
 @dataclass(eq=False)
@@ -66,6 +67,10 @@ class PredictionService:
         self._batcher = Batcher(policy, self._on_tasks_done)
         self._policy = policy
         self._limits = limits
+        # For the pieces of large requests: without small requests of late, and with them.
+        self._all_threads = asyncio.Semaphore(policy.num_threads)
+        self._all_but_one = asyncio.Semaphore(max(1, policy.num_threads - 1))
+        self._small_at = float("-inf")
         self._requests = 0
         self._bytes = 0
         self._may_answer = asyncio.Event()
@@ -83,15 +88,17 @@ class PredictionService:
         finally:
             self._may_answer.set()
 
-    def handler(self) -> grpc.GenericRpcHandler:
+    def handler(self, arrivals: Arrivals) -> grpc.GenericRpcHandler:
         """Return the handler to register with the gRPC server."""
         return grpc.method_handlers_generic_handler(
             messages.PREDICTION_SERVICE,
             {
-                "Predict": grpc.unary_unary_rpc_method_handler(self._predict),
-                "GetModelMetadata": unary_method(
-                    lambda request: get_model_metadata(self._manager, request),
-                    messages.GetModelMetadataRequest,
+                "Predict": arrivals.handler(self._predict),
+                "GetModelMetadata": arrivals.handler(
+                    unary_method(
+                        lambda request: get_model_metadata(self._manager, request),
+                        messages.GetModelMetadataRequest,
+                    )
                 ),
             },
         )
@@ -141,6 +148,9 @@ class PredictionService:
     async def _run(
         self, labels: tuple[str, str], model: Any, parsed: ParsedRequest, timeout_s: float | None
     ) -> Arrays:
+        empty = parsed.signature.empty_outputs
+        if not parsed.rows and empty is not None:
+            return empty
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
 
         def run_model(arrays: Arrays) -> Arrays:
@@ -160,23 +170,20 @@ class PredictionService:
         key = _batch_key(model, parsed)
         pieces = list(parsed.pieces(self._policy.max_execution_size()))
         if len(pieces) == 1:
+            self._small_at = time.monotonic()
             return await _finish(submit(key, *pieces[0]))
-        # The pieces of large requests have a queue of their own, which takes turns with that of the
-        # small ones. Between pieces, the batcher looks at the deadline, and gRPC cancels this
-        # coroutine when the caller has gone.
-        in_progress: deque[_AwaitableTask] = deque()
+        # Between pieces the batcher looks at the deadline, and gRPC cancels this coroutine when the
+        # caller has gone.
         parts = []
-        try:
-            for piece in pieces:
-                if len(in_progress) == self._policy.num_threads:
-                    parts.append(await _finish(in_progress.popleft()))
-                in_progress.append(submit((key, "pieces"), *piece))
-            while in_progress:
-                parts.append(await _finish(in_progress.popleft()))
-        finally:
-            for task in in_progress:
-                task.cancelled = True
+        for piece in pieces:
+            async with self._threads_for_pieces():
+                parts.append(await _finish(submit((key, "pieces"), *piece)))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _threads_for_pieces(self) -> asyncio.Semaphore:
+        """A thread stays free for small requests where there are some."""
+        is_quiet = time.monotonic() - self._small_at > _QUIET_S
+        return self._all_threads if is_quiet else self._all_but_one
 
     def _on_tasks_done(self, tasks: list[Task]) -> None:
         # RuntimeError: the event loop is closed, and no request waits any more.

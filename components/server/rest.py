@@ -7,16 +7,15 @@ http_rest_api_handler.cc. Predictions are available over gRPC only: a POST retur
 import contextlib
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple, NoReturn
 
 from google.protobuf import json_format
 from grpc import StatusCode
 
 from emotion_ai.errors import Unavailable
 from emotion_ai.server.errors import StatusError, invalid_argument
+from emotion_ai.server.http_server import Answer, http_server
 from emotion_ai.server.metadata import SIGNATURE_FIELD, get_model_metadata, get_model_status
 from emotion_ai.server.metrics import CONTENT_TYPE, Metrics
 from emotion_ai.server.versions import VersionManager
@@ -57,7 +56,8 @@ def rest_server(
     Args:
         host: The address to listen on; IPv6 in brackets.
         port: 0 is any free port.
-        timeout_s: Seconds after which an idle connection is closed; None is never.
+        timeout_s: Seconds in which a request has to arrive, until the connection is closed; None
+            is never.
         manager: The loaded versions.
         monitoring: The metrics and their path.
 
@@ -68,67 +68,30 @@ def rest_server(
         Unavailable: The address cannot be bound.
     """
 
-    class Handler(_Handler):
-        timeout = timeout_s
-
-        def respond(self, path: str) -> tuple[str, str]:
-            return _respond(path, manager, monitoring)
-
-    try:
-        server = ThreadingHTTPServer((host.strip("[]"), port), Handler)
-    except OSError as error:
-        raise Unavailable(
-            f"{host}:{port}: cannot be listened on: {error.strerror}; {REST_PORT_ADVICE}"
-        ) from None
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, name="rest", daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server_version = "emotion-ai"
-    sys_version = ""
-    respond: Callable[[str], tuple[str, str]]
-
-    def do_GET(self) -> None:
-        """Return JSON, or the metrics."""
-        code, content_type = 200, "application/json"
+    def respond(method: str, path: str) -> Answer:
         try:
-            content_type, body = self.respond(self.path.partition("?")[0])
+            if method == "POST":
+                _refuse_post(path)
+            content_type, body = _respond(path, manager, monitoring)
         except StatusError as error:
-            code, body = _HTTP_CODES.get(error.code, 500), _error_body(error.message)
-        self._send(code, content_type, body)
+            return _error(_HTTP_CODES.get(error.code, 500), error.message)
+        return Answer(200, content_type, body)
 
-    def do_POST(self) -> None:
-        """Return an error: predictions are available over gRPC only."""
-        # The body is not read, so the connection cannot be used again.
-        self.close_connection = True
-        path = self.path.partition("?")[0]
-        if _PREDICTION_PATH.fullmatch(path):
-            self._send(
-                501, "application/json", _error_body("predictions are available over gRPC only")
-            )
-        else:
-            self._send(400, "application/json", _error_body(f"Malformed request: POST {path}"))
+    refusal = _error(403, "the server does not answer to this Host")
+    with contextlib.ExitStack() as stack:
+        try:
+            bound = stack.enter_context(http_server(host, port, timeout_s, respond, refusal))
+        except OSError as error:
+            raise Unavailable(
+                f"{host}:{port}: cannot be listened on: {error.strerror}; {REST_PORT_ADVICE}"
+            ) from None
+        yield bound
 
-    def _send(self, code: int, content_type: str, text: str) -> None:
-        body = text.encode()
-        self.send_response(code)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
 
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Log nothing: a probe every few seconds would bury the log."""
+def _refuse_post(path: str) -> NoReturn:
+    if _PREDICTION_PATH.fullmatch(path):
+        raise StatusError(StatusCode.UNIMPLEMENTED, "predictions are available over gRPC only")
+    raise invalid_argument(f"Malformed request: POST {path}")
 
 
 def _respond(path: str, manager: VersionManager[Any], monitoring: Monitoring) -> tuple[str, str]:
@@ -162,5 +125,5 @@ def _to_json(message: Any) -> str:
     )
 
 
-def _error_body(text: str) -> str:
-    return json.dumps({"error": text}, indent=4)
+def _error(code: int, text: str) -> Answer:
+    return Answer(code, "application/json", json.dumps({"error": text}, indent=4))

@@ -1,8 +1,10 @@
 """Unary methods of an asyncio gRPC server, and the status that an exception becomes."""
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -13,11 +15,58 @@ from emotion_ai.server.errors import StatusError, invalid_argument
 
 # Parsing holds everybody up; these requests have a name, a version and some fields.
 _MAX_REQUEST_BYTES = 64 * 1024
+# A message has to be there in this time, from its first byte to its last.
+ARRIVAL_S = 30.0
+# Messages that are on their way; for a further one, the oldest is given up.
+MAX_ARRIVING = 256
 _log = logging.getLogger(__name__)
 
 
-def unary_method(method: Callable[[Any], Any], request_class: Any) -> grpc.RpcMethodHandler:
-    """Return the handler of a method that answers small requests at once."""
+class Arrivals:
+    """Reads the message of each call, however slowly it comes: bounded in time and number.
+
+    gRPC has read a call's headers by then, and waits for its message for ever. Create it on the
+    event loop.
+    """
+
+    def __init__(self) -> None:
+        # Those that wait, the longest first.
+        self._waiting: OrderedDict[asyncio.Timeout, None] = OrderedDict()
+
+    def handler(self, function: Callable[[bytes, Any], Awaitable[bytes]]) -> grpc.RpcMethodHandler:
+        """Return the handler of a unary method, called with the message and the context."""
+
+        async def call(_: Any, context: Any) -> bytes:
+            return await function(await self.read(context), context)
+
+        # As a stream of one message: gRPC leaves the reading to the method.
+        return grpc.stream_unary_rpc_method_handler(call)
+
+    async def read(self, context: Any) -> bytes:
+        """Return a call's message; aborts the call if it does not come."""
+        try:
+            async with asyncio.timeout(ARRIVAL_S) as limit:
+                if len(self._waiting) >= MAX_ARRIVING:
+                    oldest, _ = self._waiting.popitem(last=False)
+                    oldest.reschedule(0.0)
+                self._waiting[limit] = None
+                try:
+                    data = await context.read()
+                finally:
+                    self._waiting.pop(limit, None)
+        except TimeoutError:
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED, "the request's message did not arrive in time"
+            )
+        if data is grpc.aio.EOF:
+            await context.abort(grpc.StatusCode.INTERNAL, "a request without a message")
+        return bytes(data)
+
+
+def unary_method(
+    method: Callable[[Any], Any], request_class: Any
+) -> Callable[[bytes, Any], Awaitable[bytes]]:
+    """Return the function of a method that answers small requests at once."""
 
     async def call(data: bytes, context: Any) -> bytes:
         async with abort_on_error(context):
@@ -25,7 +74,7 @@ def unary_method(method: Callable[[Any], Any], request_class: Any) -> grpc.RpcMe
             return bytes(method(request_class.FromString(data)).SerializeToString())
         raise AssertionError("abort raises")
 
-    return grpc.unary_unary_rpc_method_handler(call)
+    return call
 
 
 def check_request_size(data: bytes) -> None:

@@ -20,7 +20,7 @@ from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.champion import CONFIG_NAME
 from emotion_ai.server.batch_policy import BatchPolicy
 from emotion_ai.server.config_poller import ConfigPoller
-from emotion_ai.server.configuration import ConfigSource
+from emotion_ai.server.configuration import ConfigSource, check_base_paths
 from emotion_ai.server.errors import StatusError
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.grpc_server import (
@@ -36,7 +36,9 @@ from emotion_ai.server.model_service import ModelService
 from emotion_ai.server.parameter_files import read_parameters
 from emotion_ai.server.prediction_service import Limits, PredictionService
 from emotion_ai.server.rest import REST_PORT_ADVICE, Monitoring, rest_server
+from emotion_ai.server.rpc import Arrivals
 from emotion_ai.server.runtime import LazyLoader
+from emotion_ai.server.scratch import scratch_folder
 from emotion_ai.server.tls import load_credentials
 from emotion_ai.server.version_state import RetryPolicy
 from emotion_ai.server.versions import VersionManager
@@ -72,9 +74,14 @@ def serve(flags: ServerFlags) -> None:
         serve(ServerFlags(registry="./registry", port=8500))
     """
     _configure_logging()
-    if flags.pretrained:
-        _serve_pretrained(flags)
-        return
+    with scratch_folder():
+        if flags.pretrained:
+            _serve_pretrained(flags)
+        else:
+            _serve(flags)
+
+
+def _serve(flags: ServerFlags) -> None:
     # A missing registry or a failing storage may recover; a path that is no folder does not.
     with contextlib.suppress(Unavailable):
         storage.list_names(flags.registry or os.curdir)
@@ -97,7 +104,7 @@ def _serve_pretrained(flags: ServerFlags) -> None:
             add_lite_model(registry)
         # It has just been exported, and is no release.
         update = {"registry": registry, "pretrained": False, "allow_unverified_releases": True}
-        serve(flags.model_copy(update=update))
+        _serve(flags.model_copy(update=update))
 
 
 class _Server:
@@ -144,7 +151,10 @@ class _Server:
         )
         model = ModelService(self._manager, poller, flags)
         server = create_server(flags)
-        server.add_generic_rpc_handlers((prediction.handler(), model.handler(), health.handler()))
+        arrivals = Arrivals()
+        server.add_generic_rpc_handlers(
+            (prediction.handler(arrivals), model.handler(arrivals), health.handler(arrivals))
+        )
         port = bind(server, flags, self._credentials)
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         with contextlib.ExitStack() as stack:
@@ -168,9 +178,9 @@ class _Server:
 
     def _check_addresses(self) -> None:
         flags = self._flags
-        check_address(flags.host, flags.port, PORT_ADVICE)
+        check_address(flags, flags.port, PORT_ADVICE)
         if flags.rest_api_port:
-            check_address(flags.host, flags.rest_api_port, REST_PORT_ADVICE)
+            check_address(flags, flags.rest_api_port, REST_PORT_ADVICE)
 
     def _check_initial_config(self, poller: ConfigPoller) -> None:
         """Reject an invalid configuration; for a registry, only report a missing one.
@@ -184,6 +194,7 @@ class _Server:
             config = self._source.read()
             if config is not None and not registry:
                 poller.check_config(config)
+                check_base_paths(config)
         except StatusError as error:
             raise InputError(
                 f"{self._source.address}: {error}; --allow_version_labels_for_unavailable_models "
@@ -212,8 +223,8 @@ class _Server:
         flags = self._flags
         name = MODEL_NAME if flags.registry or flags.model_config_file else flags.model_name
         source = f"registry {flags.registry}" if flags.registry else self._source.address
-        rest = "" if rest_port is None else f", REST on {flags.host}:{rest_port}"
-        _print_line(f"serving {name} on {flags.host}:{port} ({source}){rest}")
+        rest = "" if rest_port is None else f", REST on {flags.address(rest_port)}"
+        _print_line(f"serving {name} on {flags.address(port)} ({source}){rest}")
 
 
 async def _finishes_before(future: Future[None], stop: asyncio.Event) -> bool:

@@ -24,8 +24,8 @@ _INIT_OP_KEY = "__saved_model_init_op"
 _log = logging.getLogger(__name__)
 
 
-def read_serving_graph(path: Path) -> Any:
-    """Read the `MetaGraphDef` of a SavedModel's folder that is tagged "serve".
+def read_serving_graph(path: Path, tags: frozenset[str] = frozenset({"serve"})) -> Any:
+    """Read the `MetaGraphDef` of a SavedModel's folder that has these tags.
 
     Raises:
         InputError: There is none, or the file is not a SavedModel.
@@ -36,9 +36,9 @@ def read_serving_graph(path: Path) -> Any:
     except DecodeError:
         raise InputError(f"{path / GRAPH_PATH}: not a SavedModel") from None
     for graph in saved_model.meta_graphs:
-        if tf.saved_model.SERVING in graph.meta_info_def.tags:
+        if set(graph.meta_info_def.tags) == tags:
             return graph
-    raise InputError(f"{path}: no graph is tagged '{tf.saved_model.SERVING}'")
+    raise InputError(f"{path}: no graph is tagged '{','.join(sorted(tags))}'")
 
 
 def open_session(path: Path, meta_graph: Any, config: Any) -> Any:

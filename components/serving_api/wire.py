@@ -7,8 +7,15 @@ Wire format: https://protobuf.dev/programming-guides/encoding. PredictRequest an
 both have a map of TensorProto.
 """
 
+import math
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from google.protobuf.message import DecodeError
+
+from emotion_ai.serving_api.messages import TensorShapeProto
+from emotion_ai.serving_api.tensors import MAX_DIMENSIONS
 
 # Messages up to this size are parsed within milliseconds, whatever is in them.
 _SMALL_BYTES = 64 * 1024
@@ -20,6 +27,11 @@ _TENSOR_MAPS = (1, 2)
 _VALUE = 2
 # TensorProto's fields that are bytes or packed numbers: one object each, however long they are.
 _FLAT_FIELDS = frozenset({4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17})
+# Of these, the ones whose length says nothing about how many values there are.
+_BYTES_FIELDS = frozenset({4, 8})
+_SHAPE = 2
+# A varint has at most ten.
+_MAX_NUMBER_BYTES = 10
 
 
 class _Field(NamedTuple):
@@ -36,28 +48,61 @@ def check_fields(data: bytes) -> None:
 
     Raises:
         ValueError: It has more than 16,384 fields, or more than 64 KiB of shapes, names and others
-            that are not the values of tensors.
+            that are not the values of tensors; or a tensor has far more values than its shape.
     """
     if len(data) <= _SMALL_BYTES:
         return
-    counted = described = 0
+    described = 0
+    # Of each tensor, by its position: the bytes of its shape, and of its numbers.
+    shapes: dict[int, bytes] = defaultdict(bytes)
+    numbers: dict[int, int] = defaultdict(int)
+    for counted, (tensor, field) in enumerate(_iterate_parts(data), 1):
+        length = field.stop - field.start
+        if tensor is None or field.number not in _FLAT_FIELDS:
+            described += length
+        elif field.number not in _BYTES_FIELDS:
+            numbers[tensor] += length
+        if counted > MAX_FIELDS or described > _SMALL_BYTES:
+            raise ValueError(
+                f"the message has more than {MAX_FIELDS} fields, or more than 64 KiB beside the "
+                "values of tensors"
+            )
+        if tensor is not None and field.number == _SHAPE:
+            shapes[tensor] += data[field.start : field.stop]
+    if any(
+        length > _MAX_NUMBER_BYTES * _count_elements(shapes[t]) for t, length in numbers.items()
+    ):
+        raise ValueError("tensor parsing error: more values than the shape holds")
+
+
+def _iterate_parts(data: bytes) -> Iterator[tuple[int | None, _Field]]:
+    """Yield the fields, each with the position of its tensor if it is in one.
+
+    A field that holds others counts as one without a length.
+    """
     # Depth 0 is the message, 1 the entry of a map, 2 its tensor.
     pending = [(0, 0, len(data))]
     while pending:
         depth, start, stop = pending.pop()
         for field in _iterate_fields(data, start, stop):
-            counted += 1
-            if depth == 0 and field.number in _TENSOR_MAPS:
-                pending.append((1, field.start, field.stop))
-            elif depth == 1 and field.number == _VALUE:
-                pending.append((2, field.start, field.stop))
-            elif depth < 2 or field.number not in _FLAT_FIELDS:
-                described += field.stop - field.start
-            if counted > MAX_FIELDS or described > _SMALL_BYTES:
-                raise ValueError(
-                    f"the message has more than {MAX_FIELDS} fields, or more than 64 KiB beside "
-                    "the values of tensors"
-                )
+            holds_others = (depth == 0 and field.number in _TENSOR_MAPS) or (
+                depth == 1 and field.number == _VALUE
+            )
+            if holds_others:
+                pending.append((depth + 1, field.start, field.stop))
+                yield None, field._replace(stop=field.start)
+            else:
+                yield (start if depth == 2 else None), field
+
+
+def _count_elements(shape: bytes) -> int:
+    """Return the elements of a serialized TensorShapeProto; 0 where it cannot be a tensor's."""
+    try:
+        dimensions = TensorShapeProto.FromString(shape).dim
+    except DecodeError:
+        return 0
+    # Multiplying many large numbers takes long.
+    return math.prod(d.size for d in dimensions) if len(dimensions) <= MAX_DIMENSIONS else 0
 
 
 def _iterate_fields(data: bytes, start: int, stop: int) -> Iterator[_Field]:

@@ -45,7 +45,58 @@ def test_parse_flags_defaults_to_the_registry() -> None:
     assert flags.model_config_file_poll_wait_seconds == flags.file_system_poll_wait_seconds == 0.5
 
 
+OTHER_FLAGS = (
+    "--enable_grpc_healthcheck_service=true",
+    "--enable_per_model_batching_parameters=false",
+    "--enable_serialization_as_tensor_content=true",
+    "--mixed_precision=bfloat16",
+    "--num_request_iterations_for_warmup=3",
+    "--platform_config_file=",
+    "--rest_api_enable_cors_support=true",
+    "--saved_model_tags=serve",
+    "--skip_initialize_tpu=true",
+    "--tensorflow_session_config_file=",
+    "--thread_pool_factory_config_file=threads",
+    "--grpc_socket_path=/run/emotion-ai.sock",
+    "--use_alts_credentials=false",
+    "--xla_gpu_compilation_enabled=true",
+)
+
+
+def test_every_flag_of_tensorflow_serving_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    flags = parse_flags(OTHER_FLAGS, "serve")
+    assert (flags.num_request_iterations_for_warmup, flags.saved_model_tags) == (3, "serve")
+    assert flags.grpc_socket_path == "/run/emotion-ai.sock"
+    without_effect = sorted(line.partition(" ")[0] for line in caplog.messages)
+    assert without_effect == [
+        "--enable_serialization_as_tensor_content",
+        "--mixed_precision",
+        "--rest_api_enable_cors_support",
+        "--skip_initialize_tpu",
+        "--thread_pool_factory_config_file",
+        "--xla_gpu_compilation_enabled",
+    ]
+
+
+def test_version_is_printed() -> None:
+    result = emotion_ai("serve", "--version")
+    assert result.returncode == 0
+    assert result.stdout.startswith("emotion-ai ")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("::1", "[::1]:8500"), ("[::]", "[::]:8500"), ("127.0.0.1", "127.0.0.1:8500")],
+)
+def test_ipv6_addresses_have_brackets(host: str, address: str) -> None:
+    assert parse_flags([f"--host={host}"], "serve").address(8500) == address
+
+
 INVALID_FLAGS = {
+    "--use_alts_credentials": ("--use_alts_credentials", "--ssl_config_file"),
+    "--platform_config_file=p": ("--platform_config_file", "not supported"),
+    "--enable_per_model_batching_parameters": ("--enable_per_model", "not supported"),
+    "--tensorflow_session_config_file=s": ("--tensorflow_session_config_file", "not supported"),
     "--port=70000": ("flags.port", "70000"),
     "--poll-seconds=-1": ("poll_wait_seconds", "-1"),
     "--enable_batching=perhaps": ("flags.enable_batching", "perhaps"),

@@ -16,6 +16,7 @@ from emotion_ai.registry.champion import write_champion
 from emotion_ai.server import health as health_module
 from emotion_ai.server.health import SERVICES, Health
 from emotion_ai.server.process import server_process
+from emotion_ai.server.rpc import Arrivals
 
 from support.server_calls import RunningServer, eventually, get_health, reload_request
 
@@ -79,7 +80,7 @@ def test_health_recovers_when_a_bad_model_leaves_the_configuration(server: Runni
 @contextlib.asynccontextmanager
 async def _health_stub() -> AsyncIterator[tuple[Health, Any]]:
     server, health = grpc.aio.server(), Health()
-    server.add_generic_rpc_handlers((health.handler(),))
+    server.add_generic_rpc_handlers((health.handler(Arrivals()),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -35,7 +35,7 @@ def _with_a_link_out(release: Path) -> None:
 
 
 REASONS = {
-    _without_info: "no release",
+    _without_info: "release.json: no such file",
     _with_another_file: "model.tflite: is no file that release",
     _with_a_forgotten_file: "saved_model.pb: is no file that release",
     _with_a_link_out: "saved_model.pb",

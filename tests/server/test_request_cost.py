@@ -18,8 +18,10 @@ from emotion_ai.server.configuration import ModelPlan
 from emotion_ai.server.errors import StatusError
 from emotion_ai.server.metrics import Metrics
 from emotion_ai.server.picture_cost import MAX_PIXELS, count_pixels
-from emotion_ai.server.predict_request import InputSpec, Signature, parse_request
+from emotion_ai.server.predict_request import parse_request
 from emotion_ai.server.prediction_service import Limits, PredictionService
+from emotion_ai.server.rpc import Arrivals
+from emotion_ai.server.signature import InputSpec, Signature
 from emotion_ai.server.versions import VersionManager
 from emotion_ai.serving_api.messages import PredictRequest, PredictResponse
 from emotion_ai.serving_api.tensors import read_tensor
@@ -79,7 +81,7 @@ async def _served(model: _Model, limits: Limits) -> AsyncIterator[Any]:
     manager.apply([ModelPlan("m", "/m", (1,), {})])
     service = PredictionService(manager, BatchPolicy(4, 0.0, 100, 1), Metrics(), limits)
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((service.handler(),))
+    server.add_generic_rpc_handlers((service.handler(Arrivals()),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

@@ -22,8 +22,10 @@ def _outputs(count: int) -> bytes:
     return bytes(response.SerializeToString())
 
 
-def _values(name: str, values: list[object]) -> bytes:
+def _values(name: str, values: list[object], *shape: int) -> bytes:
     request = PredictRequest()
+    for size in shape or (len(values),):
+        request.inputs["images"].tensor_shape.dim.add(size=size)
     getattr(request.inputs["images"], name).extend(values)
     return bytes(request.SerializeToString())
 
@@ -73,6 +75,14 @@ def test_messages_of_many_values_are_taken(message: str) -> None:
     """Whatever is no message is for the parser to refuse."""
     assert len(TAKEN[message]) > 64 * 1024
     check_fields(TAKEN[message])
+
+
+@pytest.mark.parametrize("shape", [(1, 96, 96, 1), (0,), (1,) * 255, (-1,)])
+def test_more_values_than_the_shape_holds_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="more values than the shape holds"):
+        check_fields(_values("int_val", [1] * 1_000_000, *shape))
+    # Negative numbers take ten bytes each.
+    check_fields(_values("int_val", [-1] * 9216, 1, 96, 96, 1))
 
 
 def test_small_messages_are_taken_whatever_is_in_them() -> None:

@@ -76,6 +76,7 @@ def open_browser(url: str) -> None:
 
 def _url(host: str, port: int) -> str:
     # Browsers allow the camera to pages at a loopback address.
+    host = host.strip("[]")
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
 
