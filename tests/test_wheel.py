@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,6 +17,7 @@ from emotion_ai.server.process import running_server
 
 from support.photographs import portrait
 from support.server_calls import eventually
+from support.tiny_saved_model import publish_tiny_release
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,10 +48,9 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def server(tiny_saved_model: Path, tmp_path: Path) -> Iterator[str]:
+def server(tmp_path: Path) -> Iterator[str]:
     registry = tmp_path / "registry"
-    shutil.copytree(tiny_saved_model, registry / "1")
-    write_champion(str(registry), 1)
+    write_champion(str(registry), publish_tiny_release(registry, tmp_path, 1.0, 1.0))
     with running_server(str(registry), tmp_path / "server.log") as address:
         with Client(address) as client:
             eventually(lambda: client.model_status() == {1: "AVAILABLE"})
