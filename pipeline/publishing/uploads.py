@@ -1,6 +1,7 @@
 """The pipeline, its versions and its experiment at the API server: found, or made."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +72,28 @@ def find_pipeline(server: KfpServer, order: Order) -> str | None:
 
 def create_pipeline(server: KfpServer, order: Order) -> str:
     """Create the pipeline, still without a version, and return its id."""
+    create = server.pipelines.pipeline_service_create_pipeline
     body = {"name": order.name, "display_name": order.name, "namespace": order.namespace}
     given = {key: value for key, value in body.items() if value}
+    return _create(
+        server,
+        "pipeline_id",
+        lambda: ask(server, create, given),
+        lambda: find_pipeline(server, order),
+    )
+
+
+def _create(
+    server: KfpServer, key: str, create: Callable[[], Any], find: Callable[[], str | None]
+) -> str:
+    """Create something and return its id, or that of what another call has created meanwhile."""
     try:
-        answer = ask(server, server.pipelines.pipeline_service_create_pipeline, given)
+        answer = create()
     except NameTaken:
-        # Somebody created it since it was looked for.
-        if pipeline_id := find_pipeline(server, order):
-            return pipeline_id
+        if found := find():
+            return found
         raise
-    return require_id(server, answer, "pipeline_id")
+    return require_id(server, answer, key)
 
 
 def find_version(server: KfpServer, pipeline_id: str, version: str) -> str | None:
@@ -97,19 +110,13 @@ def find_version(server: KfpServer, pipeline_id: str, version: str) -> str | Non
 
 def upload(server: KfpServer, package: Path, pipeline_id: str, version: str) -> str:
     """Upload a compiled pipeline as a version, and return the version's id."""
-    try:
-        answer = ask(
-            server,
-            server.uploads.upload_pipeline_version,
-            str(package),
-            name=version,
-            pipelineid=pipeline_id,
-        )
-    except NameTaken:
-        if version_id := find_version(server, pipeline_id, version):
-            return version_id
-        raise
-    return require_id(server, answer, "pipeline_version_id")
+    send = server.uploads.upload_pipeline_version
+    return _create(
+        server,
+        "pipeline_version_id",
+        lambda: ask(server, send, str(package), name=version, pipelineid=pipeline_id),
+        lambda: find_version(server, pipeline_id, version),
+    )
 
 
 def find_or_create_experiment(server: KfpServer, order: Order) -> str:
@@ -120,16 +127,15 @@ def find_or_create_experiment(server: KfpServer, order: Order) -> str:
     """
     if experiment_id := _find_experiment(server, order):
         return experiment_id
+    create = server.experiments.experiment_service_create_experiment
     body = {"display_name": order.name, "namespace": order.namespace}
     given = {key: value for key, value in body.items() if value}
-    try:
-        answer = ask(server, server.experiments.experiment_service_create_experiment, given)
-    except NameTaken:
-        # Another call created it since it was looked for.
-        if experiment_id := _find_experiment(server, order):
-            return experiment_id
-        raise
-    return require_id(server, answer, "experiment_id")
+    return _create(
+        server,
+        "experiment_id",
+        lambda: ask(server, create, given),
+        lambda: _find_experiment(server, order),
+    )
 
 
 def _find_experiment(server: KfpServer, order: Order) -> str | None:
