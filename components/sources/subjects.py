@@ -39,8 +39,10 @@ def read_subjects(source: str, max_rows: int) -> NDArray[np.int64] | None:
     if not storage.exists(uri):
         return None
     text = _read_cells(uri, max_rows)
-    is_missing = text.apply(lambda column: column.str.lower().isin(MISSING))
+    is_missing = text.apply(lambda column: column.str.lower().isin(MISSING)).astype(bool)
     kept = ~is_missing["row"] | ~is_missing["subject"]
+    if not kept.any():
+        return np.empty(0, dtype=np.int64)
     text, is_missing = text[kept], is_missing[kept]
     is_missing["row"] = False
     numbers = text.apply(pd.to_numeric, errors="coerce")
@@ -53,8 +55,6 @@ def read_subjects(source: str, max_rows: int) -> NDArray[np.int64] | None:
             f"{text.iat[row, column][:20]!r}; expected the columns row,subject of whole numbers "
             "from 0, each row once"
         )
-    if not len(numbers):
-        return np.empty(0, dtype=np.int64)
     rows = numbers["row"].to_numpy(np.int64)
     if rows.max() >= max_rows:
         raise InputError(f"{uri}: column row: {rows.max()} is beyond max_rows {max_rows}")

@@ -46,7 +46,7 @@ class Lease:
         self.holder = holder
         self.waited = waited
         self.journal = read_journal(body)
-        self._renewal = threading.Thread(target=self._renew, daemon=True)
+        self._renewal = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._renewal.start()
 
     def write(self, journal: Journal) -> None:
