@@ -26,8 +26,9 @@ _ADDRESS = re.compile(r"(?:dns:///)?(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5
 _ERROR_CHAINS = ("failed to connect to all", "connections to all", "errors resolving")
 
 # https://github.com/grpc/grpc/blob/master/doc/service_config.md. Requests to a name with several
-# addresses, such as a headless service, take turns among them. Only UNAVAILABLE is retried: the
-# server did not process the request; any other error would come again.
+# addresses, such as a headless service, take turns among them. What a server has not processed is
+# retried: UNAVAILABLE, and CANCELLED, which is what a request gets that arrives while a gRPC server
+# stops (https://github.com/grpc/grpc/issues/41785). Any other error would come again.
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
@@ -38,7 +39,7 @@ _SERVICE_CONFIG = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "1s",
                 "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ],

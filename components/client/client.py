@@ -42,7 +42,7 @@ class Client(ModelServiceClient):
     """A connection to the model server.
 
     Nothing is sent before the first call. Every call has a deadline and is retried while the
-    server is UNAVAILABLE; once a server has answered, predictions wait for it to come back.
+    server is UNAVAILABLE or stops; once it has answered, predictions wait for it to come back.
     Requests to a host name with several addresses take turns among them.
 
     Args:

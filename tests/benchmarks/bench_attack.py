@@ -16,9 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,8 @@ import grpc
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench_stops import measure_alone
 
 from emotion_ai.server.process import server_process
 from emotion_ai.serving_api.messages import MODEL_NAME, PREDICTION_SERVICE, PredictRequest
@@ -196,50 +196,6 @@ def measure_attack(name: str, folder: Path, seconds: float) -> list[Measure]:
     )
 
 
-def call_until_refused(address: str, codes: Counter[str]) -> None:
-    """Ask for a face after the other, and count the answers, until one is refused."""
-    data = one_face()
-    with grpc.insecure_channel(address, options=OPTIONS) as channel:
-        call = channel.unary_unary(PREDICT)
-        while True:
-            try:
-                call(data, timeout=60)
-            except grpc.RpcError as error:
-                codes[error.code().name] += 1
-                return
-            codes["OK"] += 1
-
-
-def measure_stops(folder: Path, stops: int) -> list[Measure]:
-    """Stop a server under 16 callers; a call is lost unless it is answered or UNAVAILABLE."""
-    codes: Counter[str] = Counter()
-    slowest = 0.0
-    flags = ["--port=0", f"--model_name={MODEL_NAME}", f"--model_base_path={folder}"]
-    for _ in range(stops):
-        with server_process(flags, folder / "server.log") as (address, process):
-            callers = [
-                threading.Thread(target=call_until_refused, args=(address, codes))
-                for _ in range(16)
-            ]
-            for caller in callers:
-                caller.start()
-            time.sleep(1.5)
-            started = time.monotonic()
-            process.terminate()
-            process.wait(60)
-            slowest = max(slowest, time.monotonic() - started)
-            for caller in callers:
-                caller.join()
-    lost = sum(count for code, count in codes.items() if code not in ("OK", "UNAVAILABLE"))
-    return report(
-        f"8 {stops} stops under 16 callers",
-        [
-            Measure("calls lost", lost, 0, True, f"{dict(codes)}"),
-            Measure("slowest stop, s", slowest, 5.0, True, ""),
-        ],
-    )
-
-
 def write_model(path: Path) -> None:
     """The pretrained networks."""
     code = (
@@ -272,7 +228,7 @@ def main() -> None:
             for name in arguments.only or ATTACKS
             for m in measure_attack(name, folder, arguments.seconds)
         ]
-        measures += measure_stops(folder, arguments.stops)
+        measures += measure_alone(folder, folder, arguments.stops)
     missed = [measure.name for measure in measures if not measure.is_kept()]
     if missed:
         sys.exit(f"missed: {', '.join(missed)}")

@@ -3,7 +3,9 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,6 +99,32 @@ def test_client_retries_an_unavailable_server(size: int) -> None:
             answer = client.predict_arrays(np.repeat(FACE, size, 0))
         assert len(answer.outputs["emotion"]) == size
         assert [count for _, count in server.calls] == [size] * 3
+
+
+def test_client_retries_what_a_server_that_stops_has_cancelled() -> None:
+    with fake_prediction_server(abort(grpc.StatusCode.CANCELLED)) as server:
+        with Client(server.address, faces="whole") as client:
+            client.predict_arrays(FACE)
+            assert client.predict(GRAY)[0].emotion == "happy"
+        assert len(server.calls) == 3
+
+
+def test_client_does_not_send_what_its_caller_has_cancelled_again() -> None:
+    started = threading.Event()
+
+    def wait(number: int, context: Any) -> None:
+        started.set()
+        time.sleep(1)
+
+    with fake_prediction_server(wait) as server, ThreadPoolExecutor(1) as pool:
+        client = Client(server.address, faces="whole")
+        call = pool.submit(client.predict_arrays, FACE)
+        started.wait()
+        client.close()
+        with pytest.raises(Unavailable):
+            call.result()
+        time.sleep(1)
+        assert len(server.calls) == 1
 
 
 @pytest.mark.parametrize(
