@@ -17,6 +17,7 @@ _FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"Rar!", "a RAR archive", _UNPACK),
     (b"\x28\xb5\x2f\xfd", "compressed with Zstandard", "unpack it (zstd -d)"),
     (b"\x04\x22\x4d\x18", "compressed with LZ4", "unpack it (lz4 -d)"),
+    (b"\x5d\0\0", "compressed with LZMA", "unpack it (xz -d --format=lzma)"),
     (b"\x1f\x8b", "compressed twice", "unpack it once"),
     (b"BZh", "compressed twice", "unpack it once"),
     (b"\xfd7zXZ\0", "compressed twice", "unpack it once"),

@@ -25,6 +25,7 @@ from emotion_ai.sources.file_formats import (
     text_encoding,
 )
 from emotion_ai.sources.folders import is_visible
+from emotion_ai.sources.xz_file import XzFile
 from emotion_ai.sources.zip_archive import ZIP_MAGIC, open_zip, visible_members
 
 _BUFFER_BYTES = 1024 * 1024
@@ -44,10 +45,10 @@ _DAMAGE_ERRORS = (
     NotImplementedError,
     ValueError,
 )
-_DECOMPRESSORS: dict[bytes, Callable[[BinaryIO], IO[bytes]]] = {
-    b"\x1f\x8b": lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file)),
-    b"BZh": cast(Callable[[BinaryIO], IO[bytes]], bz2.BZ2File),
-    b"\xfd7zXZ\0": cast(Callable[[BinaryIO], IO[bytes]], lzma.LZMAFile),
+_DECOMPRESSORS: dict[bytes, Callable[[str, BinaryIO], Any]] = {
+    b"\x1f\x8b": lambda _, file: gzip.GzipFile(fileobj=file),
+    b"BZh": lambda _, file: bz2.BZ2File(file),
+    b"\xfd7zXZ\0": XzFile,
 }
 
 
@@ -172,7 +173,7 @@ def _unpack(source: str, file: BinaryIO, stack: contextlib.ExitStack) -> io.Buff
     file.seek(0)
     for magic, decompress in _DECOMPRESSORS.items():
         if head.startswith(magic):
-            unpacked = stack.enter_context(decompress(file))
+            unpacked = stack.enter_context(decompress(source, file))
             return io.BufferedReader(_Unpacked(source, file, unpacked), _BUFFER_BYTES)
     if head.startswith(ZIP_MAGIC):
         archive = stack.enter_context(open_zip(source, file))

@@ -6,6 +6,7 @@ import io
 import lzma
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from emotion_ai.faces.arrays import Rows
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import open_table, read_blocks
 from emotion_ai.sources.uri import fingerprint, subjects_uri
+from emotion_ai.sources.xz_file import XzFile
 
 from support.face_csv import FER7, pixel_text, random_images
 from support.ingest_step import run_ingest
@@ -71,6 +73,11 @@ KAGGLE = ["fer2013/fer2013.csv", "fer2013/README", "fer2013/fer2013.bib"]
     [
         ("fer2013.csv.bz2", bz2.compress(TEXT.encode())),
         ("fer2013.csv.xz", lzma.compress(TEXT.encode())),
+        ("strongest.csv.xz", lzma.compress(TEXT.encode(), preset=9 | lzma.PRESET_EXTREME)),
+        (
+            "streams.csv.xz",
+            lzma.compress(TEXT[:3000].encode()) + bytes(8) + lzma.compress(TEXT[3000:].encode()),
+        ),
         ("fer2013.tar", packed_tar("w:", KAGGLE)),
         ("fer2013.tar.gz", packed_tar("w:gz", KAGGLE)),
         ("fer2013.tgz", packed_tar("w:gz", ["._fer2013.csv", *reversed(KAGGLE)])),
@@ -137,6 +144,7 @@ def test_decimal_commas_are_read_where_semicolons_separate(tmp_path: Path) -> No
         (b"7z\xbc\xaf\x27\x1c" + bytes(50), "a 7-Zip archive; unpack it"),
         (b"Rar!\x1a\7\1" + bytes(50), "a RAR archive; unpack it"),
         (b"\x28\xb5\x2f\xfd" + bytes(50), "compressed with Zstandard; unpack it"),
+        (lzma.compress(TEXT.encode(), lzma.FORMAT_ALONE), "compressed with LZMA; unpack it"),
         (gzip.compress(gzip.compress(TEXT.encode())), "compressed twice; unpack it once"),
         (gzip.compress(packed_zip({"a.csv": b"x"})), "a zip inside another archive"),
         (packed_zip({}), "an empty zip"),
@@ -183,6 +191,49 @@ def test_tar_of_a_bomb_before_the_csv_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "fer.tar.gz").write_bytes(buffer.getvalue())
     with pytest.raises(InputError, match="expands to more than 100 times its size"):
         read_rows(tmp_path / "fer.tar.gz")
+
+
+def asking_for_memory(packed: bytes, code: int) -> bytes:
+    """An .xz whose first block asks for a larger dictionary (The .xz File Format, 5.3.1)."""
+    start, end = 12, 12 + 4 * (packed[12] + 1)
+    header = bytearray(packed[start : end - 4])
+    # After the filter's number and the size of its properties.
+    header[header.index(b"\x21\x01") + 2] = code
+    return packed[:start] + header + zlib.crc32(header).to_bytes(4, "little") + packed[end:]
+
+
+@pytest.mark.parametrize(("code", "is_read"), [(28, True), (30, False), (40, False)])
+@pytest.mark.parametrize("before", [b"", lzma.compress(TEXT[:20].encode())], ids=["first", "later"])
+def test_memory_for_unpacking_xz_is_bounded(
+    tmp_path: Path, before: bytes, code: int, is_read: bool
+) -> None:
+    text = TEXT[20:] if before else TEXT
+    path = tmp_path / "fer2013.csv.xz"
+    # Dictionaries of 64 MiB, 128 MiB and 4 GiB.
+    path.write_bytes(before + asking_for_memory(lzma.compress(text.encode()), code))
+    if is_read:
+        assert_whole(read_rows(path))
+        return
+    with pytest.raises(InputError) as error:
+        read_rows(path)
+    assert str(error.value) == (
+        f"{path}: unpacking it takes more than 128 MiB of memory; unpack it yourself (xz -d) or "
+        "pack it anew (xz -9)"
+    )
+
+
+def test_xz_is_read_from_any_position() -> None:
+    content = random_images(1, 96)[0].tobytes() * 40
+    packed = lzma.compress(content[:100_000]) + lzma.compress(content[100_000:])
+    file = XzFile("faces.csv.xz", io.BytesIO(packed))
+    for offset in (0, 99_990, 5, 300_000, 0):
+        assert file.seek(offset) == file.tell() == offset
+        read = b""
+        while len(read) < 20 and (data := file.read(20 - len(read))):
+            read += data
+        assert read == content[offset : offset + 20]
+    assert file.seek(len(content) + 7) == len(content)
+    assert file.read(5) == file.read(0) == b""
 
 
 def windows_zip(folder: Path, path: Path) -> Path:
