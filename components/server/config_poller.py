@@ -51,7 +51,7 @@ class ConfigPoller:
         # Of the first configuration: a reload names no others.
         self._base_paths: set[str] | None = None
         self._plans: list[ModelPlan] = []
-        self._last_error = ""
+        self._last_error = self._empty = ""
         self._is_readable = False
         self._config_due = self._folders_due = time.monotonic()
         self.started: Future[None] = Future()
@@ -150,6 +150,10 @@ class ConfigPoller:
                 self._plans = plan_models(self._config)
             except (EmotionAIError, OSError, ValueError) as error:
                 return str(error)
+            empty = _describe_empty(self._plans)
+        if empty and empty != self._empty:
+            _log.warning("%s", empty)
+        self._empty = empty
         return ""
 
     def _check_start(self, error: str, next_due: float) -> None:
@@ -166,7 +170,7 @@ class ConfigPoller:
         elif self._manager.is_ready():
             self.started.set_result(None)
         elif next_due == float("inf"):
-            message = error or "the models' folders have no versions"
+            message = error or self._empty or "no models"
             self.started.set_exception(Unavailable(f"{self._source.address}: {message}"))
 
     def reload(self, config: Any) -> None:
@@ -221,6 +225,13 @@ class ConfigPoller:
 
 def _base_paths(config: Any) -> set[str]:
     return {model.base_path for model in config.model_config_list.config}
+
+
+def _describe_empty(plans: list[ModelPlan]) -> str:
+    """Return which models have no version, or ""."""
+    empty = [f"{plan.name} in {plan.base_path}" for plan in plans if not plan.versions]
+    names = ", ".join(empty)
+    return f"no versions of {names}; expected a folder named by a number, as 1" if empty else ""
 
 
 def _next_due(now: float, interval_s: float) -> float:

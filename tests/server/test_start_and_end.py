@@ -89,10 +89,17 @@ def test_server_ends_if_nothing_is_there_and_it_looks_once(
     assert reason in result.stderr.splitlines()[-1]
 
 
-def test_sigterm_ends_a_server_that_waits_for_a_model(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with _started(log, "--port=0", f"--model_base_path={tmp_path}/absent") as process:
-        eventually(lambda: "Could not find base path" in log.read_text())
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [("absent", "Could not find base path {}"), ("", "no versions of default in {};")],
+)
+def test_server_that_waits_for_a_model_says_so_and_ends_at_sigterm(
+    tmp_path: Path, folder: str, told: str
+) -> None:
+    log, base_path = tmp_path / "log", tmp_path / folder
+    flags = ("--port=0", f"--model_base_path={base_path}", "--file_system_poll_wait_seconds=0.1")
+    with _started(log, *flags) as process:
+        eventually(lambda: told.format(base_path) in log.read_text())
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
 
