@@ -13,6 +13,7 @@ from emotion_ai.pipeline.cli.options import (
     TlsCa,
     TlsCertificate,
     TlsKey,
+    TlsName,
     open_client,
 )
 
@@ -42,6 +43,7 @@ def predict(
     tls_ca: TlsCa = None,
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
+    tls_name: TlsName = "",
 ) -> None:
     """Predict the emotion and the keypoints of every face in photographs."""
     from emotion_ai.apps.predict.command import predict_paths
@@ -53,6 +55,7 @@ def predict(
         tls_ca=tls_ca,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
+        tls_name=tls_name,
     ) as client:
         predict_paths(pictures, client, timeout, format, output, annotate)
 

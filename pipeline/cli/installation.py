@@ -1,6 +1,8 @@
 """The options that say where a registry is served, shared by `rollout` and `describe`."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -43,9 +45,7 @@ class Flags(NamedTuple):
         server: HOST:PORT, for target local.
         namespace: For target kubernetes.
         bake_s: How long the canary answers callers, for target kubernetes.
-        tls_ca: PEM files, for target kubernetes.
-        tls_certificate: The rollout's own certificate.
-        tls_key: Its key.
+        tls: Entries of `rollouts.settings.TlsFiles`, for target kubernetes.
     """
 
     registry: str = ""
@@ -53,9 +53,7 @@ class Flags(NamedTuple):
     server: str = ""
     namespace: str = ""
     bake_s: float | None = None
-    tls_ca: Path | None = None
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
+    tls: Mapping[str, Path | str | None] = MappingProxyType({})
 
 
 def load_installation(environment: str, flags: Flags) -> "RunSettings":
@@ -92,10 +90,5 @@ def _rollout_flags(flags: Flags, max_bake_s: float) -> dict[str, Any]:
     if flags.bake_s is not None:
         bake = {"bake_s": flags.bake_s, "max_bake_s": max(flags.bake_s, max_bake_s)}
         settings["canary"] = bake
-    files = {
-        "authority": flags.tls_ca,
-        "certificate": flags.tls_certificate,
-        "key": flags.tls_key,
-    }
-    tls = {name: str(path) for name, path in files.items() if path}
+    tls = {name: str(value) for name, value in flags.tls.items() if value}
     return settings | ({"tls": tls} if tls else {})

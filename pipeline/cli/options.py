@@ -33,6 +33,9 @@ TlsCa = Annotated[
 ]
 TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file of the client's certificate.")]
 TlsKey = Annotated[Path | None, typer.Option(help="PEM file of the client's key.")]
+TlsName = Annotated[
+    str, typer.Option(help="The server's name in its certificate, where the address has another.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -57,6 +60,7 @@ def open_client(
     tls_ca: Path | None,
     tls_certificate: Path | None,
     tls_key: Path | None,
+    tls_name: str,
 ) -> "Client":
     """Open a client with the options of a command.
 
@@ -66,7 +70,8 @@ def open_client(
         release: A number or a label; "" for the server's choice.
         tls_ca: PEM file of the trusted certificates.
         tls_certificate: PEM file of the client's certificate.
-        tls_key: PEM file of the client's key. Without any of the three files there is no TLS.
+        tls_key: PEM file of the client's key.
+        tls_name: The server's name in its certificate. Without any of these four there is no TLS.
 
     Raises:
         InputError: An option is invalid, or a file cannot be read.
@@ -74,7 +79,6 @@ def open_client(
     from emotion_ai.client.channel import Tls
     from emotion_ai.client.client import Client
 
-    wants_tls = tls_ca or tls_certificate or tls_key
-    tls = Tls(tls_ca, tls_certificate, tls_key) if wants_tls else None
+    tls = Tls(tls_ca, tls_certificate, tls_key, tls_name or None)
     version = int(release) if release.isdecimal() else release or None
-    return Client(server, faces, version, tls)
+    return Client(server, faces, version, None if tls == Tls() else tls)

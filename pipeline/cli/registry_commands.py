@@ -1,11 +1,12 @@
 """The commands on a registry of releases: `emotion-ai serve`, `rollout` and `describe`."""
 
 import json
+import sys
 from typing import Annotated, Any
 
 import typer
 
-from emotion_ai.errors import EmotionAIError, InputError
+from emotion_ai.errors import EmotionAIError, InputError, one_line
 from emotion_ai.pipeline.cli.installation import (
     Environment,
     EnvironmentRegistry,
@@ -20,8 +21,10 @@ from emotion_ai.pipeline.cli.options import (
     TlsCa,
     TlsCertificate,
     TlsKey,
+    TlsName,
     refuse_empty,
 )
+from emotion_ai.terminal import clean_console
 
 
 def serve(context: typer.Context) -> None:
@@ -59,6 +62,7 @@ def rollout(
     tls_ca: TlsCa = None,
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
+    tls_name: TlsName = "",
     as_json: AsJson = False,
 ) -> None:
     """Make a release the champion, forward or back, and prove that it answers."""
@@ -68,7 +72,8 @@ def rollout(
 
     if bake is not None and not reason.strip():
         raise InputError('--bake: say why with --reason "..."; it is recorded')
-    flags = Flags(registry, target, server, namespace, bake, tls_ca, tls_certificate, tls_key)
+    tls = {"authority": tls_ca, "certificate": tls_certificate, "key": tls_key, "name": tls_name}
+    flags = Flags(registry, target, server, namespace, bake, tls)
     settings = load_installation(environment, flags)
     record: dict[str, Any] = {}
     try:
@@ -87,7 +92,7 @@ def rollout(
         if as_json:
             typer.echo(json.dumps(record, indent=2))
         raise
-    lines = [json.dumps(record, indent=2)] if as_json else rollout_lines(record)
+    lines = [json.dumps(record, indent=2)] if as_json else map(one_line, rollout_lines(record))
     for line in lines:
         typer.echo(line)
 
@@ -116,8 +121,6 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """Describe what is released and what is serving: data, dates, metrics, and why accepted."""
-    from rich.console import Console
-
     from emotion_ai.pipeline.registry_printer import print_registry
     from emotion_ai.rollouts.description import describe as describe_registry
 
@@ -135,12 +138,10 @@ def describe(
     if as_json:
         typer.echo(json.dumps(description, indent=2))
     else:
-        print_registry(Console(), description)
+        print_registry(clean_console(sys.stdout), description)
 
 
 def _describe_run(registry: str, run_id: str, as_json: bool) -> None:
-    from rich.console import Console
-
     from emotion_ai.pipeline.run_printer import print_run
     from emotion_ai.registry.run_description import describe_run
 
@@ -148,13 +149,15 @@ def _describe_run(registry: str, run_id: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(description, indent=2))
     else:
-        print_run(Console(), description)
+        print_run(clean_console(sys.stdout), description)
 
 
 def _describe_source(registry: str, source: str, as_json: bool) -> None:
     from emotion_ai.pipeline.source_tracing import describe_source, source_lines
 
     description = describe_source(registry, source)
-    lines = [json.dumps(description, indent=2)] if as_json else source_lines(description)
+    lines = (
+        [json.dumps(description, indent=2)] if as_json else map(one_line, source_lines(description))
+    )
     for line in lines:
         typer.echo(line)

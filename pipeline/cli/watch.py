@@ -13,6 +13,7 @@ from emotion_ai.pipeline.cli.options import (
     TlsCa,
     TlsCertificate,
     TlsKey,
+    TlsName,
     open_client,
 )
 
@@ -45,6 +46,7 @@ def watch(
     tls_ca: TlsCa = None,
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
+    tls_name: TlsName = "",
 ) -> None:
     """Track faces through a video, a camera or a stream, and record their emotions over time."""
     from emotion_ai.apps.watch.command import Outputs, watch
@@ -56,5 +58,6 @@ def watch(
         tls_ca=tls_ca,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
+        tls_name=tls_name,
     ) as client:
         watch(source, client, Outputs(output, plot, annotate), every, duration, timeout)

@@ -118,8 +118,7 @@ def _next_commands(run: LocalRun) -> list[str]:
     registry = shlex.quote(_relative_path(run.registry))
     faces = shlex.quote(str(run.faces[0].parent)) + "/*.png"
     options = _tls_options(run.tls) if run.tls else ""
-    # A certificate names hosts; an address is seldom among them.
-    server = f"--server {'localhost' if options else '127.0.0.1'}:8500{options}"
+    server = f"--server 127.0.0.1:8500{options}"
     predict = f"{command} predict {faces} --faces whole {server} --format table"
     if not run.namespace:
         return [f"{command} serve --registry {registry} --port 8500", predict]
@@ -137,6 +136,8 @@ def _tls_options(files: TlsFiles) -> str:
         "--tls-ca": files.authority,
         "--tls-certificate": files.certificate,
         "--tls-key": files.key,
+        # An address is seldom among the names in a certificate.
+        "--tls-name": files.name,
     }
     return "".join(f" {option} {shlex.quote(path)}" for option, path in named.items() if path)
 

@@ -201,6 +201,20 @@ def test_a_rollout_without_its_certificate_changes_nothing(place: Place) -> None
     assert after == before
 
 
+def test_a_rollout_whose_certificate_is_refused_changes_nothing(
+    place: Place, tmp_path: Path
+) -> None:
+    newer, stranger = place.publish(2.5), make_certificates().untrusted_client
+    (tmp_path / "client.crt").write_text(stranger.certificate)
+    (tmp_path / "client.key").write_text(stranger.key)
+    files = ("--tls-ca", "ca.crt", "--tls-certificate", str(tmp_path / "client.crt"))
+    before = read("get", "deployment", "emotion-ai", place.where)["metadata"]["resourceVersion"]
+    done = place.roll_out(newer, *files, "--tls-key", str(tmp_path / "client.key"))
+    assert_refused(done, 1, "none of its servers that are ready for callers answers here")
+    after = read("get", "deployment", "emotion-ai", place.where)["metadata"]["resourceVersion"]
+    assert after == before
+
+
 def replace_secret(place: Place, **entries: str) -> None:
     data = {name: base64.b64encode(text.encode()).decode() for name, text in entries.items()}
     secret = read("get", "secret", "emotion-ai-tls", place.where)

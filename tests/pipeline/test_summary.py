@@ -65,8 +65,9 @@ def test_print_summary_says_how_to_ask_the_servers_of_the_target() -> None:
 def test_print_summary_says_how_to_ask_servers_with_tls() -> None:
     files = TlsFiles(authority="my ca.crt", certificate="client.crt", key="client.key")
     lines = _printed(replace(_accepted_run("", namespace="faces"), tls=files))
-    (line,) = (line for line in lines if "--server localhost:8500" in line)
+    (line,) = (line for line in lines if "--server 127.0.0.1:8500" in line)
     assert " --tls-ca 'my ca.crt' --tls-certificate client.crt --tls-key client.key " in line
+    assert " --tls-name emotion-ai " in line
 
 
 def test_print_summary_says_that_a_newer_release_serves() -> None:

@@ -60,6 +60,8 @@ def test_what_answers_otherwise_is_not_adopted_and_not_judged(world: World) -> N
 def test_a_person_who_goes_on_moving_is_left_alone(world: World, scheduler: Scheduler) -> None:
     world.edit(5)
     process = scheduler.start("R", world.adopt)
+    # After the look at the servers before it takes the lease.
+    scheduler.until(process, "update leases")
     scheduler.until(process, "list endpointslices")
     world.edit(4)
     scheduler.finish(process)

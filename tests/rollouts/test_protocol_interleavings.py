@@ -254,6 +254,8 @@ def test_9_person_who_moves_another_runs_release_keeps_nobody_from_going_on(
     scheduler.step(first)
     scheduler.kill(first)
     second = _start(scheduler, "B", 8)
+    # After the look at the servers before it takes the lease.
+    scheduler.until(second, "update leases")
     scheduler.until(second, "list endpointslices")
     assert world.journal.phase == "verifying"
     world.edit(5)

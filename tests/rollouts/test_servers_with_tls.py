@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from emotion_ai.errors import EmotionAIError, InputError, Unavailable, VerificationError
-from emotion_ai.rollouts.cluster.names import APP
+from emotion_ai.rollouts.cluster.journal import journal_annotation
+from emotion_ai.rollouts.cluster.names import APP, LEASE
 from emotion_ai.rollouts.cluster.pods import start_failure
 from emotion_ai.rollouts.settings import RolloutSettings
 
 from support.certificates import make_certificates
 from support.cluster_objects import cluster_of, stable_pod
+from support.fake_servers import FakeConnections
 from support.rollout_world import SETTINGS, World
 
 TLS_FLAG = "--ssl_config_file=/etc/emotion-ai-tls/ssl.config"
@@ -63,6 +65,21 @@ def test_the_files_are_read_before_anything_changes(world: World, tmp_path: Path
     (tmp_path / "tls.key").write_text(made.client.key)
     complete = settings_with(**files, key=str(tmp_path / "tls.key"))
     assert world.roll_out(7, settings=complete)["outcome"] == "rolled out"
+
+
+def test_a_rollout_whose_certificate_is_refused_judges_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What another rollout has left would be gone back from, and is not touched either.
+    lease = world.server.objects["leases"][LEASE]
+    promoting = world.journal.model_copy(update={"phase": "verifying", "release": 6})
+    lease["metadata"]["annotations"] |= journal_annotation(promoting)
+    before = copy.deepcopy(world.server.objects)
+    monkeypatch.setattr(FakeConnections, "problem", lambda self, pod: "Socket closed")
+    for act in (lambda: world.roll_out(7), world.adopt):
+        with pytest.raises(Unavailable, match=r"no release can be judged: pod .*: Socket closed"):
+            act()
+    assert world.server.objects == before
 
 
 @pytest.mark.parametrize(

@@ -52,5 +52,7 @@ def test_predict_command_uses_mutual_tls(tmp_path: Path) -> None:
         (face,) = json.loads(result.stdout)["faces"]
         assert face["model_version"] == 1
         assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+        other_name = emotion_ai(*mutual_tls, "--tls-name", "models.example", cwd=tmp_path)
+        assert_refused(other_name, 1, address)
         for arguments in (without_tls, without_certificate):
             assert_refused(emotion_ai(*arguments, cwd=tmp_path), 1, address)

@@ -35,6 +35,14 @@ class FakeConnections:
     def client(self, pod: Object) -> None:
         """Connections to nothing need not be opened."""
 
+    def problem(self, pod: Object) -> str:
+        """Every server answers, unless its pod is gone."""
+        try:
+            self._current(pod)
+        except Unavailable as error:
+            return str(error)
+        return ""
+
     def counts(self, pod: Object) -> Counts:
         """No callers: golden requests decide."""
         self._current(pod)

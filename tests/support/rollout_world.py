@@ -29,6 +29,7 @@ from emotion_ai.rollouts.cluster import (
     closing,
     context,
     lease,
+    preflight,
     promotion,
     protocol,
 )
@@ -121,7 +122,7 @@ class World:
             write_champion(registry, release)
         self.server.add("leases", _lease(registry, release))
         self.server.add("deployments", _deployment(registry, release))
-        for module in (api, canary, context, lease, promotion):
+        for module in (api, canary, context, lease, preflight, promotion):
             monkeypatch.setattr(module, "time", self.clock)
         # Nobody acts between the seconds of a bake.
         monkeypatch.setattr(bake, "time", Clock())
@@ -143,8 +144,8 @@ class World:
             write_champion(registry, version)
 
         monkeypatch.setattr(closing, "write_champion", write)
-        monkeypatch.setattr(protocol, "PodConnections", connect)
-        monkeypatch.setattr(adoption, "PodConnections", connect)
+        for module in (adoption, preflight, protocol):
+            monkeypatch.setattr(module, "PodConnections", connect)
 
     def roll_out(
         self,

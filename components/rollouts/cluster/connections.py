@@ -19,6 +19,7 @@ from emotion_ai.rollouts.verification import GoldenRequests, compare_answer, ver
 
 # A golden request is a few faces: a server that takes longer does not answer.
 _GOLDEN_SECONDS = 10.0
+_STATUS_SECONDS = 5.0
 
 
 class PodConnections:
@@ -51,6 +52,14 @@ class PodConnections:
             address = self._stack.enter_context(reach_pod(self._cluster, pod, GRPC_PORT))
             self._clients[uid] = self._stack.enter_context(Client(address, tls=self._tls))
         return self._clients[uid]
+
+    def problem(self, pod: Object) -> str:
+        """Ask a pod's server for its status; return why it does not answer, "" if it does."""
+        try:
+            self.client(pod).version_statuses(timeout=_STATUS_SECONDS)
+        except EmotionAIError as error:
+            return str(error)
+        return ""
 
     def counts(self, pod: Object) -> Counts:
         """Read what a pod's server has counted.

@@ -1,16 +1,21 @@
 """What a rollout needs to find in the cluster, looked at before anything changes or trains."""
 
+import time
+
 from emotion_ai import storage
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.rollouts.cluster.api import Cluster, NotFound, connect
-from emotion_ai.rollouts.cluster.connections import read_tls
+from emotion_ai.rollouts.cluster.connections import PodConnections, read_tls
 from emotion_ai.rollouts.cluster.deployment import Deployment
 from emotion_ai.rollouts.cluster.names import LEASE, REGISTRY_VARIABLE, SERVER_CONTAINER
-from emotion_ai.rollouts.cluster.promotion import fetch_deployment
+from emotion_ai.rollouts.cluster.promotion import endpoint_pods, fetch_deployment
 from emotion_ai.rollouts.cluster.rights import check_rights
 from emotion_ai.rollouts.settings import RolloutSettings, TlsFiles
 
 _TLS_FLAG = "--ssl_config_file="
+# The pods of a lost node leave the endpoints within 50 s.
+_REACH_SECONDS = 60.0
+_POLL_SECONDS = 0.5
 
 
 def check_cluster(registry: str, settings: RolloutSettings) -> None:
@@ -18,7 +23,7 @@ def check_cluster(registry: str, settings: RolloutSettings) -> None:
 
     Raises:
         InputError: Something is missing; says what, and how to get it.
-        Unavailable: The API server does not answer.
+        Unavailable: The API server does not answer, or no server does that is ready for callers.
     """
     check_installation(connect(settings.namespace), registry, settings)
 
@@ -40,6 +45,7 @@ def check_installation(cluster: Cluster, registry: str, settings: RolloutSetting
             "same registry"
         )
     _check_tls(deployment, settings.tls)
+    _check_reach(cluster, settings)
 
 
 def _check_tls(deployment: Deployment, files: TlsFiles) -> None:
@@ -63,6 +69,28 @@ def _check_tls(deployment: Deployment, files: TlsFiles) -> None:
         )
     if tls is not None:
         tls.credentials()
+
+
+def _check_reach(cluster: Cluster, settings: RolloutSettings) -> None:
+    """Ask the servers that are ready for callers, until one answers.
+
+    If none does, such as for a certificate that they refuse, every release would look bad.
+    """
+    give_up = time.monotonic() + _REACH_SECONDS
+    with PodConnections(cluster, settings.tls) as connections:
+        while pods := endpoint_pods(cluster):
+            problems = []
+            for pod in pods:
+                problem = connections.problem(pod)
+                if not problem:
+                    return
+                problems.append(f"pod {pod['metadata']['name']}: {problem}")
+            if time.monotonic() > give_up:
+                raise Unavailable(
+                    f"deployment {settings.deployment}: none of its servers that are ready for "
+                    f"callers answers here, so no release can be judged: {problems[0]}"
+                )
+            time.sleep(_POLL_SECONDS)
 
 
 def serves_registry(deployment: Deployment, registry: str) -> bool:
