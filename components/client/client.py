@@ -220,7 +220,8 @@ class Client(ModelServiceClient):
         """Predict from picture files of faces, which the model itself decodes, in one request.
 
         Args:
-            pictures: The bytes of JPEG or PNG files, each one face, at most 4,096 pixels a side.
+            pictures: The bytes of JPEG or PNG files, each one face, at most 4,096 pixels a side. The
+                model turns them as their EXIF says, and looks at no transparency.
             version: The release to ask; None for the client's.
             timeout: Seconds until the request fails.
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from emotion_ai.export.exif import turn_upright
 from emotion_ai.faces.keypoints import FRAME, NAMES
 
 # A small file can decode to gigabytes, and in production clients reach the graph directly.
@@ -56,7 +57,7 @@ class FaceModel(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Predict for faces as JPEG or PNG files, string [n]; resized by area to 96x96."""
+        """Predict for faces as JPEG or PNG files, string [n]; turned, resized by area to 96x96."""
         images = tf.map_fn(decode_face, image_bytes, fn_output_signature=tf.uint8)
         return self.serving_default(tf.ensure_shape(images, [None, FRAME, FRAME, 1]))
 
@@ -76,7 +77,7 @@ def decode_face(data: tf.Tensor) -> tf.Tensor:
         data: The file's bytes, a string scalar.
 
     Returns:
-        uint8 [96, 96, 1], resized by area.
+        uint8 [96, 96, 1], resized by area and turned as EXIF says.
 
     Raises:
         tf.errors.InvalidArgumentError: The file is neither JPEG nor PNG, is damaged, or has a
@@ -93,14 +94,27 @@ def decode_face(data: tf.Tensor) -> tf.Tensor:
     sides = size[:2]
     fits = tf.reduce_all((sides > 0) & (sides <= MAX_SIDE))
     with tf.control_dependencies([tf.debugging.Assert(fits, [message, sides])]):
-        picture = tf.cond(
+        face = tf.cond(
             is_png,
-            lambda: tf.io.decode_png(data, channels=1),
-            lambda: tf.io.decode_jpeg(data, channels=1),
+            lambda: _resize(tf.io.decode_png(data, channels=1)),
+            lambda: _decode_jpeg(data, channels=size[-1]),
         )
-    face = tf.image.resize(picture, [FRAME, FRAME], method="area")
-    face = tf.cast(tf.round(face), tf.uint8)
-    return tf.ensure_shape(face, [FRAME, FRAME, 1])
+    # Resized first: a turn of few pixels takes next to nothing.
+    upright = turn_upright(tf.cast(tf.round(face), tf.uint8), data)
+    return tf.ensure_shape(upright, [FRAME, FRAME, 1])
+
+
+def _resize(picture: tf.Tensor) -> tf.Tensor:
+    return tf.image.resize(picture, [FRAME, FRAME], method="area")
+
+
+def _decode_jpeg(data: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
+    """Decode and resize a JPEG. Of CMYK the decoder makes RGB, but no gray."""
+    return tf.cond(
+        channels == 4,
+        lambda: tf.image.rgb_to_grayscale(_resize(tf.io.decode_jpeg(data, channels=3))),
+        lambda: _resize(tf.io.decode_jpeg(data, channels=1)),
+    )
 
 
 def _png_size(data: tf.Tensor) -> tf.Tensor:
