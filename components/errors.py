@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from emotion_ai.terminal import clean, clean_streams
+
 # How a failed step's log names its failure; the local runner reads it.
 ERROR_LINE = "emotion-ai: error (exit code {code}): {message}"
 # What a container writes here is shown with its pod; Kubernetes keeps 4,096 bytes.
@@ -50,9 +52,9 @@ class VerificationError(EmotionAIError):
     """An artifact failed a check: its digest, parity with another model, or golden answers."""
 
 
-def one_line(failure: BaseException) -> str:
-    """Join the lines of a failure's message, which a library or a file may have put into it."""
-    return re.sub(r"\s*[\r\n]\s*", " ", str(failure)).strip()
+def one_line(failure: BaseException | str) -> str:
+    """Join the lines of a failure's message, and clean it: others' words may be in it."""
+    return clean(re.sub(r"\s*[\r\n]\s*", " ", str(failure))).strip()
 
 
 def install_hint(extra: str) -> str:
@@ -78,8 +80,9 @@ def exit_on_failure() -> Iterator[None]:
     """Turn an `EmotionAIError` into one line on stderr and `SystemExit` with its exit code.
 
     It is the last line of the log. In a container of Kubernetes it is the termination message too,
-    and so is a defect's.
+    and so is a defect's. What the process prints is cleaned from here on.
     """
+    clean_streams()
     try:
         yield
     except Exception as failure:

@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from emotion_ai.errors import one_line
+
 _COLUMNS = ("RELEASE", "CHAMPION", "SERVING", "REVISION", "SINCE (UTC)", "BY")
 _GAP = "  "
 
@@ -34,12 +36,14 @@ def print_cluster(console: Console, description: dict[str, Any]) -> None:
     _print(console, f"Rollout   {_rollout_words(cluster['rollout'])}")
     for warning in cluster["warnings"]:
         console.print(
-            f"[bold yellow]Warning[/]   {escape(warning)}", highlight=False, soft_wrap=True
+            f"[bold yellow]Warning[/]   {escape(one_line(warning))}",
+            highlight=False,
+            soft_wrap=True,
         )
 
 
 def _print(console: Console, line: str) -> None:
-    console.print(line, highlight=False, soft_wrap=True, markup=False)
+    console.print(one_line(line), highlight=False, soft_wrap=True, markup=False)
 
 
 def _rows(description: dict[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from emotion_ai.errors import one_line
 from emotion_ai.faces.kinds import KINDS
 from emotion_ai.pipeline.cluster_printer import print_cluster
 
@@ -21,7 +22,7 @@ def print_registry(console: Console, description: dict[str, Any]) -> None:
         description: From `emotion_ai.rollouts.description.describe`.
     """
     releases = description["releases"]
-    console.print(f"Registry  {description['registry']}", highlight=False, soft_wrap=True)
+    console.print(f"Registry  {escape(description['registry'])}", highlight=False, soft_wrap=True)
     champion = description["champion"] or "none: nothing was rolled out yet"
     console.print(f"Champion  {champion}", highlight=False)
     if "serving" in description:
@@ -42,9 +43,11 @@ def print_registry(console: Console, description: dict[str, Any]) -> None:
 
 def _print_serving(console: Console, serving: dict[str, Any]) -> None:
     states = ", ".join(f"{version} {state}" for version, state in serving["versions"].items())
-    console.print(f"Serving   {serving['server']}: {states or 'nothing yet'}", highlight=False)
+    console.print(
+        f"Serving   {escape(serving['server'])}: {states or 'nothing yet'}", highlight=False
+    )
     for version, error in serving["errors"].items():
-        console.print(f"          {version}: {escape(error)}", highlight=False)
+        console.print(f"          {version}: {escape(one_line(error))}", highlight=False)
 
 
 def _print_releases(console: Console, releases: list[dict[str, Any]]) -> None:
@@ -52,7 +55,7 @@ def _print_releases(console: Console, releases: list[dict[str, Any]]) -> None:
         star = " *" if release["is_champion"] else ""
         console.print(f"\n[bold]Release {release['version']}{star}[/]", highlight=False)
         for name, value in _summary_rows(release):
-            console.print(f"  {name:<13}{escape(value)}", highlight=False, soft_wrap=True)
+            console.print(f"  {name:<13}{escape(one_line(value))}", highlight=False, soft_wrap=True)
     console.print("\n* the champion: what servers answer with", highlight=False)
 
 
@@ -81,7 +84,9 @@ def _print_release(console: Console, release: dict[str, Any]) -> None:
     width = max(len(name) for name, _ in rows) + 2
     for name, value in rows:
         console.print(
-            f"[bold]{name:<{width}}[/]{escape(str(value))}", highlight=False, soft_wrap=True
+            f"[bold]{name:<{width}}[/]{escape(one_line(str(value)))}",
+            highlight=False,
+            soft_wrap=True,
         )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from emotion_ai.errors import one_line
+
 
 def print_run(console: Console, description: dict[str, Any]) -> None:
     """Print how a run ended, and why.
@@ -15,7 +17,8 @@ def print_run(console: Console, description: dict[str, Any]) -> None:
         description: From `emotion_ai.registry.run_description.describe_run`.
     """
     for name, value in _rows(description):
-        console.print(f"[bold]{name:<10}[/]{escape(value)}", highlight=False, soft_wrap=True)
+        text = escape(one_line(value))
+        console.print(f"[bold]{name:<10}[/]{text}", highlight=False, soft_wrap=True)
 
 
 def _rows(description: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -13,8 +13,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# May be imported from everywhere: errors, strict settings and files by URI know nothing of faces.
-FOUNDATION = {"errors", "settings", "storage"}
+# May be imported from everywhere: errors, strict settings, files by URI and what cleans the output
+# know nothing of faces.
+FOUNDATION = {"errors", "settings", "storage", "terminal"}
 
 # From each room to the rooms that it may import, besides FOUNDATION; each arrow is in use.
 ARROWS: dict[str, set[str]] = {
@@ -23,6 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "settings": set(),
     "storage": set(),
+    "terminal": set(),
     "html_page": set(),
     "faces": set(),
     "sample": {"faces"},

@@ -1,12 +1,14 @@
 """Predictions as records, JSON lines and rows of Parquet: what both `predict` and `watch` write."""
 
+import csv
 import importlib.util
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from emotion_ai.errors import InputError, install_hint
 from emotion_ai.faces.keypoints import COLUMNS
+from emotion_ai.terminal import CONTROLS, clean
 
 # `Prediction.as_dict()`, `Face.as_dict()` or another object that JSON can hold.
 Record = dict[str, Any]
@@ -15,6 +17,12 @@ Row = dict[str, Any]
 
 BOX_COLUMNS = ("left", "top", "width", "height")
 _TEXT_COLUMNS = ("file", "emotion", "error")
+# What a cell begins with that a spreadsheet takes for a formula, as wide characters too.
+_FORMULA_STARTS = tuple(
+    "=+-@\t\n"
+    "\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
+    "\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+)
 _INTEGER_COLUMNS = ("face", "frame", "track", "model_version")
 
 
@@ -28,7 +36,9 @@ def check_packages(format: str) -> None:
 
 def json_line(record: Record) -> str:
     """Format a record as a line of JSON."""
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    line = json.dumps(record, ensure_ascii=False)
+    # Of these JSON escapes a part only.
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n"
 
 
 def face_columns(labels: Iterable[str]) -> list[str]:
@@ -52,6 +62,39 @@ def face_row(face: Record) -> Row:
     for name, (x, y) in face["keypoints"].items():
         row |= {f"{name}_x": x, f"{name}_y": y}
     return row
+
+
+class CsvRows:
+    """Writes rows as CSV, whose texts a spreadsheet shows and does not execute.
+
+    A text that begins as a formula gets an apostrophe before it, as OWASP advises
+    (https://owasp.org/www-community/attacks/CSV_Injection). Control characters are replaced.
+
+    Args:
+        file: A text file, opened with `newline=""`.
+        columns: The names of the columns; a row may lack some.
+    """
+
+    def __init__(self, file: TextIO, columns: Sequence[str]) -> None:
+        self._file = file
+        self._columns = columns
+        self._writer = csv.writer(file, lineterminator="\n")
+        self._writer.writerow(map(_csv_cell, columns))
+
+    def add(self, row: Row) -> None:
+        """Write a row."""
+        self._writer.writerow([_csv_cell(row.get(name)) for name in self._columns])
+
+    def close(self) -> None:
+        """Write the rest, and close the file."""
+        self._file.close()
+
+
+def _csv_cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = clean(value)
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 class ParquetRows:

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from emotion_ai import storage
-from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.errors import InputError, Unavailable, one_line
 from emotion_ai.registry.champion import CONFIG_NAME
 from emotion_ai.server.batch_policy import BatchPolicy
 from emotion_ai.server.config_poller import ConfigPoller
@@ -90,9 +90,19 @@ def _serve(flags: ServerFlags) -> None:
 
 def _configure_logging() -> None:
     # Before TensorFlow configures it. Its messages about exports and sessions are no concern here.
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log = logging.StreamHandler()
+    log.setFormatter(_OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[log])
     for library in ("absl", "tensorflow"):
         logging.getLogger(library).setLevel(logging.ERROR)
+
+
+class _OneLineFormatter(logging.Formatter):
+    """Keeps a message, into which callers' words may go, from looking like two."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of the base class
+        """See `logging.Formatter`; tracebacks are added after this."""
+        return one_line(super().formatMessage(record))
 
 
 def _serve_pretrained(flags: ServerFlags) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from emotion_ai.errors import EmotionAIError, install_hint, one_line
+from emotion_ai.pipeline.cli.arguments import expand_home
 from emotion_ai.pipeline.cli.client_commands import console, predict
 from emotion_ai.pipeline.cli.interruption import INTERRUPTED, exit_interrupted
 from emotion_ai.pipeline.cli.options import (
@@ -22,6 +23,7 @@ from emotion_ai.pipeline.cli.options import (
 from emotion_ai.pipeline.cli.publish_command import publish
 from emotion_ai.pipeline.cli.registry_commands import describe, rollout, serve
 from emotion_ai.pipeline.cli.watch import watch
+from emotion_ai.terminal import clean_console, clean_streams
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -89,8 +91,6 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run the whole pipeline on this machine: train, gate, release, roll out, predict."""
-    from rich.console import Console
-
     from emotion_ai.pipeline.local.run import run_locally
     from emotion_ai.pipeline.local.summary import Progress, print_summary, summary_as_json
     from emotion_ai.pipeline.settings import load_run_settings
@@ -112,7 +112,7 @@ def run(
         flags["serving"] = {"target": target}
     settings = load_run_settings(environment, preset, flags)
     # With --json stdout is for a program; the progress goes to stderr.
-    terminal = Console(stderr=as_json, file=None if as_json else sys.stdout)
+    terminal = clean_console(sys.stderr if as_json else sys.stdout)
     progress = Progress(terminal)
     try:
         result = run_locally(settings, environment, progress, runner.value)
@@ -194,8 +194,9 @@ def compile_command(
 def main() -> None:
     """Run the command; a failure is one line on stderr and exit code 2 (user) or 1 (system)."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    clean_streams()
     try:
-        app()
+        app(expand_home(sys.argv[1:]))
     except EmotionAIError as failure:
         sys.stderr.write(f"emotion-ai: {one_line(failure)}\n")
         sys.exit(failure.exit_code)

@@ -86,4 +86,5 @@ def publish(
 
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        typer.echo(line)
+        # Kubeflow Pipelines' own words are in it.
+        typer.echo(line.replace("\n", " "))

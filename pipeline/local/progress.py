@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
+from emotion_ai.terminal import clean
+
 State = Literal["running", "done", "cached", "failed"]
 
 # The messages of kfp.local 2.17: task_dispatcher.py and orchestrator/task_executor.py.
@@ -61,6 +63,7 @@ class RunMonitor:
 
     def on_log(self, message: str) -> None:
         """Handle a log message of the runner."""
+        message = clean(message)
         self.log.write(message + "\n")
         if match := _EXECUTING.match(message):
             self._started = time.monotonic()
@@ -77,6 +80,7 @@ class RunMonitor:
 
     def on_output(self, line: str) -> None:
         """Handle a line of a step's output."""
+        line = clean(line)
         self.log.write(line + "\n")
         text = line.strip()
         if match := _ERROR_LINE.search(text):

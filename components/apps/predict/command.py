@@ -20,6 +20,7 @@ from emotion_ai.client.results import Prediction
 from emotion_ai.errors import InputError
 from emotion_ai.storage import translate_errors
 from emotion_ai.storage.atomic_files import atomic_write, flush, flush_folder
+from emotion_ai.terminal import clean_console
 
 OnPrediction = Callable[[PictureFile, Prediction], None]
 
@@ -156,10 +157,11 @@ def _progress(count: int) -> Iterator[OnPrediction]:
     if count < 2 or not sys.stderr.isatty():
         yield lambda file, prediction: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress("pictures", *columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(
+        "pictures", *columns, console=clean_console(sys.stderr), transient=True
+    ) as progress:
         task = progress.add_task("", total=count)
         yield lambda file, prediction: progress.advance(task)

@@ -6,7 +6,6 @@ be read.
 """
 
 import contextlib
-import csv
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import BinaryIO, TextIO
 
 from emotion_ai.client.records import (
     BOX_COLUMNS,
+    CsvRows,
     ParquetRows,
     Record,
     Row,
@@ -22,6 +22,7 @@ from emotion_ai.client.records import (
     json_line,
 )
 from emotion_ai.errors import InputError
+from emotion_ai.terminal import clean_console
 
 # Returns the same records at each call: the columns are found in a first pass over them.
 RecordSource = Callable[[], Iterable[Record]]
@@ -57,9 +58,9 @@ def write_text(records: RecordSource, format: str, file: TextIO) -> None:
     if format == "jsonl":
         file.writelines(map(json_line, records()))
     elif format == "csv":
-        writer = csv.DictWriter(file, _columns(records), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(_rows(records()))
+        rows = CsvRows(file, _columns(records))
+        for row in _rows(records()):
+            rows.add(row)
     else:
         _write_table(records(), file)
 
@@ -89,7 +90,6 @@ def _rows(records: Iterable[Record]) -> Iterator[Row]:
 
 
 def _write_table(records: Iterable[Record], file: TextIO) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -102,7 +102,7 @@ def _write_table(records: Iterable[Record], file: TextIO) -> None:
         for cells in _table_cells(record):
             table.add_row(*cells)
     width = shutil.get_terminal_size((120, 24)).columns
-    Console(file=file, width=max(width, 60)).print(table)
+    clean_console(file, max(width, 60)).print(table)
 
 
 def _table_cells(record: Record) -> Iterator[tuple[str, ...]]:

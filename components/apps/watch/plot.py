@@ -16,6 +16,7 @@ from emotion_ai.apps.watch.emotion_bins import EmotionBins, TrackBins, spans
 from emotion_ai.apps.watch.minute_summaries import clock
 from emotion_ai.apps.watch.outputs import atomic_output
 from emotion_ai.client.drawing import COLOURS
+from emotion_ai.errors import one_line
 
 _MAX_LANES = 12
 _INK, _FAINT, _LANE = "#30343b", "#8b929c", "#f1f2f4"
@@ -83,6 +84,7 @@ def save_plot(bins: EmotionBins, title: str, path: Path) -> None:
 
 
 def _draw_title(figure: Figure, title: str, y: float) -> None:
+    title = one_line(title)
     if len(title) > _MAX_TITLE_LENGTH:
         title = f"{title[: _MAX_TITLE_LENGTH - 1]}\N{HORIZONTAL ELLIPSIS}"
     # Without parsing: a dollar in a file's name would begin a formula.

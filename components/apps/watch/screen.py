@@ -10,6 +10,7 @@ from emotion_ai.apps.watch.minute_summaries import clock
 from emotion_ai.apps.watch.sources import Source
 from emotion_ai.client.drawing import COLOURS
 from emotion_ai.client.records import json_line
+from emotion_ai.terminal import clean_console
 
 _BAR_WIDTH = 20
 _OTHER_COLOUR = (160, 160, 160)
@@ -54,11 +55,10 @@ class Screen:
         if not (sys.stdout.isatty() or sys.stderr.isatty()):
             yield
             return
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         # Rows are printed above the bar, on the same terminal.
-        self._console = Console(stderr=not sys.stdout.isatty())
+        self._console = clean_console(sys.stdout if sys.stdout.isatty() else sys.stderr)
         time = TextColumn("{task.completed:.0f} s {task.fields[dropped]}")
         columns = (BarColumn(), time, TimeRemainingColumn())
         with Progress(*columns, console=self._console, transient=True) as self._progress:

@@ -7,14 +7,20 @@ read. A frame without a face has no row.
 """
 
 import contextlib
-import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from emotion_ai.apps.watch.analysis import FrameResult
 from emotion_ai.apps.watch.outputs import atomic_output
-from emotion_ai.client.records import BOX_COLUMNS, ParquetRows, Row, face_columns, face_row
+from emotion_ai.client.records import (
+    BOX_COLUMNS,
+    CsvRows,
+    ParquetRows,
+    Row,
+    face_columns,
+    face_row,
+)
 from emotion_ai.errors import Unavailable
 
 _FRAME_COLUMNS = ("time_s", "frame", "track")
@@ -54,7 +60,7 @@ class Timeline:
         columns = [*_FRAME_COLUMNS, *BOX_COLUMNS, *face_columns(labels)]
         if self._path.suffix.lower() == ".parquet":
             return ParquetRows(str(self._path), columns, _MAX_ROWS_HELD)
-        return _CsvRows(self._path, columns)
+        return CsvRows(self._path.open("w", encoding="utf-8", newline=""), columns)
 
 
 @contextlib.contextmanager
@@ -90,18 +96,3 @@ def require_one_label_set(results: Iterable[FrameResult]) -> Iterator[FrameResul
                     f"and the one before {', '.join(labels)}: choose one with --release"
                 )
         yield result
-
-
-class _CsvRows:
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._file = path.open("w", encoding="utf-8", newline="")
-        self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
-        self._writer.writeheader()
-
-    def add(self, row: Row) -> None:
-        """See `_RowWriter`."""
-        self._writer.writerow(row)
-
-    def close(self) -> None:
-        """See `_RowWriter`."""
-        self._file.close()
