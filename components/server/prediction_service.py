@@ -169,7 +169,7 @@ class PredictionService:
 
         key = _batch_key(model, parsed)
         pieces = list(parsed.pieces(self._policy.max_execution_size()))
-        if len(pieces) == 1:
+        if len(pieces) == 1 and parsed.rows <= self._policy.max_batch_size:
             self._small_at = time.monotonic()
             return await _finish(submit(key, *pieces[0]))
         # Between pieces the batcher looks at the deadline, and gRPC cancels this coroutine when the

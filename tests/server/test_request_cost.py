@@ -79,7 +79,8 @@ async def _served(model: _Model, limits: Limits) -> AsyncIterator[Any]:
     """Yields a gRPC callable for Predict."""
     manager: VersionManager[Any] = VersionManager(lambda base_path, version: model)
     manager.apply([ModelPlan("m", "/m", (1,), {})])
-    service = PredictionService(manager, BatchPolicy(4, 0.0, 100, 1), Metrics(), limits)
+    policy = BatchPolicy(4, 0.0, 100, 1, max_execution_batch_size=6)
+    service = PredictionService(manager, policy, Metrics(), limits)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((service.handler(Arrivals()),))
     port = server.add_insecure_port("127.0.0.1:0")
@@ -110,7 +111,7 @@ def test_large_request_runs_in_pieces() -> None:
         model.may_go_on.set()
         response = await predict(_request(10, [1, 2, 3, 4, 5, 6, 7, 8, 100]), timeout=60)
         assert read_tensor(response.outputs["sums"]).tolist() == [10, 26, *[400] * 8]
-        assert model.batches == [4, 4, 2]
+        assert model.batches == [6, 4]
 
     _run(test)
 
@@ -120,7 +121,7 @@ def test_small_request_comes_before_the_next_piece_of_a_large_one() -> None:
         large = asyncio.ensure_future(predict(_request(1000, [1]), timeout=60))
         await asyncio.to_thread(model.started.acquire)
         small = asyncio.ensure_future(predict(_request(1, [9]), timeout=60))
-        while model.batches == [4]:
+        while model.batches == [6]:
             model.may_go_on.set()
             await asyncio.sleep(0.001)
             if small.done():
