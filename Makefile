@@ -10,6 +10,9 @@ CONTAINER_ENGINE ?= $(shell command -v docker || command -v podman)
 TARGETS ?= client base serve train
 SOURCE ?= $(or $(shell git config --get remote.origin.url | sed 's,//[^/]*@,//,'),unknown)
 IMAGES := $(or $(PUSH),localhost/emotion-ai)
+# NAME@sha256:DIGEST builds on one image for ever; a label records both.
+BASE_IMAGE ?= $(shell sed -n 's/^ARG PYTHON=//p' docker/Dockerfile)
+BASE_DIGEST = $(word 2,$(subst @, ,$(BASE_IMAGE)))
 COMMIT = $(or $(shell git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null),unknown)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
@@ -43,11 +46,15 @@ serve: $(READY) ## serve ./registry over gRPC on port 8500
 
 images: $(READY) ## build the steps' images with docker or podman; PUSH=registry/prefix pushes them
 	@test -n "$(CONTAINER_ENGINE)" || { echo "make: docker or podman is needed to build images"; exit 2; }
+	@test -z "$(findstring PYTHON=,$(BUILD_FLAGS))" || { echo "make: name the base image with BASE_IMAGE=..."; exit 2; }
 	@for target in $(TARGETS); do \
 		tags=$$($(BIN)/python -c "from emotion_ai.pipeline.policy import image_tags; print(*image_tags('$$target'))") || exit 1; \
 		names=$$(for tag in $$tags; do echo "$(IMAGES)/$$target:$$tag"; done); \
 		$(CONTAINER_ENGINE) build --quiet --file docker/Dockerfile --target $$target \
 			$$(for name in $$names; do echo "--tag $$name"; done) $(BUILD_FLAGS) \
+			--build-arg PYTHON=$(BASE_IMAGE) \
+			--label org.opencontainers.image.base.name=$(firstword $(subst @, ,$(BASE_IMAGE))) \
+			$(if $(BASE_DIGEST),--label org.opencontainers.image.base.digest=$(BASE_DIGEST)) \
 			--label org.opencontainers.image.title="emotion-ai $$target" \
 			--label org.opencontainers.image.revision=$(COMMIT) \
 			--label org.opencontainers.image.version=$(VERSION) \
@@ -57,6 +64,9 @@ images: $(READY) ## build the steps' images with docker or podman; PUSH=registry
 			echo "$$name"; \
 		done; \
 	done
+
+sbom: $(READY) ## write bills of materials (CycloneDX) of the wheel and the images to build/sbom
+	@$(BIN)/python docker/sbom.py build/sbom $(BASE_IMAGE) wheel $(TARGETS)
 
 manifests: $(READY) ## write Kubernetes manifests with this revision's images: OVERLAY=local
 	@test -n "$(OVERLAY)" || { echo "make: name a folder in k8s/overlays, or the path of yours: OVERLAY=local"; exit 2; }

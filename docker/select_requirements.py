@@ -68,8 +68,10 @@ def parse_lock(lock: str) -> dict[str, tuple[str, set[str]]]:
     return packages
 
 
-def select_requirements(lock: str, gpu_lock: str, project: dict, image: str) -> str:
-    """Return the lines of the locks that an image installs.
+def select_packages(
+    lock: str, gpu_lock: str, project: dict, image: str
+) -> dict[str, tuple[str, set[str]]]:
+    """Return the packages that an image installs, as `parse_lock` does.
 
     Args:
         lock: Content of requirements.lock.
@@ -84,19 +86,27 @@ def select_requirements(lock: str, gpu_lock: str, project: dict, image: str) -> 
     packages = parse_lock(lock)
     if not any(parents for _, parents in packages.values()):
         raise ValueError('requirements.lock has no "via" comments; update it with `make lock`')
-    selected = direct_requirements(project, EXTRAS[image])
-    while more := {
-        name
-        for name, (_, parents) in packages.items()
-        if parents & selected and name not in selected | UNUSED
-    }:
-        selected |= more
+    selected = with_dependencies(packages, direct_requirements(project, EXTRAS[image]), UNUSED)
     selected |= WITHOUT_DEPENDENCIES.get(image, set())
     if image == "train-gpu":
         gpu_packages = parse_lock(gpu_lock)
         selected = selected - {"tensorflow-cpu"} | gpu_packages.keys() - packages.keys()
         packages = gpu_packages | packages
-    return "".join(packages[name][0] for name in sorted(selected))
+    return {name: packages[name] for name in sorted(selected)}
+
+
+def with_dependencies(
+    packages: dict[str, tuple[str, set[str]]], names: set[str], unused: set[str]
+) -> set[str]:
+    """Return the packages of these names and all that they require, but the unused ones."""
+    selected = set(names)
+    while more := {
+        name
+        for name, (_, parents) in packages.items()
+        if parents & selected and name not in selected | unused
+    }:
+        selected |= more
+    return selected
 
 
 if __name__ == "__main__":
@@ -104,4 +114,5 @@ if __name__ == "__main__":
     lock, gpu_lock = (
         Path(name).read_text() for name in ("requirements.lock", "requirements-gpu.lock")
     )
-    sys.stdout.write(select_requirements(lock, gpu_lock, project, sys.argv[1]))
+    packages = select_packages(lock, gpu_lock, project, sys.argv[1])
+    sys.stdout.write("".join(lines for lines, _ in packages.values()))
