@@ -80,11 +80,15 @@ def exit_on_failure() -> Iterator[None]:
     """Turn an `EmotionAIError` into one line on stderr and `SystemExit` with its exit code.
 
     It is the last line of the log. In a container of Kubernetes it is the termination message too,
-    and so is a defect's. What the process prints is cleaned from here on.
+    and so is a defect's. What the process prints is cleaned from here on, and its
+    temporary files go when it ends, or when the next one starts.
     """
+    from emotion_ai.storage.scratch import scratch_folder
+
     clean_streams()
     try:
-        yield
+        with scratch_folder():
+            yield
     except Exception as failure:
         # What was printed before the failure must not follow it in the log.
         with contextlib.suppress(OSError):

@@ -6,6 +6,7 @@ from typing import Any
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.pipeline.settings import CompileSettings, RunSettings
+from emotion_ai.storage.atomic_files import check_replaceable
 
 
 def compile_pipeline(
@@ -33,6 +34,7 @@ def compile_pipeline(
     path = Path(path)
     if path.suffix != ".yaml":
         raise InputError(f"{path}: expected a name that ends in .yaml")
+    check_replaceable(path)
     from kfp import compiler
 
     built = _build(pipeline, settings, defaults)

@@ -41,11 +41,13 @@ def ship_pretrained(
             source = storage.join(release_uri(registry, version), release_path(kind))
             spec, weights = read_weights(source)
             spec = spec.model_copy(update={"training": _without_addresses(spec.training)})
-            storage.write_bytes(weights_uri(PRETRAINED, kind), pack_weights(spec, weights))
+            storage.write_bytes(
+                weights_uri(PRETRAINED, kind), pack_weights(spec, weights), storage.SHARED
+            )
         card = model_card(_release_without_addresses(info))
         card += f"- command: `{command}`\n"
         path = Path(emotion_ai.__path__[0]).parent / "MODEL_CARD.md"
-        storage.write_bytes(str(path), card.encode())
+        storage.write_bytes(str(path), card.encode(), storage.SHARED)
 
 
 def _release_without_addresses(info: ReleaseInfo) -> ReleaseInfo:

@@ -14,6 +14,7 @@ import grpc
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.serving_api.messages import MODEL_SERVICE, PREDICTION_SERVICE, PredictResponse
 from emotion_ai.serving_api.wire import check_fields
+from emotion_ai.storage.local import open_regular
 
 DEFAULT_TIMEOUT_S = 30.0
 _MAX_REQUEST_BYTES = 256 * 1024 * 1024
@@ -117,7 +118,7 @@ def _read_pem(path: Path | None) -> bytes | None:
     if path is None:
         return None
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(_MAX_PEM_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; expected a PEM file") from None

@@ -10,6 +10,7 @@ from PIL import Image
 
 from emotion_ai.errors import InputError
 from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE, PictureError, read_photo, rgb_array
+from emotion_ai.storage.local import open_regular
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF")
@@ -68,7 +69,7 @@ def read_image(source: ImageLike, channels: Channels = "rgb") -> NDArray[np.uint
 
 
 def _read_file(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(MAX_FILE_BYTES + 1)
 
 

@@ -17,10 +17,9 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BufferedRandom
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, cast
+from typing import BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +29,8 @@ from emotion_ai.errors import InputError
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.faces.kinds import KindName
 from emotion_ai.settings import StrictModel
+from emotion_ai.storage.array_files import map_array
+from emotion_ai.storage.atomic_files import create_private, make_private_folder
 
 SHARD_ROWS = 65_536
 TRAIN, VALIDATION, TEST, UNASSIGNED = 0, 1, 2, 255
@@ -102,16 +103,36 @@ class Faces:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            text = (self.path / INFO_FILE).read_text()
+            text = (self.path / INFO_FILE).read_text(encoding="utf-8")
             self.info = FacesInfo.model_validate_json(text)
             self._shards = [self._open_shard(shard) for shard in range(self.info.shards)]
+            self._check_shards()
         except (OSError, ValueError) as error:
             raise InputError(f"{self.path}: not a faces artifact: {error}") from None
 
     def _open_shard(self, shard: int) -> Rows:
-        return Rows(
-            *(np.load(self.path / f"{name}-{shard:05d}.npy", mmap_mode="r") for name in ARRAYS)
-        )
+        return Rows(*(map_array(self.path / f"{name}-{shard:05d}.npy") for name in ARRAYS))
+
+    def _check_shards(self) -> None:
+        """Raise `ValueError` if the arrays are not those that faces.json counts."""
+        image, keypoints = (self.info.image_size,) * 2, (len(NAMES), 2)
+        layouts: dict[str, dict[str, tuple[int, ...]]] = {
+            "images": {"uint8": image},
+            "targets": {"uint8": (), "float32": keypoints},
+            "split": {"uint8": ()},
+            "row": {"int64": ()},
+            "subject": {"int64": ()},
+        }
+        for number, shard in enumerate(self._shards):
+            rows = min(SHARD_ROWS, self.info.rows - number * SHARD_ROWS)
+            for name, layout in layouts.items():
+                array = getattr(shard, name)
+                if array.shape != (rows, *layout.get(str(array.dtype), (-1,))):
+                    raise ValueError(
+                        f"{name}-{number:05d}.npy: {array.dtype} {array.shape} for {rows} faces"
+                    )
+        if len(self._shards) != -(-self.info.rows // SHARD_ROWS):
+            raise ValueError(f"{self.info.rows} rows in {self.info.shards} shards")
 
     def __len__(self) -> int:
         return self.info.rows
@@ -199,9 +220,9 @@ class FacesWriter:
     def __init__(self, path: str | Path, info: FacesInfo) -> None:
         self.path = Path(path)
         with storage.translate_errors(str(self.path)):
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.path)
         self.info = info
-        self._files: dict[str, BufferedRandom] = {}
+        self._files: dict[str, BinaryIO] = {}
         self._layout: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
         self._rows_in_shard = 0
         self._rows = 0
@@ -234,7 +255,7 @@ class FacesWriter:
 
     def _write(self, name: str, values: NDArray) -> None:
         if name not in self._files:
-            file = self._shard_path(name).open("wb+")
+            file = create_private(self._shard_path(name))
             file.write(b"\0" * _HEADER_BYTES)
             self._files[name] = file
             self._layout[name] = (values.dtype, values.shape[1:])

@@ -129,7 +129,7 @@ def write_config(uri: str, base_path: str, version: int) -> None:
     Raises:
         Unavailable: The file cannot be written.
     """
-    storage.write_bytes(uri, _config_text(base_path, version))
+    storage.write_bytes(uri, _config_text(base_path, version), storage.SHARED)
 
 
 def _config_text(base_path: str, version: int) -> bytes:
@@ -150,7 +150,7 @@ def write_no_champion(registry: str) -> None:
     config = ModelServerConfig()
     config.model_config_list.SetInParent()
     text = text_format.MessageToString(config)
-    storage.write_bytes(storage.join(registry, CONFIG_NAME), text.encode())
+    storage.write_bytes(storage.join(registry, CONFIG_NAME), text.encode(), storage.SHARED)
 
 
 def clear_champion(registry: str) -> None:

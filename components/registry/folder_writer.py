@@ -13,7 +13,11 @@ from emotion_ai import storage
 from emotion_ai.errors import Unavailable
 from emotion_ai.registry.lock_wait import LockWait
 from emotion_ai.registry.releases import INFO_PATH, ReleaseInfo, used_versions
-from emotion_ai.storage.atomic_files import flush_folder, remove_abandoned_files
+from emotion_ai.storage.atomic_files import (
+    flush_folder,
+    open_own_file,
+    remove_abandoned_files,
+)
 
 # TensorFlow Serving and `list_versions` ignore names that are not numbers.
 _STAGING = ".staging-"
@@ -38,7 +42,9 @@ class FolderWriter:
                 storage.copy_file(source, staging / name)
             for _ in range(_MAX_ATTEMPTS):
                 version = self._next_version()
-                storage.write_bytes(str(staging / INFO_PATH), draft.to_json(version))
+                storage.write_bytes(
+                    str(staging / INFO_PATH), draft.to_json(version), storage.SHARED
+                )
                 for folder in [*staging.rglob("*/"), staging]:
                     flush_folder(folder)
                 if _rename_if_free(staging, self._root / str(version)):
@@ -66,7 +72,7 @@ def exclusive_folder_writer(root: Path) -> Iterator[FolderWriter]:
     with storage.translate_errors(str(root)):
         root.mkdir(parents=True, exist_ok=True)
         # The kernel releases the lock when its holder dies, so a killed writer blocks no other.
-        lock = (root / LOCK_NAME).open("ab")
+        lock = open_own_file(root / LOCK_NAME, storage.SHARED)
     with lock:
         _acquire(lock.fileno(), root / LOCK_NAME)
         with storage.translate_errors(str(root)):

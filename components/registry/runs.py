@@ -81,7 +81,8 @@ def write_record(registry: str, run_id: str, name: str, data: dict[str, Any]) ->
     """
     text = to_json(data, indent=1, inf_nan_mode="null")
     file = f"{_check_name('record', name)}.json"
-    storage.write_bytes(storage.join(run_uri(registry, run_id), file), text + b"\n")
+    uri = storage.join(run_uri(registry, run_id), file)
+    storage.write_bytes(uri, text + b"\n", storage.SHARED)
 
 
 def read_records(registry: str, run_id: str) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from emotion_ai import storage
 from emotion_ai.errors import Unavailable
 from emotion_ai.server.server import DRAIN_SECONDS
+from emotion_ai.storage.atomic_files import create_private
 
 START_SECONDS = 120.0
 SERVING_LINE = re.compile(r"^serving \S+ on (\S+:[0-9]+) ", re.MULTILINE)
@@ -49,7 +50,7 @@ def server_process(
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run a server with any flags; yields its address and process. See `running_server`."""
     command = [sys.executable, "-m", "emotion_ai.server", *flags]
-    with storage.translate_errors(str(log_path)), Path(log_path).open("wb") as log:
+    with storage.translate_errors(str(log_path)), create_private(Path(log_path)) as log:
         # Fails on a full disk here; the server itself would end without a message.
         log.write(f"{shlex.join(command)}\n".encode())
         log.flush()

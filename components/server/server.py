@@ -38,7 +38,6 @@ from emotion_ai.server.prediction_service import Limits, PredictionService
 from emotion_ai.server.rest import REST_PORT_ADVICE, Monitoring, rest_server
 from emotion_ai.server.rpc import Arrivals
 from emotion_ai.server.runtime import LazyLoader
-from emotion_ai.server.scratch import scratch_folder
 from emotion_ai.server.tls import load_credentials
 from emotion_ai.server.version_state import RetryPolicy
 from emotion_ai.server.versions import VersionManager
@@ -74,11 +73,10 @@ def serve(flags: ServerFlags) -> None:
         serve(ServerFlags(registry="./registry", port=8500))
     """
     _configure_logging()
-    with scratch_folder():
-        if flags.pretrained:
-            _serve_pretrained(flags)
-        else:
-            _serve(flags)
+    if flags.pretrained:
+        _serve_pretrained(flags)
+    else:
+        _serve(flags)
 
 
 def _serve(flags: ServerFlags) -> None:
@@ -100,7 +98,7 @@ def _configure_logging() -> None:
 class _OneLineFormatter(logging.Formatter):
     """Keeps a message, into which callers' words may go, from looking like two."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of the base class
+    def formatMessage(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`; tracebacks are added after this."""
         return one_line(super().formatMessage(record))
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from emotion_ai import storage
 from emotion_ai.errors import InputError, exit_on_failure
 from emotion_ai.storage.atomic_files import atomic_write, flush
+from emotion_ai.storage.local import open_regular
 
 _MAX_PEM_BYTES = 1 << 20
 
@@ -62,15 +63,13 @@ def write_ssl_config(into: Path, text: str) -> None:
     with storage.translate_errors(str(into)):
         into.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(into) as file:
-            # Before there is anything to read.
-            Path(file.name).chmod(0o600)
             file.write(text.encode())
             flush(file)
             Path(file.name).replace(into)
 
 
 def _read_pem(path: Path, kind: str) -> str:
-    with storage.translate_errors(str(path)), path.open("rb") as file:
+    with storage.translate_errors(str(path)), open_regular(path) as file:
         data = file.read(_MAX_PEM_BYTES + 1)
     try:
         text = data.decode("ascii")

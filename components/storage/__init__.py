@@ -19,20 +19,25 @@ from typing import BinaryIO, cast
 
 from emotion_ai.errors import InputError
 from emotion_ai.storage import local
+from emotion_ai.storage.atomic_files import PRIVATE, SHARED, create_private
 from emotion_ai.storage.local import copy_file
 from emotion_ai.storage.uri import (
     Entry,
     NotFound,
     check_folder_address,
+    check_inner_path,
     is_remote,
     join,
     local_path,
 )
 
 __all__ = [
+    "PRIVATE",
+    "SHARED",
     "Entry",
     "NotFound",
     "check_folder_address",
+    "check_inner_path",
     "copy_file",
     "create",
     "download",
@@ -87,18 +92,22 @@ def read_bytes(uri: str, limit: int) -> bytes:
     return data
 
 
-def write_bytes(uri: str, data: bytes) -> None:
+def write_bytes(uri: str, data: bytes, mode: int = PRIVATE) -> None:
     """Write a file atomically: a reader sees either the old content or the new.
 
     Args:
         uri: A path, `file://` or `gs://` URI; missing folders are created.
         data: The new content.
+        mode: Permissions of a local file, less the umask: `PRIVATE` or `SHARED`.
 
     Raises:
         InputError: The URI cannot name a file.
         Unavailable: The storage failed; the old content is unchanged.
     """
-    _backend(uri).write(uri, data)
+    if is_remote(uri):
+        _backend(uri).write(uri, data)
+    else:
+        local.write(uri, data, mode)
 
 
 def create(uri: str, data: bytes) -> bool:
@@ -232,7 +241,7 @@ def remove_folder(uri: str) -> None:
 
 def download(uri: str, target: Path) -> None:
     """Copy a file of any storage to a local path, in chunks."""
-    with open_binary(uri) as source, translate_errors(str(target)), target.open("wb") as copy:
+    with open_binary(uri) as source, translate_errors(str(target)), create_private(target) as copy:
         while True:
             with translate_errors(uri):
                 chunk = source.read(1 << 20)

@@ -1,9 +1,12 @@
 """Local files that appear complete or not at all, even if their writer is killed."""
 
 import contextlib
+import errno
 import fcntl
+import functools
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -11,10 +14,13 @@ from typing import BinaryIO
 from emotion_ai.errors import InputError
 
 _PARTIAL = ".partial"
+# Permissions of a new file, less the umask: its owner's alone, since faces are personal; or those
+# of all, since a server may run as another user.
+PRIVATE, SHARED = 0o600, 0o666
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, mode: int = PRIVATE) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path`, to be renamed to it at the end of the block.
 
     The caller flushes and renames the file. The file is locked while its writer lives, and removed
@@ -22,9 +28,14 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
     Args:
         path: The file to replace; its folder exists.
+        mode: Its permissions, less the umask.
 
     Yields:
         The empty temporary file, opened for writing.
+
+    Raises:
+        InputError: There is a link or a pipe under the temporary file's name, or a pipe or a device
+            under the file's own.
 
     Example:
         with atomic_write(path) as file:
@@ -32,9 +43,10 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             flush(file)
             Path(file.name).replace(path)
     """
+    check_replaceable(path)
     partial = path.with_name(f".{path.name}{_PARTIAL}")
     while True:
-        with partial.open("ab") as file:
+        with open_own_file(partial, mode) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if not _is_same_file(file, partial):
                 # Another writer renamed it meanwhile, or it was removed as abandoned.
@@ -46,6 +58,51 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
                 partial.unlink(missing_ok=True)
                 raise
             return
+
+
+def open_own_file(path: Path, mode: int = PRIVATE) -> BinaryIO:
+    """Open a file beside another one for reading and appending; it is created if missing.
+
+    Others can guess its name, so a link there, or a pipe, is not followed.
+
+    Args:
+        path: The file; its folder exists.
+        mode: Its permissions, less the umask.
+
+    Raises:
+        InputError: It is no regular file, or has another name too.
+    """
+    # Path.open takes no opener.
+    return open(path, "a+b", opener=functools.partial(_open_unlinked, mode=mode))
+
+
+def _open_unlinked(path: str, flags: int, mode: int) -> int:
+    refusal = InputError(f"{path}: is a link or no file, and was not made here; remove it")
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
+    except OSError as error:
+        raise refusal if error.errno in (errno.ELOOP, errno.ENXIO) else error from None
+    status = os.fstat(descriptor)
+    # It has no name at all if it was removed meanwhile.
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(descriptor)
+        raise refusal
+    # A killed writer of an earlier version may have left it open to all.
+    if status.st_mode & 0o777 & ~mode:
+        os.fchmod(descriptor, status.st_mode & mode)
+    return descriptor
+
+
+def create_private(path: Path) -> BinaryIO:
+    """Create or empty a file, which its owner alone can read if it is new."""
+    # Path.open takes no opener.
+    return open(path, "wb+", opener=functools.partial(os.open, mode=PRIVATE))
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder, which its owner alone can enter if it is new; and its parents, if missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
 
 
 @contextlib.contextmanager
@@ -82,6 +139,9 @@ def remove_abandoned_files(folder: Path) -> None:
     dies. So the files of live writers are kept.
     """
     for partial in folder.glob(f".*{_PARTIAL}"):
+        # What was not made here stays.
+        if partial.is_symlink() or not partial.is_file():
+            continue
         with contextlib.suppress(BlockingIOError, FileNotFoundError), partial.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_same_file(file, partial):
@@ -94,6 +154,13 @@ def check_writable_name(output: Path) -> None:
         raise InputError(f"{output}: this is a folder; name a file for the output")
     if not output.parent.is_dir():
         raise InputError(f"{output}: there is no folder {output.parent}; make it first")
+    check_replaceable(output)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise `InputError` for a pipe or a device: a rename would put a file in its place."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{path}: this is a pipe or a device; name a file")
 
 
 def lock_exclusively(file: BinaryIO, output: Path) -> None:

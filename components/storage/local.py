@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from emotion_ai.errors import InputError, Unavailable
-from emotion_ai.storage.atomic_files import atomic_write, flush, flush_folder
+from emotion_ai.storage.atomic_files import PRIVATE, atomic_write, flush, flush_folder
 from emotion_ai.storage.uri import Entry, NotFound, local_path
 
 
@@ -23,12 +23,12 @@ def read_start(uri: str, size: int) -> bytes:
         return file.read(size)
 
 
-def write(uri: str, data: bytes) -> None:
-    """Write a file atomically."""
+def write(uri: str, data: bytes, mode: int = PRIVATE) -> None:
+    """Write a file atomically, with these permissions, less the umask."""
     path = local_path(uri)
     with translate_errors(uri):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
+        with atomic_write(path, mode) as file:
             file.write(data)
             flush(file)
             Path(file.name).replace(path)
@@ -124,12 +124,21 @@ def walk(uri: str) -> Iterator[Entry]:
 
 def open_binary(uri: str) -> BinaryIO:
     """Open a regular file for reading."""
-    path = local_path(uri)
     with translate_errors(uri):
-        # Opening a pipe would block, and a device may never end.
-        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
-            raise InputError(f"{uri}: not a regular file")
-        return path.open("rb")
+        return open_regular(local_path(uri))
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading that a user has named; a pipe or a device is refused.
+
+    Raises:
+        InputError: Opening it could block, or reading it might never end.
+        OSError: It cannot be opened.
+    """
+    if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+        raise InputError(f"{path}: not a regular file")
+    # Path.open takes no opener. It does not block at a pipe that has just taken the file's place.
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
 
 
 def remove(uri: str) -> None:

@@ -1,7 +1,7 @@
 """URIs of files: a path, `file://` or `gs://`."""
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -82,9 +82,27 @@ def local_path(uri: str) -> Path:
     """Return the path of a local URI; raise `InputError` for a remote one."""
     if is_remote(uri):
         raise InputError(f"{uri}: a local folder is needed here")
-    if "\0" in uri:
+    path = unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
+    if "\0" in path:
         raise InputError(f"{uri!r}: a path holds no zero character")
-    return Path(unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri)
+    # As the shell does, which does not see a setting in a file.
+    return Path(path).expanduser() if path.startswith("~/") else Path(path)
+
+
+def check_inner_path(name: str) -> str:
+    """Return a relative path that a file's content names, before it is joined to a folder.
+
+    Raises:
+        ValueError: It would lead out of the folder.
+
+    Example:
+        >>> check_inner_path("variables/variables.index")
+        'variables/variables.index'
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\0" in name:
+        raise ValueError(f"{name!r} is no path within the folder")
+    return name
 
 
 def join(uri: str, *names: str) -> str:

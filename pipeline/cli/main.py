@@ -23,6 +23,7 @@ from emotion_ai.pipeline.cli.options import (
 from emotion_ai.pipeline.cli.publish_command import publish
 from emotion_ai.pipeline.cli.registry_commands import describe, rollout, serve
 from emotion_ai.pipeline.cli.watch import watch
+from emotion_ai.storage.scratch import scratch_folder
 from emotion_ai.terminal import clean_console, clean_streams
 
 app = typer.Typer(
@@ -196,7 +197,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     clean_streams()
     try:
-        app(expand_home(sys.argv[1:]))
+        with scratch_folder():
+            app(expand_home(sys.argv[1:]))
     except EmotionAIError as failure:
         sys.stderr.write(f"emotion-ai: {one_line(failure)}\n")
         sys.exit(failure.exit_code)

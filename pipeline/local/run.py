@@ -29,6 +29,7 @@ from emotion_ai.rollouts.settings import TlsFiles
 from emotion_ai.rollouts.targets import SUCCESSFUL
 from emotion_ai.sources.uri import check_exists, is_sample
 from emotion_ai.steps.notify.run import summarise
+from emotion_ai.storage.atomic_files import make_private_folder
 
 WORKSPACE = Path(".emotion-ai")
 
@@ -95,7 +96,10 @@ def run_locally(
     started = time.monotonic()
     log = _log_path(run_id)
     with storage.translate_errors(str(log.parent)):
-        log.parent.mkdir(parents=True, exist_ok=True)
+        # Faces are in it. Earlier versions made it for all to read.
+        make_private_folder(WORKSPACE)
+        WORKSPACE.chmod(0o700)
+        log.parent.mkdir(exist_ok=True)
     with (
         _record_interruption(settings.registry, run_id),
         terminate_children_on_exit(),
@@ -172,7 +176,8 @@ def _with_absolute_paths(settings: RunSettings) -> RunSettings:
     uris = {name: getattr(settings, name) for name in ("keypoints", "expression", "registry")}
     uris["checkpoints"] = settings.checkpoints or str(WORKSPACE / "checkpoints")
     absolute = {
-        name: uri if "://" in uri else str(Path(uri).absolute()) for name, uri in uris.items()
+        name: uri if "://" in uri else str(storage.local_path(uri).absolute())
+        for name, uri in uris.items()
     }
     return settings.model_copy(update=absolute)
 
@@ -204,10 +209,13 @@ def _run_dag(
 
     compiled = WORKSPACE / "pipeline.yaml"
     compile_pipeline(load_environment(environment).compile, settings, compiled)
-    spec = next(yaml.safe_load_all(compiled.read_text()))
+    spec = next(yaml.safe_load_all(compiled.read_text(encoding="utf-8")))
     artifacts = WORKSPACE / "artifacts"
     artifacts.mkdir(exist_ok=True)
-    with _kfp_runner(runner, settings, spec) as kfp_runner, _log_path(run_id).open("w") as log:
+    with (
+        _kfp_runner(runner, settings, spec) as kfp_runner,
+        _log_path(run_id).open("w", encoding="utf-8") as log,
+    ):
         local.init(
             kfp_runner,
             pipeline_root=str(artifacts),

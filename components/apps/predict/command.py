@@ -19,7 +19,12 @@ from emotion_ai.client.records import Record, check_packages, json_line
 from emotion_ai.client.results import Prediction
 from emotion_ai.errors import InputError
 from emotion_ai.storage import translate_errors
-from emotion_ai.storage.atomic_files import atomic_write, flush, flush_folder
+from emotion_ai.storage.atomic_files import (
+    atomic_write,
+    flush,
+    flush_folder,
+    make_private_folder,
+)
 from emotion_ai.terminal import clean_console
 
 OnPrediction = Callable[[PictureFile, Prediction], None]
@@ -143,6 +148,8 @@ def _annotator(files: Sequence[PictureFile], folder: Path) -> OnPrediction:
     from emotion_ai.client.drawing import annotate_file
 
     names = dict(zip(files, copy_names(files, ".jpg"), strict=True))
+    with translate_errors(str(folder)):
+        make_private_folder(folder)
 
     def annotate(file: PictureFile, prediction: Prediction) -> None:
         if prediction.error is None:

@@ -13,7 +13,11 @@ from typing import Any, BinaryIO
 
 from emotion_ai.client.records import Record
 from emotion_ai.storage import translate_errors
-from emotion_ai.storage.atomic_files import check_writable_name, lock_exclusively
+from emotion_ai.storage.atomic_files import (
+    check_writable_name,
+    lock_exclusively,
+    open_own_file,
+)
 
 _MAX_LINE_BYTES = 16 * 1024 * 1024
 
@@ -93,7 +97,7 @@ def open_journal(output: Path, settings: dict[str, Any]) -> Iterator[Journal]:
     """
     check_writable_name(output)
     path = output.with_name(f".{output.name}.journal")
-    with translate_errors(str(path)), path.open("a+b") as file:
+    with translate_errors(str(path)), open_own_file(path) as file:
         lock_exclusively(file, output)
         yield Journal(file, settings)
         path.unlink(missing_ok=True)

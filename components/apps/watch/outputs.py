@@ -11,6 +11,7 @@ from emotion_ai.storage.atomic_files import (
     flush,
     flush_folder,
     lock_exclusively,
+    open_own_file,
 )
 
 
@@ -19,6 +20,11 @@ def check_output(path: Path, suffixes: Collection[str]) -> None:
     if path.suffix.lower() not in suffixes:
         raise InputError(f"{path}: expected a name that ends in {' or '.join(suffixes)}")
     check_writable_name(path)
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        # OpenCV crashes at such a name.
+        raise InputError(f"{path}: expected a path in UTF-8") from None
 
 
 @contextlib.contextmanager
@@ -38,7 +44,7 @@ def atomic_output(path: Path) -> Iterator[Path]:
         Unavailable: The file system failed, within the block too.
     """
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    with translate_errors(str(path)), partial.open("ab") as file:
+    with translate_errors(str(path)), open_own_file(partial) as file:
         lock_exclusively(file, path)
         try:
             file.truncate(0)

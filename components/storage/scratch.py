@@ -1,4 +1,4 @@
-"""A folder for everything temporary, which the next server removes if this one is killed."""
+"""A folder for everything temporary, which the next process removes if this one is killed."""
 
 import contextlib
 import fcntl
@@ -9,35 +9,41 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-_PREFIX = "emotion-ai-server-"
+_PREFIX = "emotion-ai-scratch-"
 _LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
+def scratch_folder() -> Iterator[None]:
     """Let temporary files of this process be created in a folder of its own during a `with` block.
 
-    The folders of servers that were killed are removed first.
-
-    Yields:
-        The folder; it is removed at the end of the block.
+    Faces may be in them. The folder is removed at the end, and those of processes that were killed
+    at the beginning. Where no temporary file can be made nothing is done: few processes need one.
     """
+    try:
+        folder, lock = _make_locked()
+    except OSError:
+        yield
+        return
+    before = tempfile.tempdir
+    # TensorFlow's own temporary files go there too.
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _make_locked() -> tuple[Path, int]:
     parent = Path(tempfile.gettempdir())
     _remove_abandoned(parent)
     new = Path(tempfile.mkdtemp(prefix=".emotion-ai-new-"))
     lock = os.open(new / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     # Locked before it has the name that others look for.
     fcntl.flock(lock, fcntl.LOCK_EX)
-    folder = new.rename(parent / f"{_PREFIX}{uuid.uuid4().hex}")
-    before = tempfile.tempdir
-    # TensorFlow's own temporary files go there too.
-    tempfile.tempdir = str(folder)
-    try:
-        yield folder
-    finally:
-        tempfile.tempdir = before
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+    return new.rename(parent / f"{_PREFIX}{uuid.uuid4().hex}"), lock
 
 
 def _remove_abandoned(parent: Path) -> None:

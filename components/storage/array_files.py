@@ -1,0 +1,101 @@
+"""Read NumPy's array files that somebody else may have made or damaged: `.npy` and `.npz`.
+
+NumPy believes a header: one of 128 bytes can ask for terabytes. Here it is compared with the bytes
+that are there before any memory is taken.
+"""
+
+import io
+import lzma
+import math
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+# What NumPy, Python's parser, and zipfile raise for damaged bytes.
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    lzma.LZMAError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def unpack_arrays(data: bytes, limit: int) -> dict[str, NDArray]:
+    """Unpack the content of an .npz file.
+
+    Args:
+        data: The content.
+        limit: The most bytes that it may unpack to.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        ValueError: It is no .npz file, is damaged, holds pickled objects, or unpacks to more than
+            `limit`.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > limit:
+                raise ValueError(f"it unpacks to more than {limit} bytes")
+            return {
+                member.filename.removesuffix(".npy"): _parse(archive.read(member))
+                for member in members
+            }
+    except _DAMAGE as error:
+        raise ValueError(f"damaged arrays: {error}") from None
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """Map an .npy file into memory, for reading.
+
+    Raises:
+        ValueError: It is no .npy file, or is damaged.
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        try:
+            _check_header(file, path.stat().st_size)
+        except _DAMAGE as error:
+            raise ValueError(f"{path.name}: damaged array: {error}") from None
+    return np.asanyarray(np.load(path, mmap_mode="r"))
+
+
+def _parse(content: bytes) -> NDArray[Any]:
+    file = io.BytesIO(content)
+    _check_header(file, len(content))
+    file.seek(0)
+    return np.asanyarray(np.lib.format.read_array(file, allow_pickle=False))
+
+
+def _check_header(file: BinaryIO, size: int) -> None:
+    """Raise `ValueError` if the array in a file is not as long as its header says."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    if dtype.hasobject:
+        raise ValueError("it holds pickled objects")
+    there = size - file.tell()
+    # Without bytes too: loops over the rows of an empty array would not end.
+    if math.prod(shape) * dtype.itemsize != there or max(shape, default=0) > size:
+        raise ValueError(f"shape {shape} of {dtype} is not that of the {there} bytes there")
