@@ -26,13 +26,12 @@ from emotion_ai.pipeline.choices import (
 )
 from emotion_ai.pipeline.cluster_settings import ClusterSettings
 from emotion_ai.pipeline.field_types import Cpu, ImagePrefix, LabelSet, Memory, Names, StepName
-from emotion_ai.registry.settings import RetentionSettings
+from emotion_ai.registry.gate_settings import GateSettings
+from emotion_ai.registry.settings import RetentionSettings, ValidationLimits
 from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.settings import StrictModel, naming, validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.uri import check_address
-from emotion_ai.steps.evaluate.settings import GateSettings
-from emotion_ai.steps.validate.limits import ValidationLimits
 
 _MAX_BYTES = 64 << 10
 # YAML's key "<<", which takes the keys of another mapping.

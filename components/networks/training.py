@@ -69,7 +69,7 @@ def train(
     """
     keras.utils.set_random_seed(context.seed)
     with mixed_precision(settings.precision):
-        resumed = checkpoints.load(checkpoint)
+        resumed = _load_checkpoint(checkpoint)
         if resumed:
             progress, network = resumed
             print(f"resuming after epoch {progress.epoch} of {settings.epochs}", flush=True)
@@ -78,7 +78,7 @@ def train(
             network = _create_network(objective, faces, settings, context.start)
         _train_epochs(network, progress, objective, faces, settings, context, checkpoint)
     best = build_network(spec_for(faces.info, settings))
-    checkpoints.load_best_weights(checkpoint, progress, best)
+    best.set_weights(progress.best_weights)
     return best, progress
 
 
@@ -105,6 +105,14 @@ def compile_network(
 def validation_rows(faces: Faces) -> Rows:
     """Load the rows that epochs are scored on: the validation split, or its first 8,192 rows."""
     return faces.take(faces.positions(VALIDATION)[:_MAX_VALIDATION_ROWS])
+
+
+def _load_checkpoint(uri: str) -> tuple[Progress, keras.Model] | None:
+    try:
+        return checkpoints.load(uri)
+    except checkpoints.DamagedCheckpoint as damage:
+        print(f"starting anew: the checkpoint is damaged: {damage}", flush=True)
+        return None
 
 
 def _create_network(

@@ -6,13 +6,11 @@ float32, and `about`, the `NetworkSpec` as JSON. Every model artifact and every 
 """
 
 import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
@@ -20,6 +18,7 @@ from emotion_ai.faces.arrays import FacesInfo
 from emotion_ai.faces.kinds import KindName, former_names
 from emotion_ai.networks.settings import TrainingSettings
 from emotion_ai.settings import StrictModel
+from emotion_ai.storage.array_files import unpack_arrays
 
 WEIGHTS_FILE = "weights.npz"
 PRETRAINED = "pretrained"
@@ -94,14 +93,10 @@ def read_weights(uri: str) -> tuple[NetworkSpec, list[NDArray[np.float32]]]:
     """
     data = storage.read_bytes(uri, _MAX_BYTES)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
-                raise ValueError("it unpacks to more than any network of this project")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            spec = NetworkSpec.model_validate_json(arrays["about"].tobytes())
-            names = sorted(set(arrays.files) - {"about"})
-            return spec, [arrays[name].astype(np.float32) for name in names]
-    except (zipfile.BadZipFile, ValidationError, ValueError, KeyError, OSError, EOFError) as error:
+        arrays = unpack_arrays(data, _MAX_BYTES)
+        spec = NetworkSpec.model_validate_json(arrays.pop("about").tobytes())
+        return spec, [arrays[name].astype(np.float32) for name in sorted(arrays)]
+    except (ValueError, KeyError) as error:
         raise InputError(f"{uri}: not the weights of a network: {error}") from None
 
 

@@ -1,7 +1,6 @@
 """Releases: immutable SavedModel directories `<registry>/<version>/`."""
 
 import re
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
@@ -21,14 +20,6 @@ LITE_PATH = "model.tflite"
 GRAPH_PATH = "saved_model.pb"
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _MAX_INFO_BYTES = 8 << 20
-
-
-def _check_relative_path(name: str) -> str:
-    # Readers of the release join these names to its URI.
-    path = PurePosixPath(name)
-    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise ValueError(f"{name!r} is not a file of the release")
-    return name
 
 
 class DataInfo(StrictModel):
@@ -71,7 +62,7 @@ class ReleaseInfo(StrictModel):
     schema_version: Literal[1] = 1
     version: int = 0
     content_digest: str
-    files: dict[Annotated[str, AfterValidator(_check_relative_path)], FileDigest]
+    files: dict[Annotated[str, AfterValidator(storage.check_inner_path)], FileDigest]
     # The champion when this release was published; None before the first rollout.
     parent: int | None
     data: dict[KindName, DataInfo]

@@ -18,6 +18,7 @@ from emotion_ai.errors import InputError, VerificationError
 from emotion_ai.faces.keypoints import FRAME, NAMES
 from emotion_ai.serving_api import messages
 from emotion_ai.serving_api.tensors import fill_tensor
+from emotion_ai.storage.array_files import unpack_arrays
 
 # Largest difference of a number between the exported graph and the networks it was exported from.
 EXPORT_TOLERANCE = 1e-4
@@ -68,27 +69,29 @@ def read_golden(path: str) -> Golden:
 
     Raises:
         InputError: The file is not an .npz archive of at most 16 MiB, or an array is missing,
-            empty or has the wrong shape.
+            empty or has the wrong shape or type.
         Unavailable: The storage failed.
     """
     data = storage.read_bytes(path, _MAX_BYTES)
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            golden = Golden(*(arrays[name] for name in Golden._fields))
-    except (KeyError, OSError, ValueError) as error:
+        arrays = unpack_arrays(data, _MAX_BYTES)
+        golden = Golden(*(arrays[name] for name in Golden._fields))
+    except (KeyError, ValueError) as error:
         raise InputError(f"{path}: not the golden answers that combine writes: {error}") from None
-    count, classes = len(golden.images), golden.emotion_probabilities.shape[-1]
-    expected = {
-        "images": (count, FRAME, FRAME, 1),
-        "keypoints": (count, len(NAMES), 2),
-        "emotion_probabilities": (count, classes),
-        "emotion": (count,),
-        "emotion_labels": (count, classes),
+    count, classes = golden.images.shape[:1], golden.emotion_probabilities.shape[-1:]
+    expected: dict[str, tuple[str, tuple[int, ...]]] = {
+        "images": ("uint8", (*count, FRAME, FRAME, 1)),
+        "keypoints": ("float32", (*count, len(NAMES), 2)),
+        "emotion_probabilities": ("float32", (*count, *classes)),
+        "emotion": ("str", count),
+        "emotion_labels": ("str", (*count, *classes)),
     }
     for name, array in golden._asdict().items():
-        if array.shape != expected[name] or not count:
+        dtype = "str" if array.dtype.kind == "U" else str(array.dtype)
+        if (dtype, array.shape) != expected[name] or not array.size:
             raise InputError(
-                f"{path}: {name} has shape {array.shape}; expected {expected[name]}, not empty"
+                f"{path}: {name} has shape {array.shape} of {dtype}; expected "
+                f"{expected[name][1]} of {expected[name][0]}, not empty"
             )
     return golden
 

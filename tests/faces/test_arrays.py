@@ -112,7 +112,7 @@ def test_faces_rejects_an_interrupted_write(tmp_path):
 
 
 def test_faces_names_a_missing_or_broken_array(tmp_path):
-    with FacesWriter(tmp_path, INFO) as writer:
+    with FacesWriter(tmp_path, INFO.model_copy(update={"image_size": 2})) as writer:
         writer.append(_numbered_rows(np.arange(3)))
     (tmp_path / "split-00000.npy").write_bytes(b"no array")
     with pytest.raises(InputError, match="not a faces artifact"):
@@ -123,7 +123,7 @@ def test_faces_names_a_missing_or_broken_array(tmp_path):
 
 
 def test_take_names_a_truncated_images_file(tmp_path):
-    with FacesWriter(tmp_path, INFO) as writer:
+    with FacesWriter(tmp_path, INFO.model_copy(update={"image_size": 2})) as writer:
         writer.append(_numbered_rows(np.arange(3)))
     faces = Faces(tmp_path)
     images = tmp_path / "images-00000.npy"

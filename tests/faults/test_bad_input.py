@@ -262,4 +262,4 @@ def test_describe_rejects_a_release_with_files_outside_it(tmp_path: Path) -> Non
     record = registry / "1" / "assets.extra" / "release.json"
     record.write_text(record.read_text().replace("variables/variables.index", "../../dev/zero"))
     result = emotion_ai("describe", "1", "--registry", str(registry))
-    assert_refused(result, 2, str(record), "'../../dev/zero' is not a file of the release")
+    assert_refused(result, 2, str(record), "'../../dev/zero' is no path within the folder")

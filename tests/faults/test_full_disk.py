@@ -128,18 +128,20 @@ def test_checkpoint_of_the_last_epoch_is_kept(
 
     from emotion_ai.networks import checkpoints
 
+    def after_epoch(epoch: int) -> checkpoints.Progress:
+        scores = [{"epoch": k + 1, "loss": 1.0, "score": 1.0, "seconds": 1} for k in range(epoch)]
+        return checkpoints.Progress(epoch=epoch, best_epoch=epoch, best_score=1.0, history=scores)
+
     network = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(64)])
     network.compile("adam", "mse")
     folder = disk / "checkpoint"
     uri = str(folder)
-    progress = checkpoints.Progress(epoch=1, best_epoch=1)
+    progress = after_epoch(1)
     checkpoints.save(uri, progress, network)
     kept = set(folder.iterdir())
 
     def save_next() -> None:
-        checkpoints.save(
-            uri, checkpoints.Progress(epoch=2, best_epoch=2, files=dict(progress.files)), network
-        )
+        checkpoints.save(uri, after_epoch(2), network)
 
     def check_first_checkpoint() -> None:
         loaded = checkpoints.load(uri)

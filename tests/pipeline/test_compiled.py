@@ -17,7 +17,7 @@ from emotion_ai.pipeline.policy import STEPS
 from emotion_ai.pipeline.resources import StepResources
 from emotion_ai.pipeline.revisions import step_revision
 from emotion_ai.pipeline.settings import load_environment, load_run_settings
-from emotion_ai.steps.evaluate.settings import GateSettings
+from emotion_ai.registry.gate_settings import GateSettings
 
 ROOT = Path(__file__).parents[2]
 KFP = str(Path(sys.executable).with_name("kfp"))

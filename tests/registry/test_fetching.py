@@ -202,9 +202,9 @@ def listed_file(size: int) -> dict[str, Any]:
 HOSTILE_FILES = {
     "too large": ({"x": listed_file(300 << 20), "y": listed_file(300 << 20)}, "629,145,600 bytes"),
     "negative": ({"x": listed_file(-1)}, "files.x.size: Input should be greater"),
-    "above": ({"../../../above": listed_file(5)}, "is not a file of the release"),
-    "absolute": ({"/tmp/absolute": listed_file(5)}, "is not a file of the release"),
-    "within": ({"variables/../../above": listed_file(5)}, "is not a file of the release"),
+    "above": ({"../../../above": listed_file(5)}, "is no path within the folder"),
+    "absolute": ({"/tmp/absolute": listed_file(5)}, "is no path within the folder"),
+    "within": ({"variables/../../above": listed_file(5)}, "is no path within the folder"),
     "itself": ({INFO_PATH: listed_file(5)}, "is not the file that release.json lists"),
     "folder": ({"variables": listed_file(5)}, "variables: Is a directory|no such object"),
     "long": ({"n" * 300: listed_file(5)}, "File name too long|no such object"),

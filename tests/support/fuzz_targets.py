@@ -24,7 +24,10 @@ from PIL import Image
 from emotion_ai import storage
 from emotion_ai.client.images import read_image
 from emotion_ai.errors import EmotionAIError, InputError
+from emotion_ai.faces.arrays import INFO_FILE, Faces, FacesInfo
 from emotion_ai.faces.kinds import KindName
+from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.networks.weights import pack_weights, read_weights, spec_for
 from emotion_ai.pipeline.settings import (
     Environment,
     RunSettings,
@@ -38,6 +41,7 @@ from emotion_ai.server.batch_policy import BatchPolicy
 from emotion_ai.server.configuration import ConfigSource, plan_models
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.parameter_files import read_parameters
+from emotion_ai.serving_api.golden import Golden, read_golden, write_golden
 from emotion_ai.settings import restore_integers, validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import open_table, read_blocks
@@ -45,8 +49,11 @@ from emotion_ai.sources.subjects import read_subjects
 
 from support.face_csv import FER7, keypoint_cells, write_expression, write_keypoints
 from support.minimal_release import write_minimal_release
+from support.prepared_faces import write_faces
 
 _TOKENS = [b"\0", b"\n", b",", b'"', b" ", b"nan", b"-1", b"1e309", b"9" * 30, b"\xff\xff\xff\xff"]
+
+DAMAGED_ARRAY = "targets-00000.npy"
 
 _BATCHING = b"""
 max_batch_size { value: 128 }
@@ -143,6 +150,44 @@ def _registry_examples() -> tuple[bytes, bytes]:
         )
 
 
+def _checkpoint_state() -> bytes:
+    files = {"latest": "latest-00002.keras", "best": "best-00001.npz"}
+    entries = [{"epoch": k, "loss": 1.5, "score": 0.5, "seconds": 3.25} for k in (1, 2)]
+    state = {
+        "epoch": 2,
+        "best_epoch": 1,
+        "best_score": 0.5,
+        "history": entries,
+        "files": {key: {"name": name, "sha256": "0" * 64} for key, name in files.items()},
+    }
+    return json.dumps(state).encode()
+
+
+def _faces_files() -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        faces = write_faces(Path(folder, "faces"), "expression")
+        return {path.name: path.read_bytes() for path in faces.iterdir()}
+
+
+def _packed_weights(faces: dict[str, bytes]) -> bytes:
+    spec = spec_for(FacesInfo.model_validate_json(faces[INFO_FILE]), TrainingSettings())
+    return pack_weights(spec, [np.ones((3, 3, 1, 8), np.float32), np.zeros(8, np.float32)])
+
+
+def _packed_golden() -> bytes:
+    golden = Golden(
+        images=np.zeros((2, 96, 96, 1), np.uint8),
+        keypoints=np.zeros((2, 15, 2), np.float32),
+        emotion_probabilities=np.zeros((2, 2), np.float32),
+        emotion=np.array(["happy", "sad"]),
+        emotion_labels=np.array([["happy", "sad"]] * 2),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "golden.npz")
+        write_golden(str(path), golden)
+        return path.read_bytes()
+
+
 def _read_table(kind: KindName) -> Callable[[Path, bytes], None]:
     def read(folder: Path, case: bytes) -> None:
         path = folder / "faces.csv"
@@ -194,6 +239,36 @@ def _read_release(folder: Path, case: bytes) -> None:
     verify_release(str(folder), 1)
 
 
+def _read_checkpoint(folder: Path, case: bytes) -> None:
+    # Imports Keras.
+    from emotion_ai.networks import checkpoints
+
+    (folder / "state.json").write_bytes(case)
+    assert checkpoints.load(str(folder)) is None
+
+
+def _read_weights(folder: Path, case: bytes) -> None:
+    path = folder / "weights.npz"
+    path.write_bytes(case)
+    assert all(array.dtype == np.float32 for array in read_weights(str(path))[1])
+
+
+def _read_golden(folder: Path, case: bytes) -> None:
+    path = folder / "golden.npz"
+    path.write_bytes(case)
+    assert read_golden(str(path)).images.shape[1:] == (96, 96, 1)
+
+
+def _read_faces(files: dict[str, bytes]) -> Callable[[Path, bytes], None]:
+    def read(folder: Path, case: bytes) -> None:
+        for name, content in files.items():
+            (folder / name).write_bytes(case if name == DAMAGED_ARRAY else content)
+        faces = Faces(folder)
+        assert len(faces.take(np.arange(len(faces))).targets) == len(faces)
+
+    return read
+
+
 def _read_json(folder: Path, case: bytes) -> None:
     # KFP passes on what is JSON alone.
     with contextlib.suppress(ValueError, RecursionError):
@@ -215,6 +290,7 @@ def fuzz_targets() -> dict[str, Target]:
     """Return the targets by name."""
     expression, keypoints = _table_examples()
     config, release = _registry_examples()
+    faces = _faces_files()
     settings = RunSettings().model_dump_json().encode()
     environments = [
         Environment().model_dump_json().encode(),
@@ -230,6 +306,10 @@ def fuzz_targets() -> dict[str, Target]:
         "parameters": Target(damaged([_BATCHING]), _read_parameters),
         "models.config": Target(damaged([config]), _read_config),
         "release.json": Target(damaged([release]), _read_release),
+        "checkpoint": Target(damaged([_checkpoint_state()]), _read_checkpoint),
+        "weights": Target(damaged([_packed_weights(faces)]), _read_weights),
+        "golden": Target(damaged([_packed_golden()]), _read_golden),
+        "faces": Target(damaged([faces[DAMAGED_ARRAY]]), _read_faces(faces)),
         "settings": Target(damaged([settings]), _read_json),
         "environment": Target(damaged(environments), _read_environment),
     }

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from emotion_ai.faces.keypoints import NAMES
+from emotion_ai.registry.gate_settings import GateSettings, Tolerances
 from emotion_ai.settings import StrictModel
 from emotion_ai.steps.evaluate.metric_text import (
     Comparison,
@@ -25,7 +26,6 @@ from emotion_ai.steps.evaluate.metric_text import (
     limit_sentence,
     metric_info,
 )
-from emotion_ai.steps.evaluate.settings import GateSettings, Tolerances
 
 _KINDS = ("expression", "keypoints")
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import TEST, TRAIN, Faces
+from emotion_ai.registry.gate_settings import GateSettings
 from emotion_ai.settings import validate_settings
 from emotion_ai.steps.evaluate import metrics
 from emotion_ai.steps.evaluate.champion import ChampionPredictions, predict_with_champion
@@ -15,7 +16,6 @@ from emotion_ai.steps.evaluate.headlines import headlines
 from emotion_ai.steps.evaluate.report import write_report
 from emotion_ai.steps.evaluate.results import ModelEvaluation
 from emotion_ai.steps.evaluate.scoring import flat_metrics, score_expression, score_keypoints
-from emotion_ai.steps.evaluate.settings import GateSettings
 from emotion_ai.steps.evaluate.verdict import write_verdict
 from emotion_ai.storage.atomic_files import remove_on_failure
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from emotion_ai.client.client import Client
 from emotion_ai.errors import Unavailable
+from emotion_ai.registry.settings import ValidationLimits
 from emotion_ai.serving_api.golden import Golden
-from emotion_ai.steps.validate.limits import ValidationLimits
 
 _POLL_SECONDS = 0.2
 _WARMUP_CALLS = 3

@@ -9,6 +9,7 @@ from emotion_ai import storage
 from emotion_ai.client.client import Client
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.registry.champion import write_champion
+from emotion_ai.registry.settings import ValidationLimits
 from emotion_ai.server.process import server_process
 from emotion_ai.serving_api.golden import Golden, golden_requests, prediction_log, read_golden
 from emotion_ai.serving_api.warmup import write_warmup
@@ -20,7 +21,6 @@ from emotion_ai.steps.validate.checks import (
     load_check,
     parity_checks,
 )
-from emotion_ai.steps.validate.limits import ValidationLimits
 from emotion_ai.steps.validate.report import write_report
 from emotion_ai.storage.atomic_files import remove_on_failure
 
