@@ -74,9 +74,20 @@ def test_an_archive_that_unpacks_to_more_than_its_limit_is_refused() -> None:
         unpack_arrays(zeros, LIMIT)
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_damaged_archive_is_refused(method: int) -> None:
-    content = bytearray(archive_of(array_file("(3, 4)", content=VALUES.tobytes()), method))
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_bomb_that_states_a_small_size_is_refused(method: int) -> None:
+    content = bytearray(archive_of(bytes(4 * LIMIT), method))
+    # Only what a member states is limited, and these unpack all that they have.
+    size = (4 * LIMIT).to_bytes(4, "little")
+    assert content.count(size) == 2
+    content = content.replace(size, (100).to_bytes(4, "little"))
+    with pytest.raises(ValueError, match="packed otherwise than NumPy does"):
+        unpack_arrays(bytes(content), LIMIT)
+
+
+def test_a_damaged_archive_is_refused() -> None:
+    content = archive_of(array_file("(3, 4)", content=VALUES.tobytes()), zipfile.ZIP_DEFLATED)
+    content = bytearray(content)
     content[45:60] = b"\xff" * 15
     with pytest.raises(ValueError, match="damaged arrays: "):
         unpack_arrays(bytes(content), LIMIT)
