@@ -1,63 +1,40 @@
-"""Measure what attacks on a server cost another caller, in latency and memory; count lost calls.
+"""Measure what attacks on a server or console cost another caller; count calls that stops lose.
 
     make bench NAME=attack ARGS="[--seconds 6] [--stops 5]"
 
-Each attack runs in a process of its own, on the same cores. Another caller asks for one face at a
-time, alone, meanwhile and afterwards. The exit code is 1 if a limit is exceeded.
+Each attack runs in a process of its own, on the same cores. Another caller asks for one face (of
+the console: for a photo) at a time, alone, meanwhile and afterwards. The exit code is 1 if a limit
+is exceeded.
 """
 
 import argparse
-import asyncio
 import contextlib
-import itertools
-import os
+import http.client
 import re
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from attacks import ATTACKS, CONSOLE_ATTACKS, OPTIONS, PREDICT
 from bench_stops import measure_alone
 
 from emotion_ai.server.process import server_process
-from emotion_ai.serving_api.messages import MODEL_NAME, PREDICTION_SERVICE, PredictRequest
+from emotion_ai.serving_api.messages import MODEL_NAME, PredictRequest
 from emotion_ai.serving_api.tensors import fill_tensor
 
 from support.benchmark_limits import Measure, report
+from support.console_process import photo, running_console
 
-PREDICT = f"/{PREDICTION_SERVICE}/Predict"
-OPTIONS = [
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.enable_retries", 0),
-]
-
-
-def request_for(shape: tuple[int, ...], **fields: Any) -> bytes:
-    """A PredictRequest of pixels whose tensor has this shape and these fields."""
-    request = PredictRequest()
-    request.model_spec.name = MODEL_NAME
-    tensor = request.inputs["images"]
-    tensor.dtype = 4
-    for size in shape:
-        tensor.tensor_shape.dim.add(size=size)
-    for name, value in fields.items():
-        if isinstance(value, bytes):
-            setattr(tensor, name, value)
-        else:
-            getattr(tensor, name).extend(value)
-    return bytes(request.SerializeToString())
+Ask = Callable[[], Any]
 
 
 def one_face() -> bytes:
@@ -68,64 +45,10 @@ def one_face() -> bytes:
     return bytes(request.SerializeToString())
 
 
-async def repeat(address: str, count: int, data: bytes, timeout: float = 30.0) -> None:
-    """Send a compressed request again and again, from some callers at once."""
-
-    async def ask() -> None:
-        async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
-            call = channel.unary_unary(PREDICT)
-            while True:
-                with contextlib.suppress(grpc.aio.AioRpcError):
-                    await call(data, timeout=timeout, compression=grpc.Compression.Gzip)
-
-    await asyncio.gather(*(ask() for _ in range(count)))
-
-
-async def watch(address: str) -> None:
-    """1: hundreds of health watches, and calls whose message never comes."""
-    async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
-        watches = [channel.unary_stream("/grpc.health.v1.Health/Watch")(b"") for _ in range(500)]
-        for stream in watches:
-            await stream.read()
-        calls = [channel.stream_unary(PREDICT)() for _ in range(500)]
-        await asyncio.sleep(3600)
-        del calls
-
-
-async def connect(address: str) -> None:
-    """11: connections that say nothing, opened again when they are closed."""
-    host, _, port = address.rpartition(":")
-    sockets: list[socket.socket] = []
-    while True:
-        with contextlib.suppress(OSError):
-            sockets.append(socket.create_connection((host, int(port)), timeout=1))
-        if len(sockets) > 500:
-            sockets.pop(0).close()
-        await asyncio.sleep(0.005)
-
-
-ATTACKS: dict[str, Callable[[str], Awaitable[None]]] = {
-    "1 watches and calls without a message": watch,
-    "2 shapes of 100,000 dimensions": lambda a: repeat(a, 4, request_for((1,) * 100_000)),
-    "2 a million typed values": lambda a: repeat(
-        a, 4, request_for((1, 96, 96, 1), int_val=[1] * 1_000_000)
-    ),
-    "3 29,127 faces in 47 bytes": lambda a: repeat(a, 16, request_for((29_127, 96, 96, 1))),
-    "3 1,024 faces, callers that leave": lambda a: repeat(
-        a, 8, request_for((1024, 96, 96, 1)), 0.5
-    ),
-    "4 200 MB in 200 KB": lambda a: repeat(
-        a, 6, request_for((1,), tensor_content=bytes(200 << 20))
-    ),
-    "4 15 MB in 15 KB": lambda a: repeat(a, 6, request_for((1,), tensor_content=bytes(15 << 20))),
-    "11 silent connections": connect,
-}
-
-
 @contextlib.contextmanager
 def attacking(name: str, address: str) -> Iterator[None]:
     """Attack from another process during a `with` block."""
-    command = [sys.executable, __file__, "--attack", name, address]
+    command = [sys.executable, str(Path(__file__).with_name("attacks.py")), name, address]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         time.sleep(1.5)
         try:
@@ -136,24 +59,26 @@ def attacking(name: str, address: str) -> Iterator[None]:
             process.kill()
 
 
-def iterate_latencies(address: str) -> Iterator[float]:
-    """Ask for a face every 20 ms; the milliseconds of each answer, failures as 60 s."""
-    with grpc.insecure_channel(address, options=OPTIONS) as channel:
-        call = channel.unary_unary(PREDICT)
-        while True:
-            started = time.monotonic()
-            try:
-                call(one_face(), timeout=30, wait_for_ready=True)
-                yield (time.monotonic() - started) * 1e3
-            except grpc.RpcError:
-                yield 60_000.0
-            time.sleep(0.02)
+def iterate_latencies(ask: Ask) -> Iterator[float]:
+    """Ask every 20 ms; the milliseconds of each answer, failures as 60 s."""
+    while True:
+        started = time.monotonic()
+        try:
+            ask()
+            yield (time.monotonic() - started) * 1e3
+        except (grpc.RpcError, OSError, http.client.HTTPException):
+            yield 60_000.0
+        time.sleep(0.02)
 
 
-def latencies(address: str, seconds: float) -> list[float]:
-    """The latencies of some seconds."""
-    ends = time.monotonic() + seconds
-    return list(itertools.takewhile(lambda _: time.monotonic() < ends, iterate_latencies(address)))
+def latencies(ask: Ask, seconds: float) -> list[float]:
+    """The latencies of some seconds, and of the answer that comes then."""
+    ends, found = time.monotonic() + seconds, []
+    for latency in iterate_latencies(ask):
+        found.append(latency)
+        if time.monotonic() >= ends:
+            break
+    return found
 
 
 def memory_mb(process_id: int, kind: str) -> float:
@@ -163,27 +88,65 @@ def memory_mb(process_id: int, kind: str) -> float:
     return int(match[1]) / 1024 if match else 0.0
 
 
-def recovery_seconds(address: str, usual_ms: float) -> float:
+def recovery_seconds(ask: Ask, usual_ms: float) -> float:
     """Seconds until five answers in a row are as fast as before, within a half."""
     started, fast = time.monotonic(), 0
-    for latency in iterate_latencies(address):
+    for latency in iterate_latencies(ask):
         fast = fast + 1 if latency <= 1.5 * usual_ms else 0
         if fast == 5 or time.monotonic() - started > 60:
             break
     return time.monotonic() - started
 
 
-def measure_attack(name: str, folder: Path, seconds: float) -> list[Measure]:
-    """Attack a fresh server."""
+class Target(NamedTuple):
+    """What is attacked: its address, its process, and how another caller asks it."""
+
+    address: str
+    process_id: int
+    ask: Ask
+
+
+@contextlib.contextmanager
+def server_target(folder: Path) -> Iterator[Target]:
+    """A server; the caller asks for one face."""
     flags = ["--port=0", f"--model_name={MODEL_NAME}", f"--model_base_path={folder}"]
-    with server_process(flags, folder / "server.log") as (address, process):
-        latencies(address, 2.0)
-        alone = np.percentile(latencies(address, seconds), 99)
-        idle = memory_mb(process.pid, "VmRSS")
-        with attacking(name, address):
-            meanwhile = latencies(address, seconds)
-        recovery = recovery_seconds(address, float(alone))
-        peak = memory_mb(process.pid, "VmHWM")
+    with (
+        server_process(flags, folder / "server.log") as (address, process),
+        grpc.insecure_channel(address, options=OPTIONS) as channel,
+    ):
+        call, data = channel.unary_unary(PREDICT), one_face()
+        yield Target(address, process.pid, lambda: call(data, timeout=30, wait_for_ready=True))
+
+
+@contextlib.contextmanager
+def console_target(folder: Path) -> Iterator[Target]:
+    """A console beside a server; the visitor sends a photo."""
+    with (
+        server_target(folder) as server,
+        running_console("--server", server.address, "--port", "0") as console,
+    ):
+        address, picture = console.url.removeprefix("http://"), photo()
+
+        def ask() -> None:
+            with contextlib.closing(http.client.HTTPConnection(address, timeout=30)) as connection:
+                connection.request("POST", "/photo", picture)
+                if connection.getresponse().status != 200:
+                    raise ConnectionError
+
+        yield Target(address, console.process.pid, ask)
+
+
+def measure_attack(name: str, folder: Path, seconds: float) -> list[Measure]:
+    """Attack a fresh server, or a console."""
+    attacked = console_target if name in CONSOLE_ATTACKS else server_target
+    with attacked(folder) as target:
+        latencies(target.ask, 2.0)
+        alone = np.percentile(latencies(target.ask, seconds), 99)
+        idle = memory_mb(target.process_id, "VmRSS")
+        with attacking(name, target.address):
+            meanwhile = latencies(target.ask, seconds)
+        recovery = recovery_seconds(target.ask, float(alone))
+        peak = memory_mb(target.process_id, "VmHWM")
     p99, worst = np.percentile(meanwhile, 99), max(meanwhile)
     how = f"({p99:.0f} / {alone:.0f} ms; worst {worst:.0f} ms)"
     return report(
@@ -212,20 +175,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Attack a server.")
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--stops", type=int, default=5)
-    parser.add_argument("--only", nargs="*", choices=ATTACKS)
-    parser.add_argument("--attack", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--only", nargs="*", choices=[*ATTACKS, *CONSOLE_ATTACKS])
     arguments = parser.parse_args()
-    if arguments.attack:
-        os.nice(5)
-        name, address = arguments.attack
-        asyncio.run(ATTACKS[name](address))
-        return
     with tempfile.TemporaryDirectory(prefix="attack-") as scratch:
         folder = Path(scratch)
         write_model(folder / "1")
         measures = [
             m
-            for name in arguments.only or ATTACKS
+            for name in arguments.only or [*ATTACKS, *CONSOLE_ATTACKS]
             for m in measure_attack(name, folder, arguments.seconds)
         ]
         measures += measure_alone(folder, folder, arguments.stops)
