@@ -26,6 +26,7 @@ ARROWS: dict[str, set[str]] = {
     "storage": set(),
     "terminal": set(),
     "html_page": set(),
+    "markdown_text": set(),
     "faces": set(),
     "sample": {"faces"},
     # A source may be drawn: sample://N.
@@ -36,30 +37,34 @@ ARROWS: dict[str, set[str]] = {
     "networks": {"faces", "html_page"},
     # The champion is named in TensorFlow Serving's configuration; a release names kinds of faces.
     "registry": {"faces", "serving_api"},
-    "export": {"faces", "networks", "registry", "serving_api"},
-    "client": {"faces", "serving_api"},
+    # model.tflite, run without TensorFlow.
+    "litert": set(),
+    "export": {"faces", "litert", "networks", "registry", "serving_api"},
+    # It asks a server, or a release in this process.
+    "client": {"faces", "litert", "registry", "serving_api"},
     # A rollout asks the server, as its callers do.
     "rollouts": {"client", "registry", "serving_api"},
     # The embedded server knows releases, and exports the pretrained networks to serve them.
-    "server": {"export", "faces", "networks", "registry", "serving_api"},
+    "server": {"export", "faces", "litert", "networks", "registry", "serving_api"},
     "apps.predict": {"client"},
     "apps.watch": {"client", "faces"},
     # The console starts a server of its own and draws an example photo.
     "apps.console": {"client", "sample", "server"},
-    "steps.resolve": {"networks", "registry", "rollouts", "sources"},
+    # It checks the settings of all steps.
+    "steps.resolve": {"faces", "networks", "registry", "rollouts", "sources"},
     "steps.ingest": {"faces", "html_page", "sources"},
     "steps.prepare": {"faces", "html_page"},
     "steps.train_keypoints": {"networks"},
     "steps.train_expression": {"faces", "networks"},
     # The champion is a release, asked in this process.
-    "steps.evaluate": {"export", "faces", "html_page", "networks", "registry"},
+    "steps.evaluate": {"export", "faces", "html_page", "markdown_text", "networks", "registry"},
     "steps.record": {"registry"},
     # Golden faces are drawn.
     "steps.combine": {"export", "faces", "networks", "sample", "serving_api"},
     # The validation starts the server and asks it as callers do.
     "steps.validate": {"client", "html_page", "registry", "server", "serving_api"},
     # Retention keeps what a cluster names.
-    "steps.push": {"faces", "registry", "rollouts"},
+    "steps.push": {"faces", "markdown_text", "registry", "rollouts"},
     "steps.reject": {"registry"},
     "steps.rollout": {"registry", "rollouts"},
     # The pods of a run say which step failed.
@@ -74,6 +79,7 @@ ONLY_IN = {
     "keras": {"networks", "export", "steps.combine"},
     "kfp": {"pipeline", *(room for room in ARROWS if room.startswith("steps."))},
     "grpc": {"client", "server"},
+    "ai_edge_litert": {"litert"},
     # The pipeline compares amounts of memory as Kubernetes writes them.
     "kubernetes": {"pipeline", "rollouts"},
     "google": {"pipeline", "storage", "registry", "serving_api", "server"},

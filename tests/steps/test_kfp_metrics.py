@@ -73,7 +73,7 @@ def test_evaluate_logs_a_forced_acceptance(tmp_path: Path) -> None:
     assert logged["gate_checks_failed"] == 1.0
     text = Path(outputs["verdict"].path).read_text()
     assert text.startswith("# Accepted by force\n")
-    assert "the \\<b\\>board\\</b\\> \\| \\*insists\\*" in text
+    assert r"the &lt;b&gt;board&lt;/b&gt; \| \*insists\*" in text
     assert text.index("**failed**") < text.index("| passed |")
 
 

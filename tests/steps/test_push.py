@@ -124,6 +124,19 @@ def test_push_publishes_the_model_with_its_origin(push_model: Push, tmp_path: Pa
     assert "- packages: keras 3.10.0, tensorflow 2.20.0\n" in card
 
 
+def test_card_has_no_markup_of_others(push_model: Push, tmp_path: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>\n\n# Accepted\n| a | [b](http://c) `d`"
+    shown = r"&lt;img src=x onerror=alert(1)&gt; \# Accepted \| a \| \[b\](http://c) \`d\`"
+    content = {"labels": [evil, "sad"], "label_set": evil, "packages": {evil: evil}}
+    push_model(gate={"reasons": [evil], "forced": evil}, content=content)
+    card = (tmp_path / "registry/1/assets.extra/model_card.md").read_text()
+    assert "<img" not in card
+    assert "\n# Accepted" not in card
+    assert f"- {shown}\n" in card
+    assert f"{shown}, sad\n(label set {shown})" in card
+    assert f"- packages: {shown} {shown}\n" in card
+
+
 def test_push_says_what_the_networks_know_from_others(push_model: Push, tmp_path: Path) -> None:
     registry = str(tmp_path / "registry")
     assert push_model() == "1"
@@ -180,7 +193,7 @@ def test_push_records_the_reason_of_a_forced_release(push_model: Push, tmp_path:
     push_model(gate={"forced": "a demonstration <tomorrow>"})
     assert read_release(str(tmp_path / "registry"), 1).gate.forced == "a demonstration <tomorrow>"
     card = (tmp_path / "registry" / "1" / "assets.extra" / "model_card.md").read_text()
-    assert "overruled by hand: a demonstration <tomorrow>" in card
+    assert "overruled by hand: a demonstration &lt;tomorrow&gt;" in card
 
 
 def test_push_keeps_the_champion_and_its_parent(push_model: Push, tmp_path: Path) -> None:

@@ -1,16 +1,14 @@
 """The gate's verdict in words: the cells of its checks, and Markdown, which KFP's page shows."""
 
-import re
 from collections.abc import Iterator
 
 from emotion_ai import storage
+from emotion_ai.markdown_text import escape_markdown
 from emotion_ai.steps.evaluate.gate import Check, GateReport
 from emotion_ai.steps.evaluate.metric_text import format_value, metric_info
 
 CHECK_COLUMNS = ("metric", "split", "candidate", "required", "compared with")
 _COMPARED_WITH = {"floor": "limit", "baseline": "baseline", "champion": "champion, with tolerance"}
-# What Markdown or HTML would take for its own.
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&#])")
 
 
 def check_cells(check: Check) -> tuple[str, ...]:
@@ -41,15 +39,14 @@ def _lines(decision: GateReport) -> Iterator[str]:
     yield f"Champion: {decision.champion or 'none'}"
     yield ""
     for reason in decision.reasons:
-        yield f"- {_escape(reason)}"
+        yield f"- {escape_markdown(reason)}"
     yield ""
     yield f"| | {' | '.join(CHECK_COLUMNS)} |"
     yield "|---" * (1 + len(CHECK_COLUMNS)) + "|"
     # The failed ones first.
     for check in sorted(decision.checks, key=lambda check: check.passed):
-        cells = ("passed" if check.passed else "**failed**", *map(_escape, check_cells(check)))
+        cells = (
+            "passed" if check.passed else "**failed**",
+            *map(escape_markdown, check_cells(check)),
+        )
         yield f"| {' | '.join(cells)} |"
-
-
-def _escape(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment
+from markupsafe import Markup
 
+from emotion_ai.markdown_text import escape_markdown, markdown_code, markdown_row
 from emotion_ai.registry.releases import ReleaseInfo
 from emotion_ai.registry.scores import scores_by_split
 
@@ -12,7 +14,7 @@ _TEMPLATE = """# Emotion-AI: keypoints and emotion of a face
 
 Given a grayscale picture of one face, this model says where the fifteen keypoints are and how
 probable each of {{ info.labels | length }} emotions is: {{ info.labels | join(", ") }}
-(label set `{{ info.label_set }}`).
+(label set {{ info.label_set | code }}).
 
 ## Why it was accepted
 
@@ -26,14 +28,14 @@ probable each of {{ info.labels | length }} emotions is: {{ info.labels | join("
 | faces | source | rows | train | validation | test | fingerprint |
 |---|---|---|---|---|---|---|
 {% for name, data in info.data.items() -%}
-| {{ name }} | `{{ data.source }}` | {{ data.rows }} | {{ data.counts.train }} | {{ data.counts.validation }} | {{ data.counts.test }} | `{{ data.fingerprint[:16] }}` |
+| {{ name }} | {{ data.source | code }} | {{ data.rows }} | {{ data.counts.train }} | {{ data.counts.validation }} | {{ data.counts.test }} | {{ data.fingerprint[:16] | code }} |
 {% endfor %}{% if info.seen %}
 Its networks started from others, or learnt from them, which had seen these faces:
 
 | source | rows | through | fingerprint |
 |---|---|---|---|
 {% for seen in info.seen -%}
-| `{{ seen.source }}` | {{ seen.rows or "not known" }} | {{ seen.through }} | `{{ seen.fingerprint[:16] or "not known" }}` |
+| {{ seen.source | code }} | {{ seen.rows or "not known" }} | {{ seen.through }} | {{ (seen.fingerprint[:16] or "not known") | code }} |
 {% endfor %}{% endif %}
 No two splits share an image, pixel for pixel, or a person whose pictures are known to be of one
 person. Rows left out for that reason, or because the image is of one gray:
@@ -47,7 +49,7 @@ person. Rows left out for that reason, or because the image is of one gray:
 | {{ name }} | {{ "{:,}".format(t.parameters) }} | {{ t.epochs }} ({{ t.best_epoch }}) | {{ (t.seconds / 60) | round | int }} | {{ t.start or "random weights" }} | {{ t.teachers | join(", ") or "the labels alone" }} | {{ t.backend }} | {{ t.machine }} |
 {% endfor %}
 {% for name, t in info.training.items() if t.settings -%}
-- {{ name }}, seed {{ t.seed }}: `{{ t.settings | tojson }}`
+- {{ name }}, seed {{ t.seed }}: {{ t.settings | tojson | code }}
 {% endfor %}{% for name, t in info.training.items() if t.temperature %}
 - {{ name }}: logits are divided by the temperature {{ "%.2f" % t.temperature }}, chosen on validation ([Guo et al. 2017](https://arxiv.org/abs/1706.04599))
 {%- endfor %}{% for name, t in info.training.items() if t.score_float16 %}
@@ -64,10 +66,10 @@ In brackets: 95 % confidence intervals, bootstrapped over people if they are kno
 not.
 
 {% for table in tables -%}
-| {{ table[0] | join(" | ") }} |
+{{ table[0] | row }}
 |{% for _ in table[0] %}---|{% endfor %}
 {% for row in table[1:] -%}
-| {{ row | join(" | ") }} |
+{{ row | row }}
 {% endfor %}
 {% endfor -%}
 {% if info.lite -%}
@@ -79,7 +81,7 @@ with `--prefer_tflite_model`. On faces of validation and test:
 | faces | score | `saved_model.pb` | `model.tflite` |
 |---|---|---|---|
 {% for row in lite -%}
-| {{ row | join(" | ") }} |
+{{ row | row }}
 {% endfor %}
 {% endif -%}
 ## Intended use and limits
@@ -95,11 +97,11 @@ with `--prefer_tflite_model`. On faces of validation and test:
 
 ## Origin
 
-- created {{ info.created }} by run `{{ info.run_id }}`
-- code revision `{{ info.revision }}`
-- content digest `{{ info.content_digest }}`
+- created {{ info.created }} by run {{ info.run_id | code }}
+- code revision {{ info.revision | code }}
+- content digest {{ info.content_digest | code }}
 - champion at that time: {{ info.parent if info.parent is not none else "none" }}
-- packages: {% for name, version in info.packages.items() | sort %}{{ name }} {{ version }}{{ ", " if not loop.last }}{% endfor %}
+- packages: {% for name, version in info.packages.items() | sort %}{{ name }} {{ version }}{% if not loop.last %}, {% endif %}{% endfor %}
 """  # noqa: E501 - a line of the template is a line of the card
 
 Table = list[list[str]]
@@ -122,13 +124,22 @@ def model_card(info: ReleaseInfo) -> str:
         _keypoint_table(keypoints),
         _part_table(keypoints, "keypoint: RMSE, px", ("rmse_px",), "{:.2f}"),
     ]
-    # Markdown, not HTML: escapes would be visible.
-    environment = Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701
+    # Markdown, not HTML: every text is escaped by `_finalize`.
+    environment = Environment(  # noqa: S701 - see above
+        keep_trailing_newline=True, finalize=_finalize
+    )
+    environment.filters["code"] = lambda text: Markup(markdown_code(text))  # noqa: S704
+    environment.filters["row"] = lambda cells: Markup(markdown_row(cells))  # noqa: S704
     return environment.from_string(_TEMPLATE).render(
         info=info,
         tables=[table for table in tables if len(table) > 1],
         lite=_lite_rows(info.lite),
     )
+
+
+def _finalize(value: Any) -> Any:
+    is_plain = isinstance(value, str) and not isinstance(value, Markup)
+    return escape_markdown(value) if is_plain else value
 
 
 def _lite_rows(lite: Mapping[str, Any]) -> Table:
