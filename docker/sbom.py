@@ -36,8 +36,9 @@ from select_requirements import (
 ROOT = Path(__file__).resolve().parents[1]
 WHEEL = "wheel"
 _LOCK, _GPU_LOCK = "requirements.lock", "docker/requirements-gpu.lock"
-# The images without the pretrained networks; see the Dockerfile.
-_LIGHT = ("client", "base")
+_NETWORKS = (".npz", ".tflite")
+# A folder that two images lack; see the Dockerfile.
+_PRETRAINED, _LIGHT = "networks/pretrained", ("client", "base")
 _LICENSES = LicenseFactory()
 
 # The lines of a package in the lock, and the packages that require it.
@@ -63,8 +64,7 @@ def make_bom(name: str, base: str) -> Bom:
         for package, (lines, _) in packages.items()
     }
     product = _product(name, project, _GPU_LOCK if name == "train-gpu" else _LOCK)
-    parts = [] if name == WHEEL else [_base_image(base)]
-    parts += [] if name in _LIGHT else _networks()
+    parts = [*([] if name == WHEEL else [_base_image(base)]), *_networks(name)]
     bom = Bom(components=[*components.values(), *parts], metadata=BomMetaData(component=product))
     # Only here: the constructor takes a random number and the time for none.
     bom.serial_number = None
@@ -139,14 +139,17 @@ def _licenses(name: str, version: str) -> list:
     return [_LICENSES.make_with_name(name) for name in sorted(names)]
 
 
-def _networks() -> list[Component]:
-    """Return the pretrained networks, which the wheel holds and the heavier images."""
-    files = sorted((ROOT / "components/networks/pretrained").glob("*.npz"))
+def _networks(name: str) -> list[Component]:
+    """Return the trained networks that come with the code."""
+    code = ROOT / "components"
+    files = sorted(file for suffix in _NETWORKS for file in code.rglob(f"*{suffix}"))
+    if name in _LIGHT:
+        files = [file for file in files if file.parent != code / _PRETRAINED]
     return [
         Component(
-            name=file.name,
+            name=file.relative_to(code).as_posix(),
             type=ComponentType.MACHINE_LEARNING_MODEL,
-            bom_ref=f"networks/pretrained/{file.name}",
+            bom_ref=f"network/{file.relative_to(code).as_posix()}",
             hashes=[_sha256(hashlib.sha256(file.read_bytes()).hexdigest())],
         )
         for file in files
