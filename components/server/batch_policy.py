@@ -19,8 +19,8 @@ _MAX_SHARED_BATCH_SIZE = 8
 # LiteRT takes as long for each face of a batch as for a face alone.
 _MAX_SHARED_LITE_BATCH_SIZE = 4
 _MAX_SHARED_BATCHES = 2048
-# A request of more rows runs in pieces of this many. Pieces of 8 cost a tenth more, and there is a
-# way through the event loop between two of them.
+# Larger requests run in pieces of this many rows. Pieces of 8 cost a tenth more; but with a single
+# thread, small requests wait for a piece to end.
 _ROWS_PER_PIECE = 32
 
 
@@ -60,9 +60,8 @@ class BatchPolicy(NamedTuple):
         if not flags.enable_batching:
             lite = flags.prefer_tflite_model
             size = _MAX_SHARED_LITE_BATCH_SIZE if lite else _MAX_SHARED_BATCH_SIZE
-            return cls(
-                size, 0.0, _MAX_SHARED_BATCHES, cores, max_execution_batch_size=_ROWS_PER_PIECE
-            )
+            rows = _ROWS_PER_PIECE if cores > 1 else size
+            return cls(size, 0.0, _MAX_SHARED_BATCHES, cores, max_execution_batch_size=rows)
         path = flags.batching_parameters_file
         parameters = read_parameters("BatchingParameters", path)
         try:

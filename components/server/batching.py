@@ -43,7 +43,7 @@ class Task:
         deadline: The `time.monotonic()` after which the task is not run; None is no deadline.
         outputs: Arrays by output name, batch first.
         error: Why there are no outputs.
-        cancelled: Set by the caller: the task is not run and not reported as done.
+        cancelled: Set by the caller: the task is not run.
     """
 
     inputs: Arrays
@@ -72,7 +72,8 @@ class Batcher:
 
     Args:
         policy: How large batches get, how long they wait, how many threads run them.
-        on_done: Called on a batch thread with the tasks that now have `outputs` or `error`.
+        on_done: Called on a batch thread with the tasks that are over: they have `outputs` or
+            `error`, or were cancelled.
     """
 
     def __init__(self, policy: BatchPolicy, on_done: Callable[[list[Task]], None]) -> None:
@@ -119,7 +120,7 @@ class Batcher:
         while True:
             run_model, tasks = self._wait_for_batch()
             try:
-                tasks = self._without_expired(tasks)
+                tasks = self._select_wanted(tasks)
                 if tasks:
                     self._run_tasks(run_model, tasks)
                     self._on_done(tasks)
@@ -152,18 +153,21 @@ class Batcher:
             del self._queues[key]
         return tasks
 
-    def _without_expired(self, tasks: list[Task]) -> list[Task]:
-        """Report the tasks past their deadline, and return those still to be run."""
+    def _select_wanted(self, tasks: list[Task]) -> list[Task]:
+        """Report the tasks past their deadline or cancelled, and return those still to be run."""
         now = time.monotonic()
-        expired = [task for task in tasks if task.deadline is not None and task.deadline <= now]
-        for task in expired:
-            task.error = StatusError(
-                StatusCode.DEADLINE_EXCEEDED,
-                "Run() timeout exceeded while waiting in batching queue",
-            )
-        if expired:
-            self._on_done(expired)
-        return [task for task in tasks if not task.cancelled and task.error is None]
+        wanted: list[Task] = []
+        over: list[Task] = []
+        for task in tasks:
+            if task.deadline is not None and task.deadline <= now:
+                task.error = StatusError(
+                    StatusCode.DEADLINE_EXCEEDED,
+                    "Run() timeout exceeded while waiting in batching queue",
+                )
+            (over if task.cancelled or task.error else wanted).append(task)
+        if over:
+            self._on_done(over)
+        return wanted
 
     def _run_tasks(self, run_model: RunModel, tasks: list[Task]) -> None:
         try:

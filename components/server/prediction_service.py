@@ -7,8 +7,9 @@ Does not import TensorFlow.
 import asyncio
 import contextlib
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import grpc
@@ -174,11 +175,22 @@ class PredictionService:
             return await _finish(submit(key, *pieces[0]))
         # Between pieces the batcher looks at the deadline, and gRPC cancels this coroutine when the
         # caller has gone.
-        parts = []
-        for piece in pieces:
-            async with self._threads_for_pieces():
-                parts.append(await _finish(submit((key, "pieces"), *piece)))
+        parts = [
+            await self._run_piece(partial(submit, (key, "pieces"), *piece)) for piece in pieces
+        ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    async def _run_piece(self, submit: Callable[[], _AwaitableTask]) -> Arrays:
+        threads = self._threads_for_pieces()
+        await threads.acquire()
+        try:
+            task = submit()
+        except BaseException:
+            threads.release()
+            raise
+        # Not before it ends, even if the caller leaves: until then it has its thread.
+        task.finished.add_done_callback(lambda _: threads.release())
+        return await _finish(task)
 
     def _threads_for_pieces(self) -> asyncio.Semaphore:
         """A thread stays free for small requests where there are some."""
@@ -194,7 +206,7 @@ class PredictionService:
 async def _finish(task: _AwaitableTask) -> Arrays:
     """Wait for a task; it is not run once nobody waits."""
     try:
-        await task.finished
+        await asyncio.shield(task.finished)
     finally:
         task.cancelled = True
     if task.error is not None:

@@ -105,10 +105,11 @@ def test_batcher_skips_expired_and_cancelled_tasks() -> None:
     batcher = Batcher(BatchPolicy(8, 0.2, 8, 1), done.extend)
     for task in (expired, cancelled, valid):
         batcher.submit("key", model, task)
-    eventually(lambda: set(map(id, done)) == {id(expired), id(valid)})
+    eventually(lambda: set(map(id, done)) == {id(expired), id(cancelled), id(valid)})
     assert model.batch_sizes == [3]
     assert isinstance(expired.error, StatusError)
     assert expired.error.code.name == "DEADLINE_EXCEEDED"
+    assert cancelled.outputs is None
 
 
 def test_batcher_alternates_keys_without_mixing_them() -> None:

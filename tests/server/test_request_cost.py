@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from emotion_ai.server import prediction_service
 from emotion_ai.server.batch_policy import BatchPolicy
 from emotion_ai.server.configuration import ModelPlan
 from emotion_ai.server.errors import StatusError
@@ -75,11 +76,11 @@ class _Model:
 
 
 @contextlib.asynccontextmanager
-async def _served(model: _Model, limits: Limits) -> AsyncIterator[Any]:
+async def _served(model: _Model, limits: Limits, threads: int) -> AsyncIterator[Any]:
     """Yields a gRPC callable for Predict."""
     manager: VersionManager[Any] = VersionManager(lambda base_path, version: model)
     manager.apply([ModelPlan("m", "/m", (1,), {})])
-    policy = BatchPolicy(4, 0.0, 100, 1, max_execution_batch_size=6)
+    policy = BatchPolicy(4, 0.0, 100, threads, max_execution_batch_size=6)
     service = PredictionService(manager, policy, Metrics(), limits)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((service.handler(Arrivals()),))
@@ -97,10 +98,12 @@ async def _served(model: _Model, limits: Limits) -> AsyncIterator[Any]:
         await server.stop(None)
 
 
-def _run(test: Callable[[Any, _Model], Any], limits: Limits | None = None) -> None:
+def _run(
+    test: Callable[[Any, _Model], Any], limits: Limits | None = None, threads: int = 1
+) -> None:
     async def run() -> None:
         model = _Model()
-        async with _served(model, limits or Limits(100, 1 << 20)) as predict:
+        async with _served(model, limits or Limits(100, 1 << 20), threads) as predict:
             await test(predict, model)
 
     asyncio.run(run())
@@ -148,6 +151,31 @@ def test_work_stops_when_the_caller_has_gone() -> None:
         assert len(model.batches) < 10
 
     _run(test)
+
+
+def test_piece_of_a_caller_that_has_gone_keeps_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next caller's piece does not take the other, which is left to small requests."""
+    monkeypatch.setattr(prediction_service, "_QUIET_S", 600.0)
+
+    async def test(predict: Any, model: _Model) -> None:
+        model.may_go_on.set()
+        await predict(_request(1, [9]), timeout=60)
+        model.may_go_on.clear()
+        assert model.started.acquire()
+        gone = predict(_request(1000, [1]), timeout=60)
+        reading = asyncio.ensure_future(gone.code())
+        await asyncio.to_thread(model.started.acquire)
+        gone.cancel()
+        await reading
+        large = asyncio.ensure_future(predict(_request(10, [1]), timeout=60))
+        small = asyncio.ensure_future(predict(_request(1, [9]), timeout=60))
+        assert await asyncio.to_thread(model.started.acquire, timeout=60)
+        assert model.batches == [1, 6, 1]
+        model.may_go_on.set()
+        await asyncio.gather(small, large)
+        assert model.batches == [1, 6, 1, 6, 4]
+
+    _run(test, threads=2)
 
 
 def test_work_stops_at_the_deadline() -> None:
