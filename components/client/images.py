@@ -29,7 +29,9 @@ def name_of(source: ImageLike) -> str:
     return os.fsencode(source).decode(errors="replace")
 
 
-def read_image(source: ImageLike, channels: Channels = "rgb") -> NDArray[np.uint8]:
+def read_image(
+    source: ImageLike, channels: Channels = "rgb", max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
     """Read a picture as upright RGB.
 
     Args:
@@ -37,13 +39,14 @@ def read_image(source: ImageLike, channels: Channels = "rgb") -> NDArray[np.uint
             image; or an array, uint8, uint16 or floats from 0 to 1, [H, W] or [H, W, 1] gray,
             [H, W, 3] in colour or [H, W, 4] with alpha. Transparent pixels become white.
         channels: The order of an array's colours.
+        max_pixels: The most pixels of a picture in a file or in bytes.
 
     Returns:
         uint8 [H, W, 3] RGB.
 
     Raises:
         InputError: The file is missing, damaged, no picture or larger than `MAX_FILE_BYTES`; the
-            picture has more than `MAX_PIXELS` pixels or fewer than 16 a side; or the array has
+            picture has too many pixels or fewer than 16 a side; or the array has
             another shape or dtype. The message names the file where there is one.
 
     Example:
@@ -60,7 +63,7 @@ def read_image(source: ImageLike, channels: Channels = "rgb") -> NDArray[np.uint
         data = source if isinstance(source, bytes) else _read_file(Path(source))
         if len(data) > MAX_FILE_BYTES:
             raise PictureError(f"more than {MAX_FILE_BYTES >> 20} MiB")
-        return read_photo(data, FORMATS)
+        return read_photo(data, FORMATS, max_pixels)
     except PictureError as error:
         reason = str(error)
     except (OSError, ValueError) as error:
@@ -98,7 +101,8 @@ def _array_to_rgb(array: NDArray, channels: Channels) -> NDArray[np.uint8]:
 def _to_uint8(array: NDArray) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array
-    if array.dtype == np.uint16:
+    # In either order of bytes.
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
         return (array >> 8).astype(np.uint8)
     if array.dtype.kind == "f":
         # NaN fails both comparisons.

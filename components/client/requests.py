@@ -12,7 +12,7 @@ from emotion_ai.client.detectors import Detector
 from emotion_ai.client.images import Channels, ImageLike, name_of, read_image
 from emotion_ai.client.results import Box, Face, ModelResponse, Prediction
 from emotion_ai.errors import InputError, Unavailable
-from emotion_ai.faces.keypoints import FRAME
+from emotion_ai.faces.keypoints import FRAME, NAMES
 from emotion_ai.serving_api import messages
 from emotion_ai.serving_api.messages import MODEL_NAME
 from emotion_ai.serving_api.tensors import fill_tensor, read_tensor
@@ -200,7 +200,7 @@ def decode_faces(
             ]
             for picture in pictures
         ]
-    except (KeyError, IndexError, ValueError, AttributeError, StopIteration) as error:
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError, StopIteration) as error:
         raise Unavailable(
             f"server {address}: its model's outputs are not those of emotion_ai: {error!r}"
         ) from None
@@ -211,10 +211,16 @@ def _decode_rows(timed: TimedResponse) -> Iterator[dict[str, Any]]:
     for k, emotion in enumerate(outputs["emotion"]):
         labels = [label.decode() for label in outputs["emotion_labels"][k]]
         probabilities = [float(p) for p in outputs["emotion_probabilities"][k]]
+        keypoints = outputs["keypoints"][k]
+        # JSON holds no NaN.
+        if not (labels and keypoints.shape == (len(NAMES), 2)):
+            raise ValueError(f"{len(labels)} labels, and keypoints of shape {keypoints.shape}")
+        if not (np.isfinite(probabilities).all() and np.isfinite(keypoints).all()):
+            raise ValueError("a number that is not finite")
         yield {
             "emotion": emotion.decode(),
             "probabilities": dict(zip(labels, probabilities, strict=True)),
-            "keypoints": outputs["keypoints"][k],
+            "keypoints": keypoints,
             "model_version": version,
             "latency_s": latency_s,
         }

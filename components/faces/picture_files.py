@@ -79,18 +79,22 @@ def read_picture(
         return np.rint(np.asarray(face)).astype(np.uint8), upright.size
 
 
-def read_photo(data: bytes, accepted: Collection[str]) -> NDArray[np.uint8]:
+def read_photo(
+    data: bytes, accepted: Collection[str], max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
     """Decode a picture as uint8 [H, W, 3] RGB, upright.
 
     Args:
         data: The file's content.
         accepted: Pillow's names of the accepted formats; see `formats`.
+        max_pixels: The most pixels that the picture's header may state.
 
     Raises:
         PictureError: As in `read_picture`.
     """
     with _picture_errors():
-        return np.asarray(_flatten(_open_upright(data, accepted)).convert("RGB"))
+        upright = _open_upright(data, accepted, max_pixels)
+        return np.asarray(_flatten(upright).convert("RGB"))
 
 
 def rgb_array(picture: Image.Image) -> NDArray[np.uint8]:
@@ -125,22 +129,24 @@ def _picture_errors() -> Iterator[None]:
         raise PictureError(f"cannot be read: {error or type(error).__name__}") from None
 
 
-def _open_upright(data: bytes, accepted: Collection[str]) -> Image.Image:
+def _open_upright(
+    data: bytes, accepted: Collection[str], max_pixels: int = MAX_PIXELS
+) -> Image.Image:
     try:
-        return _open(data, accepted)
+        return _open(data, accepted, max_pixels)
     except PictureError:
         raise
     except Exception:
         stripped = without_metadata(data)
         if stripped == data:
             raise
-    return _open(stripped, accepted)
+    return _open(stripped, accepted, max_pixels)
 
 
-def _open(data: bytes, accepted: Collection[str]) -> Image.Image:
+def _open(data: bytes, accepted: Collection[str], max_pixels: int) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data), formats=tuple(accepted)) as picture:
-            _check_size(picture.size)
+            _check_size(picture.size, max_pixels)
             # Of the 32 bits for a pixel of PNG and PGM, 16 are in the file.
             has_16_bits = picture.mode == "I" and picture.format in ("PNG", "PPM")
             upright = turn_upright(picture)
@@ -157,11 +163,11 @@ def _describe_unread(data: bytes) -> str:
     return "not a picture"
 
 
-def _check_size(size: tuple[int, int]) -> None:
+def _check_size(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
     width, height = size
-    if width * height > MAX_PIXELS:
+    if width * height > max_pixels:
         raise PictureError(
-            f"{width}x{height} pixels; at most {MAX_PIXELS:,} can be read: make it smaller"
+            f"{width}x{height} pixels; at most {max_pixels:,} can be read: make it smaller"
         )
     if min(size) < MIN_SIDE:
         raise PictureError(f"{width}x{height} pixels; a face has at least {MIN_SIDE} a side")

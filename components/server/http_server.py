@@ -8,9 +8,7 @@ each connection that is reset.
 import contextlib
 import errno
 import io
-import ipaddress
 import logging
-import re
 import socket
 import threading
 import time
@@ -19,11 +17,12 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+from emotion_ai.server.host_header import is_own_host
+
 # Each is a thread. Probes and Prometheus have a few.
 MAX_CONNECTIONS = 64
 _MAX_BODY_BYTES = 64 * 1024
 _PAUSE_S = 0.1
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _log = logging.getLogger(__name__)
 
 
@@ -80,31 +79,6 @@ def http_server(
     finally:
         server.shutdown()
         server.server_close()
-
-
-def is_own_host(header: str, listened_on: str) -> bool:
-    """Whether a Host header may be this server's.
-
-    A page of another site can send its visitors' browsers to a server on their own machine, under a
-    name of its own. On other addresses, servers have names that they do not know.
-    """
-    match = _HOST.fullmatch(header)
-    if match is None:
-        return False
-    name = match[1].lower()
-    if name in ("localhost", listened_on.lower()) or _is_ip_address(name):
-        return True
-    return not (listened_on == "localhost" or _is_loopback(listened_on))
-
-
-def _is_ip_address(name: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return bool(ipaddress.ip_address(name.strip("[]")))
-    return False
-
-
-def _is_loopback(name: str) -> bool:
-    return _is_ip_address(name) and ipaddress.ip_address(name).is_loopback
 
 
 class _Server(ThreadingHTTPServer):

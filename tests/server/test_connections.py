@@ -13,7 +13,8 @@ import pytest
 
 from emotion_ai.server import http_server as http_server_module
 from emotion_ai.server import rpc
-from emotion_ai.server.http_server import Answer, http_server, is_own_host
+from emotion_ai.server.host_header import is_own_host
+from emotion_ai.server.http_server import Answer, http_server
 from emotion_ai.server.rpc import Arrivals, unary_method
 
 from support.server_calls import eventually

@@ -1,6 +1,7 @@
 """Run the console as a process, and make photos and a camera video of drawn faces for it."""
 
 import contextlib
+import functools
 import io
 import os
 import re
@@ -81,6 +82,7 @@ def model_servers_of(console: Console) -> set[int]:
     return found
 
 
+@functools.cache
 def photo() -> bytes:
     """Draw two faces at `PLACES`, as a PNG file of 600x360 gray pixels."""
     canvas = np.full((360, 600), _BACKGROUND, np.uint8)

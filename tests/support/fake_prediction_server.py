@@ -31,15 +31,18 @@ _AVAILABLE = 30
 
 # Called with the number of the call, from 0, and its context: it may wait, or abort the call.
 OnCall = Callable[[int, Any], None]
+# Changes the outputs of an answer.
+Alter = Callable[[dict[str, NDArray]], None]
 
 
 class FakePredictionServer:
     """The server's address, and the model_spec and number of faces of every call."""
 
-    def __init__(self, on_call: OnCall) -> None:
+    def __init__(self, on_call: OnCall, alter: Alter) -> None:
         self.address = ""
         self.calls: list[tuple[Any, int]] = []
         self._on_call = on_call
+        self._alter = alter
         self._lock = threading.Lock()
 
     def predict(self, request: Any, context: Any) -> Any:
@@ -60,6 +63,7 @@ class FakePredictionServer:
             "emotion": np.array([b"happy"] * count, dtype=object),
             "emotion_labels": np.array([[b"happy", b"sad"]] * count, dtype=object),
         }
+        self._alter(outputs)
         for name, array in outputs.items():
             fill_tensor(response.outputs[name], array)
         return response
@@ -70,9 +74,10 @@ def fake_prediction_server(
     on_call: OnCall = lambda number, context: None,
     credentials: grpc.ServerCredentials | None = None,
     port: int = 0,
+    alter: Alter = lambda outputs: None,
 ) -> Iterator[FakePredictionServer]:
     """Run the server on a port of 127.0.0.1 (0 is any free one) during a `with` block."""
-    fake = FakePredictionServer(on_call)
+    fake = FakePredictionServer(on_call, alter)
     server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers(
         (

@@ -1,17 +1,19 @@
 """Analyse a photo or a camera's frame, and build the JSON that the page receives."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from emotion_ai.client.client import Client
 from emotion_ai.client.detectors import Detector, open_detector
 from emotion_ai.client.images import read_image
+from emotion_ai.client.results import Face
 from emotion_ai.client.tracking import Tracker
 from emotion_ai.errors import EmotionAIError, Unavailable, one_line
 
 # Faces before a camera are large, and speed matters more: half of YuNet's time, and it still finds
 # faces from 55 pixels of 640.
 _LIVE_DETECTORS = {"yunet": "yunet:480"}
+_MAX_NAME_LENGTH = 40
 
 
 def live_detector(faces: str) -> Detector:
@@ -19,8 +21,15 @@ def live_detector(faces: str) -> Detector:
     return open_detector(_LIVE_DETECTORS.get(faces, faces))
 
 
-def analyse_photo(
-    data: bytes, client: Client, detector: Detector, tracker: Tracker, timeout: float
+class PictureLimits(NamedTuple):
+    """The most pixels of a picture, and the seconds in which the model server has to answer."""
+
+    max_pixels: int
+    timeout_s: float
+
+
+def analyse_picture(
+    data: bytes, client: Client, detector: Detector, tracker: Tracker, limits: PictureLimits
 ) -> dict[str, Any]:
     """Predict the faces in a picture file and number them.
 
@@ -29,7 +38,7 @@ def analyse_photo(
         client: Predicts the faces.
         detector: Detects the faces, with the framing of the client's detector.
         tracker: Numbers the faces; a face keeps its number in the next call with the same tracker.
-        timeout: Seconds until a request fails.
+        limits: What the picture may take.
 
     Returns:
         `width` and `height` in pixels, `ms`, and `faces`: `Face.as_dict()` with `number`.
@@ -39,19 +48,32 @@ def analyse_photo(
         Unavailable: The model server failed.
     """
     start = time.monotonic()
-    pixels = read_image(data)
+    pixels = read_image(data, max_pixels=limits.max_pixels)
     # New faces are numbered from left to right.
     boxes = sorted(detector.find_faces(pixels), key=lambda box: box.left)
-    faces = client.predict(pixels, boxes=boxes, timeout=timeout)
+    faces = client.predict(pixels, boxes=boxes, timeout=limits.timeout_s)
     numbers = tracker.update(boxes, start)
     return {
         "width": pixels.shape[1],
         "height": pixels.shape[0],
         "faces": [
-            {"number": number} | face.as_dict() for number, face in zip(numbers, faces, strict=True)
+            {"number": number} | _describe_face(face)
+            for number, face in zip(numbers, faces, strict=True)
         ],
         "ms": round(1000 * (time.monotonic() - start)),
     }
+
+
+def _describe_face(face: Face) -> dict[str, Any]:
+    # The names of emotions are the model server's own words.
+    return face.as_dict() | {
+        "emotion": _clean_name(face.emotion),
+        "probabilities": {_clean_name(name): p for name, p in face.probabilities.items()},
+    }
+
+
+def _clean_name(name: str) -> str:
+    return one_line(name)[:_MAX_NAME_LENGTH]
 
 
 def error_body(failure: EmotionAIError) -> dict[str, Any]:

@@ -4,33 +4,49 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from emotion_ai.apps.console.analysis import analyse_photo, error_body, live_detector
+from emotion_ai.apps.console.analysis import (
+    PictureLimits,
+    analyse_picture,
+    error_body,
+    live_detector,
+)
 from emotion_ai.apps.console.example import example_photo
-from emotion_ai.apps.console.model_server import ModelServer
+from emotion_ai.apps.console.model_server import ModelServer, ModelServerState
 from emotion_ai.apps.console.origin_guard import OriginGuardMiddleware
-from emotion_ai.client.detectors import open_detector
-from emotion_ai.client.images import MAX_FILE_BYTES
+from emotion_ai.apps.console.uploads import Uploads
+from emotion_ai.client.detectors import Detector, open_detector
+from emotion_ai.client.images import MAX_FILE_BYTES, MAX_PIXELS
 from emotion_ai.client.tracking import Tracker
 from emotion_ai.errors import EmotionAIError, InputError, Unavailable
 
 ASSETS = Path(__file__).parent / "assets"
 # The page sends frames of 640 pixels: some 60 KiB.
-MAX_FRAME_BYTES = 4 * 1024 * 1024
-# The largest photo takes 200 MB of memory while it is analysed.
-_MAX_CONCURRENT_PHOTOS = 2
+MAX_FRAME_BYTES = 1024 * 1024
+_PHOTO_LIMITS = PictureLimits(MAX_PIXELS, 30.0)
 # With a camera, an early error is better than a late result.
-_TIMEOUTS_S = {"photo": 30.0, "camera": 5.0}
+_FRAME_LIMITS = PictureLimits(4_000_000, 5.0)
+# The largest photo takes 200 MB of memory while it is analysed.
+_CONCURRENT_PHOTOS = 2
+# They wait for the model server, too.
+_CONCURRENT_FRAMES = 4
+# All that are under way; those beyond are to come again.
+MAX_PHOTOS = 8
+_UPLOADS_BYTES = 3 * MAX_FILE_BYTES
+_UPLOAD_TIMEOUT_S = 60.0
+# The page connects again when it goes on.
+FRAME_TIMEOUT_S = 60.0
 
 
 def create_application(model_server: ModelServer, faces: str, name: str) -> Starlette:
@@ -50,6 +66,8 @@ def create_application(model_server: ModelServer, faces: str, name: str) -> Star
         Route("/photo", handlers.photo, methods=["POST"]),
         Route("/example", handlers.example),
         WebSocketRoute("/camera", handlers.camera),
+        # Files are not for sockets.
+        WebSocketRoute("/{path:path}", _refuse_socket),
         Mount("/", StaticFiles(directory=ASSETS, html=True)),
     ]
 
@@ -57,6 +75,7 @@ def create_application(model_server: ModelServer, faces: str, name: str) -> Star
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         task = asyncio.create_task(model_server.run())
         yield
+        handlers.close()
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
@@ -67,15 +86,31 @@ def create_application(model_server: ModelServer, faces: str, name: str) -> Star
 
 
 class _Handlers:
-    """The handler of each path."""
+    """The handler of each path.
+
+    Nothing that many callers share is held while one of them is to send or to take something.
+    """
 
     def __init__(self, model_server: ModelServer, faces: str) -> None:
         self._model_server = model_server
-        self._detectors = {"photo": open_detector(faces), "camera": live_detector(faces)}
-        self._photo_slots = asyncio.Semaphore(_MAX_CONCURRENT_PHOTOS)
+        self._photo_detector = open_detector(faces)
+        self._frame_detector = live_detector(faces)
+        self._photo_threads = ThreadPoolExecutor(_CONCURRENT_PHOTOS)
+        self._frame_threads = ThreadPoolExecutor(_CONCURRENT_FRAMES)
+        self._photo_count = 0
+        self._uploads = Uploads(_UPLOADS_BYTES, _UPLOAD_TIMEOUT_S)
+        self._state: asyncio.Task[ModelServerState] | None = None
+
+    def close(self) -> None:
+        """Begin no other analysis."""
+        for threads in (self._photo_threads, self._frame_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def state(self, request: Request) -> Response:
-        state = await asyncio.to_thread(self._model_server.state)
+        # One question at a time: a model server that does not respond takes seconds.
+        if self._state is None or self._state.done():
+            self._state = asyncio.create_task(asyncio.to_thread(self._model_server.state))
+        state = await asyncio.shield(self._state)
         return JSONResponse(
             {
                 "status": state.status,
@@ -93,13 +128,48 @@ class _Handlers:
             return _error_response(InputError("a picture is sent with its Content-Length"), 411)
         if int(length) > MAX_FILE_BYTES:
             return _error_response(InputError(f"more than {MAX_FILE_BYTES >> 20} MiB"), 413)
-        async with self._photo_slots:
-            data = await request.body()
-            try:
-                result = await self._analyse(data, "photo", Tracker())
-            except EmotionAIError as failure:
-                return _error_response(failure, 503 if isinstance(failure, Unavailable) else 422)
-        return JSONResponse(result)
+        try:
+            async with self._uploads.receive(request) as data:
+                return JSONResponse(await self._analyse_photo(data, request))
+        except TimeoutError:
+            return _error_response(Unavailable("The picture did not arrive in time."), 408)
+        except EmotionAIError as failure:
+            return _error_response(failure, 503 if isinstance(failure, Unavailable) else 422)
+        except ClientDisconnect:
+            # Nobody reads it.
+            return Response(status_code=400)
+
+    async def _analyse_photo(self, data: bytes, request: Request) -> dict[str, Any]:
+        if self._photo_count >= MAX_PHOTOS:
+            raise Unavailable("The console is busy with other pictures.")
+        self._photo_count += 1
+        try:
+            analysis = self._start(
+                self._photo_threads, data, self._photo_detector, Tracker(), _PHOTO_LIMITS
+            )
+            gone = asyncio.create_task(_wait_until_gone(request))
+            either: set[asyncio.Future[Any]] = {analysis, gone}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            gone.cancel()
+            if not analysis.done():
+                analysis.cancel()
+                raise ClientDisconnect
+            return analysis.result()
+        finally:
+            self._photo_count -= 1
+
+    def _start(
+        self,
+        threads: ThreadPoolExecutor,
+        data: bytes,
+        detector: Detector,
+        tracker: Tracker,
+        limits: PictureLimits,
+    ) -> asyncio.Future[dict[str, Any]]:
+        client = self._model_server.client
+        return asyncio.get_running_loop().run_in_executor(
+            threads, analyse_picture, data, client, detector, tracker, limits
+        )
 
     async def example(self, request: Request) -> Response:
         return Response(await asyncio.to_thread(_cached_example), media_type="image/jpeg")
@@ -110,25 +180,35 @@ class _Handlers:
         tracker = Tracker()
         with contextlib.suppress(WebSocketDisconnect):
             while True:
-                result = await self._analyse_message(await socket.receive(), tracker)
-                await socket.send_json(result)
+                try:
+                    message = await asyncio.wait_for(socket.receive(), FRAME_TIMEOUT_S)
+                except TimeoutError:
+                    await socket.close()
+                    return
+                await socket.send_json(await self._analyse_message(message, tracker))
 
     async def _analyse_message(self, message: Any, tracker: Tracker) -> dict[str, Any]:
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect
+        frame = message.get("bytes") or b""
         try:
-            return await self._analyse(message.get("bytes") or b"", "camera", tracker)
+            return await self._start(
+                self._frame_threads, frame, self._frame_detector, tracker, _FRAME_LIMITS
+            )
         except EmotionAIError as failure:
             return error_body(failure)
 
-    async def _analyse(self, data: bytes, kind: str, tracker: Tracker) -> dict[str, Any]:
-        client, detector = self._model_server.client, self._detectors[kind]
-        return await asyncio.to_thread(
-            analyse_photo, data, client, detector, tracker, _TIMEOUTS_S[kind]
-        )
-
 
 _cached_example = functools.cache(example_photo)
+
+
+async def _wait_until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _refuse_socket(socket: WebSocket) -> None:
+    await socket.close()
 
 
 def _error_response(failure: EmotionAIError, status: int) -> Response:

@@ -3,22 +3,25 @@
 import asyncio
 import contextlib
 import importlib.util
+import logging
 import os
 import signal
 import socket
 import sys
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from emotion_ai.client.detectors import open_detector
 from emotion_ai.errors import InputError, Unavailable, install_hint
+
+if TYPE_CHECKING:
+    import uvicorn
 
 _CONSOLE_PACKAGES = ("starlette", "uvicorn", "websockets")
 # For building and serving the pretrained networks.
 _EMBEDDED_PACKAGES = ("tensorflow", "keras", "tensorflow_serving", "grpc_health")
 _BACKLOG = 64
-# A page needs few.
-_MAX_CONNECTIONS = 64
 _SHUTDOWN_TIMEOUT_S = 2
 
 
@@ -116,27 +119,11 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
 async def _serve(app: Callable, listener: socket.socket) -> None:
     import uvicorn
 
-    from emotion_ai.apps.console.application import MAX_FRAME_BYTES
-
     class Server(uvicorn.Server):
         # uvicorn's handlers end the process by the same signal, without a message.
         capture_signals = contextlib.nullcontext  # type: ignore[assignment]
 
-    config = uvicorn.Config(
-        app,
-        loop="asyncio",
-        http="h11",
-        ws="websockets-sansio",
-        ws_max_size=MAX_FRAME_BYTES,
-        ws_per_message_deflate=False,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=_MAX_CONNECTIONS,
-        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
-    )
-    server = Server(config)
+    server = Server(server_config(app))
     received: list[signal.Signals] = []
 
     def stop(number: signal.Signals) -> None:
@@ -148,3 +135,33 @@ async def _serve(app: Callable, listener: socket.socket) -> None:
     await server.serve(sockets=[listener])
     if signal.SIGINT in received:
         raise KeyboardInterrupt
+
+
+def server_config(app: Callable) -> "uvicorn.Config":
+    """Configure uvicorn to serve the application to strangers."""
+    import uvicorn
+
+    from emotion_ai.apps.console.application import MAX_FRAME_BYTES
+    from emotion_ai.apps.console.connections import CameraConnection, HttpConnection
+
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http=HttpConnection,
+        ws=CameraConnection,
+        ws_max_size=MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
+        # Strangers' mistakes are warnings.
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
+    )
+    logging.getLogger("uvicorn.error").addFilter(_is_defect)
+    return config
+
+
+def _is_defect(record: logging.LogRecord) -> bool:
+    # What is under way when the console ends is cancelled after a while, and no defect.
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))

@@ -7,7 +7,7 @@ from collections import deque
 from typing import NamedTuple, Protocol, cast
 
 from emotion_ai.client.client import Client
-from emotion_ai.errors import Unavailable, one_line
+from emotion_ai.errors import Unavailable, describe_failure, one_line
 
 # The page asks for the state every two seconds.
 _STATE_TIMEOUT_S = 2.0
@@ -15,6 +15,7 @@ _RESTART_S = 5.0
 # For an idle server; one that is loading its networks stops at once.
 _STOP_TIMEOUT_S = 10.0
 _MAX_LINE_BYTES = 1 << 20
+_MAX_MESSAGE = 1000
 
 
 class ModelServerState(NamedTuple):
@@ -114,8 +115,9 @@ class EmbeddedModelServer:
         while True:
             try:
                 await self._serve_once()
-            except Unavailable as failure:
-                message = f"{one_line(failure)}. It will be started again."
+            except Exception as failure:
+                # Whatever it is, such as no memory for a process: the console goes on.
+                message = f"{_shorten(describe_failure(failure))}. It will be started again."
                 self._state_without_client = ModelServerState("down", message)
             await asyncio.sleep(_RESTART_S)
 
@@ -163,11 +165,17 @@ def _read_state(client: Client) -> ModelServerState:
     try:
         statuses = client.version_statuses(timeout=_STATE_TIMEOUT_S)
     except Unavailable as failure:
-        return ModelServerState("down", one_line(failure))
+        return ModelServerState("down", _shorten(one_line(failure)))
     available = [status.version for status in statuses if status.state == "AVAILABLE"]
     if available:
         return ModelServerState("ready", f"release {max(available)} at {client.address}")
     if any(status.state in ("START", "LOADING") for status in statuses):
         return ModelServerState("loading", "The model server is loading a release.")
     reasons = "; ".join(status.error for status in statuses if status.error)
-    return ModelServerState("empty", f"Server {client.address} serves no release. {reasons}")
+    message = f"Server {client.address} serves no release. {reasons}"
+    return ModelServerState("empty", _shorten(one_line(message)))
+
+
+def _shorten(message: str) -> str:
+    # Others' words are in it.
+    return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}..."

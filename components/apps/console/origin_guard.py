@@ -1,19 +1,15 @@
 """Accept requests from the console's own page only, not from other sites in the browser.
 
-Any site can make a browser send requests to 127.0.0.1, or resolve its own name to that address once
-its page is loaded (DNS rebinding). The first kind of request has the site in Origin, which browsers
-send with each POST and WebSocket (RFC 6454). The second has the site's name in Host, whereas an IP
-address or `localhost` cannot belong to another site.
+Any site can make a browser send requests to 127.0.0.1: these have the site in Origin, which
+browsers send with each POST and WebSocket (RFC 6454). Host is checked too; see `host_header`.
 """
-
-import ipaddress
-import re
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+)(:[0-9]{1,5})?")
+from emotion_ai.server.host_header import host_name, is_local_name
+
 _REFUSAL = (
     "Refused: the console answers its own page only, at an IP address, at localhost or at the name "
     "that it was started with (--host).\n"
@@ -44,7 +40,7 @@ class OriginGuardMiddleware:
 
     def __init__(self, app: ASGIApp, name: str) -> None:
         self._app = app
-        self._names = {"localhost", name.lower()}
+        self._name = name.lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request that is allowed; reject another with status 403."""
@@ -59,19 +55,10 @@ class OriginGuardMiddleware:
 
     def _allows(self, headers: Headers) -> bool:
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-        if match is None or any(origin != f"http://{hosts[0]}" for origin in origins):
+        name = host_name(hosts[0]) if len(hosts) == 1 else None
+        if name is None or any(origin != f"http://{hosts[0]}" for origin in origins):
             return False
-        host = match[1].lower()
-        return host in self._names or _is_ip_address(host.strip("[]"))
-
-
-def _is_ip_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+        return name == self._name or is_local_name(name)
 
 
 def _with_headers(send: Send) -> Send:

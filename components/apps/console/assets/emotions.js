@@ -6,14 +6,22 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   colours = new Map();
 });
 
+// The names come from the model server: only a word is part of a style.
+const isWord = (name) => /^[a-z]+$/.test(name);
+
 /** Return the colour of an emotion; one without its own gets the colour "other". */
 export function colourOf(emotion) {
   if (!colours.has(emotion)) {
     const style = getComputedStyle(document.documentElement);
-    const own = /^[a-z]+$/.test(emotion) ? style.getPropertyValue(`--${emotion}`) : "";
+    const own = isWord(emotion) ? style.getPropertyValue(`--${emotion}`) : "";
     colours.set(emotion, (own || style.getPropertyValue("--other")).trim());
   }
   return colours.get(emotion);
+}
+
+/** Return the colour of an emotion as a style, which changes with the theme. */
+export function styleOf(emotion) {
+  return isWord(emotion) ? `var(--${emotion}, var(--other))` : "var(--other)";
 }
 
 /** Return a colour of the page's theme, such as "soft". */

@@ -1,6 +1,6 @@
 // The results as text: a card for each face, and a sentence for screen readers.
 
-import { mostProbable, percent, pluralize } from "./emotions.js";
+import { mostProbable, percent, pluralize, styleOf } from "./emotions.js";
 
 // A card is kept for a moment when its face is not detected.
 const KEEP_MS = 1_200;
@@ -169,7 +169,7 @@ function createBars(face) {
     const bar = createElement("span", "bar");
     bar.setAttribute("aria-hidden", "true");
     const fill = createElement("span");
-    fill.style.background = `var(--${name}, var(--other))`;
+    fill.style.background = styleOf(name);
     bar.append(fill);
     const barCell = createElement("td");
     barCell.append(bar);

@@ -1,6 +1,6 @@
 // The timeline section of the page: lanes, legend, table, and the frame rate.
 
-import { pluralize } from "./emotions.js";
+import { pluralize, styleOf } from "./emotions.js";
 import { currentScene, describeDrawing, element } from "./stage.js";
 import { Timeline, writeTable } from "./timeline.js";
 
@@ -65,7 +65,7 @@ function writeText() {
     ...timeline.labels.map((name) => {
       const item = document.createElement("li");
       const swatch = document.createElement("i");
-      swatch.style.background = `var(--${name}, var(--other))`;
+      swatch.style.background = styleOf(name);
       item.append(swatch, name);
       return item;
     }),

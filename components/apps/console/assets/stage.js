@@ -19,8 +19,12 @@ export const cards = new FaceCards(element("faces"), element("summary"), (number
   draw();
 });
 
+// Control characters, and marks that turn the direction of what follows: a file's name may hold any.
+const CONTROLS = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
 /** Show a message below the picture: an "error", or a "note" that needs no action. */
-export function showMessage(text, kind = "error") {
+export function showMessage(words, kind = "error") {
+  const text = words.replace(CONTROLS, "\ufffd");
   // The same text again would be read aloud again.
   if (message.hidden || message.textContent !== text) message.textContent = text;
   message.dataset.kind = kind;

@@ -48,7 +48,9 @@ export class Timeline {
       if (last && this.#now - last.time < SAMPLE_S) {
         last.frames += 1;
         for (const name of this.labels) {
-          last.shares[name] += (face.probabilities[name] - last.shares[name]) / last.frames;
+          // Another release may have other emotions.
+          const mean = last.shares[name] ?? 0;
+          last.shares[name] = mean + (face.probabilities[name] - mean) / last.frames;
         }
       } else {
         samples.push({ time: this.#now, frames: 1, shares: { ...face.probabilities } });
@@ -102,7 +104,7 @@ export class Timeline {
         path[k ? "lineTo" : "moveTo"](toX(time), top + LANE_HEIGHT * (1 - base[k]));
       });
       run.forEach(({ shares }, k) => {
-        base[k] += shares[name];
+        base[k] += shares[name] ?? 0;
       });
       for (let k = run.length - 1; k >= 0; k -= 1) {
         path.lineTo(toX(run[k].time), top + LANE_HEIGHT * (1 - base[k]));
@@ -125,7 +127,8 @@ export class Timeline {
         }
         const means = {};
         for (const name of this.labels) {
-          means[name] = samples.reduce((sum, sample) => sum + sample.shares[name], 0) / samples.length;
+          const sum = samples.reduce((total, { shares }) => total + (shares[name] ?? 0), 0);
+          means[name] = sum / samples.length;
         }
         return { number, seconds, means };
       });
@@ -133,17 +136,24 @@ export class Timeline {
 
   /** Format all samples as CSV. */
   csv() {
-    const lines = [["seconds", "face", "emotion", ...this.labels].join(",")];
+    const lines = [["seconds", "face", "emotion", ...this.labels].map(csvCell).join(",")];
     const rows = [...this.#tracks].flatMap(([number, samples]) =>
       samples.map((sample) => ({ number, ...sample })),
     );
     rows.sort((a, b) => a.time - b.time || a.number - b.number);
     for (const { time, number, shares } of rows) {
-      const values = this.labels.map((name) => shares[name].toFixed(4));
-      lines.push([time.toFixed(2), number, mostProbable(shares)[0], ...values].join(","));
+      const values = this.labels.map((name) => (shares[name] ?? 0).toFixed(4));
+      const emotion = csvCell(mostProbable(shares)[0]);
+      lines.push([time.toFixed(2), number, emotion, ...values].join(","));
     }
     return `${lines.join("\n")}\n`;
   }
+}
+
+/** Write a text so that it is one cell, and no formula of a spreadsheet. */
+function csvCell(text) {
+  const shown = /^[=+\-@\t\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(shown) ? `"${shown.replaceAll('"', '""')}"` : shown;
 }
 
 /** Split the samples since `from` where the face was missing. */

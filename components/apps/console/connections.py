@@ -1,0 +1,145 @@
+"""uvicorn's connections, with bounds for strangers: on their number, and on the time they take.
+
+uvicorn itself refuses everybody when there are too many connections, silent ones included, and
+waits for as long as a byte comes now and then.
+"""
+
+import asyncio
+from typing import Any, cast
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+# A browser opens six for a page, and one for its camera.
+MAX_CONNECTIONS = 64
+# In which a request has to arrive, its body apart, and an answer to be taken.
+WAIT_S = 10.0
+
+
+class _BoundedConnection(asyncio.Protocol):
+    """Where there are too many connections, the one that has been silent longest is closed.
+
+    One that is being answered is not.
+    """
+
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+    connections: set[Any]
+    heard_at = 0.0
+    _write_timer: asyncio.TimerHandle | None = None
+
+    def is_waiting(self) -> bool:
+        """Whether the other side is to send or to take something."""
+        raise NotImplementedError
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.heard_at = self.loop.time()
+        self._make_room()
+
+    def _make_room(self) -> None:
+        opened = [other for other in self.connections if _is_open(other.transport)]
+        if len(opened) > MAX_CONNECTIONS:
+            # This one is, if no other.
+            waiting = (other for other in opened if other.is_waiting())
+            min(waiting, key=lambda other: other.heard_at).transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self.loop.time()
+        try:
+            super().data_received(data)
+        except (h11.ProtocolError, AssertionError):
+            # What uvicorn and websockets raise on requests that nobody sends by mistake.
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(WAIT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        super().connection_lost(exc)
+
+
+def _is_open(transport: asyncio.Transport) -> bool:
+    # One that is closed stays for a moment, or until the other side has taken everything.
+    return not transport.is_closing() or transport.get_write_buffer_size() > 0
+
+
+class HttpConnection(_BoundedConnection, H11Protocol):
+    """A connection whose next request has to arrive in time."""
+
+    _request_timer: asyncio.TimerHandle | None = None
+
+    def is_waiting(self) -> bool:
+        """See `_BoundedConnection.is_waiting`."""
+        return not self._is_answering() or self.cycle.more_body or self.flow.write_paused
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._limit_wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Look whether a request has come."""
+        super().data_received(data)
+        self._limit_wait()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        # What is left of the request's body, too, has to arrive by then.
+        self._limit_wait()
+
+    def _limit_wait(self) -> None:
+        if self._is_answering() or self.transport.get_protocol() is not self:
+            self._stop_timer()
+        elif self._request_timer is None:
+            self._request_timer = self.loop.call_later(WAIT_S, self.transport.abort)
+
+    def _stop_timer(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request; amid an answer, where no other has a place, by an end."""
+        if self._is_answering() or self.conn.our_state is not h11.IDLE:
+            self.transport.abort()
+        else:
+            super().send_400_response(msg)
+
+    def shutdown(self) -> None:
+        """End with the server, which waits for answers alone."""
+        if self.is_waiting():
+            self.transport.abort()
+        else:
+            super().shutdown()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+
+class CameraConnection(_BoundedConnection, WebSocketsSansIOProtocol):
+    """A WebSocket, whose application waits for frames no longer than it wants to."""
+
+    def is_waiting(self) -> bool:
+        """See `_BoundedConnection.is_waiting`."""
+        return True
+
+    def handle_text(self, event: Frame) -> None:
+        """Take text for bytes: it would be a traceback where it is not UTF-8."""
+        self.handle_bytes(cast(Any, event))

@@ -1,0 +1,277 @@
+"""The console's bounds on connections, uploads, photos and frames, with small limits."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import uvicorn
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from emotion_ai.apps.console import application, connections
+from emotion_ai.apps.console.command import server_config
+from emotion_ai.apps.console.model_server import RemoteModelServer
+from emotion_ai.apps.console.uploads import Uploads
+
+from support.console_process import photo
+from support.fake_prediction_server import FakePredictionServer, fake_prediction_server
+
+HEAD = b"GET /example HTTP/1.1\r\nHost: localhost\r\n"
+GET = HEAD + b"\r\n"
+NOBODY = "127.0.0.1:1"
+
+
+def upload(body: bytes, length: int | None = None) -> bytes:
+    """A photo's request, whose body may be longer than what is sent of it."""
+    length = len(body) if length is None else length
+    head = f"POST /photo HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+    return head.encode() + body
+
+
+class Serving:
+    """A console in this process: its port, and uvicorn's server."""
+
+    def __init__(self, port: int, server: uvicorn.Server) -> None:
+        self.port = port
+        self.server = server
+
+    async def connect(self, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection and send something."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(data)
+        return reader, writer
+
+    async def ask(self, data: bytes) -> bytes:
+        """The answer to one request, up to the end of its body."""
+        reader, writer = await self.connect(data)
+        try:
+            return await read_answer(reader)
+        finally:
+            writer.close()
+
+
+async def read_answer(reader: asyncio.StreamReader) -> bytes:
+    """Read an answer, whose head names its length; what was read where the connection ends."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+    (length,) = (
+        int(line.partition(b":")[2])
+        for line in head.lower().split(b"\r\n")
+        if line.startswith(b"content-length:")
+    )
+    return head + await reader.readexactly(length)
+
+
+@contextlib.asynccontextmanager
+async def serving(address: str = NOBODY) -> AsyncIterator[Serving]:
+    """Serve the console, whose model server is at this address."""
+    app = application.create_application(RemoteModelServer(address, "whole"), "whole", "localhost")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(server_config(app))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield Serving(listener.getsockname()[1], server)
+        finally:
+            server.should_exit = True
+            await task
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def run(test: Callable[[Serving], Awaitable[None]], address: str = NOBODY) -> None:
+    """Run a test with a console."""
+
+    async def with_console() -> None:
+        async with serving(address) as console:
+            await test(console)
+
+    asyncio.run(with_console())
+
+
+def test_silent_connections_take_nobodys_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 4)
+
+    async def test(console: Serving) -> None:
+        silent = [await console.connect(data) for data in [b"", b"GET /", upload(b"x", 9)] * 5]
+        camera = await connect(f"ws://127.0.0.1:{console.port}/camera", proxy=None)
+        assert b" 200 OK" in await console.ask(GET)
+        # The oldest has gone.
+        assert await silent[0][0].read() == b""
+        await eventually(lambda: len(console.server.server_state.connections) <= 4)
+        for _, writer in silent:
+            writer.close()
+        await camera.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", HEAD, upload(b"abc", 9), upload(b"", 65 << 20), HEAD + b"Content-Length: 9\r\n\r\nabc"],
+    ids=["silence", "head", "upload", "refused upload", "answered body"],
+)
+def test_dripping_requests_end_in_time(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "WAIT_S", 0.3)
+    monkeypatch.setattr(application, "_UPLOAD_TIMEOUT_S", 0.3)
+
+    async def test(console: Serving) -> None:
+        reader, writer = await console.connect(sent)
+        with contextlib.suppress(OSError):
+            # A byte now and then keeps no connection.
+            while not reader.at_eof():
+                writer.write(b"x")
+                await writer.drain()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(reader.read(65536), 0.02)
+        writer.close()
+        await eventually(lambda: not console.server.server_state.connections)
+        assert b" 200 OK" in await console.ask(GET)
+
+    run(test)
+
+
+def test_answers_that_nobody_takes_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "WAIT_S", 0.3)
+
+    async def test(console: Serving) -> None:
+        # More than what the system holds for both sides.
+        with socket.create_connection(("127.0.0.1", console.port)) as caller:
+            caller.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while caller.send(GET * 1000):
+                    await asyncio.sleep(0)
+            await eventually(lambda: not console.server.server_state.connections)
+        assert b" 200 OK" in await console.ask(GET)
+
+    run(test)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+def test_body_is_no_request(method: bytes) -> None:
+    head = HEAD.replace(b"GET", method) + b"Content-Length: %d\r\n\r\n" % len(GET)
+
+    async def test(console: Serving) -> None:
+        last = b"GET /absent HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        reader, writer = await console.connect(head + GET + last)
+        answers = await reader.read()
+        assert answers.count(b"HTTP/1.1 ") == 2
+        assert answers.count(b"HTTP/1.1 404 ") == 1
+        writer.close()
+
+    run(test)
+
+
+def test_stalled_uploads_give_way_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads = Uploads(3_000_000, 60.0)
+    monkeypatch.setattr(application, "Uploads", lambda *limits: uploads)
+
+    async def test(console: Serving) -> None:
+        stalled = [await console.connect(upload(bytes(1_400_000), 1_400_001)) for _ in range(2)]
+        await eventually(lambda: list(uploads._coming.values()) == [1_400_000] * 2)
+        answer = await console.ask(upload(photo() + bytes(1_000_000)))
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        first = await read_answer(stalled[0][0])
+        assert first.startswith(b"HTTP/1.1 408 ")
+        assert json.loads(first.rpartition(b"\r\n\r\n")[2]) == {
+            "error": "The picture did not arrive in time.",
+            "again": True,
+        }
+        # The other has a place, and goes on.
+        stalled[1][1].write(b"\0")
+        second = await read_answer(stalled[1][0])
+        assert second.startswith(b"HTTP/1.1 422 ")
+        for _, writer in stalled:
+            writer.close()
+
+    with fake_prediction_server() as model:
+        run(test, model.address)
+
+
+def count_complete(console: Serving) -> int:
+    """How many requests have come with their bodies, and are not answered yet."""
+    cycles = [connection.cycle for connection in console.server.server_state.connections]
+    return sum(
+        not (cycle is None or cycle.more_body or cycle.response_complete) for cycle in cycles
+    )
+
+
+@contextlib.contextmanager
+def waiting_model_server() -> Any:
+    """A model server that answers once the event is set."""
+    released = threading.Event()
+    with fake_prediction_server(lambda number, context: released.wait(60) and None) as model:
+        try:
+            yield model, released
+        finally:
+            released.set()
+
+
+def test_photos_beyond_the_bound_are_to_come_again() -> None:
+    async def test(console: Serving, released: threading.Event) -> None:
+        asked = [
+            asyncio.create_task(console.ask(upload(photo()))) for _ in range(application.MAX_PHOTOS)
+        ]
+        await eventually(lambda: count_complete(console) == application.MAX_PHOTOS)
+        refused = await console.ask(upload(photo()))
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert json.loads(refused.rpartition(b"\r\n\r\n")[2])["again"] is True
+        # The page is there meanwhile.
+        assert b" 200 OK" in await console.ask(GET)
+        released.set()
+        for answer in await asyncio.gather(*asked):
+            assert answer.startswith(b"HTTP/1.1 200 OK")
+
+    with waiting_model_server() as (model, released):
+        run(lambda console: test(console, released), model.address)
+
+
+def test_photos_of_those_who_have_gone_are_not_analysed() -> None:
+    async def test(
+        console: Serving, model: FakePredictionServer, released: threading.Event
+    ) -> None:
+        first = [asyncio.create_task(console.ask(upload(photo()))) for _ in range(2)]
+        await eventually(lambda: len(model.calls) == 2)
+        for _ in range(5):
+            _, writer = await console.connect(upload(photo()))
+            await eventually(lambda: count_complete(console) == 3)
+            writer.close()
+            await eventually(lambda: count_complete(console) == 2)
+        released.set()
+        for answer in await asyncio.gather(*first):
+            assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert (await console.ask(upload(photo()))).startswith(b"HTTP/1.1 200 OK")
+        assert len(model.calls) == 3
+
+    with waiting_model_server() as (model, released):
+        run(lambda console: test(console, model, released), model.address)
+
+
+@pytest.mark.parametrize("drip", [False, True])
+def test_cameras_without_frames_end_in_time(drip: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "FRAME_TIMEOUT_S", 0.3)
+
+    async def test(console: Serving) -> None:
+        async with connect(f"ws://127.0.0.1:{console.port}/camera", proxy=None) as camera:
+            with contextlib.suppress(ConnectionClosed):
+                if drip:
+                    await camera.send(drops())
+                await camera.recv()
+            assert camera.close_code == 1000
+
+    async def drops() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.02)
+
+    run(test)
