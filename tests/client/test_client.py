@@ -102,10 +102,17 @@ def test_client_retries_an_unavailable_server(size: int) -> None:
 
 
 def test_client_retries_what_a_server_that_stops_has_cancelled() -> None:
-    with fake_prediction_server(abort(grpc.StatusCode.CANCELLED)) as server:
-        with Client(server.address, faces="whole") as client:
+    async def predict(address: str) -> None:
+        async with AsyncClient(address, faces="whole") as client:
+            assert (await client.predict(GRAY))[0].emotion == "happy"
+
+    cancelled = grpc.StatusCode.CANCELLED
+    with fake_prediction_server(abort(cancelled, cancelled)) as server:
+        asyncio.run(predict(server.address))
+        assert len(server.calls) == 3
+    with fake_prediction_server(abort(cancelled, cancelled)) as server:
+        with Client(server.address) as client:
             client.predict_arrays(FACE)
-            assert client.predict(GRAY)[0].emotion == "happy"
         assert len(server.calls) == 3
 
 
