@@ -1,6 +1,7 @@
 """Emotion-AI: train, gate, release and serve models of facial keypoints and expressions.
 
-The public names below are the client's, which needs no TensorFlow, and the exceptions:
+The public names below need no TensorFlow: predictions in this process, the client of a server, and
+the exceptions:
 
     EmotionAIError
     ├── InputError           invalid data, settings or arguments; exit code 2
@@ -9,16 +10,16 @@ The public names below are the client's, which needs no TensorFlow, and the exce
     └── VerificationError    a digest, parity or golden answer differs; exit code 1
 
 Example:
-    from emotion_ai import Client
+    from emotion_ai import analyze
 
-    with Client("127.0.0.1:8500") as client:
-        for face in client.predict("party.jpg"):
-            print(face.emotion, face.box)
+    for face in analyze("party.jpg"):
+        print(face.emotion, face.box)
 """
 
 from typing import TYPE_CHECKING
 
 __all__ = [
+    "Analyzer",
     "AsyncClient",
     "Box",
     "Client",
@@ -33,10 +34,12 @@ __all__ = [
     "Unavailable",
     "VerificationError",
     "VersionStatus",
+    "analyze",
     "open_detector",
 ]
 
 if TYPE_CHECKING:
+    from emotion_ai.client.analyzer import Analyzer, analyze
     from emotion_ai.client.async_client import AsyncClient
     from emotion_ai.client.channel import Tls
     from emotion_ai.client.client import Client
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 else:
     # Every module of the package imports this one, so names are imported when they are first used.
     _MODULES = {
+        "Analyzer": "client.analyzer",
         "AsyncClient": "client.async_client",
         "Box": "client.results",
         "Client": "client.client",
@@ -61,6 +65,7 @@ else:
         "Unavailable": "errors",
         "VerificationError": "errors",
         "VersionStatus": "client.results",
+        "analyze": "client.analyzer",
         "open_detector": "client.detectors",
     }
 

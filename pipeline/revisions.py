@@ -34,12 +34,14 @@ _STARTS = {
 }
 _READS = {
     "emotion_ai.apps.console.application": "assets/*",
+    "emotion_ai.litert.pretrained": "pretrained.tflite",
     "emotion_ai.networks.weights": "pretrained/*.npz",
     "emotion_ai.serving_api.messages": "serving.binpb",
 }
 # Packages that are not named as the module is.
 _DISTRIBUTIONS = {
     "PIL": "pillow",
+    "ai_edge_litert": "ai-edge-litert",
     "cv2": "opencv-python-headless",
     "dlib": "dlib-bin",
     "google.api_core": "google-api-core",

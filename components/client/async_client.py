@@ -10,7 +10,7 @@ from typing import Any
 import grpc.aio
 
 from emotion_ai.client.base_client import BaseClient
-from emotion_ai.client.channel import DEFAULT_TIMEOUT_S, map_grpc_errors
+from emotion_ai.client.channel import map_grpc_errors
 from emotion_ai.client.images import Channels, ImageLike
 from emotion_ai.client.requests import (
     MAX_BATCHES_IN_FLIGHT,
@@ -37,6 +37,7 @@ class AsyncClient(BaseClient):
         faces: How faces are detected; see `Client`.
         version: The release to ask; see `Client`.
         tls: The files of an encrypted connection; None for plain text.
+        timeout: Seconds until a request of `predict` and `predict_many` fails.
 
     Raises:
         InputError: An argument is invalid.
@@ -74,7 +75,7 @@ class AsyncClient(BaseClient):
         image: ImageLike,
         channels: Channels = "rgb",
         boxes: Sequence[Box] | None = None,
-        timeout: float = DEFAULT_TIMEOUT_S,
+        timeout: float | None = None,
     ) -> list[Face]:
         """Predict the faces in one picture.
 
@@ -82,7 +83,7 @@ class AsyncClient(BaseClient):
             image: A path, a file's bytes, a PIL image or an array; see `Client.predict`.
             channels: The order of an array's colours.
             boxes: Faces to predict instead of those that the detector finds.
-            timeout: Seconds until a request fails.
+            timeout: Seconds until a request fails; None for the client's.
 
         Returns:
             The faces, the surest detection first; with `boxes`, in their order.
@@ -97,6 +98,7 @@ class AsyncClient(BaseClient):
                     client.predict("party.jpg"), client.predict("other.jpg")
                 )
         """
+        timeout = self.timeout if timeout is None else timeout
         pictures = [await asyncio.to_thread(detect_faces, image, self.detector, channels, boxes)]
         responses = await self._send_all(pictures, timeout)
         return decode_faces(pictures, responses, self.address)[0]
@@ -105,7 +107,7 @@ class AsyncClient(BaseClient):
         self,
         images: Iterable[ImageLike],
         channels: Channels = "rgb",
-        timeout: float = DEFAULT_TIMEOUT_S,
+        timeout: float | None = None,
     ) -> AsyncIterator[Prediction]:
         """Predict the faces in each of many pictures, in the order given.
 
@@ -114,7 +116,7 @@ class AsyncClient(BaseClient):
         Args:
             images: The pictures; an iterator is advanced in a thread.
             channels: The order of an array's colours.
-            timeout: Seconds until a request fails.
+            timeout: Seconds until a request fails; None for the client's.
 
         Yields:
             A prediction for each picture; one that cannot be read has an `error` and no faces.
@@ -128,6 +130,7 @@ class AsyncClient(BaseClient):
                 async for prediction in client.predict_many(["party.jpg", "missing.jpg"]):
                     print(prediction.source, prediction.error or len(prediction.faces))
         """
+        timeout = self.timeout if timeout is None else timeout
         in_flight: deque[tuple[PictureBatch, asyncio.Task[list[TimedResponse]]]] = deque()
         batches = read_batches(images, self.detector, channels)
         try:

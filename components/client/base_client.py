@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from emotion_ai.client.channel import (
+    DEFAULT_TIMEOUT_S,
     Tls,
     check_address,
     open_channel,
@@ -17,7 +18,7 @@ from emotion_ai.serving_api import messages
 
 
 class BaseClient:
-    """Holds the server's address, the detector, the version and the channel; see `Client`."""
+    """Holds what `Client` was made with, and the channel."""
 
     # `grpc` or `grpc.aio`.
     _grpc: ModuleType
@@ -28,10 +29,12 @@ class BaseClient:
         faces: str | Detector = "yunet",
         version: Version = None,
         tls: Tls | None = None,
+        timeout: float = DEFAULT_TIMEOUT_S,
     ) -> None:
         self.address = check_address(address)
         self.detector = open_detector(faces) if isinstance(faces, str) else faces
         self.version = version
+        self.timeout = timeout
         self._channel = open_channel(self._grpc, address, tls)
         # A wrong address is told at once. A server that has answered before may be starting again:
         # calls wait for it, as long as their timeout allows.

@@ -52,6 +52,7 @@ class Client(ModelServiceClient):
         version: The release to ask, by its number or by the server's label for it; None for the
             server's default.
         tls: The files of an encrypted connection; None for plain text.
+        timeout: Seconds until a request of `predict` and `predict_many` fails.
 
     Raises:
         InputError: An argument is invalid.
@@ -87,7 +88,7 @@ class Client(ModelServiceClient):
         image: ImageLike,
         channels: Channels = "rgb",
         boxes: Sequence[Box] | None = None,
-        timeout: float = DEFAULT_TIMEOUT_S,
+        timeout: float | None = None,
     ) -> list[Face]:
         """Predict the faces in one picture.
 
@@ -96,7 +97,7 @@ class Client(ModelServiceClient):
                 floats from 0 to 1, [H, W] gray, [H, W, 3] in colour or [H, W, 4] with alpha.
             channels: The order of an array's colours: "bgr" for OpenCV's frames.
             boxes: Faces to predict instead of those that the detector finds.
-            timeout: Seconds until a request fails.
+            timeout: Seconds until a request fails; None for the client's.
 
         Returns:
             The faces, the surest detection first; with `boxes`, in their order. Empty where no
@@ -111,6 +112,7 @@ class Client(ModelServiceClient):
                 for face in client.predict("party.jpg"):
                     print(face.emotion, face.probabilities, face.keypoints)
         """
+        timeout = self.timeout if timeout is None else timeout
         pictures = [detect_faces(image, self.detector, channels, boxes)]
         responses = self._wait(self._start(pictures, timeout), timeout)
         return decode_faces(pictures, responses, self.address)[0]
@@ -119,7 +121,7 @@ class Client(ModelServiceClient):
         self,
         images: Iterable[ImageLike],
         channels: Channels = "rgb",
-        timeout: float = DEFAULT_TIMEOUT_S,
+        timeout: float | None = None,
     ) -> Iterator[Prediction]:
         """Predict the faces in each of many pictures, in the order given.
 
@@ -128,7 +130,7 @@ class Client(ModelServiceClient):
         Args:
             images: The pictures, each as in `predict`.
             channels: The order of an array's colours.
-            timeout: Seconds until a request fails.
+            timeout: Seconds until a request fails; None for the client's.
 
         Yields:
             A prediction for each picture; one that cannot be read has an `error` and no faces.
@@ -142,6 +144,7 @@ class Client(ModelServiceClient):
                 for prediction in client.predict_many(["party.jpg", "missing.jpg"]):
                     print(prediction.source, prediction.error or len(prediction.faces))
         """
+        timeout = self.timeout if timeout is None else timeout
         in_flight: deque[tuple[PictureBatch, list[_Call]]] = deque()
         try:
             for batch in read_batches(images, self.detector, channels):
@@ -220,8 +223,8 @@ class Client(ModelServiceClient):
         """Predict from picture files of faces, which the model itself decodes, in one request.
 
         Args:
-            pictures: The bytes of JPEG or PNG files, each one face, at most 4,096 pixels a side. The
-                model turns them as their EXIF says, and looks at no transparency.
+            pictures: The bytes of JPEG or PNG files, each one face, at most 4,096 pixels a side.
+                The model turns them as their EXIF says, and looks at no transparency.
             version: The release to ask; None for the client's.
             timeout: Seconds until the request fails.
 

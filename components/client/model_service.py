@@ -24,8 +24,9 @@ class ModelServiceClient(BaseClient):
         faces: str | Detector = "yunet",
         version: Version = None,
         tls: Tls | None = None,
+        timeout: float = DEFAULT_TIMEOUT_S,
     ) -> None:
-        super().__init__(address, faces, version, tls)
+        super().__init__(address, faces, version, tls, timeout)
         self._get_status = self._method(
             MODEL_SERVICE, "GetModelStatus", messages.GetModelStatusResponse.FromString
         )

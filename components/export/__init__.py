@@ -1,1 +1,1 @@
-"""TensorFlow exports: the combined SavedModel and model.tflite, and calls to both."""
+"""TensorFlow exports: the combined SavedModel and model.tflite, and calls to the former."""

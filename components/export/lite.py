@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from emotion_ai import storage
 from emotion_ai.errors import VerificationError
 from emotion_ai.export.inference import enlarge
-from emotion_ai.export.lite_model import LiteModel
 from emotion_ai.faces.arrays import TRAIN, Faces
 from emotion_ai.faces.kinds import KINDS, FaceKind
+from emotion_ai.litert.lite_model import LiteModel
 from emotion_ai.registry.releases import LITE_PATH
 from emotion_ai.serving_api.golden import SERVER_TOLERANCE, Golden, compare_answers
 

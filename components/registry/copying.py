@@ -23,6 +23,7 @@ from emotion_ai.registry.releases import (
 from emotion_ai.storage.atomic_files import flush, flush_folder
 
 # What is being copied or removed. TensorFlow Serving ignores names that are no numbers.
+_MAX_FILE_BYTES = 256 << 20
 _STAGING = re.compile(r"\.[0-9]+-[0-9a-f]{32}")
 
 
@@ -102,6 +103,28 @@ def _copy(registry: str, version: int, target: Path, max_bytes: int) -> ReleaseI
     for folder in [*target.rglob("*/"), target]:
         flush_folder(folder)
     return info
+
+
+def read_verified(registry: str, version: int, name: str) -> bytes:
+    """Read a file of a release, and compare it with release.json.
+
+    Args:
+        registry: A local folder or a gs:// URI.
+        version: The release's version.
+        name: The file's path in the release.
+
+    Raises:
+        InputError: There is no such release, or no such file in it.
+        VerificationError: The file was altered.
+        Unavailable: The storage failed.
+    """
+    info, uri = read_release(registry, version), release_uri(registry, version)
+    expected = info.files.get(name)
+    if expected is None:
+        raise InputError(f"{uri}: has no {name}; publish a new release, or choose another one")
+    if expected.size > _MAX_FILE_BYTES:
+        raise InputError(f"{uri}/{name}: {expected.size:,} bytes; at most {_MAX_FILE_BYTES:,}")
+    return b"".join(_verified_chunks(storage.join(uri, name), expected))
 
 
 def _verified_chunks(uri: str, expected: FileDigest) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
-from emotion_ai.export.lite_model import LiteModel
+from emotion_ai.litert.lite_model import LiteModel
 from emotion_ai.registry.releases import (
     GRAPH_PATH,
     INFO_PATH,

@@ -93,7 +93,7 @@ def inside(path: str, threads: int, faces: int) -> list[Call]:
 
 def lite(path: str, threads: int, faces: int) -> list[Call]:
     """Callers of the model.tflite in a SavedModel's folder, as the server calls it."""
-    from emotion_ai.export.lite_model import LiteModel
+    from emotion_ai.litert.lite_model import LiteModel
 
     model = LiteModel(Path(path, "model.tflite").read_bytes(), threads)
     images = random_faces(faces)

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import emotion_ai
-from emotion_ai import AsyncClient, Client, Tracker
+from emotion_ai import Analyzer, AsyncClient, Client, Tracker
 from emotion_ai.client.drawing import annotate
 from emotion_ai.client.images import read_image
 from emotion_ai.serving_api.messages import PredictRequest
@@ -47,7 +47,7 @@ def documented() -> Iterator[tuple[str, Any]]:
     yield "emotion_ai", emotion_ai
     for name in emotion_ai.__all__:
         yield name, getattr(emotion_ai, name)
-    for owner in (Client, AsyncClient, Tracker):
+    for owner in (Analyzer, Client, AsyncClient, Tracker):
         for name, method in inspect.getmembers(owner, inspect.isfunction):
             if not name.startswith("_"):
                 yield f"{owner.__name__}.{name}", method

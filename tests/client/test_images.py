@@ -35,6 +35,8 @@ def test_read_image_accepts_arrays_of_every_dtype_and_layout() -> None:
     same = {
         "one channel": gray[..., None],
         "16 bits": gray.astype(np.uint16) * 257,
+        "16 bits of another machine": (gray.astype(np.uint16) * 257).astype(">u2"),
+        "float32 of another machine": (gray / 255).astype(">f4"),
         "float32": gray.astype(np.float32) / 255,
         "float64": gray / 255,
         "not contiguous": np.asfortranarray(gray),

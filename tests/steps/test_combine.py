@@ -16,8 +16,8 @@ from PIL import Image
 
 from emotion_ai.export.inference import predict_release
 from emotion_ai.export.lite import MAX_LOSS, write_lite
-from emotion_ai.export.lite_model import LiteModel
 from emotion_ai.faces.labels import LABEL_SETS
+from emotion_ai.litert.lite_model import LiteModel
 from emotion_ai.networks.inference import predict_expression, predict_keypoints
 from emotion_ai.networks.training import TrainingContext
 from emotion_ai.registry.digest import CONTENT_PATH

@@ -1,0 +1,1 @@
+"""`model.tflite`, run in this process by LiteRT, without TensorFlow."""
