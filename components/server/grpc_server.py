@@ -34,7 +34,7 @@ def create_server(flags: ServerFlags) -> grpc.aio.Server:
         # connection that pings four times in five minutes without data.
         "grpc.http2.min_ping_interval_without_data_ms": 1_000,
         # Connections that say nothing, or are not of this protocol, end.
-        "grpc.server_handshake_timeout_ms": 10_000,
+        "grpc.server_handshake_timeout_ms": 5_000,
         "grpc.max_connection_idle_ms": 600_000,
         # So does one whose other side has vanished.
         "grpc.keepalive_time_ms": 60_000,

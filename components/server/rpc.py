@@ -17,6 +17,8 @@ from emotion_ai.server.errors import StatusError, invalid_argument
 _MAX_REQUEST_BYTES = 64 * 1024
 # A message has to be there in this time, from its first byte to its last.
 ARRIVAL_S = 30.0
+# Once the server ends: strangers must not delay that for long.
+_LAST_ARRIVAL_S = 4.0
 # Messages that are on their way; for a further one, the oldest is given up.
 MAX_ARRIVING = 256
 _log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ class Arrivals:
     def __init__(self) -> None:
         # Those that wait, the longest first.
         self._waiting: OrderedDict[asyncio.Timeout, None] = OrderedDict()
+        self._is_ending = False
 
     def handler(self, function: Callable[[bytes, Any], Awaitable[bytes]]) -> grpc.RpcMethodHandler:
         """Return the handler of a unary method, called with the message and the context."""
@@ -55,12 +58,21 @@ class Arrivals:
                 finally:
                     self._waiting.pop(limit, None)
         except TimeoutError:
+            if self._is_ending:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the server has ended")
             await context.abort(
                 grpc.StatusCode.DEADLINE_EXCEEDED, "the request's message did not arrive in time"
             )
         if data is grpc.aio.EOF:
             await context.abort(grpc.StatusCode.INTERNAL, "a request without a message")
         return bytes(data)
+
+    def end(self) -> None:
+        """Give the messages that are on their way some seconds; the server takes no more calls."""
+        self._is_ending = True
+        latest = asyncio.get_running_loop().time() + _LAST_ARRIVAL_S
+        for limit in self._waiting:
+            limit.reschedule(min(limit.when() or latest, latest))
 
 
 def unary_method(

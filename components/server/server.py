@@ -80,6 +80,8 @@ def serve(flags: ServerFlags) -> None:
 
 
 def _serve(flags: ServerFlags) -> None:
+    if flags.registry:
+        storage.check_folder_address(flags.registry)
     # A missing registry or a failing storage may recover; a path that is no folder does not.
     with contextlib.suppress(Unavailable):
         storage.list_names(flags.registry or os.curdir)
@@ -182,6 +184,7 @@ class _Server:
                 stopping = asyncio.create_task(server.stop(DRAIN_SECONDS))
                 # It tells the callers to go before they have their answers.
                 await asyncio.sleep(0)
+            arrivals.end()
             await stopping
 
     def _check_addresses(self) -> None:

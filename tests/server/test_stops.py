@@ -1,6 +1,12 @@
 """What a server has taken before it is stopped is answered; 50 stops: `make bench NAME=stops`."""
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+
+import grpc
+
+from emotion_ai.server.process import server_process
 
 from support.server_stops import CALLS_BEFORE_A_STOP, stop_alone, stop_in_turns
 
@@ -32,3 +38,26 @@ def test_no_call_of_the_client_fails_beside_another_server(tmp_path: Path) -> No
     calls = stop_in_turns(_write_models(tmp_path), tmp_path, stops=2)
     assert [call.error for call in calls if call.error] == []
     assert {call.version for call in calls} == {1, 2}
+
+
+def test_calls_whose_message_does_not_come_end_with_the_server(tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def say_nothing() -> Iterator[bytes]:
+        ended.wait()
+        yield from ()
+
+    flags = ["--registry", str(tmp_path), "--port=0"]
+    with (
+        server_process(flags, tmp_path / "log") as (address, process),
+        grpc.insecure_channel(address) as channel,
+    ):
+        predict = channel.stream_unary("/tensorflow.serving.PredictionService/Predict")
+        call = predict.future(say_nothing())
+        # The server has taken the call that came before this one.
+        channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=60)
+        process.terminate()
+        assert call.code() == grpc.StatusCode.UNAVAILABLE
+        assert call.details() == "the server has ended"
+        ended.set()
+        assert process.wait(timeout=60) == 0

@@ -196,7 +196,8 @@ def stop_in_turns(models: list[Path], scratch: Path, stops: int) -> list[Call]:
                 callers.wait_for_answers(turn + 1, CALLS_BEFORE_A_STOP)
                 servers[turn].close()
                 callers.wait_for_answers(2 - turn, CALLS_BEFORE_A_STOP)
-                start(turn)
+                if number + 1 < stops:
+                    start(turn)
     return callers.calls
 
 
