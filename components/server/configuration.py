@@ -68,6 +68,7 @@ class ConfigSource:
 def _single_model_config(name: str, base_path: str) -> Any:
     config = ModelServerConfig()
     model = config.model_config_list.config.add(name=name, model_platform="tensorflow")
+    storage.check_folder_address(base_path)
     local = not storage.is_remote(base_path)
     model.base_path = str(storage.local_path(base_path).resolve()) if local else base_path
     return config

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from emotion_ai.errors import InputError
 from emotion_ai.server.operations import OPERATIONS
+from emotion_ai.storage.local import open_regular
 
 _RESTORING = OPERATIONS | {"RestoreV2"}
 # They read the file that they are told: only one of the SavedModel's assets.
@@ -61,7 +62,11 @@ def check_lite_model(path: Path) -> None:
     Raises:
         InputError: It has some of TensorFlow's, which may reach beyond the model.
     """
-    if path.exists() and _FLEX_OPERATION.search(path.read_bytes()):
+    if not path.exists():
+        return
+    with open_regular(path) as file:
+        has_others = _FLEX_OPERATION.search(file.read())
+    if has_others:
         raise InputError(f"{path}: has operations of TensorFlow, beside LiteRT's own: {_ADVICE}")
 
 

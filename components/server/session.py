@@ -17,6 +17,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from emotion_ai.errors import InputError
 from emotion_ai.registry.releases import GRAPH_PATH
 from emotion_ai.server.graph_check import asset_path
+from emotion_ai.storage.local import open_regular
 
 v1 = tf.compat.v1
 
@@ -32,7 +33,8 @@ def read_serving_graph(path: Path, tags: frozenset[str] = frozenset({"serve"})) 
         OSError: The file cannot be read.
     """
     try:
-        saved_model = saved_model_pb2.SavedModel.FromString((path / GRAPH_PATH).read_bytes())
+        with open_regular(path / GRAPH_PATH) as file:
+            saved_model = saved_model_pb2.SavedModel.FromString(file.read())
     except DecodeError:
         raise InputError(f"{path / GRAPH_PATH}: not a SavedModel") from None
     for graph in saved_model.meta_graphs:

@@ -53,7 +53,8 @@ def check_folder_address(uri: str) -> None:
     """Check the address of a folder, without asking a storage whether it is there.
 
     Raises:
-        InputError: It is empty, of an unsupported scheme, holds a password or names no bucket.
+        InputError: It is empty, of an unsupported scheme, holds a password, names no bucket, or is
+            not in UTF-8, as all that is written of it.
     """
     if not uri.strip():
         raise InputError("the address is empty; expected a folder or gs://bucket/name")
@@ -61,7 +62,10 @@ def check_folder_address(uri: str) -> None:
         if not uri.removeprefix("gs://").partition("/")[0]:
             raise InputError(f"{uri}: names no bucket; expected gs://bucket/name")
         return
-    local_path(uri)
+    try:
+        str(local_path(uri).absolute()).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{uri}: expected a path in UTF-8") from None
 
 
 def hide_password(text: str) -> str:

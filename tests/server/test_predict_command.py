@@ -2,11 +2,11 @@
 
 import csv
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from emotion_ai.faces.keypoints import COLUMNS, NAMES
 from emotion_ai.sample.drawing import draw_faces
 
 from support.command_line import assert_refused, emotion_ai
+from support.fake_prediction_server import fake_prediction_server
 from support.photographs import match_boxes, paste_faces, portrait
 from support.server_calls import RunningServer
 
@@ -147,46 +148,44 @@ def test_predict_rejects_invalid_arguments(folder: Path, tmp_path: Path) -> None
     assert_refused(emotion_ai("predict", str(tmp_path)), 2, str(tmp_path), "no picture")
 
 
-def test_predict_resumes_after_being_killed(server: RunningServer, tmp_path: Path) -> None:
-    """The last image is a pipe without a writer, so the command is killed while it waits."""
+def test_predict_resumes_after_being_killed(tmp_path: Path) -> None:
+    """The server keeps the sixth request, so the command is killed while it waits."""
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for number in range(500):
-        Image.new("L", (16, 16), number % 256).save(pictures / f"{number:03}.png")
-    stuck = tmp_path / "500.png"
-    os.mkfifo(stuck)
+        Image.new("L", (16, 16), number % 200).save(pictures / f"{number:03}.png")
     output = tmp_path / "faces.jsonl"
-    arguments = ["predict", str(pictures), str(stuck), "--faces", "whole", "-o", str(output)]
-    command = [
-        sys.executable,
-        "-m",
-        "emotion_ai.pipeline.cli",
-        *arguments,
-        "--server",
-        server.address,
-    ]
     journal = tmp_path / ".faces.jsonl.journal"
-    with subprocess.Popen(command) as process:
-        deadline = time.monotonic() + 60
-        while not journal.exists() or len(journal.read_bytes().splitlines()) < 65:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        second = emotion_ai(*arguments, "--server", server.address)
-        assert_refused(second, 2, "faces.jsonl", "another process")
-        process.send_signal(signal.SIGKILL)
-    assert not output.exists()
-    with journal.open("ab") as file:
-        file.write(b'{"key": "torn')
-    done = len(journal.read_bytes().splitlines()) - 2
-    assert done >= 64
-    stuck.unlink()
-    Image.new("L", (16, 16)).save(stuck)
-    # An image that has changed since must be sent again.
-    Image.new("L", (16, 16), 250).save(pictures / "000.png")
-    again = emotion_ai(*arguments, "--server", server.address)
-    assert again.returncode == 0, again.stderr
+    killed = threading.Event()
+    with fake_prediction_server(lambda number, _: number < 5 or killed.wait(120)) as server:
+        arguments = ["predict", str(pictures), "--faces", "whole", "-o", str(output)]
+        arguments += ["--server", server.address]
+        with subprocess.Popen(
+            [sys.executable, "-m", "emotion_ai.pipeline.cli", *arguments]
+        ) as process:
+            deadline = time.monotonic() + 60
+            while not journal.exists() or len(journal.read_bytes().splitlines()) < 65:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            second = emotion_ai(*arguments)
+            assert_refused(second, 2, "faces.jsonl", "another process")
+            process.send_signal(signal.SIGKILL)
+        killed.set()
+        assert not output.exists()
+        with journal.open("ab") as file:
+            file.write(b'{"key": "torn')
+        done = len(journal.read_bytes().splitlines()) - 2
+        assert 64 <= done < 500
+        # An image that has changed since must be sent again.
+        Image.new("L", (16, 16), 250).save(pictures / "000.png")
+        before = sum(faces for _, faces in server.calls)
+        again = emotion_ai(*arguments)
+        assert again.returncode == 0, again.stderr
+        assert sum(faces for _, faces in server.calls) - before == 500 - done + 1
     records = [json.loads(line) for line in output.read_text().splitlines()]
-    assert [Path(record["file"]).name for record in records] == [f"{k:03}.png" for k in range(501)]
-    assert all(len(record["faces"]) == 1 for record in records)
-    assert records[0]["faces"][0]["emotion"] == "neutral"
+    assert [Path(record["file"]).name for record in records] == [f"{k:03}.png" for k in range(500)]
+    # The fake model answers with the brightness of the first pixel, in 96 pixels for 16.
+    x = [record["faces"][0]["keypoints"]["nose_tip"][0] for record in records]
+    brightness = np.array([250, *(number % 200 for number in range(1, 500))])
+    np.testing.assert_allclose(x, (brightness + 0.5) / 6 - 0.5, atol=0.01)
     assert not journal.exists()

@@ -112,3 +112,64 @@ def test_pipes_and_devices_are_not_read(name: str, tmp_path: Path) -> None:
         open_regular(tmp_path / name)
     with pytest.raises(InputError, match="not a regular file"):
         storage.read_bytes(str(tmp_path / name), 10)
+
+
+def test_addresses_of_local_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/of/mine")
+    assert storage.local_path("~/models") == Path("/home/of/mine/models")
+    assert storage.local_path("file:///a%20b") == Path("/a b")
+    for uri in ("a\0b", "file:///a%00b"):
+        with pytest.raises(InputError, match="no zero character"):
+            storage.local_path(uri)
+
+
+def test_commands_refuse_pipes_and_names_that_crash_a_library(tmp_path: Path) -> None:
+    """Most libraries would wait for a writer for ever; OpenCV takes no name but in UTF-8."""
+    for name in ("pipe.png", "pipe.pem", "pipe.yaml"):
+        os.mkfifo(tmp_path / name)
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.gif")
+    refusals: list[tuple[list[str | bytes], bytes]] = [
+        (["predict", "pipe.png"], b"pipe.png: not a regular file"),
+        (["predict", "a.gif", "--tls-ca", "pipe.pem"], b"pipe.pem: not a regular file"),
+        (["predict", "a.gif", "-o", "pipe.png", "--format", "csv"], b"pipe.png: this is a pipe"),
+        (["compile", "-o", "pipe.yaml"], b"pipe.yaml: this is a pipe"),
+        (["describe", "--registry", "file:///a%00"], b"no zero character"),
+        (["watch", "a.gif", "--annotate", b"\xff.mp4"], b"expected a path in UTF-8"),
+        (["watch", "a.gif", "--plot", b"\xff.png"], b"expected a path in UTF-8"),
+    ]
+    for arguments, words in refusals:
+        command = [sys.executable, "-m", "emotion_ai.pipeline.cli", *arguments]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
+        assert result.returncode == 2, result
+        assert words in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_predict_of_names_that_are_no_utf8(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((100, 100), np.uint8)).save(tmp_path / os.fsdecode(b"\xe9.png"))
+    with fake_prediction_server() as server:
+        command = [sys.executable, "-m", "emotion_ai.pipeline.cli", "predict", b"\xe9.png"]
+        command += ["--faces", "whole", "--server", server.address]
+        command += ["--annotate", b"\xff", "-o", b"\xfe.csv"]
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
+    names = sorted(os.fsencode(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert names == [b"\xe9.png", b"\xfe.csv", b"\xff", b"\xff/\xe9.jpg"]
+    assert "\n\ufffd.png,0," in (tmp_path / os.fsdecode(b"\xfe.csv")).read_text()
+
+
+@pytest.mark.parametrize("flag", ["--registry", "--model_base_path"])
+def test_a_registry_has_a_name_in_utf8(flag: str, tmp_path: Path) -> None:
+    """Configurations, records and releases name it."""
+    command = [
+        sys.executable,
+        "-m",
+        "emotion_ai.pipeline.cli",
+        "serve",
+        flag,
+        b"\xff",
+        "--port",
+        "0",
+    ]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr.decode().endswith("\ufffd: expected a path in UTF-8\n")
