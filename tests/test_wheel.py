@@ -38,12 +38,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment with the wheel and its extra `client` alone."""
+    """The interpreter of an environment with the wheel and its extra `local` alone."""
     folder = tmp_path_factory.mktemp("installed")
     python = folder / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-    subprocess.run([*install, f"{wheel}[client]"], check=True, timeout=600)
+    subprocess.run([*install, f"{wheel}[local]"], check=True, timeout=600)
     return python
 
 
@@ -70,6 +70,7 @@ def test_wheel_installs_one_package_with_its_data(wheel: Path) -> None:
     assert {
         "emotion_ai/py.typed",
         "emotion_ai/apps/console/assets/index.html",
+        "emotion_ai/litert/pretrained.tflite",
         "emotion_ai/networks/pretrained/expression.npz",
         "emotion_ai/pipeline/presets/quick.yaml",
         "emotion_ai/pipeline/training.py",
@@ -77,16 +78,13 @@ def test_wheel_installs_one_package_with_its_data(wheel: Path) -> None:
     } <= set(names)
 
 
-def test_wheel_runs_the_readme_example_without_tensorflow(
-    python: Path, server: str, tmp_path: Path
-) -> None:
+def test_wheel_runs_the_readme_example_without_tensorflow(python: Path, tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     (example,) = re.findall(r"```python\n(from emotion_ai import .*?)```", readme, re.DOTALL)
-    (picture,) = re.findall(r'predict\("([^"]+)"\)', example)
+    (picture,) = re.findall(r'analyze\("([^"]+)"\)', example)
     (tmp_path / picture).parent.mkdir(parents=True)
     Image.fromarray(portrait()).save(tmp_path / picture)
-    program = example.replace("127.0.0.1:8500", server)
-    program += "\nimport sys\nassert 'tensorflow' not in sys.modules\n"
+    program = example + "\nimport sys\nassert 'tensorflow' not in sys.modules\n"
     result = run(python, "-c", program, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == 1, result.stdout
@@ -95,12 +93,13 @@ def test_wheel_runs_the_readme_example_without_tensorflow(
 def test_wheel_has_the_command(python: Path, server: str, tmp_path: Path) -> None:
     Image.fromarray(portrait()).save(tmp_path / "me.png")
     command = python.with_name("emotion-ai")
-    result = subprocess.run(
-        [command, "predict", "me.png", "--server", server, "--format", "csv"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert result.returncode == 0, result.stderr
-    assert len(result.stdout.splitlines()) == 2
+    for options in ((), ("--server", server)):
+        result = subprocess.run(
+            [command, "predict", "me.png", *options, "--format", "csv"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert result.returncode == 0, result.stderr
+        assert len(result.stdout.splitlines()) == 2
