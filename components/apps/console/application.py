@@ -66,8 +66,6 @@ def create_application(model_server: ModelServer, faces: str, name: str) -> Star
         Route("/photo", handlers.photo, methods=["POST"]),
         Route("/example", handlers.example),
         WebSocketRoute("/camera", handlers.camera),
-        # Files are not for sockets.
-        WebSocketRoute("/{path:path}", _refuse_socket),
         Mount("/", StaticFiles(directory=ASSETS, html=True)),
     ]
 
@@ -205,10 +203,6 @@ _cached_example = functools.cache(example_photo)
 async def _wait_until_gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _refuse_socket(socket: WebSocket) -> None:
-    await socket.close()
 
 
 def _error_response(failure: EmotionAIError, status: int) -> Response:

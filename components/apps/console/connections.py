@@ -5,12 +5,16 @@ waits for as long as a byte comes now and then.
 """
 
 import asyncio
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 # A browser opens six for a page, and one for its camera.
 MAX_CONNECTIONS = 64
@@ -48,11 +52,7 @@ class _BoundedConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = self.loop.time()
-        try:
-            super().data_received(data)
-        except (h11.ProtocolError, AssertionError):
-            # What uvicorn and websockets raise on requests that nobody sends by mistake.
-            self.transport.abort()
+        super().data_received(data)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -139,6 +139,22 @@ class CameraConnection(_BoundedConnection, WebSocketsSansIOProtocol):
     def is_waiting(self) -> bool:
         """See `_BoundedConnection.is_waiting`."""
         return True
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse a head that is too long for the library, which says nothing of it."""
+        super().data_received(data)
+        # The head comes at once.
+        if not self.handshake_initiated:
+            self.transport.abort()
+
+    async def send(self, message: "ASGISendEvent") -> None:
+        """Send a message, or tell the application that the connection is gone.
+
+        Where uvicorn has closed it for what came on it, that would be a defect.
+        """
+        if self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)
 
     def handle_text(self, event: Frame) -> None:
         """Take text for bytes: it would be a traceback where it is not UTF-8."""
