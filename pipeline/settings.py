@@ -7,35 +7,32 @@ fixed when the DAG is compiled; its `run` part holds defaults of a run. A flag o
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field
 
 from emotion_ai import storage
-from emotion_ai.errors import InputError
 from emotion_ai.faces.augmentation import AugmentationPolicy
 from emotion_ai.faces.labels import select_emotions
-from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.networks.settings import (
+    TrainingSettings,
+    check_keypoint_training,
+    check_teaching,
+)
 from emotion_ai.pipeline.choices import (
     ENVIRONMENTS,
     PRESETS,
     InitialWeights,
-    list_settings_files,
 )
 from emotion_ai.pipeline.cluster_settings import ClusterSettings
 from emotion_ai.pipeline.field_types import Cpu, ImagePrefix, LabelSet, Memory, Names, StepName
+from emotion_ai.pipeline.settings_files import differences, merge, read_settings_file
 from emotion_ai.registry.gate_settings import GateSettings
 from emotion_ai.registry.settings import RetentionSettings, ValidationLimits
 from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.settings import StrictModel, naming, validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.uri import check_address
-
-_MAX_BYTES = 64 << 10
-# YAML's key "<<", which takes the keys of another mapping.
-_MERGE = "tag:yaml.org,2002:merge"
 
 
 class Resources(StrictModel):
@@ -145,7 +142,7 @@ def load_environment(name: str) -> Environment:
         >>> load_environment("local").compile.retries
         0
     """
-    values = _read_settings_file("environment", ENVIRONMENTS, name)
+    values = read_settings_file("environment", ENVIRONMENTS, name)
     with naming(f"environment {name}"):
         return validate_settings(Environment, values, "")
 
@@ -170,18 +167,40 @@ def load_run_settings(
     """
     chosen = load_environment(environment)
     preset = preset or chosen.preset
-    preset_run = _read_settings_file("preset", PRESETS, preset)
+    preset_run = read_settings_file("preset", PRESETS, preset)
     # Each file on its own too: a mistake is reported even where a later layer overrides it.
     with naming(f"environment {environment}"):
         validate_settings(RunSettings, chosen.run, "run")
     with naming(f"preset {preset}"):
         validate_settings(RunSettings, preset_run, "")
-    merged = _merge(_merge(chosen.run, preset_run), flags or {})
+    merged = merge(merge(chosen.run, preset_run), flags or {})
     settings = validate_settings(RunSettings, merged, "run")
     # Only after merging: one layer may name the label set, another the emotions.
     select_emotions(settings.label_set, settings.emotions)
+    check_keypoint_training(settings.training.keypoints, "run.training.keypoints")
+    check_teaching(settings.training.expression, settings.teachers, "run.training.expression")
     _check_addresses(settings)
     return settings
+
+
+def describe_overridden(environment: str, preset: str = "") -> list[str]:
+    """Say which settings of an environment a preset overrides, one sentence each.
+
+    Args:
+        environment: As for `load_run_settings`.
+        preset: As for `load_run_settings`.
+
+    Raises:
+        InputError: A name is unknown, or a file is invalid.
+        Unavailable: A file cannot be read.
+    """
+    chosen = load_environment(environment)
+    preset = preset or chosen.preset
+    run = read_settings_file("preset", PRESETS, preset)
+    return [
+        f"setting run.{name} of environment {environment} has no effect: preset {preset} has {new}"
+        for name, new in differences(chosen.run, run)
+    ]
 
 
 def _check_addresses(settings: RunSettings) -> None:
@@ -193,70 +212,3 @@ def _check_addresses(settings: RunSettings) -> None:
     for name, check in checks.items():
         with naming(f"setting run.{name}"):
             check(getattr(settings, name))
-
-
-def _read_settings_file(setting: str, folder: Path, name: str) -> dict[str, Any]:
-    is_path = name.endswith((".yaml", ".yml"))
-    path = Path(name) if is_path else folder / f"{name}.yaml"
-    if not path.is_file():
-        if is_path:
-            raise InputError(f"{setting} {name}: no such file")
-        known = ", ".join(list_settings_files(folder))
-        raise InputError(f"{setting} {name!r} is unknown; expected one of {known}, or a YAML file")
-    values = _parse_yaml(str(path), storage.read_bytes(str(path), _MAX_BYTES))
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: expected keys and values")
-    return values
-
-
-class _Refused(yaml.constructor.ConstructorError):
-    """YAML that is not taken in settings; the message is one for the user."""
-
-    def __init__(self, problem: str, mark: Any) -> None:
-        super().__init__(None, None, problem, mark)
-
-
-class _Loader(yaml.SafeLoader):
-    """Rejects a key that is given twice, and aliases, which expand a few lines to any number."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        lines: dict[Any, int] = {}
-        # Other nodes, and keys that are no text or number, are refused by the method itself.
-        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == _MERGE:
-                continue
-            key, mark = self.construct_object(key_node), key_node.start_mark
-            if key in lines:
-                problem = f"the key {key!r} is there already in line {lines[key]}; leave one out"
-                raise _Refused(problem, mark)
-            lines[key] = mark.line + 1
-        return super().construct_mapping(node, deep)
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise _Refused("an alias is not taken here", self.peek_event().start_mark)
-        return super().compose_node(parent, index)
-
-
-def _parse_yaml(path: str, text: bytes) -> Any:
-    try:
-        return yaml.load(text.decode(), _Loader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        kind = "" if isinstance(error, _Refused) else "not YAML: "
-        raise InputError(f"{path}{line}: {kind}{error.problem}") from None
-    except RecursionError:
-        raise InputError(f"{path}: nested too deeply; expected a settings file") from None
-    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
-        # PyYAML's constructors raise these for a value that its tag does not allow.
-        raise InputError(f"{path}: not YAML: {type(error).__name__}: {error}") from None
-
-
-def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, value in override.items():
-        below = result.get(key)
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
-            value = _merge(below, value)
-        result[key] = value
-    return result

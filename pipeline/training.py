@@ -147,10 +147,19 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                 label_set=label_set,
                 emotions=emotions,
                 seed=seed,
-                gate=gate,
                 init=init,
                 teachers=teachers,
+                force_accept=force_accept,
+                checks=checks,
+                keypoint_augmentation=keypoint_augmentation,
+                expression_augmentation=expression_augmentation,
+                keypoint_training=keypoint_training,
+                expression_training=expression_training,
+                gate=gate,
+                validation=validation,
                 target=target,
+                server=server,
+                keep=keep,
                 rollout_settings=rollout_settings,
                 retention=retention,
                 checkpoints=checkpoints,
@@ -183,7 +192,8 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                 augmentation=expression_augmentation,
             )
 
-            # Two networks; in a cluster they train side by side.
+            # Two networks; in a cluster they train side by side. None is trained in vain: the other
+            # one's faces have been read, too.
             train_keypoints_task = train_keypoints(
                 faces=keypoint_faces.faces,
                 settings=keypoint_training,
@@ -191,6 +201,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                 start=resolved["start"],
                 checkpoints=checkpoints,
             )
+            train_keypoints_task.after(expression_faces.prepare_task)
             configure(train_keypoints_task, "train keypoints")
             train_expression_task = train_expression(
                 faces=expression_faces.faces,
@@ -200,6 +211,7 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                 teachers=resolved["teachers"],
                 checkpoints=checkpoints,
             )
+            train_expression_task.after(keypoint_faces.prepare_task)
             configure(train_expression_task, "train expression")
 
             # Floors, and the champion scored again on these faces; the pair passes or fails as one.

@@ -17,9 +17,10 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedRandom
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,7 +223,7 @@ class FacesWriter:
         with storage.translate_errors(str(self.path)):
             make_private_folder(self.path)
         self.info = info
-        self._files: dict[str, BinaryIO] = {}
+        self._files: dict[str, BufferedRandom] = {}
         self._layout: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
         self._rows_in_shard = 0
         self._rows = 0

@@ -6,11 +6,15 @@ import numpy as np
 from keras import Model
 from numpy.typing import NDArray
 
-from emotion_ai.errors import InputError
 from emotion_ai.networks.architectures import build_network
 from emotion_ai.networks.inference import softmax
 from emotion_ai.networks.mixup import Batch
-from emotion_ai.networks.weights import NetworkSpec, read_weights, weights_uri
+from emotion_ai.networks.weights import (
+    NetworkSpec,
+    read_weights,
+    refuse_other_outputs,
+    weights_uri,
+)
 
 
 def load_teachers(releases: Sequence[str], student: NetworkSpec) -> list[Model]:
@@ -31,12 +35,7 @@ def load_teachers(releases: Sequence[str], student: NetworkSpec) -> list[Model]:
     for release in releases:
         uri = weights_uri(release, student.kind)
         spec, weights = read_weights(uri)
-        if (spec.labels, spec.image_size) != (student.labels, student.image_size):
-            raise InputError(
-                f"{uri}: predicts {', '.join(spec.labels)} from faces of {spec.image_size} pixels; "
-                f"a teacher here must predict {', '.join(student.labels)} from faces of "
-                f"{student.image_size} pixels"
-            )
+        refuse_other_outputs(uri, spec, student.labels, student.image_size)
         teacher = build_network(spec)
         teacher.set_weights(weights)
         teachers.append(teacher)

@@ -1,9 +1,11 @@
 """Settings of a training: shape of the network, schedule, regularisation. Imports no Keras."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from emotion_ai.errors import InputError
 from emotion_ai.settings import StrictModel
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -40,3 +42,39 @@ class TrainingSettings(StrictModel):
     # The precision of the layers' computations; weights are always float32. "auto" is bfloat16
     # where the machine supports it.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+def check_keypoint_training(settings: TrainingSettings, name: str) -> None:
+    """Check the settings of a keypoint network's training, which mixes no faces.
+
+    Args:
+        settings: The settings.
+        name: What messages call them.
+
+    Raises:
+        InputError: "mixup" or "cutmix" is set.
+    """
+    for setting in ("mixup", "cutmix"):
+        value = getattr(settings, setting)
+        if value:
+            raise InputError(
+                f"setting {name}.{setting} = {value}: keypoints cannot be mixed; expected 0"
+            )
+
+
+def check_teaching(settings: TrainingSettings, teachers: Sequence[object], name: str) -> None:
+    """Check that the teachers of a training, if there are any, have a share in it.
+
+    Args:
+        settings: The settings of the expression network's training.
+        teachers: Names of releases.
+        name: What messages call the settings.
+
+    Raises:
+        InputError: They have none.
+    """
+    if teachers and not settings.distillation:
+        raise InputError(
+            f"setting {name}.distillation = 0: the teachers {', '.join(map(str, teachers))} would "
+            "teach nothing; expected more than 0, or no teachers"
+        )

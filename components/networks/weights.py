@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import FacesInfo
-from emotion_ai.faces.kinds import KindName, former_names
+from emotion_ai.faces.kinds import EXPRESSION, KindName, former_names
 from emotion_ai.networks.settings import TrainingSettings
 from emotion_ai.settings import StrictModel
 from emotion_ai.storage.array_files import unpack_arrays
@@ -146,12 +146,66 @@ def load_initial_weights(network: Any, spec: NetworkSpec, uri: str) -> str:
         network.set_weights(weights[:-2] + initial[-2:])
         labels = ", ".join(source.labels)
         return f"starting from {uri}, except for the last layer, which was trained for {labels}"
+    raise _other_shape(uri, source, spec.kind, spec.settings)
+
+
+def check_initial_weights(release: str, kind: KindName, settings: TrainingSettings) -> None:
+    """Check before a training that a network can start from a release's.
+
+    Args:
+        release: "pretrained" or the release's URI.
+        kind: The network's kind.
+        settings: Its shape.
+
+    Raises:
+        InputError: There is no such network, or it has another shape.
+        Unavailable: The storage failed.
+    """
+    uri = weights_uri(release, kind)
+    source = read_weights(uri)[0]
+    shape = (source.kind, source.settings.widths, source.settings.blocks)
+    if shape != (kind, settings.widths, settings.blocks):
+        raise _other_shape(uri, source, kind, settings)
+
+
+def _other_shape(
+    uri: str, source: NetworkSpec, kind: KindName, settings: TrainingSettings
+) -> InputError:
     article = "an" if source.kind.startswith(tuple("aeiou")) else "a"
-    raise InputError(
-        f"{uri}: {article} {source.kind} network of {_shape(source)}; the {spec.kind} network to "
-        f"train has {_shape(spec)}: give it the same shape, or start from scratch"
+    return InputError(
+        f"{uri}: {article} {source.kind} network of {_shape(source.settings)}; the {kind} network "
+        f"to train has {_shape(settings)}: give it the same shape, or start from scratch"
     )
 
 
-def _shape(spec: NetworkSpec) -> str:
-    return f"widths {spec.settings.widths} (blocks per stage: {spec.settings.blocks})"
+def check_teacher(release: str, labels: tuple[str, ...], image_size: int) -> None:
+    """Check before a training that an expression network can learn from a release's.
+
+    Args:
+        release: "pretrained" or the release's URI.
+        labels: The emotions to learn.
+        image_size: The side of the faces.
+
+    Raises:
+        InputError: There is no such network, or it predicts other emotions, or from faces of
+            another size.
+        Unavailable: The storage failed.
+    """
+    uri = weights_uri(release, EXPRESSION.name)
+    refuse_other_outputs(uri, read_weights(uri)[0], labels, image_size)
+
+
+def refuse_other_outputs(
+    uri: str, teacher: NetworkSpec, labels: tuple[str, ...], image_size: int
+) -> None:
+    """Raise `InputError` if a teacher predicts other emotions, or takes faces of another size."""
+    if (teacher.labels, teacher.image_size) != (labels, image_size):
+        raise InputError(
+            f"{uri}: predicts {', '.join(teacher.labels)} from faces of {teacher.image_size} "
+            f"pixels; a teacher here must predict {', '.join(labels)} from faces of {image_size} "
+            "pixels"
+        )
+
+
+def _shape(settings: TrainingSettings) -> str:
+    return f"widths {settings.widths} (blocks per stage: {settings.blocks})"

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from emotion_ai.client.client import Client
-from emotion_ai.errors import EmotionAIError, Unavailable, VerificationError
+from emotion_ai.errors import EmotionAIError, InputError, Unavailable, VerificationError
 from emotion_ai.registry.champion import (
     clear_champion,
     read_champion,
@@ -28,6 +28,25 @@ from emotion_ai.rollouts.verification import (
 
 # How long the previous champion may take to answer again after a failed rollout.
 _MAX_RESTORE_SECONDS = 30.0
+
+
+def check_server(server: str) -> None:
+    """Ask a model server whether it is there, before anything changes or trains.
+
+    Args:
+        server: HOST:PORT.
+
+    Raises:
+        InputError: The address is none.
+        Unavailable: The server does not answer.
+    """
+    if not server.strip():
+        raise InputError(
+            "setting server is empty: target local needs HOST:PORT of the model server that "
+            "follows the registry"
+        )
+    with Client(server) as client:
+        client.model_status(timeout=MAX_CALL_SECONDS)
 
 
 def roll_out_locally(registry: str, version: int, server: str, timeout_s: float) -> dict[str, Any]:

@@ -108,9 +108,14 @@ class ConfigPoller:
             config = self._source.read()
             self._is_readable = True
             if config is None:
+                if self._manager.is_ready():
+                    return f"{self._source.address} is gone"
                 # Before the first rollout there is none, and that is no error.
-                ready = self._manager.is_ready()
-                return f"{self._source.address} is gone" if ready else ""
+                self._tell_empty(
+                    f"{self._source.address}: no such file yet; waiting for the first rollout, "
+                    "which writes it"
+                )
+                return ""
             self.check_config(config)
         except (EmotionAIError, StatusError, OSError, ValueError) as error:
             self._is_readable = not isinstance(error, Unavailable)
@@ -151,10 +156,14 @@ class ConfigPoller:
             except (EmotionAIError, OSError, ValueError) as error:
                 return str(error)
             empty = _describe_empty(self._plans)
+        self._tell_empty(empty)
+        return ""
+
+    def _tell_empty(self, empty: str) -> None:
+        """Say once what is waited for."""
         if empty and empty != self._empty:
             _log.warning("%s", empty)
         self._empty = empty
-        return ""
 
     def _check_start(self, error: str, next_due: float) -> None:
         """Decide whether the server opens its ports, gives up, or goes on trying to start."""

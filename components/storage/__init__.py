@@ -38,6 +38,7 @@ __all__ = [
     "NotFound",
     "check_folder_address",
     "check_inner_path",
+    "check_writable",
     "copy_file",
     "create",
     "download",
@@ -125,6 +126,19 @@ def create(uri: str, data: bytes) -> bool:
         Unavailable: The storage failed.
     """
     return bool(_backend(uri).create(uri, data))
+
+
+def check_writable(uri: str) -> None:
+    """Check that files can be written to a folder, which need not exist; nothing is left there.
+
+    Args:
+        uri: The folder's path, `file://` or `gs://` URI.
+
+    Raises:
+        InputError: There is a file in the way, or no such bucket.
+        Unavailable: The storage failed, or allows no writing.
+    """
+    _backend(uri).check_writable(uri)
 
 
 def exists(uri: str) -> bool:

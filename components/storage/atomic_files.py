@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from io import BufferedRandom
 from pathlib import Path
 from typing import BinaryIO
 
@@ -93,7 +94,7 @@ def _open_unlinked(path: str, flags: int, mode: int) -> int:
     return descriptor
 
 
-def create_private(path: Path) -> BinaryIO:
+def create_private(path: Path) -> BufferedRandom:
     """Create or empty a file, which its owner alone can read if it is new."""
     # Path.open takes no opener.
     return open(path, "wb+", opener=functools.partial(os.open, mode=PRIVATE))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.storage import gcs_waiting, local
-from emotion_ai.storage.uri import Entry, NotFound
+from emotion_ai.storage.uri import Entry, NotFound, join
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket, Client
@@ -113,6 +113,13 @@ def read_generation(uri: str) -> tuple[bytes, int]:
         blob = _current_blob(uri)
         data = blob.download_as_bytes(**_request_options(uri))
         return data, int(blob.generation)
+
+
+def check_writable(uri: str) -> None:
+    """Check that objects can be written and removed below a prefix."""
+    probe = join(uri, f".write-check-{uuid.uuid4().hex}")
+    write(probe, b"")
+    remove(probe)
 
 
 def exists(uri: str) -> bool:

@@ -8,6 +8,7 @@ import errno
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -49,6 +50,23 @@ def create(uri: str, data: bytes) -> bool:
             flush(file)
         flush_folder(path.parent)
     return True
+
+
+def check_writable(uri: str) -> None:
+    """Check that files can be written to a folder, which need not exist."""
+    folder = local_path(uri).absolute()
+    try:
+        while not folder.exists() and not folder.is_symlink():
+            folder = folder.parent
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"0")
+    except NotADirectoryError:
+        raise InputError(f"{uri}: {folder} is a file; expected a folder") from None
+    except OSError as error:
+        raise Unavailable(
+            f"{uri}: nothing can be written to {folder}: {error.strerror}; name another folder, or "
+            "let this account write to it"
+        ) from None
 
 
 def exists(uri: str) -> bool:

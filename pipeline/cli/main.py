@@ -19,7 +19,9 @@ from emotion_ai.pipeline.cli.options import (
     LABEL_SET_CHOICES,
     PRESET_NAMES,
     AsJson,
+    refuse_empty,
 )
+from emotion_ai.pipeline.cli.overridden import tell_overridden
 from emotion_ai.pipeline.cli.publish_command import publish
 from emotion_ai.pipeline.cli.registry_commands import describe, rollout, serve
 from emotion_ai.pipeline.cli.watch import watch
@@ -50,38 +52,62 @@ class Pipeline(StrEnum):
 @app.command()
 def run(
     keypoints: Annotated[
-        str, typer.Option(help="Source of faces with keypoints: a CSV or sample://N.")
+        str,
+        typer.Option(
+            callback=refuse_empty, help="Source of faces with keypoints: a CSV or sample://N."
+        ),
     ] = "",
     expression: Annotated[
-        str, typer.Option(help="Source of faces with emotions: a CSV, pictures or sample://N.")
+        str,
+        typer.Option(
+            callback=refuse_empty,
+            help="Source of faces with emotions: a CSV, pictures or sample://N.",
+        ),
     ] = "",
-    label_set: Annotated[str, typer.Option(help=f"{LABEL_SET_CHOICES}.")] = "",
-    emotions: Annotated[str, typer.Option(help="A subset of the label set: a,b,c.")] = "",
-    preset: Annotated[str, typer.Option(help=f"{PRESET_NAMES}, or a YAML file.")] = "",
+    label_set: Annotated[
+        str, typer.Option(callback=refuse_empty, help=f"{LABEL_SET_CHOICES}.")
+    ] = "",
+    emotions: Annotated[
+        str, typer.Option(callback=refuse_empty, help="A subset of the label set: a,b,c.")
+    ] = "",
+    preset: Annotated[
+        str, typer.Option(callback=refuse_empty, help=f"{PRESET_NAMES}, or a YAML file.")
+    ] = "",
     init: Annotated[
-        str, typer.Option(help=f"Weights that training starts from: {INIT_CHOICES}.")
+        str,
+        typer.Option(
+            callback=refuse_empty, help=f"Weights that training starts from: {INIT_CHOICES}."
+        ),
     ] = "",
     teachers: Annotated[
         str,
         typer.Option(
+            callback=refuse_empty,
             help="Releases that the expression network also learns from: numbers, champion, "
-            "pretrained."
+            "pretrained.",
         ),
     ] = "",
-    registry: Annotated[str, typer.Option(help="Where the releases go.")] = "",
+    registry: Annotated[
+        str, typer.Option(callback=refuse_empty, help="Where the releases go.")
+    ] = "",
     environment: Annotated[
         str,
-        typer.Option(help="local, or a YAML file of yours."),
+        typer.Option(callback=refuse_empty, help="local, or a YAML file of yours."),
     ] = "local",
     target: Annotated[
         str,
         typer.Option(
+            callback=refuse_empty,
             help="Where the release is rolled out: local (a server that the run starts) or "
-            "kubernetes (the cluster of the kubeconfig); default: the environment's."
+            "kubernetes (the cluster of the kubeconfig); default: the environment's.",
         ),
     ] = "",
     force_accept: Annotated[
-        str, typer.Option(help="Why a candidate that the gate rejects is released all the same.")
+        str,
+        typer.Option(
+            callback=refuse_empty,
+            help="Why a candidate that the gate rejects is released all the same.",
+        ),
     ] = "",
     seed: Annotated[
         int | None, typer.Option(help="Seed of weights, order and augmentation.")
@@ -112,6 +138,7 @@ def run(
     if target:
         flags["serving"] = {"target": target}
     settings = load_run_settings(environment, preset, flags)
+    tell_overridden(environment, preset)
     # With --json stdout is for a program; the progress goes to stderr.
     terminal = clean_console(sys.stderr if as_json else sys.stdout)
     progress = Progress(terminal)
@@ -154,7 +181,7 @@ for command in (predict, watch, console, rollout, describe, publish):
 @app.command("compile")
 def compile_command(
     environment: Annotated[
-        str, typer.Option(help=f"{ENVIRONMENT_NAMES}, or a YAML file.")
+        str, typer.Option(callback=refuse_empty, help=f"{ENVIRONMENT_NAMES}, or a YAML file.")
     ] = "cluster",
     output: Annotated[
         Path | None,
@@ -165,7 +192,11 @@ def compile_command(
         ),
     ] = None,
     preset: Annotated[
-        str, typer.Option(help=f"{PRESET_NAMES}, or a YAML file; default: the environment's.")
+        str,
+        typer.Option(
+            callback=refuse_empty,
+            help=f"{PRESET_NAMES}, or a YAML file; default: the environment's.",
+        ),
     ] = "",
     pipeline: Annotated[
         Pipeline,
@@ -179,6 +210,7 @@ def compile_command(
     from emotion_ai.pipeline.settings import load_environment, load_run_settings
 
     settings = load_run_settings(environment, preset)
+    tell_overridden(environment, preset)
     compile_settings = load_environment(environment).compile
     is_rollout = pipeline is Pipeline.ROLLOUT
     output = output or Path("emotion-ai-rollout.yaml" if is_rollout else "emotion-ai.yaml")

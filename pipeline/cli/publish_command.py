@@ -8,7 +8,12 @@ from typing import Annotated
 import typer
 
 from emotion_ai.errors import InputError
-from emotion_ai.pipeline.cli.options import ENVIRONMENT_NAMES, PRESET_NAMES
+from emotion_ai.pipeline.cli.options import (
+    ENVIRONMENT_NAMES,
+    PRESET_NAMES,
+    refuse_empty,
+)
+from emotion_ai.pipeline.cli.overridden import tell_overridden
 
 
 def publish(
@@ -25,22 +30,36 @@ def publish(
     schedule: Annotated[
         str,
         typer.Option(
+            callback=refuse_empty,
             help="When to run it, six fields of cron in UTC: '0 0 3 * * *'. Replaces the schedule "
-            "that an earlier call made."
+            "that an earlier call made.",
         ),
     ] = "",
-    run: Annotated[str, typer.Option(help="Name of a run to start now.")] = "",
+    run: Annotated[
+        str, typer.Option(callback=refuse_empty, help="Name of a run to start now.")
+    ] = "",
     version: Annotated[
-        str, typer.Option(help="Schedule or run this published version; nothing is compiled.")
+        str,
+        typer.Option(
+            callback=refuse_empty,
+            help="Schedule or run this published version; nothing is compiled.",
+        ),
     ] = "",
     environment: Annotated[
-        str, typer.Option(help=f"{ENVIRONMENT_NAMES}, or a YAML file.")
+        str, typer.Option(callback=refuse_empty, help=f"{ENVIRONMENT_NAMES}, or a YAML file.")
     ] = "cluster",
     preset: Annotated[
-        str, typer.Option(help=f"{PRESET_NAMES}, or a YAML file; default: the environment's.")
+        str,
+        typer.Option(
+            callback=refuse_empty,
+            help=f"{PRESET_NAMES}, or a YAML file; default: the environment's.",
+        ),
     ] = "",
     namespace: Annotated[
-        str, typer.Option(help="Namespace in an installation with profiles; default: none.")
+        str,
+        typer.Option(
+            callback=refuse_empty, help="Namespace in an installation with profiles; default: none."
+        ),
     ] = "",
 ) -> None:
     """Upload the compiled pipeline to Kubeflow Pipelines, once, and schedule it."""
@@ -60,7 +79,7 @@ def publish(
         raise InputError(
             f"--version {version}: it is published already; add --schedule or --run to start it"
         )
-    if run and (not run.strip() or not run.isprintable()):
+    if not run.isprintable():
         raise InputError(f"--run {run!r}: expected a name, of characters that can be printed")
     compile_settings = load_environment(environment).compile
     order = Order(
@@ -81,6 +100,7 @@ def publish(
     with tempfile.TemporaryDirectory(prefix="publish-") as folder:
         package = Path(folder, "emotion-ai.yaml")
         compile_pipeline(compile_settings, load_run_settings(environment, preset), package)
+        tell_overridden(environment, preset)
         _print(publish_package(server, package, order))
 
 

@@ -1,6 +1,9 @@
 """What `emotion-ai publish` is asked for."""
 
+import contextlib
+import json
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,10 +72,24 @@ def parse_parameters(arguments: Sequence[str], are_used: bool) -> dict[str, Any]
         if name in found:
             raise InputError(f"parameter {name!r} is given twice")
         try:
+            _refuse_keys_given_twice(name, value)
             found[name] = parse_parameter_value(value)
         except RecursionError:
             raise InputError(f"parameter {name}: lists or objects within too many others") from None
     return found
+
+
+def _refuse_keys_given_twice(name: str, value: str) -> None:
+    """Look at the objects of a value that is JSON; of such keys, the last alone would count."""
+
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        for key, count in Counter(key for key, _ in pairs).items():
+            if count > 1:
+                raise InputError(f"parameter {name}: the key {key!r} is given twice; leave one out")
+
+    # What is no JSON is text.
+    with contextlib.suppress(ValueError):
+        json.loads(value, object_pairs_hook=check)
 
 
 def options_to_repeat(environment: str, namespace: str) -> str:

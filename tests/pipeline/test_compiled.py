@@ -265,3 +265,18 @@ def test_compile_applies_images_resources_and_defaults_of_an_environment_file(
     assert parameters["registry"]["defaultValue"] == "gs://staging/models"
     assert parameters["label_set"]["defaultValue"] == "course5"
     assert parameters["expression_training"]["defaultValue"]["epochs"] == 12
+
+
+def test_no_network_is_trained_before_both_sources_are_read_and_split(spec: dict[str, Any]) -> None:
+    tasks = leaf_tasks(spec)
+    prepared = {name for name in tasks if step_of(name) == "prepare"}
+    assert len(prepared) == 2
+    for name in ("train-keypoints", "train-expression"):
+        assert prepared <= set(tasks[name][0]["dependentTasks"])
+
+
+def test_the_first_step_is_told_every_parameter_so_that_none_is_refused_later(
+    spec: dict[str, Any],
+) -> None:
+    inputs = leaf_tasks(spec)["resolve"][0]["inputs"]["parameters"]
+    assert set(inputs) - {"job_id"} == set(spec["root"]["inputDefinitions"]["parameters"])

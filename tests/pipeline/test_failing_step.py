@@ -11,8 +11,11 @@ import pytest
 import yaml
 
 from emotion_ai.pipeline.compiler import compile_pipeline
-from emotion_ai.pipeline.settings import load_environment, load_run_settings
+from emotion_ai.pipeline.parameters import training_parameters
+from emotion_ai.pipeline.settings import RunSettings, load_environment, load_run_settings
 from emotion_ai.registry.run_description import describe_run
+
+from support.fake_prediction_server import fake_prediction_server
 
 ARTIFACT = {"type": {"schemaTitle": "system.Artifact"}, "metadata": {}}
 
@@ -73,24 +76,19 @@ def test_settings_of_a_step_arrive_as_kfp_sends_them(
     executors: dict[str, Any], tmp_path: Path
 ) -> None:
     parameters = {
-        "keypoints": "sample://20?seed=1",
-        "expression": "sample://20?seed=1",
+        **training_parameters(RunSettings()),
         "registry": str(tmp_path / "registry"),
         "run_name": "2026",
         "job_id": "6f1c",
-        "label_set": "fer7",
-        "emotions": "",
         "seed": 7.0,
         "gate": {"keypoints": {"rmse_px": 2.0}},
-        "init": "scratch",
         "teachers": ["pretrained", 3.0],
-        "target": "local",
         "rollout_settings": {"canary": {"min_requests": 50.0}},
-        "retention": {},
-        "checkpoints": "",
     }
     container = executors["exec-resolve"]["container"]
-    result = run_step(container, tmp_path, {"parameterValues": parameters})
+    with fake_prediction_server() as server:
+        parameters["server"] = server.address
+        result = run_step(container, tmp_path, {"parameterValues": parameters})
     last = result.stdout.splitlines()[-1]
     assert last.startswith("emotion-ai: error (exit code 2): teachers '3': expected pretrained")
     assert describe_run(parameters["registry"], "2026")["failure"]["step"] == "resolve sources"

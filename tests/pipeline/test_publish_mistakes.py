@@ -162,7 +162,29 @@ def test_a_schedule_with_the_same_times_is_the_same(
     assert after["trigger"]["cron_schedule"]["cron"] == "0 0 3 * * MON-FRI"
 
 
-@pytest.mark.parametrize("name", [" ", "a\nb", b"\xff".decode(errors="surrogateescape")])
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"accuracy": 0.6, "accuracy": 0.7}',
+        '{"expression": {"accuracy": 0.6, "recall": 0.2, "accuracy": 0.6}}',
+        '[1, [{"accuracy": {"accuracy": null}, "\\u0061ccuracy": 2}]]',
+    ],
+)
+def test_a_key_that_is_given_twice_in_a_parameter_is_refused(value: str) -> None:
+    with pytest.raises(InputError, match="parameter gate: the key 'accuracy' is given twice"):
+        parse_parameters([f"gate={value}"], are_used=True)
+    once = parse_parameters(['gate={"expression": {"accuracy": {"accuracy": 1}}}'], are_used=True)
+    assert once == {"gate": {"expression": {"accuracy": {"accuracy": 1}}}}
+
+
+@pytest.mark.parametrize("option", ["--run", "--schedule", "--version", "--namespace", "--preset"])
+def test_an_option_that_is_given_and_empty_is_refused(option: str, kfp: KfpApiServer) -> None:
+    result = emotion_ai("publish", "--kfp", kfp.address, option, " ")
+    assert_refused(result, 2, f"{option}: is empty; give it a value, or leave it out")
+    assert kfp.requests == []
+
+
+@pytest.mark.parametrize("name", ["a\nb", b"\xff".decode(errors="surrogateescape")])
 def test_a_name_of_a_run_that_cannot_be_printed_is_refused(name: str, kfp: KfpApiServer) -> None:
     result = emotion_ai("publish", "--kfp", kfp.address, "--run", name)
     assert_refused(result, 2, "--run ", "expected a name, of characters that can be printed")

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -13,20 +12,9 @@ from emotion_ai.registry.run_description import describe_run
 from emotion_ai.registry.runs import SUMMARY, claim_run, read_records, write_record
 from emotion_ai.steps.notify.component import notify
 from emotion_ai.steps.reject.component import reject
-from emotion_ai.steps.resolve.component import resolve
 from emotion_ai.steps.rollout.component import rollout
 
-SAMPLE = "sample://20?seed=1"
-
-
-def run_resolve(registry: str, job_id: str, **changes: Any) -> str:
-    parameters = {
-        **{"keypoints": SAMPLE, "expression": SAMPLE, "registry": registry, "run_name": "nightly"},
-        **{"job_id": job_id, "label_set": "fer7", "emotions": "", "seed": 7, "gate": {}},
-        **{"init": "scratch", "teachers": [], "target": "local", "rollout_settings": {}},
-        **{"retention": {}, "checkpoints": ""},
-    }
-    return str(resolve.python_func(**parameters | changes)[0])
+from support.resolve_step import run_resolve
 
 
 def run_reject(registry: str, run_id: str, folder: Path) -> None:

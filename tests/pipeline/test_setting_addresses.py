@@ -9,12 +9,11 @@ from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.pipeline.settings import load_run_settings
 from emotion_ai.registry.runs import read_records
-from emotion_ai.steps.resolve.component import resolve
 from emotion_ai.storage.uri import hide_password
 
 from support.command_line import assert_refused, emotion_ai
+from support.resolve_step import SAMPLE, run_resolve
 
-SAMPLE = "sample://20?seed=1"
 ADDRESSES = [
     ("s3://faces/fer2013.csv", "s3://faces/fer2013.csv: scheme s3:// cannot be read"),
     ("gs://", "gs://: names no bucket"),
@@ -62,17 +61,6 @@ def test_no_password_is_printed_and_nothing_is_written(command: str, tmp_path: P
     assert_refused(result, 2, "setting run.expression", "https://...@example.com/fer2013.csv")
     assert "hidden" not in result.stdout + result.stderr
     assert [*tmp_path.iterdir()] == [path]
-
-
-def run_resolve(registry: str, **changes: Any) -> None:
-    """Run the step as KFP does, with parameters that were given at the start of a run."""
-    parameters = {
-        **{"keypoints": SAMPLE, "expression": SAMPLE, "registry": registry, "run_name": "nightly"},
-        **{"job_id": "6f1c", "label_set": "fer7", "emotions": "", "seed": 7.0, "gate": {}},
-        **{"init": "scratch", "teachers": [], "target": "local", "rollout_settings": {}},
-        **{"retention": {}, "checkpoints": ""},
-    }
-    resolve.python_func(**parameters | changes)
 
 
 @pytest.mark.parametrize("name", ["keypoints", "expression", "checkpoints"])

@@ -6,7 +6,9 @@ import pytest
 
 from emotion_ai.errors import InputError
 from emotion_ai.pipeline.choices import ENVIRONMENTS, PRESETS, list_settings_files
-from emotion_ai.pipeline.settings import load_run_settings
+from emotion_ai.pipeline.settings import describe_overridden, load_run_settings
+
+from support.command_line import emotion_ai
 
 
 def test_load_run_settings_lets_flags_override_presets_override_environments(
@@ -100,3 +102,39 @@ def test_a_key_beside_the_same_key_of_a_merged_mapping_is_taken(tmp_path: Path) 
     path.write_text("run:\n  <<: {seed: 1, init: pretrained}\n  seed: 2\n")
     settings = load_run_settings(str(path))
     assert (settings.seed, settings.init) == (2, "pretrained")
+
+
+def test_what_a_preset_takes_from_an_environment_is_told(tmp_path: Path) -> None:
+    environment = tmp_path / "mine.yaml"
+    environment.write_text(
+        "preset: quick\n"
+        "run: {seed: 3, training: {expression: {epochs: 90, patience: 6}}, "
+        "gate: {expression: {accuracy: 0.7}}}\n"
+    )
+    sentences = describe_overridden(str(environment))
+    assert sorted(sentences) == [
+        f"setting run.gate.expression.accuracy of environment {environment} has no effect: preset "
+        "quick has 0.55",
+        f"setting run.training.expression.epochs of environment {environment} has no effect: "
+        "preset quick has 12",
+    ]
+    result = emotion_ai("compile", "--environment", environment.name, cwd=tmp_path)
+    assert result.returncode == 0
+    assert all(sentence.replace(f"{tmp_path}/", "") in result.stderr for sentence in sentences)
+    (tmp_path / "other.yaml").write_text("training: {keypoints: {epochs: 2}}")
+    assert describe_overridden(str(environment), str(tmp_path / "other.yaml")) == []
+
+
+@pytest.mark.parametrize("environment", ["local", "cluster"])
+def test_the_environments_of_this_package_lose_nothing_to_presets(environment: str) -> None:
+    for preset in list_settings_files(PRESETS):
+        assert describe_overridden(environment, preset) == []
+
+
+def test_settings_that_do_not_go_together_are_refused() -> None:
+    mixing = {"training": {"keypoints": {"cutmix": 0.5}}}
+    with pytest.raises(InputError, match=r"run\.training\.keypoints\.cutmix = 0\.5: keypoints can"):
+        load_run_settings("local", flags=mixing)
+    untaught = {"training": {"expression": {"distillation": 0}}, "teachers": "1, champion"}
+    with pytest.raises(InputError, match=r"distillation = 0: the teachers 1, champion would teach"):
+        load_run_settings("local", flags=untaught)

@@ -34,7 +34,7 @@ def connected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _resolve(world: World, sources: tuple[str, str], run_id: str) -> Any:
-    settings = {"target": "kubernetes", "rollout": _SETTINGS}
+    settings = {"target": "kubernetes", "rollout_settings": _SETTINGS}
     return resolve(*sources, world.registry, run_id, settings)
 
 

@@ -128,3 +128,17 @@ def test_busy_rest_port_is_refused_before_anything_is_loaded(tmp_path: Path) -> 
             "serve", "--registry", str(tmp_path), "--port=0", f"--rest_api_port={port}"
         )
     assert_refused(result, 1, f"127.0.0.1:{port}", "choose another --rest_api_port")
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_registry_without_a_champion_is_waited_for_and_named_at_once(
+    tmp_path: Path, made: bool
+) -> None:
+    registry = tmp_path / "nope"
+    if made:
+        registry.mkdir()
+    log = tmp_path / "log"
+    with _started(log, f"--registry={registry}", f"--port={_free_port()}"):
+        eventually(lambda: SERVING_LINE.search(log.read_text()) is not None)
+        waiting = f"{registry}/models.config: no such file yet; waiting for the first rollout"
+        assert log.read_text().count(waiting) == 1

@@ -2,19 +2,32 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.registry.champion import write_champion
-from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.runs import read_records
 from emotion_ai.sources.uri import fingerprint
 from emotion_ai.steps.resolve.run import run as resolve
 
 from support.face_csv import keypoint_cells, write_expression, write_keypoints
-from support.minimal_release import write_minimal_release
+from support.network_releases import publish_networks
+
+# Trainings of the shapes of the networks to start from.
+SHAPES: dict[str, dict[str, Any]] = {
+    "scratch": {},
+    "champion": {
+        "keypoint_training": {"widths": [8, 16]},
+        "expression_training": {"widths": [8, 16]},
+    },
+    "pretrained": {
+        "keypoint_training": {"widths": [16, 48, 96, 192, 192]},
+        "expression_training": {"widths": [32, 64, 128, 256], "blocks": 2},
+    },
+}
 
 
 @pytest.fixture
@@ -39,29 +52,28 @@ def test_resolve_records_sources_and_settings(tmp_path: Path, sources: tuple[str
 
 def test_resolve_returns_the_champion(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
-    write_champion(registry, 3)
-    assert resolve(*sources, registry, "run-1", {}).champion == "3"
+    write_champion(registry, publish_networks(tmp_path / "files", registry))
+    assert resolve(*sources, registry, "run-1", {}).champion == "1"
 
 
 def test_resolve_returns_the_initial_weights(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
 
     def start(init: str) -> str:
-        return resolve(*sources, registry, "run-1", {"init": init}).start
+        return resolve(*sources, registry, "run-1", SHAPES[init] | {"init": init}).start
 
     assert (start("scratch"), start("pretrained")) == ("", "pretrained")
     assert start("champion") == "", "before the first rollout there is none"
-    write_champion(registry, 3)
-    assert start("champion") == f"{registry}/3"
+    write_champion(registry, publish_networks(tmp_path / "files", registry))
+    assert start("champion") == f"{registry}/1"
     with pytest.raises(InputError, match="'warm': expected one of scratch, pretrained, champion"):
-        start("warm")
+        resolve(*sources, registry, "run-1", {"init": "warm"})
 
 
 def test_resolve_returns_the_teachers(tmp_path: Path, sources: tuple[str, str]) -> None:
     registry = str(tmp_path / "registry")
-    for version in (2, 3):
-        files, draft = write_minimal_release(tmp_path / f"files-{version}", str(version) * 64)
-        publish(registry, files, draft)
+    for widths in ((8,), (16,)):
+        publish_networks(tmp_path / f"files-{widths}", registry, widths=widths)
 
     def teachers(*names: float | str) -> list[str]:
         return resolve(*sources, registry, "run-1", {"teachers": [*names]}).teachers
@@ -92,7 +104,7 @@ def test_resolve_refuses_a_setting_of_the_rollout_before_anything_is_trained(
     tmp_path: Path, sources: tuple[str, str]
 ) -> None:
     with pytest.raises(InputError, match=r"setting rollout_settings\.bake is unknown"):
-        resolve(*sources, str(tmp_path), "run-1", {"rollout": {"bake": 5.0}})
+        resolve(*sources, str(tmp_path), "run-1", {"rollout_settings": {"bake": 5.0}})
 
 
 def test_resolve_looks_at_the_target_before_anything_is_read_or_trained(

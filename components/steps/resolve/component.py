@@ -15,10 +15,19 @@ def resolve(
     label_set: str,
     emotions: str,
     seed: int,
-    gate: dict,
     init: str,
     teachers: list,
+    force_accept: str,
+    checks: dict,
+    keypoint_augmentation: dict,
+    expression_augmentation: dict,
+    keypoint_training: dict,
+    expression_training: dict,
+    gate: dict,
+    validation: dict,
     target: str,
+    server: str,
+    keep: int,
     rollout_settings: dict,
     retention: dict,
     checkpoints: str,
@@ -36,6 +45,8 @@ def resolve(
 ):
     """Fingerprint both sources and look up the champion; later steps are cached by them.
 
+    All settings are checked and recorded, those of later steps too: none is refused hours later.
+
     Args:
         keypoints: Source of the faces with keypoints.
         expression: Source of the faces with emotions.
@@ -45,13 +56,22 @@ def resolve(
         label_set: "fer7" or "course5".
         emotions: Names to learn, separated by commas; "" for all.
         seed: Seed of weights, order and augmentation.
-        gate: Settings of the gate; recorded.
         init: Weights that training starts from: scratch, pretrained or champion.
         teachers: Releases that the expression network learns from: numbers, champion, pretrained.
+        force_accept: Why a candidate that the gate rejects is released all the same.
+        checks: Settings of ingest.
+        keypoint_augmentation: Settings of prepare.
+        expression_augmentation: Settings of prepare.
+        keypoint_training: Settings of train-keypoints.
+        expression_training: Settings of train-expression.
+        gate: Settings of evaluate.
+        validation: Settings of validate.
         target: Where the release will be rolled out: local or kubernetes.
+        server: HOST:PORT of the model server, for target local; it must answer.
+        keep: How many releases the registry keeps.
         rollout_settings: How it will be rolled out in a cluster.
         retention: How long what runs have made is kept, and KFP's cache used.
-        checkpoints: Folder or gs:// URI of checkpoints; its address is checked.
+        checkpoints: Folder or gs:// URI of checkpoints; "" keeps them beside the models.
 
     Returns:
         The run's id, both fingerprints (SHA-256), the champion's version ("" for none), the
@@ -67,11 +87,20 @@ def resolve(
         "label_set": label_set,
         "emotions": emotions,
         "seed": seed,
-        "gate": gate,
         "init": init,
         "teachers": teachers,
+        "force_accept": force_accept,
+        "checks": checks,
+        "keypoint_augmentation": keypoint_augmentation,
+        "expression_augmentation": expression_augmentation,
+        "keypoint_training": keypoint_training,
+        "expression_training": expression_training,
+        "gate": gate,
+        "validation": validation,
         "target": target,
-        "rollout": rollout_settings,
+        "server": server,
+        "keep": keep,
+        "rollout_settings": rollout_settings,
         "retention": retention,
         "checkpoints": checkpoints,
     }

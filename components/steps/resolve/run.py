@@ -5,21 +5,17 @@ and an unchanged one is taken from the cache.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from emotion_ai import storage
-from emotion_ai.errors import InputError
-from emotion_ai.networks.weights import PRETRAINED
-from emotion_ai.registry.champion import read_champion
-from emotion_ai.registry.releases import list_versions, release_uri
 from emotion_ai.registry.runs import write_record
 from emotion_ai.registry.settings import RetentionSettings
+from emotion_ai.rollouts.local import check_server
 from emotion_ai.rollouts.settings import RolloutSettings
-from emotion_ai.rollouts.targets import check_target
-from emotion_ai.settings import naming, require_whole, restore_integers, validate_settings
-from emotion_ai.sources.uri import check_address, fingerprint
+from emotion_ai.settings import restore_integers, validate_settings
+from emotion_ai.sources.uri import fingerprint
+from emotion_ai.steps.resolve.checks import Start, check_settings, check_storages
 
 
 class Resolved(NamedTuple):
@@ -57,38 +53,37 @@ def run(
         expression: Source of the faces with emotions.
         registry: A local folder or a gs:// URI.
         run_id: The run's id.
-        settings: The run's settings, which are recorded. Read are "init" ("scratch", "pretrained"
-            or "champion"), "teachers" (a list of the same names or versions), "target" ("local" or
-            "kubernetes"), "rollout" (the fields of `RolloutSettings`) and "retention" (those of
-            `RetentionSettings`); "seed" and "checkpoints" are checked.
+        settings: The other parameters of the training pipeline by name, which are checked and
+            recorded; see `check_settings`.
 
     Returns:
         Fingerprints, champion, initial weights and teachers.
 
     Raises:
-        InputError: A source is missing, an address is none, "init", a teacher or the target is
-            unknown, or a setting is invalid. Or the release could not be rolled out at the end:
-            there is no cluster, no installation in it, or rights are missing.
-        Unavailable: A storage or the cluster failed.
+        InputError: A source is missing, a setting is invalid, or a release to start from does not
+            fit. Or the release could not be rolled out at the end: there is no cluster, no
+            installation in it, or rights are missing.
+        VerificationError: The champion was altered.
+        Unavailable: A storage, the cluster or the server failed, or a folder cannot be written.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    _check_addresses(keypoints, expression, settings.get("checkpoints", ""))
-    require_whole(settings.get("seed", 0), "seed")
-    # The step notify keeps them, when it is too late to say what is wrong.
-    retention = validate_settings(RetentionSettings, settings.get("retention", {}), "retention")
+    check_settings(keypoints, expression, settings)
     adopted = _prepare_target(settings, registry, run_id)
+    start = check_storages(keypoints, expression, registry, settings)
     keypoints_fingerprint = fingerprint(keypoints)
     same = expression == keypoints
     expression_fingerprint = keypoints_fingerprint if same else fingerprint(expression)
-    champion = read_champion(registry)
+    retention = validate_settings(RetentionSettings, settings.get("retention", {}), "retention")
     resolved = Resolved(
         keypoints_fingerprint=keypoints_fingerprint,
         expression_fingerprint=expression_fingerprint,
-        champion="" if champion is None else str(champion),
-        start=_initial_weights(settings.get("init", "scratch"), registry, champion),
-        teachers=_teachers(settings.get("teachers", []), registry, champion),
+        champion="" if start.champion is None else str(start.champion),
+        start=start.weights,
+        teachers=start.teachers,
         cache_period=_cache_period(retention.cache_days, time.time()),
     )
+    for sentence in _without_champion(settings, start):
+        print(sentence)
     record = {
         "started": started,
         "keypoints": keypoints,
@@ -101,63 +96,36 @@ def run(
     return resolved
 
 
-def _check_addresses(keypoints: str, expression: str, checkpoints: str) -> None:
-    """Check what other steps read, hours later, or in a storage that does not answer at once."""
-    for name, source in (("keypoints", keypoints), ("expression", expression)):
-        with naming(f"setting {name}"):
-            check_address(source)
-    if checkpoints:
-        with naming("setting checkpoints"):
-            storage.check_folder_address(checkpoints)
-
-
 def _prepare_target(settings: dict[str, Any], registry: str, run_id: str) -> str:
     """Look at what the step rollout needs hours later, and adopt what a person has put back.
 
     Returns:
         What was adopted, or why it was not, in one sentence; "" for nothing.
     """
-    rollout = validate_settings(RolloutSettings, settings.get("rollout", {}), "rollout_settings")
-    target = check_target(settings.get("target", "local"))
-    if target != "kubernetes":
+    if settings.get("target", "local") != "kubernetes":
+        if "server" in settings:
+            check_server(settings["server"])
         return ""
     from emotion_ai.rollouts.cluster.adoption import adopt_undo
 
+    name = "rollout_settings"
+    rollout = validate_settings(RolloutSettings, settings.get(name, {}), name)
     adopted = adopt_undo(registry, rollout, run_id)
     if adopted:
         print(adopted)
     return adopted
 
 
+def _without_champion(settings: dict[str, Any], start: Start) -> Iterator[str]:
+    """Say what a setting means while there is no champion."""
+    if start.champion is not None:
+        return
+    if settings.get("init") == "champion":
+        yield "init champion: there is none yet; the trainings start from scratch"
+    if "champion" in settings.get("teachers", []):
+        yield "teachers champion: there is none yet; it teaches nothing"
+
+
 def _cache_period(days: int, now: float) -> str:
     """Number the periods of so many days: a step with another number is not the same step."""
     return str(int(now // (days * 86_400))) if days else ""
-
-
-def _initial_weights(init: str, registry: str, champion: int | None) -> str:
-    choices = {"scratch": ""} | _named_weights(registry, champion)
-    if init not in choices:
-        raise InputError(f"init {init!r}: expected one of {', '.join(choices)}")
-    return choices[init]
-
-
-def _teachers(teachers: Sequence[Any], registry: str, champion: int | None) -> list[str]:
-    names = [str(name).strip() for name in restore_integers(teachers)]
-    if not names:
-        return []
-    known = _named_weights(registry, champion)
-    versions = list_versions(registry)
-    known |= {str(version): release_uri(registry, version) for version in versions}
-    for name in names:
-        if name not in known:
-            raise InputError(
-                f"teachers {name!r}: expected pretrained, champion or release numbers of "
-                f"{registry} (it has {', '.join(map(str, versions)) or 'none'})"
-            )
-    # Without duplicates: "champion" and its version are the same release.
-    return list(dict.fromkeys(known[name] for name in names if known[name]))
-
-
-def _named_weights(registry: str, champion: int | None) -> dict[str, str]:
-    champion_uri = "" if champion is None else release_uri(registry, champion)
-    return {"pretrained": PRETRAINED, "champion": champion_uri}

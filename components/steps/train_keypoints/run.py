@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from emotion_ai.errors import InputError
 from emotion_ai.networks.artifacts import open_faces, train_to_artifacts
 from emotion_ai.networks.objectives import keypoint_objective
-from emotion_ai.networks.settings import TrainingSettings
+from emotion_ai.networks.settings import TrainingSettings, check_keypoint_training
 from emotion_ai.networks.training import TrainingContext
 from emotion_ai.settings import validate_settings
 
@@ -32,8 +31,6 @@ def run(
         Unavailable: An artifact or the checkpoint cannot be written.
     """
     training = validate_settings(TrainingSettings, settings, "training.keypoints")
-    for name in ("mixup", "cutmix"):
-        if getattr(training, name):
-            raise InputError(f"training.keypoints.{name}: keypoints cannot be mixed; expected 0")
+    check_keypoint_training(training, "training.keypoints")
     data = open_faces(faces, "keypoints")
     return train_to_artifacts(keypoint_objective(), data, training, context, outputs)
