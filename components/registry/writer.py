@@ -7,6 +7,7 @@ from typing import Protocol
 
 from emotion_ai import storage
 from emotion_ai.registry.releases import ReleaseInfo
+from emotion_ai.storage.atomic_files import open_own_file
 
 
 class Writer(Protocol):
@@ -42,3 +43,23 @@ def exclusive_writer(registry: str) -> Iterator[Writer]:
 
         with exclusive_folder_writer(storage.local_path(registry)) as writer:
             yield writer
+
+
+def check_writable(registry: str) -> None:
+    """Check that releases can be written to a registry, which need not exist; nothing changes.
+
+    Args:
+        registry: A local folder or a gs:// URI.
+
+    Raises:
+        InputError: There is a file in the way, or no such bucket.
+        Unavailable: The storage failed, or this account may not write there, or not take the lock.
+    """
+    storage.check_writable(registry)
+    if not storage.is_remote(registry):
+        from emotion_ai.registry.folder_writer import LOCK_NAME
+
+        lock = storage.local_path(registry) / LOCK_NAME
+        if lock.exists():
+            with storage.translate_errors(str(lock)):
+                open_own_file(lock, storage.SHARED).close()

@@ -16,6 +16,7 @@ from emotion_ai.faces.labels import LABEL_SETS
 from emotion_ai.networks.weights import release_path
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.runs import read_records
+from emotion_ai.registry.writer import check_writable
 from emotion_ai.steps.resolve.run import run as resolve
 
 from support.command_line import assert_refused, emotion_ai
@@ -141,6 +142,19 @@ def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path: Path, cloud_st
         storage.check_writable(str(tmp_path / "file/registry"))
     with pytest.raises(InputError, match="no such bucket"):
         storage.check_writable("gs://no-such-bucket/models")
+
+
+def test_a_lock_of_another_account_is_told() -> None:
+    """It may write to the registry's folder, and could publish nothing there."""
+    with unwritable_folder() as folder:
+        lock = folder.parent / ".writer.lock"
+        user = os.geteuid()
+        os.seteuid(os.getuid())
+        lock.touch(0o444)
+        folder.parent.chmod(0o777)
+        os.seteuid(user)
+        with pytest.raises(Unavailable, match=r"\.writer\.lock: Permission denied"):
+            check_writable(str(folder.parent))
 
 
 @pytest.mark.parametrize("name", ["registry", "checkpoints"])

@@ -19,6 +19,7 @@ from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.gate_settings import GateSettings
 from emotion_ai.registry.releases import list_versions, release_uri, verify_release
 from emotion_ai.registry.settings import RetentionSettings, ValidationLimits
+from emotion_ai.registry.writer import check_writable
 from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.rollouts.targets import check_target
 from emotion_ai.settings import (
@@ -128,8 +129,9 @@ def check_storages(
     """
     _check_source(KEYPOINTS, keypoints, settings)
     _check_source(EXPRESSION, expression, settings)
-    for folder in filter(None, (registry, settings.get("checkpoints", ""))):
-        storage.check_writable(folder)
+    check_writable(registry)
+    if checkpoints := settings.get("checkpoints", ""):
+        storage.check_writable(checkpoints)
     champion = read_champion(registry)
     if champion is not None:
         # The evaluation compares with it, hours later.
