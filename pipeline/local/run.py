@@ -1,7 +1,8 @@
 """Run the compiled DAG on this machine with KFP's local runner, and roll out here or in a cluster.
 
-Everything that a run writes outside the registry is in one workspace folder: the compiled pipeline,
-artifacts, the cache of steps, checkpoints and logs.
+Everything that a run writes outside the registry is in one workspace folder. The compiled pipeline,
+the faces and the logs are in folders or files of the run's own, since others may run at the same
+time; artifacts, the cache of steps and checkpoints are shared by all runs.
 """
 
 import contextlib
@@ -17,18 +18,18 @@ import yaml
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError, Unavailable, one_line
-from emotion_ai.faces.labels import SAMPLE_LABEL_SET
 from emotion_ai.pipeline.cluster_settings import ClusterSettings
 from emotion_ai.pipeline.local.example_faces import save_example_faces
 from emotion_ai.pipeline.local.processes import terminate_children_on_exit
 from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run, display_names
 from emotion_ai.pipeline.local.target import check_target, open_client, running_target
+from emotion_ai.pipeline.parameters import training_parameters
 from emotion_ai.pipeline.settings import RunSettings, load_environment
 from emotion_ai.registry.runs import SUMMARY, read_records, run_uri
 from emotion_ai.rollouts.settings import TlsFiles
 from emotion_ai.rollouts.targets import SUCCESSFUL
-from emotion_ai.sources.uri import check_exists, is_sample
 from emotion_ai.steps.notify.run import summarise
+from emotion_ai.steps.resolve.checks import check_settings, check_storages
 from emotion_ai.storage.atomic_files import make_private_folder
 
 WORKSPACE = Path(".emotion-ai")
@@ -90,9 +91,9 @@ def run_locally(
     """
     _require_no_cluster(environment)
     settings = _with_absolute_paths(settings)
-    _check_sources_and_registry(settings)
+    _check_run(settings)
     check_target(settings, runner)
-    run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
     started = time.monotonic()
     log = _log_path(run_id)
     with storage.translate_errors(str(log.parent)):
@@ -108,7 +109,10 @@ def run_locally(
         monitor = _run_dag(settings, environment, run_id, on_change, runner)
         record = _require_completed(settings.registry, run_id, monitor)
         faces = save_example_faces(
-            settings.expression, settings.label_set, WORKSPACE / "faces", settings.emotions
+            settings.expression,
+            settings.label_set,
+            _run_folder(run_id) / "faces",
+            settings.emotions,
         )
         predictions = _predict(faces, settings) if record["champion"] else []
     in_cluster = settings.serving.target == "kubernetes"
@@ -125,6 +129,10 @@ def run_locally(
         namespace=settings.serving.rollout.namespace if in_cluster else "",
         tls=settings.serving.rollout.tls,
     )
+
+
+def _run_folder(run_id: str) -> Path:
+    return WORKSPACE / "runs" / run_id
 
 
 def _log_path(run_id: str) -> Path:
@@ -182,17 +190,16 @@ def _with_absolute_paths(settings: RunSettings) -> RunSettings:
     return settings.model_copy(update=absolute)
 
 
-def _check_sources_and_registry(settings: RunSettings) -> None:
-    """Report what the first steps would report, before a server is started."""
-    for source in (settings.keypoints, settings.expression):
-        check_exists(source)
-    if is_sample(settings.expression) and settings.label_set != SAMPLE_LABEL_SET:
-        raise InputError(
-            f"{settings.expression}: drawn faces show the emotions of {SAMPLE_LABEL_SET}; name a "
-            f"source of {settings.label_set} with --expression"
-        )
-    # A registry that does not exist yet is valid; a file or a missing bucket is not.
-    storage.list_names(settings.registry)
+def _check_run(settings: RunSettings) -> None:
+    """Report what the first step would report, before a server is started or a file is written."""
+    parameters = training_parameters(settings)
+    # The server of target local is not there yet.
+    del parameters["server"]
+    for name in ("", "artifacts", "cache", "logs", "runs"):
+        storage.check_writable(str(WORKSPACE / name))
+    sources = settings.keypoints, settings.expression
+    check_settings(*sources, parameters)
+    check_storages(*sources, settings.registry, parameters)
 
 
 def _run_dag(
@@ -207,7 +214,7 @@ def _run_dag(
 
     from emotion_ai.pipeline.compiler import compile_pipeline
 
-    compiled = WORKSPACE / "pipeline.yaml"
+    compiled = _run_folder(run_id) / "pipeline.yaml"
     compile_pipeline(load_environment(environment).compile, settings, compiled)
     spec = next(yaml.safe_load_all(compiled.read_text(encoding="utf-8")))
     artifacts = WORKSPACE / "artifacts"

@@ -184,7 +184,7 @@ def _print_predictions(console: Console, predictions: list[dict[str, Any]]) -> N
     for prediction in predictions:
         x, y = prediction["keypoints"]["nose_tip"]
         table.add_row(
-            escape(_relative_path(prediction["file"])),
+            escape(Path(prediction["file"]).name),
             prediction["emotion"],
             f"{prediction['probabilities'][prediction['emotion']]:.0%}",
             f"({x:.1f}, {y:.1f})",

@@ -151,7 +151,7 @@ def test_rollout_moves_back_and_forth_and_describe_reports_it(
     registry = str(folder / "registry")
     versions = list_versions(registry)
     assert versions == [1, 2]
-    face = str(sorted((folder / ".emotion-ai/faces").glob("*.png"))[0])
+    face = str(sorted((folder / ".emotion-ai/runs").glob("*/faces/*.png"))[0])
     with running_server(registry, folder / "server.log") as address:
         for version in (1, 2):
             moved = emotion_ai(
