@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from emotion_ai import storage
 from emotion_ai.faces.augmentation import AugmentationPolicy
@@ -33,6 +33,7 @@ from emotion_ai.rollouts.settings import RolloutSettings
 from emotion_ai.settings import StrictModel, naming, validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.uri import check_address
+from emotion_ai.terminal import CONTROLS
 
 
 class Resources(StrictModel):
@@ -85,6 +86,12 @@ class ServingSettings(StrictModel):
     rollout: RolloutSettings = RolloutSettings()
 
 
+def _refuse_controls(text: str) -> str:
+    if CONTROLS.search(text):
+        raise ValueError("expected a text in UTF-8, without control characters")
+    return text
+
+
 class RunSettings(StrictModel):
     """The settings of a run; every field is a parameter of the pipeline or part of one."""
 
@@ -102,7 +109,7 @@ class RunSettings(StrictModel):
     # Releases whose predictions the expression network also learns from: numbers, pretrained,
     # champion.
     teachers: Names = ()
-    force_accept: str = ""
+    force_accept: Annotated[str, AfterValidator(_refuse_controls)] = ""
     checks: DataChecks = DataChecks()
     augmentation: AugmentationPair = AugmentationPair()
     training: TrainingPair = TrainingPair()

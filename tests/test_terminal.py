@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emotion_ai.errors import InputError
 from emotion_ai.pipeline.local.progress import RunMonitor, Step
+from emotion_ai.pipeline.settings import load_run_settings
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.releases import INFO_PATH
@@ -230,3 +232,11 @@ def test_tilde_after_an_equals_sign_is_the_home_folder(tmp_path: Path) -> None:
     run("compile", "--output=~/compiled.yaml", cwd=tmp_path, variables=home)
     assert (tmp_path / "home" / "compiled.yaml").is_file()
     assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize("setting", ["keypoints", "expression", "registry", "force_accept"])
+@pytest.mark.parametrize("value", ["a\x1b[31m", os.fsdecode(b"\xff")], ids=["control", "bytes"])
+def test_settings_of_a_run_are_written_to_files_of_text(setting: str, value: str) -> None:
+    refusal = f"setting run.{setting}.*in UTF-8, without control characters"
+    with pytest.raises(InputError, match=refusal):
+        load_run_settings("local", "quick", {setting: value})

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from emotion_ai.errors import InputError
+from emotion_ai.terminal import CONTROLS
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _OURS = re.compile(r"(file|gs|sample)://")
@@ -53,19 +54,16 @@ def check_folder_address(uri: str) -> None:
     """Check the address of a folder, without asking a storage whether it is there.
 
     Raises:
-        InputError: It is empty, of an unsupported scheme, holds a password, names no bucket, or is
-            not in UTF-8, as all that is written of it.
+        InputError: It is empty, of an unsupported scheme, holds a password, names no bucket, is not
+            in UTF-8 or holds control characters: what names it could not be written.
     """
     if not uri.strip():
         raise InputError("the address is empty; expected a folder or gs://bucket/name")
-    if is_remote(uri):
-        if not uri.removeprefix("gs://").partition("/")[0]:
-            raise InputError(f"{uri}: names no bucket; expected gs://bucket/name")
-        return
-    try:
-        str(local_path(uri).absolute()).encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{uri}: expected a path in UTF-8") from None
+    if is_remote(uri) and not uri.removeprefix("gs://").partition("/")[0]:
+        raise InputError(f"{uri}: names no bucket; expected gs://bucket/name")
+    # As halves of a character, bytes that are not UTF-8 are among them.
+    if CONTROLS.search(uri if is_remote(uri) else str(local_path(uri).absolute())):
+        raise InputError(f"{uri}: expected a path in UTF-8, without control characters")
 
 
 def hide_password(text: str) -> str:

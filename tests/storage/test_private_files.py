@@ -128,9 +128,10 @@ def test_commands_refuse_pipes_and_names_that_crash_a_library(tmp_path: Path) ->
     for name in ("pipe.png", "pipe.pem", "pipe.yaml"):
         os.mkfifo(tmp_path / name)
     Image.new("RGB", (64, 64)).save(tmp_path / "a.gif")
+    server = ("--server", "localhost:1")
     refusals: list[tuple[list[str | bytes], bytes]] = [
         (["predict", "pipe.png"], b"pipe.png: not a regular file"),
-        (["predict", "a.gif", "--tls-ca", "pipe.pem"], b"pipe.pem: not a regular file"),
+        (["predict", "a.gif", *server, "--tls-ca", "pipe.pem"], b"pipe.pem: not a regular file"),
         (["predict", "a.gif", "-o", "pipe.png", "--format", "csv"], b"pipe.png: this is a pipe"),
         (["compile", "-o", "pipe.yaml"], b"pipe.yaml: this is a pipe"),
         (["describe", "--registry", "file:///a%00"], b"no zero character"),
@@ -172,4 +173,6 @@ def test_a_registry_has_a_name_in_utf8(flag: str, tmp_path: Path) -> None:
     ]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
     assert (result.returncode, result.stdout) == (2, b"")
-    assert result.stderr.decode().endswith("\ufffd: expected a path in UTF-8\n")
+    assert result.stderr.decode().endswith(
+        "\ufffd: expected a path in UTF-8, without control characters\n"
+    )
