@@ -15,7 +15,7 @@ _MAX_TIMEOUT_MICROS = 60_000_000
 # Without --enable_batching, requests that are already waiting share the next run, and no request
 # waits for others. A batch of everything that waits would leave the next free thread without work
 # until these clients send their next requests.
-_MAX_SHARED_BATCH_SIZE = 8
+MAX_SHARED_BATCH_SIZE = 8
 # LiteRT takes as long for each face of a batch as for a face alone.
 _MAX_SHARED_LITE_BATCH_SIZE = 4
 _MAX_SHARED_BATCHES = 2048
@@ -59,7 +59,7 @@ class BatchPolicy(NamedTuple):
         cores = len(os.sched_getaffinity(0))
         if not flags.enable_batching:
             lite = flags.prefer_tflite_model
-            size = _MAX_SHARED_LITE_BATCH_SIZE if lite else _MAX_SHARED_BATCH_SIZE
+            size = _MAX_SHARED_LITE_BATCH_SIZE if lite else MAX_SHARED_BATCH_SIZE
             rows = _ROWS_PER_PIECE if cores > 1 else size
             return cls(size, 0.0, _MAX_SHARED_BATCHES, cores, max_execution_batch_size=rows)
         path = flags.batching_parameters_file

@@ -28,6 +28,7 @@ from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.graph_check import check_graph, check_lite_model
 from emotion_ai.server.predict_request import parse_request
 from emotion_ai.server.session import open_session, read_serving_graph
+from emotion_ai.server.session_threads import run_options, session_config
 from emotion_ai.server.signature import DEFAULT_SIGNATURE, Signature, parse_signature
 from emotion_ai.serving_api.messages import SignatureDefMap
 from emotion_ai.serving_api.warmup import read_warmup
@@ -44,6 +45,7 @@ class LoadedModel:
 
     Attributes:
         session: The TensorFlow session with its graph.
+        config: The session's `ConfigProto`.
         signatures: Its signatures by name.
         definitions: The `SignatureDefMap` for GetModelMetadata.
         resources: Objects that must live as long as the session.
@@ -51,6 +53,7 @@ class LoadedModel:
     """
 
     session: Any
+    config: Any
     signatures: dict[str, Signature]
     definitions: Any
     resources: tuple[Any, ...]
@@ -78,8 +81,10 @@ class LoadedModel:
             outputs = self.lite.run(inputs[self.lite.input])
             return {alias: outputs[alias] for alias in signature.outputs}
         feeds = {signature.inputs[alias].tensor: array for alias, array in inputs.items()}
+        rows = len(next(iter(inputs.values()))) if signature.is_batched else 1
+        options = run_options(self.config, rows)
         try:
-            arrays = self.session.run(list(signature.outputs.values()), feeds)
+            arrays = self.session.run(list(signature.outputs.values()), feeds, options)
         except tf.errors.OpError as error:
             raise _to_status_error(error) from None
         return dict(zip(signature.outputs, arrays, strict=True))
@@ -99,16 +104,7 @@ class ModelLoader:
         self._prefer_lite = flags.prefer_tflite_model
         self._allow_any_operation = flags.allow_any_operation
         self._only_releases = bool(flags.registry) and not flags.allow_unverified_releases
-        session_threads = flags.tensorflow_session_parallelism
-        # As many batches run at once as there are cores, so an op needs one thread. With two ops
-        # at once, both networks run a single face in parallel. On a single core, a negative number
-        # runs every op in the caller's thread and wakes no other.
-        default_inter_op = 2 if len(os.sched_getaffinity(0)) > 1 else -1
-        intra_op = flags.tensorflow_intra_op_parallelism or session_threads or 1
-        inter_op = flags.tensorflow_inter_op_parallelism or session_threads or default_inter_op
-        self._session_config = tf.compat.v1.ConfigProto(
-            intra_op_parallelism_threads=intra_op, inter_op_parallelism_threads=inter_op
-        )
+        self._session_config = session_config(flags)
 
     def __call__(self, base_path: str, version: int) -> LoadedModel:
         """Load `<base_path>/<version>` and replay its warm-up requests.
@@ -154,7 +150,9 @@ class ModelLoader:
                 for name, definition in definitions.signature_def.items()
             }
             lite = _load_lite_model(path, signatures) if self._prefer_lite else None
-            model = LoadedModel(session, signatures, definitions, resources, lite)
+            model = LoadedModel(
+                session, self._session_config, signatures, definitions, resources, lite
+            )
             if self._run_warmup and (path / WARMUP_PATH).exists():
                 for _ in range(self._warmup_iterations):
                     _warm_up(model, str(path / WARMUP_PATH))
