@@ -31,7 +31,7 @@ from emotion_ai.apps.watch.analysis import FrameResult, TrackedFace
 from emotion_ai.apps.watch.annotation import open_annotator
 from emotion_ai.apps.watch.command import Outputs, watch
 from emotion_ai.apps.watch.emotion_bins import EmotionBins
-from emotion_ai.apps.watch.frames import open_file
+from emotion_ai.apps.watch.frames import every_nth, open_file
 from emotion_ai.apps.watch.timeline import open_timeline
 from emotion_ai.client.client import Client
 from emotion_ai.client.cropping import crop_faces
@@ -68,10 +68,10 @@ def cost(action: Callable[[int], Any], times: int) -> tuple[float, float]:
 def parts(video: Path, client: Client, folder: Path, times: int) -> dict[str, tuple[float, float]]:
     """Each part of the way by itself."""
     file = open_file(video)
-    stream = file.frames(1)
+    stream = file.frames(every_nth(1))
     read = [next(stream) for _ in range(times)]
     file.close()
-    again = open_file(video).frames(1)
+    again = open_file(video).frames(every_nth(1))
     costs = {"read a frame": cost(lambda k: next(again), times)}
     images = [np.ascontiguousarray(frame.image[..., ::-1]) for frame in read]
     detector = client.detector

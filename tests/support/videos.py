@@ -16,7 +16,8 @@ from emotion_ai.sample.drawing import draw_faces
 
 # Frames per second of the tests' videos.
 FPS = 10.0
-_CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
+_CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".webm": "VP80", ".mkv": "MJPG"}
+_CODECS |= {".ts": "mpg2", ".mpg": "mpg1", ".flv": "FLV1", ".wmv": "WMV2"}
 
 
 def drawn_faces(count: int, side: int, seed: int = 3) -> list[NDArray[np.uint8]]:
@@ -37,7 +38,7 @@ def scene(
 
 
 def save_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> Path:
-    """Write frames as MPEG-4 (.mp4), Motion JPEG (.avi) or VP8 (.webm)."""
+    """Write frames with a codec that the container usually has."""
     cv2 = load_opencv()
     writer = None
     codec = cv2.VideoWriter_fourcc(*_CODECS[path.suffix])

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-from emotion_ai.apps.watch.frames import Frame
-from emotion_ai.client.client import Client
+from emotion_ai.apps.watch.frames import Choice, Frame
+from emotion_ai.client.predictor import Predictor
 from emotion_ai.client.results import Face
 from emotion_ai.client.tracking import Tracker
 from emotion_ai.errors import EmotionAIError
@@ -35,15 +35,14 @@ _Pending = tuple[Frame, Future[list[Face]] | None]
 
 
 def analyse_frames(
-    frames: Iterable[Frame], client: Client, every: int, timeout: float, max_bytes_ahead: int
+    frames: Iterable[Frame], predictor: Predictor, choose: Choice, max_bytes_ahead: int
 ) -> Iterator[FrameResult]:
-    """Analyse the faces in every `every`-th of the frames, in order; pass on the others.
+    """Analyse the faces in the frames that are chosen, in order; pass on the others.
 
     Args:
         frames: The frames, in order of time.
-        client: Detects and predicts the faces.
-        every: 1 to analyse each frame.
-        timeout: Seconds until a request fails.
+        predictor: Detects and predicts the faces.
+        choose: Chooses the frames to analyse.
         max_bytes_ahead: Bytes of frames to read ahead while the server works, which are at most
             `MAX_FRAMES_AHEAD` frames; 0 for a live source.
 
@@ -58,13 +57,13 @@ def analyse_frames(
     tracker = Tracker()
     workers = ThreadPoolExecutor(_WORKERS)
 
-    def submit(number: int, frame: Frame) -> _Pending:
-        if number % every:
+    def submit(frame: Frame) -> _Pending:
+        if not choose(frame.number, frame.time_s):
             return frame, None
-        return frame, workers.submit(client.predict, frame.image, "bgr", None, timeout)
+        return frame, workers.submit(predictor.predict, frame.image, "bgr")
 
     try:
-        submitted = (submit(number, frame) for number, frame in enumerate(frames))
+        submitted = map(submit, frames)
         for frame, future in _read_ahead(submitted, max_bytes_ahead):
             if future is None:
                 yield FrameResult(frame, None)

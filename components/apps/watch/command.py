@@ -11,14 +11,14 @@ from pathlib import Path
 
 from emotion_ai.apps.watch.analysis import FrameResult, analyse_frames
 from emotion_ai.apps.watch.annotation import open_annotator
+from emotion_ai.apps.watch.frames import every_nth, per_second
 from emotion_ai.apps.watch.interruption import Interruption
 from emotion_ai.apps.watch.minute_summaries import MinuteSummaries, clock
 from emotion_ai.apps.watch.outputs import check_output
 from emotion_ai.apps.watch.screen import Screen
 from emotion_ai.apps.watch.sources import Source, open_source
 from emotion_ai.apps.watch.timeline import open_timeline, require_one_label_set
-from emotion_ai.client.channel import DEFAULT_TIMEOUT_S
-from emotion_ai.client.client import Client
+from emotion_ai.client.predictor import Predictor
 from emotion_ai.client.records import check_packages
 from emotion_ai.errors import EmotionAIError, InputError, install_hint
 
@@ -85,11 +85,10 @@ class _Totals:
 
 def watch(
     source: str,
-    client: Client,
+    predictor: Predictor,
     outputs: Outputs = NO_OUTPUTS,
     every: int | None = None,
     duration: float | None = None,
-    timeout: float = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Watch a source, print a summary of each minute, and write the outputs.
 
@@ -98,12 +97,11 @@ def watch(
 
     Args:
         source: A file, a camera or an address; see `sources.open_source`.
-        client: Detects and predicts the faces.
+        predictor: Detects and predicts the faces.
         outputs: The files to write.
         every: Analyse every `every`-th frame. None for five frames a second of a recorded video,
             and for the newest frame of a live source whenever the last one is answered.
         duration: Seconds of the source's time to watch; None for all of it.
-        timeout: Seconds until a request fails.
 
     Raises:
         InputError: The source is not a video or is cut short, or an argument is invalid.
@@ -118,7 +116,7 @@ def watch(
         minutes = MinuteSummaries(screen.print_minute)
         files = _open_files(outputs, opened, stack)
         callbacks: list[OnResult] = [*files, minutes.add, screen.add, totals.add]
-        results = _results(opened, client, every, duration, timeout, outputs)
+        results = _results(opened, predictor, every, duration, outputs)
         with screen.progress():
             failure = _consume(results, callbacks)
             opened.close()
@@ -130,19 +128,20 @@ def watch(
 
 def _results(
     source: Source,
-    client: Client,
+    predictor: Predictor,
     every: int | None,
     duration: float | None,
-    timeout: float,
     outputs: Outputs,
 ) -> Iterator[FrameResult]:
-    every = every or (1 if source.live else max(1, round(source.fps / _DEFAULT_RATE)))
+    by_number = every_nth(every or 1)
+    chosen = by_number if every or source.live else per_second(_DEFAULT_RATE)
     # An annotated video has all frames, also those that are not analysed.
-    read_every, analyse_every = (1, every) if outputs.video and not source.live else (every, 1)
+    to_read = every_nth(1) if outputs.video and not source.live else chosen
+    to_analyse = chosen if to_read is not chosen else every_nth(1)
     limit = math.inf if duration is None else duration
-    frames = itertools.takewhile(lambda frame: frame.time_s < limit, source.frames(read_every))
+    frames = itertools.takewhile(lambda frame: frame.time_s < limit, source.frames(to_read))
     max_bytes_ahead = 0 if source.live else _MAX_BYTES_AHEAD
-    results = analyse_frames(frames, client, analyse_every, timeout, max_bytes_ahead)
+    results = analyse_frames(frames, predictor, to_analyse, max_bytes_ahead)
     return require_one_label_set(results) if outputs.timeline else results
 
 

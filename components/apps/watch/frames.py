@@ -1,25 +1,31 @@
-"""Read the frames of a recorded video, in order and with their times, within bounds."""
+"""Read the frames of a recorded video, in order and by their own times, within bounds."""
 
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_ai.apps.watch.opencv import allow_containers, load_opencv
+from emotion_ai.apps.watch.holes import Steps, contains_damage
+from emotion_ai.apps.watch.opencv import CONTAINERS, load_opencv, open_capture
 from emotion_ai.errors import InputError
 from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE
 
-# For a file or a stream whose header has no frame rate, or an invalid one.
-_DEFAULT_FPS, _MAX_FPS = 25.0, 1_000.0
-# A larger step from one frame's time to the next means a damaged file.
-_MAX_GAP_S = 3_600.0
+# For a file or a stream whose header has no frame rate, or one that no camera has: for a browser's
+# recording it is 1,000.
+_DEFAULT_FPS, _MAX_FPS = 25.0, 240.0
+# A larger step from one frame's time to the next is none of the recorded time; nor is one back. As
+# many frames in a row that follow one begin a part with times of its own, fewer are misplaced.
+_MAX_STEP_S, _MAX_MISPLACED = 3_600.0, 5
 # A video may be shorter than its header says by this share and so many seconds.
 _MISSING_SHARE, _MISSING_S = 0.05, 0.5
-# FFmpeg's names: https://ffmpeg.org/ffmpeg-formats.html.
-_CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,m4v,h264,hevc,ivf"
+# Times are in whole milliseconds in many files, and may be rounded down.
+_ROUNDING_S = 0.0015
+# After as long without a frame that can be decoded, a video has ended.
+_MAX_UNDECODABLE_S = 10.0
 _EXPECTED = "expected a video: MP4, MOV, WebM, MKV, AVI, MPEG, FLV, WMV, OGG or GIF"
 
 
@@ -37,15 +43,40 @@ class Frame(NamedTuple):
     image: NDArray[np.uint8]
 
 
+# Whether to take a frame, by its number and its time; asked once for each frame, in order.
+Choice = Callable[[int, float], bool]
+
+
+def every_nth(count: int) -> Choice:
+    """Choose each `count`-th frame, beginning with the first."""
+    return lambda number, _: number % count == 0
+
+
+def per_second(rate: float) -> Choice:
+    """Choose the first frame in each of `rate` equal parts of a second."""
+    due = 0
+
+    def choose(_: int, time_s: float) -> bool:
+        nonlocal due
+        part = math.floor((time_s + _ROUNDING_S) * rate)
+        if part < due:
+            return False
+        due = part + 1
+        return True
+
+    return choose
+
+
 class Recording:
     """A video with an end.
 
     Args:
         capture: An open `cv2.VideoCapture`.
         name: The video's name in messages.
+        path: The file, if it is one.
 
     Attributes:
-        fps: Frames per second.
+        fps: Frames per second, as the header says.
         duration_s: Seconds that the video lasts according to its header; 0 if unknown.
         live: False.
         frame_total: How many frames the video has, once the last one was read; 0 until then.
@@ -55,32 +86,59 @@ class Recording:
     live = False
     dropped = 0
 
-    def __init__(self, capture: Any, name: str) -> None:
+    def __init__(self, capture: Any, name: str, path: Path | None = None) -> None:
         self.name = name
         self.fps = frames_per_second(capture)
         self._capture = capture
+        self._path = path
         self._count = frame_count(capture)
-        self.duration_s = self._count / self.fps
+        # The count may be the product of the duration and the rate, whatever they are.
+        reported_fps = capture.get(load_opencv().CAP_PROP_FPS)
+        self.duration_s = self._count / reported_fps if reported_fps > 0 else 0.0
         self.frame_total = 0
+        self._undecodable = 0
+        # Added to the file's times.
+        self._offset_s = 0.0
+        self._misplaced = 0
 
-    def frames(self, every: int) -> Iterator[Frame]:
-        """Read every `every`-th frame, beginning with the first.
+    def frames(self, choose: Choice) -> Iterator[Frame]:
+        """Read the frames that are chosen, with the times that they have in the file.
 
         Raises:
             InputError: There is no frame; or, after the last one, the video is shorter than its
-                header says.
+                header says, or frames are missing within it.
         """
         position = load_opencv().CAP_PROP_POS_MSEC
         number, time_s = -1, -1 / self.fps
-        while self._capture.grab():
+        steps = Steps(self.fps)
+        while self._grab():
             number += 1
-            time_s = self._next_time(time_s, self._capture.get(position) / 1000)
-            if number % every == 0:
+            # A part of a video may begin with frames that need earlier ones.
+            self._undecodable *= number > 0
+            previous_s, time_s = (
+                time_s,
+                self._next_time(time_s, self._capture.get(position) / 1000, number),
+            )
+            if number:
+                steps.add(previous_s, time_s)
+            if choose(number, time_s):
                 decoded, image = self._capture.retrieve()
                 if decoded:
                     yield Frame(number, time_s, image)
         self.frame_total = number + 1
         self._check_end(self.frame_total, time_s + 1 / self.fps)
+        self._check_holes(steps)
+
+    def _grab(self) -> bool:
+        """Go to the next frame; behind those that cannot be decoded, if another one comes."""
+        deadline = time.monotonic() + _MAX_UNDECODABLE_S
+        for failures in range(self._count + 1):
+            if self._capture.grab():
+                self._undecodable += failures
+                return True
+            if time.monotonic() > deadline:
+                break
+        return False
 
     def _check_end(self, frames: int, seconds: float) -> None:
         if not frames:
@@ -93,10 +151,29 @@ class Recording:
                 f"{self.duration_s:.1f} s in its header"
             )
 
-    def _next_time(self, previous_s: float, reported_s: float) -> float:
-        if math.isfinite(reported_s) and previous_s < reported_s <= previous_s + _MAX_GAP_S:
-            return reported_s
-        return previous_s + 1 / self.fps
+    def _check_holes(self, steps: Steps) -> None:
+        damaged = self._path is not None and contains_damage(self._path, steps)
+        if self._undecodable or damaged:
+            lost = f", {self._undecodable:,} that cannot be decoded" if self._undecodable else ""
+            raise InputError(
+                f"{self.name}: damaged: frames are missing{lost}; the longest time without one is "
+                f"from {steps.longest_from_s:.1f} s to {steps.longest_to_s:.1f} s"
+            )
+
+    def _next_time(self, previous_s: float, reported_s: float, number: int) -> float:
+        if not math.isfinite(reported_s):
+            return previous_s + 1 / self.fps
+        if not number:
+            self._offset_s = -reported_s
+        time_s = reported_s + self._offset_s
+        if previous_s < time_s <= previous_s + _MAX_STEP_S:
+            self._misplaced = 0
+            return time_s
+        self._misplaced += 1
+        following_s = previous_s + 1 / self.fps
+        if self._misplaced >= _MAX_MISPLACED:
+            self._offset_s += following_s - time_s
+        return following_s
 
     def close(self) -> None:
         """Close the video."""
@@ -105,15 +182,15 @@ class Recording:
 
 def open_file(path: Path) -> Recording:
     """Open a video file; raise `InputError` where it cannot be read."""
-    cv2 = load_opencv()
+    load_opencv()
     _check_file(path)
-    with allow_containers(_CONTAINERS):
-        # A relative path could be taken for an address.
-        capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    # A relative path could be taken for an address.
+    limits = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    capture = open_capture(str(path.absolute()), limits)
     if not capture.isOpened():
         raise InputError(f"{path}: no video that can be read, or cut short; {_EXPECTED}")
     check_size(capture, str(path))
-    return Recording(capture, str(path))
+    return Recording(capture, str(path), path)
 
 
 def check_size(capture: Any, name: str) -> None:

@@ -5,20 +5,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from emotion_ai.apps.watch.frames import (
-    Frame,
-    Recording,
-    check_size,
-    frame_count,
-    frames_per_second,
-)
+from emotion_ai.apps.watch.frames import Choice, Frame, check_size, frames_per_second
 from emotion_ai.apps.watch.opencv import load_opencv
 from emotion_ai.errors import InputError, Unavailable
 
-# To connect, and to read a frame.
-_TIMEOUT_MS = 10_000
 # Bounds how late a Ctrl-C is noticed; a new frame ends the wait anyway.
 _POLL_S = 0.5
 _CLOSE_TIMEOUT_S = 2.0
@@ -54,8 +45,8 @@ class LiveSource:
         self._closed = False
         self._reader: threading.Thread | None = None
 
-    def frames(self, every: int) -> Iterator[Frame]:
-        """Yield the newest frame since the last one, of every `every`-th frame that arrives.
+    def frames(self, choose: Choice) -> Iterator[Frame]:
+        """Yield the newest frame since the last one, of those that arrive and are chosen.
 
         Times are those of arrival.
 
@@ -63,7 +54,7 @@ class LiveSource:
             Unavailable: The source ended or sends no more frames.
         """
         # A daemon: a read may block until the source's timeout, which must not delay the exit.
-        self._reader = threading.Thread(target=self._read, args=(every,), daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(choose,), daemon=True)
         self._reader.start()
         time_s = 0.0
         while (frame := self._next()) is not None:
@@ -87,9 +78,9 @@ class LiveSource:
             frame, self._newest = self._newest, None
             return frame
 
-    def _read(self, every: int) -> None:
+    def _read(self, choose: Choice) -> None:
         try:
-            for frame in self._capture_frames(every):
+            for frame in self._capture_frames(choose):
                 self._publish(frame)
         finally:
             # Only the thread that reads may release the capture.
@@ -98,13 +89,13 @@ class LiveSource:
                 self._ended = True
                 self._changed.notify()
 
-    def _capture_frames(self, every: int) -> Iterator[Frame]:
+    def _capture_frames(self, choose: Choice) -> Iterator[Frame]:
         number, start = -1, None
         while not self._closed and self._capture.grab():
             now = time.monotonic()
             start = now if start is None else start
             number += 1
-            if number % every == 0:
+            if choose(number, now - start):
                 decoded, image = self._capture.retrieve()
                 if decoded:
                     yield Frame(number, now - start, image)
@@ -136,39 +127,7 @@ def open_camera(camera: int | Path) -> LiveSource:
         found = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "none"
         raise InputError(f"{name}: there is no {device}; cameras here: {found}")
     capture = cv2.VideoCapture(camera if isinstance(camera, int) else str(camera))
-    _check(capture, name, "cannot be opened; another program may use it")
-    return LiveSource(capture, name)
-
-
-def open_address(address: str) -> LiveSource | Recording:
-    """Open an rtsp or http address.
-
-    Args:
-        address: The URL.
-
-    Returns:
-        A stream, or a recording if it has an end.
-
-    Raises:
-        InputError: Its frames are too large or too small.
-        Unavailable: There is no video at this address.
-    """
-    cv2 = load_opencv()
-    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS]
-    timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
-    capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts)
-    name = redact(address)
-    _check(capture, name, "no video answers there")
-    return Recording(capture, name) if frame_count(capture) else LiveSource(capture, name)
-
-
-def redact(address: str) -> str:
-    """Remove the user name, password and query from an address, to show it in messages."""
-    parts = urlsplit(address)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
-
-
-def _check(capture: Any, name: str, failure: str) -> None:
     if not capture.isOpened():
-        raise Unavailable(f"{name}: {failure}")
+        raise Unavailable(f"{name}: cannot be opened; another program may use it")
     check_size(capture, name)
+    return LiveSource(capture, name)

@@ -1,9 +1,9 @@
-"""Import OpenCV when it is needed, and keep it from printing to standard error."""
+"""Import OpenCV when it is needed, open videos with it, and keep it from printing."""
 
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,12 @@ from emotion_ai.errors import InputError, install_hint
 
 # https://docs.opencv.org/5.x/d6/dea/tutorial_env_reference.html; -8 is FFmpeg's quietest level.
 _FFMPEG_QUIET = ("OPENCV_FFMPEG_LOGLEVEL", "-8")
+# OpenCV ends a video after so many packets of sound without a picture between them.
+_MANY_PACKETS = ("OPENCV_FFMPEG_READ_ATTEMPTS", "1000000")
 _FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+# FFmpeg's names: https://ffmpeg.org/ffmpeg-formats.html. Among its other formats are text files
+# shown as pictures, and playlists and scripts that name files and addresses to open.
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,m4v,h264,hevc,ivf"
 
 
 @functools.cache
@@ -28,6 +33,7 @@ def load_opencv() -> Any:
         InputError: The package is not installed.
     """
     os.environ.setdefault(*_FFMPEG_QUIET)
+    os.environ.setdefault(*_MANY_PACKETS)
     try:
         import cv2
     except ModuleNotFoundError as missing:
@@ -40,18 +46,24 @@ def load_opencv() -> Any:
     return cv2
 
 
-@contextlib.contextmanager
-def allow_containers(names: str) -> Iterator[None]:
-    """Limit FFmpeg to these formats within the block, besides the user's own options.
+def open_capture(name: str, limits: Mapping[str, str], properties: Sequence[int] = ()) -> Any:
+    """Open a file or an address with FFmpeg.
 
-    Among its other formats are text files shown as pictures, and playlists and scripts that name
-    files and addresses to open; see format_whitelist in https://ffmpeg.org/ffmpeg-formats.html.
+    Args:
+        name: The file's absolute path, or the address.
+        limits: Options of FFmpeg, which overrule those in the user's environment.
+        properties: OpenCV's properties, each followed by its value.
+
+    Returns:
+        A `cv2.VideoCapture`, which is not opened where there is no video.
     """
+    cv2 = load_opencv()
     before = os.environ.get(_FFMPEG_OPTIONS)
-    limit = f"format_whitelist;{names}"
-    os.environ[_FFMPEG_OPTIONS] = f"{before}|{limit}" if before else limit
+    options = [before] if before else []
+    options += [f"{option};{value}" for option, value in limits.items()]
+    os.environ[_FFMPEG_OPTIONS] = "|".join(options)
     try:
-        yield
+        return cv2.VideoCapture(name, cv2.CAP_FFMPEG, list(properties))
     finally:
         if before is None:
             del os.environ[_FFMPEG_OPTIONS]

@@ -5,14 +5,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from emotion_ai.apps.watch.addresses import SCHEMES, open_address
 from emotion_ai.apps.watch.frames import Recording, open_file
-from emotion_ai.apps.watch.live import LiveSource, open_address, open_camera, redact
+from emotion_ai.apps.watch.live import LiveSource, open_camera
+from emotion_ai.apps.watch.redaction import redact
 from emotion_ai.errors import InputError
 
 Source = Recording | LiveSource
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_SCHEMES = ("rtsp", "rtsps", "http", "https")
 
 
 @contextlib.contextmanager
@@ -30,20 +31,16 @@ def open_source(name: str) -> Iterator[Source]:
         InputError: It is not a video, camera or known kind of address.
         Unavailable: It does not answer.
     """
-    source = _open(name)
-    try:
+    scheme = _ADDRESS.match(name)
+    if scheme and scheme[1].lower() not in SCHEMES:
+        known = ", ".join(f"{known}://" for known in SCHEMES)
+        raise InputError(f"{redact(name)}: expected {known}, a file or a camera")
+    with open_address(name) if scheme else contextlib.closing(_open_local(name)) as source:
         yield source
-    finally:
-        source.close()
 
 
-def _open(name: str) -> Source:
+def _open_local(name: str) -> Source:
     if name.isdecimal():
         return open_camera(int(name))
-    if scheme := _ADDRESS.match(name):
-        if scheme[1].lower() not in _SCHEMES:
-            known = ", ".join(f"{known}://" for known in _SCHEMES)
-            raise InputError(f"{redact(name)}: expected {known}, a file or a camera")
-        return open_address(name)
     path = Path(name)
     return open_camera(path) if path.is_char_device() else open_file(path)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from emotion_ai.apps.watch.command import Outputs, watch
-from emotion_ai.apps.watch.frames import open_file
+from emotion_ai.apps.watch.frames import every_nth, open_file
 from emotion_ai.apps.watch.opencv import load_opencv
 from emotion_ai.apps.watch.outputs import atomic_output
 from emotion_ai.client.client import Client
@@ -33,7 +33,7 @@ def test_recording_reads_or_rejects_damaged_videos(tmp_path: Path, suffix: str) 
         path.write_bytes(damaged.tobytes())
         try:
             file = open_file(path)
-            for frame in file.frames(1):
+            for frame in file.frames(every_nth(1)):
                 assert frame.image.ndim == 3
                 read += 1
             file.close()

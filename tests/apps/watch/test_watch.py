@@ -19,7 +19,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from emotion_ai.apps.watch.command import Outputs, watch
-from emotion_ai.apps.watch.frames import open_file
+from emotion_ai.apps.watch.frames import every_nth, open_file
 from emotion_ai.apps.watch.opencv import load_opencv
 from emotion_ai.client.client import Client
 from emotion_ai.client.drawing import COLOURS
@@ -36,7 +36,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 def read_frames(path: Path) -> list[NDArray[np.uint8]]:
     file = open_file(path)
-    return [frame.image for frame in file.frames(1)]
+    return [frame.image for frame in file.frames(every_nth(1))]
 
 
 def test_timeline_has_a_row_for_each_face_and_frame(video: Path, tmp_path: Path) -> None:

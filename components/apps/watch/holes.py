@@ -1,0 +1,62 @@
+"""Tell videos that lost frames in their middle from those that are slow or pause there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from emotion_ai.apps.watch.matroska import SIGNATURE, find_damage
+
+# A step from frame to frame is regular within this share of the header's.
+_REGULAR_SHARE = 0.5
+# In a file whose frames are regular but for so few of them, a step as long as this is a hole.
+_MAX_IRREGULAR, _MIN_HOLE_S = 0.05, 0.5
+
+
+@dataclass
+class Steps:
+    """The times from each frame to the next.
+
+    Attributes:
+        fps: Frames per second, as the header says.
+        longest_from_s: Where the longest begins.
+        longest_to_s: Where the longest ends.
+    """
+
+    fps: float
+    longest_from_s: float = 0.0
+    longest_to_s: float = 0.0
+    _count: int = 0
+    _irregular: int = 0
+
+    def add(self, from_s: float, to_s: float) -> None:
+        """Add the time from one frame to the next."""
+        self._count += 1
+        self._irregular += abs((to_s - from_s) * self.fps - 1) > _REGULAR_SHARE
+        if to_s - from_s > self.longest_to_s - self.longest_from_s:
+            self.longest_from_s, self.longest_to_s = from_s, to_s
+
+    def break_off(self) -> bool:
+        """Whether the frames are regular but for a hole."""
+        longest_s = self.longest_to_s - self.longest_from_s
+        regular = self._irregular <= _MAX_IRREGULAR * self._count
+        return regular and longest_s > max(_MIN_HOLE_S, 3 / self.fps)
+
+
+def contains_damage(path: Path, steps: Steps) -> bool:
+    """Whether frames are missing within a file that FFmpeg read to its end without an error.
+
+    Args:
+        path: The file.
+        steps: The times between its frames. They alone prove nothing in MP4 and WebM, which are
+            recorded at a variable rate as well: nothing moves, and no frame is written.
+
+    Returns:
+        True if the file's structure is broken, where that is known; else if the frames' times are.
+    """
+    with path.open("rb") as file:
+        start = file.read(12)
+    if start.startswith(SIGNATURE):
+        return find_damage(path) is not None
+    if start[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        # It has an index, so FFmpeg knows of each frame that it cannot decode.
+        return False
+    return steps.break_off()
