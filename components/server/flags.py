@@ -205,7 +205,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 
 def _version() -> str:
-    return f"emotion-ai {importlib.metadata.version('emotion-ai')}"
+    try:
+        return f"emotion-ai {importlib.metadata.version('emotion-ai')}"
+    except importlib.metadata.PackageNotFoundError:
+        # Images hold the code alone, and their label org.opencontainers.image.version the version.
+        return "emotion-ai, not installed as a package: the image's labels say which version"
 
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, value_type: Any, help: str) -> None:

@@ -1,5 +1,6 @@
 """The server's flags and parameter files, valid and invalid."""
 
+import importlib.metadata
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,21 @@ def test_version_is_printed() -> None:
     result = emotion_ai("serve", "--version")
     assert result.returncode == 0
     assert result.stdout.startswith("emotion-ai ")
+
+
+def test_flags_need_no_installed_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nowhere(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    # As in an image, which holds the code alone.
+    monkeypatch.setattr(importlib.metadata, "version", nowhere)
+    assert parse_flags(["--port=8500"], "serve").port == 8500
+    with pytest.raises(SystemExit) as ended:
+        parse_flags(["--version"], "serve")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("emotion-ai, not installed as a package")
 
 
 @pytest.mark.parametrize(
