@@ -77,6 +77,11 @@ def largest_requests(steps: Iterable[tuple[str, StepResources]]) -> LargestReque
     return LargestRequests(by_cpu.cpu, cpu_step, by_memory.memory, memory_step)
 
 
+def in_bytes(memory: str) -> int:
+    """Return an amount of memory in Kubernetes' notation as a number of bytes."""
+    return int(_amount(memory))
+
+
 def _amount(quantity: str) -> Decimal:
     # Imports all of the API client, which KFP has imported where a pipeline is compiled.
     from kubernetes.utils.quantity import parse_quantity

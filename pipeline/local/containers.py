@@ -6,12 +6,13 @@ succeeds only if its container exits with 0 and its result file exists.
 """
 
 import contextlib
+import functools
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import docker
 from docker.errors import DockerException, ImageNotFound
@@ -22,88 +23,116 @@ from kfp.local.status import Status
 
 from emotion_ai import storage
 from emotion_ai.errors import ERROR_LINE, Unavailable, one_line
+from emotion_ai.pipeline.policy import STEPS
+from emotion_ai.pipeline.resources import in_bytes
 from emotion_ai.pipeline.settings import RunSettings
 from emotion_ai.sources.uri import is_sample, subjects_uri
 
 # Steps that connect to the model server. If all data is on this machine no other needs a network.
-_NETWORKED = {"rollout"}
+_NETWORKED = {"resolve", "rollout"}
 # Environment variables with which a step finds Cloud Storage or its emulator.
 _PASSED_VARIABLES = (
     "GOOGLE_APPLICATION_CREDENTIALS",
     "GOOGLE_CLOUD_PROJECT",
     "STORAGE_EMULATOR_HOST",
 )
+# Threads count too: TensorFlow and its mathematics start several for each core.
+_MAX_PROCESSES = 4096
 _KILLED = 137
 
 
 @contextlib.contextmanager
-def step_containers(settings: RunSettings, images: Iterable[str]) -> Iterator[DockerRunner]:
-    """Yield a runner whose steps see the run's sources, registry and checkpoints, and nothing else.
+def step_containers(
+    settings: RunSettings, containers: Collection[Mapping[str, Any]]
+) -> Iterator[DockerRunner]:
+    """Yield a runner whose steps see what they need of the run's files, and nothing else.
 
-    Steps run as the caller, so that the files they write belong to the caller, on a read-only root
-    file system.
+    Sources, registry, checkpoints and the credentials of a storage are seen by the steps that use
+    them, and those alone have a network if some of these are remote. Steps run as the caller, so
+    that the files they write belong to the caller, on a read-only root file system, within the
+    memory that the compiled pipeline allows.
 
     Args:
         settings: The settings of the run, with absolute paths.
-        images: The images of the steps; missing ones are pulled.
+        containers: The steps' containers, as the compiled pipeline has them; missing images are
+            pulled.
 
     Raises:
         Unavailable: No container engine answers, or an image is missing and cannot be pulled;
             nothing has run then.
     """
     with _open_engine() as client:
-        for image in sorted(set(images)):
+        for image in sorted({container["image"] for container in containers}):
             _ensure_image(client, image)
-        arguments = _run_arguments(client, settings)
+        arguments = step_arguments(client.info(), settings, containers)
     handler = docker_task_handler.DockerTaskHandler
-    docker_task_handler.DockerTaskHandler = StepContainer
+    docker_task_handler.DockerTaskHandler = functools.partial(StepContainer, arguments)
     try:
-        yield DockerRunner(**arguments)
+        yield DockerRunner()
     finally:
         docker_task_handler.DockerTaskHandler = handler
 
 
+class _End(NamedTuple):
+    code: int
+    lacked_memory: bool
+
+
 class StepContainer(DockerTaskHandler):
-    """Runs one step, and removes its container however it ends."""
+    """Runs one step, and removes its container however it ends.
+
+    Args:
+        arguments: Those of all steps, from `step_arguments`.
+        others: What KFP's task handler takes.
+    """
+
+    def __init__(self, arguments: Mapping[str, dict[str, Any]], **others: Any) -> None:
+        super().__init__(**others)
+        self._arguments = arguments
 
     def run(self) -> Status:
         """Run the step; return SUCCESS only if it exited with 0 and left its result file."""
-        step = self._argument("--function_to_execute")
-        arguments = dict(self.runner.container_run_args)
-        if step in _NETWORKED:
-            arguments["network_mode"] = "host"
+        arguments = self._arguments[_argument(self.full_command, "--function_to_execute")]
         try:
             with _open_engine() as client:
-                code = self._run_container(client, arguments)
+                end = self._run_container(client, arguments)
         except (DockerException, Unavailable) as failure:
             _print(ERROR_LINE.format(code=Unavailable.exit_code, message=one_line(failure)))
             return Status.FAILURE
-        executor_input = json.loads(self._argument("--executor_input"))
-        if code == 0 and Path(executor_input["outputs"]["outputFile"]).is_file():
+        executor_input = json.loads(_argument(self.full_command, "--executor_input"))
+        if end.code == 0 and Path(executor_input["outputs"]["outputFile"]).is_file():
             return Status.SUCCESS
-        ended = "was killed" if code == _KILLED else f"ended with code {code}"
-        _print(f"the container {ended}" + ("" if code else " and left no result"))
+        if end.lacked_memory:
+            limit = arguments["mem_limit"]
+            _print(f"the container was killed: it may use {limit:,} bytes of memory")
+            return Status.FAILURE
+        ended = "was killed" if end.code == _KILLED else f"ended with code {end.code}"
+        _print(f"the container {ended}" + ("" if end.code else " and left no result"))
         return Status.FAILURE
 
-    def _argument(self, flag: str) -> str:
-        return self.full_command[self.full_command.index(flag) + 1]
-
-    def _run_container(self, client: docker.DockerClient, arguments: dict[str, Any]) -> int:
-        """Run the container, print its output and return its exit code."""
+    def _run_container(self, client: docker.DockerClient, arguments: dict[str, Any]) -> _End:
+        """Run the container, print its output and return how it ended."""
+        variables = self.env_vars | arguments.get("environment", {})
         container = client.containers.create(
             self.image,
             self.full_command,
-            environment=self.env_vars,
             volumes=self.get_volumes_to_mount(client),
-            **arguments,
+            **arguments | {"environment": variables},
         )
         try:
             container.start()
             for line in container.logs(stream=True, follow=True):
                 sys.stdout.write(line.decode(errors="replace"))
-            return int(container.wait()["StatusCode"])
+            code = int(container.wait()["StatusCode"])
+            container.reload()
+            # Also where it only lost a process to it.
+            return _End(code, code != 0 and container.attrs["State"].get("OOMKilled", False))
         finally:
             container.remove(force=True)
+
+
+def _argument(command: list[str], flag: str) -> str:
+    return command[command.index(flag) + 1]
 
 
 @contextlib.contextmanager
@@ -134,28 +163,70 @@ def _ensure_image(client: docker.DockerClient, image: str) -> None:
             ) from None
 
 
-def _run_arguments(client: docker.DockerClient, settings: RunSettings) -> dict[str, Any]:
-    """Return the arguments of docker-run(1) that all steps have."""
-    inputs = _input_uris((settings.keypoints, settings.expression))
-    outputs = [settings.registry, settings.checkpoints]
-    is_local = not any(map(storage.is_remote, [*inputs, *outputs]))
-    variables = {name: os.environ[name] for name in _PASSED_VARIABLES if name in os.environ}
-    credentials = [v for name, v in variables.items() if name.endswith("CREDENTIALS")]
-    return {
+def step_arguments(
+    engine: Mapping[str, Any], settings: RunSettings, containers: Iterable[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return what each step's container may and sees.
+
+    Args:
+        engine: What the engine says of itself.
+        settings: The settings of the run, with absolute paths.
+        containers: The steps' containers, as the compiled pipeline has them.
+
+    Returns:
+        Arguments of docker-run(1) by the name of the step's function, such as "train_keypoints".
+    """
+    common = {
         # In the containers of a rootless engine its user is root.
-        "user": "0:0" if _is_rootless(client) else f"{os.getuid()}:{os.getgid()}",
-        "environment": variables,
-        "mounts": [*_mounts(writable=outputs, readable=[*inputs, *credentials])],
-        "network_mode": "none" if is_local else "host",
+        "user": "0:0" if _is_rootless(engine) else f"{os.getuid()}:{os.getgid()}",
+        "network_mode": "none",
         "read_only": True,
         "tmpfs": {"/tmp": ""},  # noqa: S108 - the container's own
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges", "label=disable"],
     }
+    storage_arguments = _storage_arguments(settings)
+    arguments = {}
+    for container in containers:
+        function = _argument(container["args"], "--function_to_execute")
+        step = function.replace("_", "-")
+        arguments[function] = common | _limits(engine, container)
+        if STEPS[step].uses_storage:
+            arguments[function] |= storage_arguments
+        if step in _NETWORKED:
+            arguments[function]["network_mode"] = "host"
+    return arguments
 
 
-def _is_rootless(client: docker.DockerClient) -> bool:
-    return "name=rootless" in client.info().get("SecurityOptions", [])
+def _storage_arguments(settings: RunSettings) -> dict[str, Any]:
+    """Return what the steps have that use sources, checkpoints or the registry."""
+    inputs = _input_uris((settings.keypoints, settings.expression))
+    outputs = [settings.registry, settings.checkpoints]
+    if not any(map(storage.is_remote, [*inputs, *outputs])):
+        return {"mounts": [*_mounts(writable=outputs, readable=inputs)]}
+    variables = {name: os.environ[name] for name in _PASSED_VARIABLES if name in os.environ}
+    credentials = [v for name, v in variables.items() if name.endswith("CREDENTIALS")]
+    return {
+        "environment": variables,
+        "mounts": [*_mounts(writable=outputs, readable=[*inputs, *credentials])],
+        "network_mode": "host",
+    }
+
+
+def _limits(engine: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, int]:
+    """Return a step's limits, but those that the engine cannot set here."""
+    limits: dict[str, int] = {}
+    if engine.get("MemoryLimit"):
+        memory = in_bytes(container["resources"]["resourceMemoryLimit"])
+        # The second is the sum with the swap: there is none.
+        limits |= {"mem_limit": memory, "memswap_limit": memory}
+    if engine.get("PidsLimit"):
+        limits["pids_limit"] = _MAX_PROCESSES
+    return limits
+
+
+def _is_rootless(engine: Mapping[str, Any]) -> bool:
+    return "name=rootless" in engine.get("SecurityOptions", [])
 
 
 def _input_uris(sources: Iterable[str]) -> list[str]:

@@ -245,7 +245,7 @@ def _kfp_runner(name: str, settings: RunSettings, spec: dict[str, Any]) -> Any:
         from emotion_ai.pipeline.local.containers import step_containers
 
         executors = spec["deploymentSpec"]["executors"].values()
-        return step_containers(settings, {executor["container"]["image"] for executor in executors})
+        return step_containers(settings, [executor["container"] for executor in executors])
     from kfp import local
 
     return contextlib.nullcontext(local.SubprocessRunner(use_venv=False))

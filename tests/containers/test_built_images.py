@@ -17,6 +17,8 @@ from emotion_ai.pipeline.policy import STEPS, image_tags
 from support.container_engine import BARE, ROOT, answered, engine, make_images
 
 TARGETS = ("client", "base", "serve", "train")
+OCI = "org.opencontainers.image."
+BASE = re.findall("^ARG PYTHON=(.+)$", (ROOT / "docker/Dockerfile").read_text(), re.MULTILINE)[0]
 # What each image's code imports and what it has no use for.
 PACKAGES = {
     "client": (
@@ -82,13 +84,45 @@ def test_other_code_makes_the_last_layers_alone(images: dict[str, str], tmp_path
 @pytest.mark.parametrize("target", TARGETS)
 def test_labels_and_user(images: dict[str, str], target: str) -> None:
     config = inspected(images[target])["Config"]
-    label = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
+    label = {name.removeprefix(OCI): value for name, value in config["Labels"].items()}
     assert re.fullmatch("[0-9a-f]{40}(-dirty)?|unknown", label["revision"])
     assert label["version"] == importlib.metadata.version("emotion-ai")
     assert label["licenses"] == "Apache-2.0"
     assert label["source"]
     assert label["title"] == f"emotion-ai {target}"
+    assert label["base.name"] == BASE
+    # Nobody named one.
+    assert "base.digest" not in label
     assert config["User"] == "10001:10001"
+
+
+def test_an_image_on_a_digest_records_it(images: dict[str, str]) -> None:
+    digests = inspected(BASE)["RepoDigests"]
+    if not digests:
+        pytest.skip(f"this engine knows no digest of {BASE}")
+    digest = digests[0].partition("@")[2]
+    apart = "IMAGES=localhost/emotion-ai-on-digest"
+    image = make_images(ROOT, "TARGETS=client", f"BASE_IMAGE={BASE}@{digest}", apart)["client"]
+    labels = inspected(image)["Config"]["Labels"]
+    answered("image", "rm", "--force", inspected(image)["Id"])
+    assert (labels[f"{OCI}base.name"], labels[f"{OCI}base.digest"]) == (BASE, digest)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_image_holds_the_packages_that_its_bill_of_materials_names(
+    images: dict[str, str], target: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "docker/sbom.py", str(tmp_path), BASE, target]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (bill,) = (json.loads(path.read_text()) for path in tmp_path.iterdir())
+    named = {c["name"]: c["version"] for c in bill["components"] if c["type"] == "library"}
+    program = """
+import importlib.metadata, json, re
+found = importlib.metadata.distributions()
+print(json.dumps({re.sub("[-_.]+", "-", d.name).lower(): d.version for d in found}))
+"""
+    there = json.loads(in_image(images[target], "python3", "-c", program))
+    assert there == named
 
 
 @pytest.mark.parametrize("target", TARGETS)

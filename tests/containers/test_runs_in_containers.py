@@ -17,6 +17,7 @@ import pytest
 from docker.errors import APIError
 
 from emotion_ai.pipeline.policy import STEPS, image_tags
+from emotion_ai.pipeline.resources import in_bytes
 from emotion_ai.pipeline.revisions import step_revision
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import read_release
@@ -160,7 +161,9 @@ def test_its_release_is_the_one_that_processes_make(pair: Pair) -> None:
 
 
 @pytest.mark.slow
-def test_each_step_ran_in_its_image_with_next_to_no_rights(pair: Pair) -> None:
+def test_each_step_ran_in_its_image_with_next_to_no_rights(
+    pair: Pair, client: docker.DockerClient
+) -> None:
     # No sample of the world sees everything; the longest steps it cannot miss.
     assert set(pair.seen) >= {"ingest", "train-keypoints", "evaluate", "combine", "validate"}
     for step, container in pair.seen.items():
@@ -172,6 +175,11 @@ def test_each_step_ran_in_its_image_with_next_to_no_rights(pair: Pair) -> None:
         # podman writes out what "ALL" stands for.
         assert {"ALL"} == set(host["CapDrop"]) or {"DAC_OVERRIDE", "SETUID"} < set(host["CapDrop"])
         assert not host["CapAdd"]
+        if client.info().get("MemoryLimit"):
+            limit = in_bytes(STEPS[step].resources.memory_limit)
+            assert (host["Memory"], host["MemorySwap"]) == (limit, limit)
+        if client.info().get("PidsLimit"):
+            assert host["PidsLimit"] == 4096
         written = {mount["Destination"] for mount in container["Mounts"] if mount["RW"]}
         folder = pair.containers
         assert written <= {
@@ -260,6 +268,18 @@ def test_a_step_that_is_killed_fails_the_run_by_name(
         assert_refused(
             ended(run), 1, "step ingest expression", "half way", "the container was killed"
         )
+
+
+def test_a_step_that_takes_more_memory_than_its_limit_fails_the_run_by_name(
+    images: dict[str, str], folder: Path, tmp_path: Path, client: docker.DockerClient
+) -> None:
+    if not client.info().get("MemoryLimit"):
+        pytest.skip("this engine cannot limit memory")
+    # More than a step of rows may use, touched.
+    act = 'taken = b"1" * 3_000_000_000'
+    with broken_environment(images, tmp_path, act) as environment:
+        run = ended(started(folder, "--runner", "docker", "--environment", environment))
+    assert_refused(run, 1, "step ingest", "it may use 2,000,000,000 bytes of memory")
 
 
 def steps_of(client: docker.DockerClient, words: str) -> list[Any]:
