@@ -13,6 +13,7 @@ from emotion_ai.faces.kinds import EXPRESSION
 from emotion_ai.faces.labels import OTHER_EMOTION, label_set_names
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.open import open_source
+from emotion_ai.storage.atomic_files import create_private
 
 
 def save_example_faces(
@@ -41,7 +42,9 @@ def save_example_faces(
     paths = []
     for code, face in sorted(faces.items()):
         path = folder / f"{names[code]}.png"
-        Image.fromarray(face).resize((FRAME, FRAME), Image.Resampling.NEAREST).save(path)
+        picture = Image.fromarray(face).resize((FRAME, FRAME), Image.Resampling.NEAREST)
+        with create_private(path) as file:
+            picture.save(file, "png")
         paths.append(path)
     return paths
 

@@ -73,7 +73,7 @@ def print_summary(console: Console, run: LocalRun) -> None:
     _print_outcome(console, run)
     if run.predictions:
         _print_predictions(console, run.predictions)
-    console.print(f"Report   {run.page}", highlight=False, soft_wrap=True)
+    console.print(f"Report   {escape(run.page)}", highlight=False, soft_wrap=True)
     console.print(f"Log      {run.log}", highlight=False, soft_wrap=True)
     if run.record["champion"]:
         first = "See what serves" if run.namespace else "Serve it"
@@ -132,6 +132,8 @@ def _next_commands(run: LocalRun) -> list[str]:
 
 def _tls_options(files: TlsFiles) -> str:
     """Return the options with which a client reaches servers with TLS; "" for plain text."""
+    if not files.authority and not files.certificate:
+        return ""
     named = {
         "--tls-ca": files.authority,
         "--tls-certificate": files.certificate,
@@ -185,7 +187,7 @@ def _print_predictions(console: Console, predictions: list[dict[str, Any]]) -> N
         x, y = prediction["keypoints"]["nose_tip"]
         table.add_row(
             escape(Path(prediction["file"]).name),
-            prediction["emotion"],
+            escape(prediction["emotion"]),
             f"{prediction['probabilities'][prediction['emotion']]:.0%}",
             f"({x:.1f}, {y:.1f})",
             str(prediction["model_version"]),

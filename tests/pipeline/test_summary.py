@@ -70,6 +70,13 @@ def test_print_summary_says_how_to_ask_servers_with_tls() -> None:
     assert " --tls-name emotion-ai " in line
 
 
+def test_print_summary_has_no_options_of_tls_for_servers_in_plain_text() -> None:
+    """The settings of every run name the servers of a certificate, if there is one."""
+    lines = _printed(replace(_accepted_run(""), tls=TlsFiles()))
+    assert not [line for line in lines if "--tls" in line]
+    assert [line for line in lines if line.endswith("--server 127.0.0.1:8500 --format table")]
+
+
 def test_print_summary_says_that_a_newer_release_serves() -> None:
     rollout = {"outcome": "superseded", "reasons": ["release 8 serves"]}
     lines = _printed(_accepted_run("", rollout=rollout))
