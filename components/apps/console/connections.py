@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 # A browser opens six for a page, and one for its camera.
 MAX_CONNECTIONS = 64
+# What is read at once: 2,700 of the smallest parts that a body or a message can have, some 50 ms.
+_READ_BYTES = 16 * 1024
+# Of a message, and pings before it, each of which is answered.
+_MAX_PARTS = 1000
 # In which a request has to arrive, its body apart, and an answer to be taken.
 WAIT_S = 10.0
 
@@ -39,6 +43,8 @@ class _BoundedConnection(asyncio.Protocol):
         raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # An attribute of asyncio's own transport, 256 KiB.
+        cast(Any, transport).max_size = _READ_BYTES
         super().connection_made(transport)
         self.heard_at = self.loop.time()
         self._make_room()
@@ -98,6 +104,9 @@ class HttpConnection(_BoundedConnection, H11Protocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
+        if any(name == b"transfer-encoding" for name, _ in self.headers):
+            # Of a body in parts, each costs more than it says.
+            self.transport.close()
         super().on_response_complete()
         # What is left of the request's body, too, has to arrive by then.
         self._limit_wait()
@@ -136,6 +145,8 @@ class HttpConnection(_BoundedConnection, H11Protocol):
 class CameraConnection(_BoundedConnection, WebSocketsSansIOProtocol):
     """A WebSocket, whose application waits for frames no longer than it wants to."""
 
+    _parts = 0
+
     def is_waiting(self) -> bool:
         """See `_BoundedConnection.is_waiting`."""
         return True
@@ -155,6 +166,27 @@ class CameraConnection(_BoundedConnection, WebSocketsSansIOProtocol):
         if self.close_sent:
             raise ClientDisconnected
         await super().send(message)
+
+    def handle_ping(self) -> None:
+        """Answer a ping, unless there are too many."""
+        if self._count_part():
+            super().handle_ping()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Take a part of a message, unless there are too many."""
+        if self._count_part():
+            super().handle_cont(event)
+
+    def _count_part(self) -> bool:
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            self.transport.abort()
+        return self._parts <= _MAX_PARTS
+
+    def send_receive_event_to_app(self) -> None:
+        """Pass on a message, and count anew."""
+        self._parts = 0
+        super().send_receive_event_to_app()
 
     def handle_text(self, event: Frame) -> None:
         """Take text for bytes: it would be a traceback where it is not UTF-8."""

@@ -275,3 +275,39 @@ def test_cameras_without_frames_end_in_time(drip: bool, monkeypatch: pytest.Monk
             await asyncio.sleep(0.02)
 
     run(test)
+
+
+def test_garbage_amid_an_analysis_is_no_defect(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(console: Serving) -> None:
+        def error_body(failure: Any) -> Any:
+            # The moment in which the connection is closed, and the answer not sent yet.
+            (connection,) = console.server.server_state.connections
+            connection.data_received(b"\xff\x80\0\0\0\0")
+            return {}
+
+        monkeypatch.setattr(application, "error_body", error_body)
+        camera = await connect(f"ws://127.0.0.1:{console.port}/camera", proxy=None)
+        await camera.send(b"no picture")
+        await camera.wait_closed()
+        assert camera.close_code == 1002
+        await eventually(lambda: not console.server.server_state.tasks)
+
+    run(test)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("part", [b"\x89\x80\0\0\0\0", b"\0\x80\0\0\0\0"], ids=["ping", "part"])
+def test_small_parts_of_messages_are_bounded(part: bytes) -> None:
+    async def test(console: Serving) -> None:
+        async with connect(f"ws://127.0.0.1:{console.port}/camera", proxy=None) as camera:
+            # Some are taken, between the two halves of a message.
+            halves = b"\x02\x80\0\0\0\0", b"\x80\x80\0\0\0\0"
+            camera.transport.write(halves[0] + part * 500 + halves[1])
+            assert "not a picture" in await camera.recv()
+            camera.transport.write(halves[0] + part * 2000)
+            await camera.wait_closed()
+            assert camera.close_code == 1006
+
+    run(test)
