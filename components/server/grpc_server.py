@@ -12,7 +12,7 @@ from emotion_ai.server.health import MAX_WATCHES
 
 # For the few calls that are neither Predict nor health watches.
 _OTHER_CALLS = 256
-# Unpacked: gRPC stops unpacking there.
+# As it comes, and unpacked.
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 # A small request may stand for many rows.
 _MAX_ANSWER_BYTES = 256 * 1024 * 1024
@@ -29,6 +29,8 @@ def create_server(flags: ServerFlags) -> grpc.aio.Server:
         # Otherwise two servers could share a port, and each would receive some of the requests.
         "grpc.so_reuseport": 0,
         _MESSAGE_LIMIT: MAX_MESSAGE_BYTES,
+        # `unpacking.py` does that.
+        "grpc.per_message_decompression": 0,
         "grpc.max_send_message_length": _MAX_ANSWER_BYTES,
         # Callers may ask often whether the server is still there. By default it would close a
         # connection that pings four times in five minutes without data.

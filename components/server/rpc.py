@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -12,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.server.errors import StatusError, invalid_argument
+from emotion_ai.server.unpacking import is_packed, unpack
 
 # Parsing holds everybody up; these requests have a name, a version and some fields.
 _MAX_REQUEST_BYTES = 64 * 1024
@@ -29,9 +31,14 @@ class Arrivals:
 
     gRPC has read a call's headers by then, and waits for its message for ever. Create it on the
     event loop.
+
+    Args:
+        max_bytes: The limit of a message that its caller has compressed; negative is none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._unpacker = ThreadPoolExecutor(1, "unpack")
         # Those that wait, the longest first.
         self._waiting: OrderedDict[asyncio.Timeout, None] = OrderedDict()
         self._is_ending = False
@@ -65,7 +72,17 @@ class Arrivals:
             )
         if data is grpc.aio.EOF:
             await context.abort(grpc.StatusCode.INTERNAL, "a request without a message")
-        return bytes(data)
+        return await self._unpack(bytes(data), context)
+
+    async def _unpack(self, data: bytes, context: Any) -> bytes:
+        if not is_packed(data):
+            return data
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._unpacker, unpack, data, self._max_bytes)
+        except StatusError as error:
+            await context.abort(error.code, error.message)
+            raise AssertionError("abort raises") from None
 
     def end(self) -> None:
         """Give the messages that are on their way some seconds; the server takes no more calls."""

@@ -161,7 +161,7 @@ class _Server:
         )
         model = ModelService(self._manager, poller, flags)
         server = create_server(flags)
-        arrivals = Arrivals()
+        arrivals = Arrivals(message_limit(flags))
         server.add_generic_rpc_handlers(
             (prediction.handler(arrivals), model.handler(arrivals), health.handler(arrivals))
         )

@@ -176,7 +176,7 @@ async def _echo() -> Any:
     from emotion_ai.serving_api.messages import GetModelStatusRequest
 
     server = grpc.aio.server()
-    method = Arrivals().handler(unary_method(lambda request: request, GetModelStatusRequest))
+    method = Arrivals(1 << 20).handler(unary_method(lambda request: request, GetModelStatusRequest))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("a.B", {"C": method}),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -80,7 +80,7 @@ def test_health_recovers_when_a_bad_model_leaves_the_configuration(server: Runni
 @contextlib.asynccontextmanager
 async def _health_stub() -> AsyncIterator[tuple[Health, Any]]:
     server, health = grpc.aio.server(), Health()
-    server.add_generic_rpc_handlers((health.handler(Arrivals()),))
+    server.add_generic_rpc_handlers((health.handler(Arrivals(1 << 20)),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -83,7 +83,7 @@ async def _served(model: _Model, limits: Limits, threads: int) -> AsyncIterator[
     policy = BatchPolicy(4, 0.0, 100, threads, max_execution_batch_size=6)
     service = PredictionService(manager, policy, Metrics(), limits)
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((service.handler(Arrivals()),))
+    server.add_generic_rpc_handlers((service.handler(Arrivals(1 << 20)),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
