@@ -29,9 +29,11 @@ class RtspServer:
     requests: list[str] = field(default_factory=list)
 
 
-def _reply(request: str) -> bytes:
+def _reply(request: str, moved: tuple[str, str] | None) -> bytes:
     lines = request.splitlines()
     number = next(line for line in lines if line.lower().startswith("cseq:"))
+    if moved and request.startswith(moved[0]):
+        return f"RTSP/1.0 302 Moved\r\n{number}\r\nLocation: {moved[1]}\r\n\r\n".encode()
     head, body = f"RTSP/1.0 200 OK\r\n{number}\r\nSession: 1;timeout=60\r\n", b""
     match lines[0].split()[0]:
         case "OPTIONS":
@@ -53,14 +55,14 @@ def _rtp(video: bytes) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def rtsp_server(
-    video: Path, tls: ssl.SSLContext | None = None, answer: bytes = b""
+    video: Path, tls: ssl.SSLContext | None = None, moved: tuple[str, str] | None = None
 ) -> Iterator[RtspServer]:
     """Serve an MPEG-TS file once to each that plays it.
 
     Args:
         video: The file.
         tls: For rtsps.
-        answer: Sent in answer to every request, if given.
+        moved: The request that is answered by a redirect, such as DESCRIBE, and the address there.
     """
     data = video.read_bytes()
     served = RtspServer()
@@ -70,7 +72,7 @@ def rtsp_server(
             with contextlib.suppress(OSError):
                 while request := self._read_request():
                     served.requests.append(request)
-                    self.wfile.write(answer or _reply(request))
+                    self.wfile.write(_reply(request, moved))
                     if request.startswith("PLAY"):
                         for packet in _rtp(data):
                             self.wfile.write(packet)

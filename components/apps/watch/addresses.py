@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from emotion_ai.apps.watch.frames import Recording, check_size, frame_count
@@ -9,23 +10,23 @@ from emotion_ai.apps.watch.http_gateway import HttpGateway
 from emotion_ai.apps.watch.live import LiveSource
 from emotion_ai.apps.watch.opencv import CONTAINERS, load_opencv, open_capture
 from emotion_ai.apps.watch.redaction import redact
-from emotion_ai.apps.watch.rtsp_gateway import RtspGateway
+from emotion_ai.apps.watch.tls_tunnel import TlsTunnel
 from emotion_ai.errors import InputError, Unavailable
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 # To connect, and to read a frame.
 _TIMEOUT_MS = 10_000
-# What FFmpeg may read and open; a gateway is all that it is told of. With a proxy that is none, it
-# does not ask the environment's for the gateway.
-_HTTP = {
-    "format_whitelist": f"{CONTAINERS},mpjpeg,mjpeg",
-    "protocol_whitelist": "http,tcp",
-    "http_proxy": "none",
-}
+# What FFmpeg may read and open. Its RTSP over UDP, and its redirects, would need other protocols.
 _RTSP = {
     "format_whitelist": "rtsp,mpegts",
     "protocol_whitelist": "tcp",
     "rtsp_transport": "tcp",
+}
+# With a proxy that is none, it does not ask the environment's for the gateway.
+_HTTP = {
+    "format_whitelist": f"{CONTAINERS},mpjpeg,mjpeg",
+    "protocol_whitelist": "http,tcp",
+    "http_proxy": "none",
 }
 
 
@@ -43,19 +44,23 @@ def open_address(address: str) -> Iterator[LiveSource | Recording]:
         A stream, or a recording if it has an end.
 
     Raises:
-        InputError: It is no address, it redirects to another one, or its frames are too large or
-            too small.
+        InputError: It is no address, or its frames are too large or too small.
         Unavailable: There is no video at this address, or no certificate that is trusted.
     """
     load_opencv()
-    parts = _split(address)
-    is_http = parts.scheme in ("http", "https")
-    name = redact(address)
-    gateway = HttpGateway(parts) if is_http else RtspGateway(parts)
-    with contextlib.closing(gateway):
-        source = _open(gateway, name, _HTTP if is_http else _RTSP)
-        with contextlib.closing(source):
-            yield source
+    parts, name = _split(address), redact(address)
+    with contextlib.ExitStack() as stack:
+        source: LiveSource | Recording
+        if parts.scheme in ("http", "https"):
+            gateway = stack.enter_context(contextlib.closing(HttpGateway(parts)))
+            capture = _open(gateway.url, name, _HTTP, gateway)
+            has_end = gateway.has_length or frame_count(capture)
+            source = Recording(capture, name) if has_end else LiveSource(capture, name)
+        else:
+            if parts.scheme == "rtsps":
+                address = stack.enter_context(contextlib.closing(TlsTunnel(parts))).url
+            source = LiveSource(_open(address, name, _RTSP), name)
+        yield stack.enter_context(contextlib.closing(source))
 
 
 def _split(address: str) -> SplitResult:
@@ -69,19 +74,15 @@ def _split(address: str) -> SplitResult:
     return parts
 
 
-def _open(
-    gateway: HttpGateway | RtspGateway, name: str, limits: dict[str, str]
-) -> LiveSource | Recording:
+def _open(url: str, name: str, limits: dict[str, str], gateway: HttpGateway | None = None) -> Any:
     cv2 = load_opencv()
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS]
     timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
-    capture = open_capture(gateway.url, limits, timeouts)
+    capture = open_capture(url, limits, timeouts)
     if not capture.isOpened():
-        raise gateway.failure or Unavailable(
-            f"{name}: no video answers there that can be read; playlists (HLS, DASH) are not "
-            "followed: name the address of the stream itself"
+        raise (gateway and gateway.failure) or Unavailable(
+            f"{name}: no video answers there that can be read; redirects and playlists (HLS, DASH) "
+            "are not followed: name the address of the stream itself"
         )
     check_size(capture, name)
-    if gateway.has_length or frame_count(capture):
-        return Recording(capture, name)
-    return LiveSource(capture, name)
+    return capture

@@ -24,8 +24,8 @@ _MAX_STEP_S, _MAX_MISPLACED = 3_600.0, 5
 _MISSING_SHARE, _MISSING_S = 0.05, 0.5
 # Times are in whole milliseconds in many files, and may be rounded down.
 _ROUNDING_S = 0.0015
-# After as long without a frame that can be decoded, a video has ended.
-_MAX_UNDECODABLE_S = 10.0
+# After so many in a row, or so long, without a frame that can be decoded, a video has ended.
+_MAX_UNDECODABLE, _MAX_UNDECODABLE_S = 20_000, 10.0
 _EXPECTED = "expected a video: MP4, MOV, WebM, MKV, AVI, MPEG, FLV, WMV, OGG or GIF"
 
 
@@ -132,7 +132,7 @@ class Recording:
     def _grab(self) -> bool:
         """Go to the next frame; behind those that cannot be decoded, if another one comes."""
         deadline = time.monotonic() + _MAX_UNDECODABLE_S
-        for failures in range(self._count + 1):
+        for failures in range(min(self._count, _MAX_UNDECODABLE) + 1):
             if self._capture.grab():
                 self._undecodable += failures
                 return True

@@ -12,14 +12,16 @@ import threading
 import urllib.error
 import urllib.request
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlunsplit
 
 from emotion_ai.apps.watch.redaction import redact
 from emotion_ai.errors import EmotionAIError, InputError, Unavailable
 
 # To connect, and to wait for data.
-TIMEOUT_S = 10.0
+_TIMEOUT_S = 10.0
 _CHUNK_BYTES = 64 * 1024
+# All that an address may hold as it is; others, such as a space, are encoded.
+_URL_CHARACTERS = "%/:=&?~+!$,;'@()*[]"
 _HEADERS = ("Content-Type", "Content-Length", "Content-Range", "Accept-Ranges")
 
 
@@ -47,13 +49,13 @@ class HttpGateway:
         self.has_length = False
         self.failure: EmotionAIError | None = None
         host = address.netloc.rpartition("@")[2]
-        self._address = urlunsplit(address._replace(netloc=host, fragment=""))
+        path, query = (quote(part, _URL_CHARACTERS) for part in (address.path, address.query))
+        self._address = urlunsplit((address.scheme, host, path, query, ""))
         self._opener = _build_opener(self._address, address)
-        path = f"/{secrets.token_urlsafe()}"
-        handler = type("Handler", (_Handler,), {"gateway": self, "allowed_path": path})
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}{path}"
+        own_path = f"/{secrets.token_urlsafe()}"
+        handler = type("Handler", (_Handler,), {"gateway": self, "allowed_path": own_path})
+        self._server = _Server(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}{own_path}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def open(self, byte_range: str | None) -> Any:
@@ -62,7 +64,7 @@ class HttpGateway:
         name = redact(self._address)
         try:
             request = urllib.request.Request(self._address, headers=headers)  # noqa: S310
-            answer = self._opener.open(request, timeout=TIMEOUT_S)
+            answer = self._opener.open(request, timeout=_TIMEOUT_S)
         except EmotionAIError as error:
             self.failure = error
         except urllib.error.HTTPError as error:
@@ -83,16 +85,22 @@ class HttpGateway:
 
 
 def _build_opener(url: str, address: SplitResult) -> urllib.request.OpenerDirector:
-    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    tls = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+    opener = urllib.request.build_opener(_RefuseRedirects, tls)
     if address.username is not None:
         user, password = unquote(address.username), unquote(address.password or "")
+        passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
         passwords.add_password(None, url, user, password)
-    return urllib.request.build_opener(
-        _RefuseRedirects,
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
-        urllib.request.HTTPBasicAuthHandler(passwords),
-        urllib.request.HTTPDigestAuthHandler(passwords),
-    )
+        opener.add_handler(urllib.request.HTTPBasicAuthHandler(passwords))
+        opener.add_handler(urllib.request.HTTPDigestAuthHandler(passwords))
+    return opener
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Report nothing: FFmpeg may end a connection at any time."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
