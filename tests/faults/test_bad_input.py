@@ -236,7 +236,7 @@ def test_unwritable_registry_is_unchanged(tmp_path: Path) -> None:
     files, draft = write_minimal_release(tmp_path / "export", "a")
     with pytest.raises(InputError, match=f"{tmp_path}/file.*Not a directory"):
         publish(registry, files, draft)
-    with pytest.raises(InputError, match=f"{tmp_path}/file.*Not a directory"):
+    with pytest.raises(InputError, match=f"{tmp_path}/file is a file; expected a folder"):
         resolve("sample://20", "sample://20", registry, "run-1", {})
     assert (tmp_path / "file").read_text() == "in the way"
 
