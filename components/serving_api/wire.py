@@ -27,11 +27,11 @@ _TENSOR_MAPS = (1, 2)
 _VALUE = 2
 # TensorProto's fields that are bytes or packed numbers: one object each, however long they are.
 _FLAT_FIELDS = frozenset({4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17})
-# Of these, the ones whose length says nothing about how many values there are.
-_BYTES_FIELDS = frozenset({4, 8})
+# Of these, the one whose length says nothing about how many values there are: strings.
+_STRINGS = 8
 _SHAPE = 2
-# A varint has at most ten.
-_MAX_NUMBER_BYTES = 10
+# Of a value: tensor_content has at most 16, a varint ten.
+_MAX_NUMBER_BYTES = 16
 
 
 class _Field(NamedTuple):
@@ -60,7 +60,7 @@ def check_fields(data: bytes) -> None:
         length = field.stop - field.start
         if tensor is None or field.number not in _FLAT_FIELDS:
             described += length
-        elif field.number not in _BYTES_FIELDS:
+        elif field.number != _STRINGS:
             numbers[tensor] += length
         if counted > MAX_FIELDS or described > _SMALL_BYTES:
             raise ValueError(

@@ -30,6 +30,14 @@ def _values(name: str, values: list[object], *shape: int) -> bytes:
     return bytes(request.SerializeToString())
 
 
+def _content(content: bytes, *shape: int) -> bytes:
+    request = PredictRequest()
+    for size in shape:
+        request.inputs["images"].tensor_shape.dim.add(size=size)
+    request.inputs["images"].tensor_content = content
+    return bytes(request.SerializeToString())
+
+
 def _dimensions(count: int) -> bytes:
     request = PredictRequest()
     shape = request.inputs["images"].tensor_shape
@@ -81,8 +89,11 @@ def test_messages_of_many_values_are_taken(message: str) -> None:
 def test_more_values_than_the_shape_holds_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="more values than the shape holds"):
         check_fields(_values("int_val", [1] * 1_000_000, *shape))
+    with pytest.raises(ValueError, match="more values than the shape holds"):
+        check_fields(_content(bytes(1_000_000), *shape))
     # Negative numbers take ten bytes each.
     check_fields(_values("int_val", [-1] * 9216, 1, 96, 96, 1))
+    check_fields(_content(bytes(16 * 9216), 1, 96, 96, 1))
 
 
 def test_small_messages_are_taken_whatever_is_in_them() -> None:
