@@ -131,3 +131,33 @@ def test_annotate_draws_faces_anywhere_on_a_copy(boxes: list[Box], size: tuple[i
     assert (seen.shape, seen.dtype) == (image.shape, np.uint8)
     assert (image == 127).all()
     assert (seen != 127).any() == bool(boxes)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=HYPERLINK(A1).png", "'=HYPERLINK(A1).png"),
+        ("+1.png", "'+1.png"),
+        ("-1.png", "'-1.png"),
+        ("@SUM.png", "'@SUM.png"),
+        ("\t=1.png", "'\t=1.png"),
+        ("\N{FULLWIDTH EQUALS SIGN}1.png", "'\N{FULLWIDTH EQUALS SIGN}1.png"),
+        ("a=1.png", "a=1.png"),
+        ("a\x1b[31m.png", "a\ufffd[31m.png"),
+    ],
+)
+def test_a_csv_has_no_formulas_and_no_escape_sequences(name: str, cell: str) -> None:
+    """Of names, labels of a foreign server, and errors; a number may be negative."""
+    seen = face({name: 1.0}, Box(-3, 2, 30, 40, 0.9))
+    predictions = [
+        Prediction(0, name, 64, 48, (seen,)),
+        Prediction(1, "b.png", 0, 0, (), f"{name}: not a picture"),
+    ]
+    file = io.StringIO(newline="")
+    write_text(lambda: [prediction.as_dict() for prediction in predictions], "csv", file)
+    first, second = csv.DictReader(io.StringIO(file.getvalue(), newline=""))
+    assert (first["file"], first["emotion"], first["left"]) == (cell, cell, "-3.0")
+    assert second["error"] == f"{cell}: not a picture"
+    json_lines = io.StringIO()
+    write_text(lambda: [predictions[0].as_dict()], "jsonl", json_lines)
+    assert json.loads(json_lines.getvalue())["file"] == name
