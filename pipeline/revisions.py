@@ -28,7 +28,6 @@ _DIGITS = 12
 # What a module uses without importing it: programs that it starts, and files beside it.
 _STARTS = {
     "emotion_ai.server.process": ("emotion_ai.server.__main__",),
-    "emotion_ai.apps.console.model_server": ("emotion_ai.apps.console.embedded_server",),
     # A pod with TLS starts it beside, from the same image.
     "emotion_ai.registry.fetching": ("emotion_ai.serving_api.ssl_config",),
 }

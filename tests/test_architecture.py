@@ -48,7 +48,7 @@ ARROWS: dict[str, set[str]] = {
     "server": {"export", "faces", "litert", "networks", "registry", "serving_api"},
     "apps.predict": {"client"},
     "apps.watch": {"client", "faces"},
-    # The console starts a server of its own and draws an example photo.
+    # The console draws an example photo, and guards its port as the server does.
     "apps.console": {"client", "sample", "server"},
     # It checks the settings of all steps.
     "steps.resolve": {"faces", "networks", "registry", "rollouts", "sources"},

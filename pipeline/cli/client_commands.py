@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from emotion_ai.pipeline.cli.options import (
-    DEFAULT_SERVER,
+    OwnRegistry,
     Release,
     Server,
     Timeout,
@@ -14,13 +14,14 @@ from emotion_ai.pipeline.cli.options import (
     TlsCertificate,
     TlsKey,
     TlsName,
-    open_client,
+    open_predictor,
 )
 
 
 def predict(
     pictures: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
-    server: Server = DEFAULT_SERVER,
+    server: Server = "",
+    registry: OwnRegistry = "",
     faces: Annotated[
         str,
         typer.Option(
@@ -48,16 +49,18 @@ def predict(
     """Predict the emotion and the keypoints of every face in photographs."""
     from emotion_ai.apps.predict.command import predict_paths
 
-    with open_client(
+    with open_predictor(
         server,
         faces,
+        registry=registry,
         release=release,
+        timeout=timeout,
         tls_ca=tls_ca,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
         tls_name=tls_name,
-    ) as client:
-        predict_paths(pictures, client, timeout, format, output, annotate)
+    ) as predictor:
+        predict_paths(pictures, predictor, format, output, annotate)
 
 
 def console(

@@ -1,5 +1,7 @@
 """Options that several commands share, and what is made of them."""
 
+import contextlib
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +18,7 @@ from emotion_ai.pipeline.choices import (
 )
 
 if TYPE_CHECKING:
-    from emotion_ai.client.client import Client
+    from emotion_ai.client.predictor import Predictor
 
 DEFAULT_SERVER = "127.0.0.1:8500"
 
@@ -25,9 +27,24 @@ ENVIRONMENT_NAMES = ", ".join(list_settings_files(ENVIRONMENTS))
 LABEL_SET_CHOICES = join_choices(LABEL_SET_NAMES)
 INIT_CHOICES = join_choices(INITIAL_WEIGHTS)
 
-Server = Annotated[str, typer.Option(help="HOST:PORT of a model server.")]
-Release = Annotated[str, typer.Option(help="Release number or label; default: the server's.")]
-Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")]
+Server = Annotated[
+    str,
+    typer.Option(help="HOST:PORT of a model server; without one the networks run in this command."),
+]
+OwnRegistry = Annotated[
+    str,
+    typer.Option(
+        help="Folder or gs:// URI of releases, of which one runs in this command; without one the "
+        "pretrained networks do."
+    ),
+]
+Release = Annotated[
+    str,
+    typer.Option(
+        help="Release number, or a server's label; default: the server's, or the champion."
+    ),
+]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a server may take.")]
 TlsCa = Annotated[
     Path | None, typer.Option(help="PEM file of the trusted certificates; turns on TLS.")
 ]
@@ -52,22 +69,26 @@ def refuse_empty(context: typer.Context, parameter: typer.CallbackParam, value: 
     return value
 
 
-def open_client(
+def open_predictor(
     server: str,
     faces: str,
     *,
+    registry: str,
     release: str,
+    timeout: float,
     tls_ca: Path | None,
     tls_certificate: Path | None,
     tls_key: Path | None,
     tls_name: str,
-) -> "Client":
-    """Open a client with the options of a command.
+) -> "AbstractContextManager[Predictor]":
+    """Open what predicts, by the options of a command.
 
     Args:
-        server: HOST:PORT of a model server.
+        server: HOST:PORT of a model server; "" to run the networks in this process.
         faces: The face detector, as in `emotion_ai.client.detectors.open_detector`.
-        release: A number or a label; "" for the server's choice.
+        registry: Of releases that run in this process; "" for the pretrained networks.
+        release: A number, or a server's label; "" for the server's choice or the champion.
+        timeout: Seconds that a server may take.
         tls_ca: PEM file of the trusted certificates.
         tls_certificate: PEM file of the client's certificate.
         tls_key: PEM file of the client's key.
@@ -75,10 +96,22 @@ def open_client(
 
     Raises:
         InputError: An option is invalid, or a file cannot be read.
+        Unavailable: The registry's storage failed.
     """
     from emotion_ai.client.channel import Tls
-    from emotion_ai.client.client import Client
 
     tls = Tls(tls_ca, tls_certificate, tls_key, tls_name or None)
     version = int(release) if release.isdecimal() else release or None
-    return Client(server, faces, version, None if tls == Tls() else tls)
+    if server:
+        from emotion_ai.client.client import Client
+
+        if registry:
+            raise InputError("--server and --registry: name one of them, whose releases answer")
+        return Client(server, faces, version, None if tls == Tls() else tls, timeout)
+    from emotion_ai.client.analyzer import Analyzer
+
+    if tls != Tls():
+        raise InputError("--tls-...: is for a server; name it with --server")
+    if isinstance(version, str):
+        raise InputError(f"--release {version!r}: a label is a server's; expected a number")
+    return contextlib.nullcontext(Analyzer(faces, registry, version))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from emotion_ai.pipeline.cli.options import (
-    DEFAULT_SERVER,
+    OwnRegistry,
     Release,
     Server,
     Timeout,
@@ -14,7 +14,7 @@ from emotion_ai.pipeline.cli.options import (
     TlsCertificate,
     TlsKey,
     TlsName,
-    open_client,
+    open_predictor,
 )
 
 
@@ -22,7 +22,8 @@ def watch(
     source: Annotated[
         str, typer.Argument(help="A video file, a camera's number or device, rtsp:// or http://.")
     ],
-    server: Server = DEFAULT_SERVER,
+    server: Server = "",
+    registry: OwnRegistry = "",
     faces: Annotated[
         str, typer.Option(help="Face detector and the pixels it scales to; see predict.")
     ] = "yunet:640",
@@ -51,13 +52,15 @@ def watch(
     """Track faces through a video, a camera or a stream, and record their emotions over time."""
     from emotion_ai.apps.watch.command import Outputs, watch
 
-    with open_client(
+    with open_predictor(
         server,
         faces,
+        registry=registry,
         release=release,
+        timeout=timeout,
         tls_ca=tls_ca,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
         tls_name=tls_name,
-    ) as client:
-        watch(source, client, Outputs(output, plot, annotate), every, duration, timeout)
+    ) as predictor:
+        watch(source, predictor, Outputs(output, plot, annotate), every, duration)

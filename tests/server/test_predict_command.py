@@ -144,7 +144,13 @@ def test_predict_rejects_invalid_arguments(folder: Path, tmp_path: Path) -> None
         emotion_ai("predict", picture, "-o", str(folder), "--format", "csv"), 2, "a folder"
     )
     assert_refused(emotion_ai("predict", picture, "--faces", "haar"), 2, "'haar'", "yunet")
-    assert_refused(emotion_ai("predict", picture, "--tls-ca", "/absent.pem"), 2, "/absent.pem")
+    server = ("--server", "localhost:1")
+    without_file = emotion_ai("predict", picture, *server, "--tls-ca", "/absent.pem")
+    assert_refused(without_file, 2, "/absent.pem")
+    assert_refused(emotion_ai("predict", picture, "--tls-name", "a"), 2, "--server")
+    assert_refused(emotion_ai("predict", picture, *server, "--registry", "r"), 2, "one of them")
+    assert_refused(emotion_ai("predict", picture, "--release", "stable"), 2, "'stable'", "number")
+    assert_refused(emotion_ai("predict", picture, "--release", "3"), 2, "--registry")
     assert_refused(emotion_ai("predict", str(tmp_path)), 2, str(tmp_path), "no picture")
 
 

@@ -67,21 +67,6 @@ def running_console(*arguments: str, **environment: str) -> Iterator[Console]:
         process.communicate(timeout=60)
 
 
-def model_servers_of(console: Console) -> set[int]:
-    """Find the ids of the processes that serve the console's networks; see proc(5)."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-            command = (folder / "cmdline").read_bytes()
-            if (
-                int(parent) == console.process.pid
-                and b"emotion_ai.apps.console.embedded_server" in command
-            ):
-                found.add(int(folder.name))
-    return found
-
-
 @functools.cache
 def photo() -> bytes:
     """Draw two faces at `PLACES`, as a PNG file of 600x360 gray pixels."""

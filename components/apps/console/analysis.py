@@ -1,12 +1,15 @@
 """Analyse a photo or a camera's frame, and build the JSON that the page receives."""
 
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from emotion_ai.client.client import Client
+import numpy as np
+from numpy.typing import NDArray
+
 from emotion_ai.client.detectors import Detector, open_detector
 from emotion_ai.client.images import read_image
-from emotion_ai.client.results import Face
+from emotion_ai.client.results import Box, Face
 from emotion_ai.client.tracking import Tracker
 from emotion_ai.errors import EmotionAIError, Unavailable, one_line
 
@@ -21,6 +24,10 @@ def live_detector(faces: str) -> Detector:
     return open_detector(_LIVE_DETECTORS.get(faces, faces))
 
 
+# From pixels, boxes and the seconds that it may take to the faces in the boxes.
+Predict = Callable[[NDArray[np.uint8], list[Box], float], list[Face]]
+
+
 class PictureLimits(NamedTuple):
     """The most pixels of a picture, and the seconds in which the model server has to answer."""
 
@@ -29,14 +36,14 @@ class PictureLimits(NamedTuple):
 
 
 def analyse_picture(
-    data: bytes, client: Client, detector: Detector, tracker: Tracker, limits: PictureLimits
+    data: bytes, predict: Predict, detector: Detector, tracker: Tracker, limits: PictureLimits
 ) -> dict[str, Any]:
     """Predict the faces in a picture file and number them.
 
     Args:
         data: The file's content; see `images.read_image`.
-        client: Predicts the faces.
-        detector: Detects the faces, with the framing of the client's detector.
+        predict: Predicts the faces.
+        detector: Detects the faces, with the framing that `predict` has.
         tracker: Numbers the faces; a face keeps its number in the next call with the same tracker.
         limits: What the picture may take.
 
@@ -51,7 +58,7 @@ def analyse_picture(
     pixels = read_image(data, max_pixels=limits.max_pixels)
     # New faces are numbered from left to right.
     boxes = sorted(detector.find_faces(pixels), key=lambda box: box.left)
-    faces = client.predict(pixels, boxes=boxes, timeout=limits.timeout_s)
+    faces = predict(pixels, boxes, limits.timeout_s)
     numbers = tracker.update(boxes, start)
     return {
         "width": pixels.shape[1],

@@ -50,7 +50,7 @@ FRAME_TIMEOUT_S = 60.0
 
 
 def create_application(model_server: ModelServer, faces: str, name: str) -> Starlette:
-    """Create the ASGI application; it runs the model server for as long as it runs itself.
+    """Create the ASGI application; it closes the model server when it ends.
 
     Args:
         model_server: Answers the requests.
@@ -71,12 +71,9 @@ def create_application(model_server: ModelServer, faces: str, name: str) -> Star
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        task = asyncio.create_task(model_server.run())
         yield
         handlers.close()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        model_server.close()
 
     return Starlette(
         routes=routes, lifespan=lifespan, middleware=[Middleware(OriginGuardMiddleware, name=name)]
@@ -164,9 +161,9 @@ class _Handlers:
         tracker: Tracker,
         limits: PictureLimits,
     ) -> asyncio.Future[dict[str, Any]]:
-        client = self._model_server.client
+        predict = self._model_server.predict
         return asyncio.get_running_loop().run_in_executor(
-            threads, analyse_picture, data, client, detector, tracker, limits
+            threads, analyse_picture, data, predict, detector, tracker, limits
         )
 
     async def example(self, request: Request) -> Response:

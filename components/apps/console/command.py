@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 _CONSOLE_PACKAGES = ("starlette", "uvicorn", "websockets")
-# For building and serving the pretrained networks.
-_EMBEDDED_PACKAGES = ("tensorflow", "keras", "tensorflow_serving", "grpc_health")
+_OWN_PACKAGES = ("ai_edge_litert",)
 _BACKLOG = 64
 _SHUTDOWN_TIMEOUT_S = 2
 
@@ -31,7 +30,7 @@ def run_console(
     """Serve the page until Ctrl-C or SIGTERM; call this in the main thread.
 
     Args:
-        server: HOST:PORT of the model server; "" runs one with the pretrained networks meanwhile.
+        server: HOST:PORT of the model server; "" runs the pretrained networks in this process.
         host: The address to listen on.
         port: The port to listen on; 0 is any free one.
         faces: The name of a detector, as in `detectors.open_detector`.
@@ -45,21 +44,11 @@ def run_console(
     _check_packages(_CONSOLE_PACKAGES, "the console", "console")
     open_detector(faces)
     if not server:
-        _check_packages(
-            _EMBEDDED_PACKAGES,
-            "the console without --server HOST:PORT serves the networks of this package, which",
-            "console,train",
-        )
+        _check_packages(_OWN_PACKAGES, "the console without --server HOST:PORT", "console,local")
     from emotion_ai.apps.console.application import create_application
-    from emotion_ai.apps.console.model_server import (
-        EmbeddedModelServer,
-        ModelServer,
-        RemoteModelServer,
-    )
+    from emotion_ai.apps.console.model_server import ModelServer, OwnNetworks, RemoteModelServer
 
-    model_server: ModelServer = (
-        RemoteModelServer(server, faces) if server else EmbeddedModelServer(faces)
-    )
+    model_server: ModelServer = RemoteModelServer(server, faces) if server else OwnNetworks(faces)
     with _listen(host, port) as listener:
         url = _url(host, listener.getsockname()[1])
         model = f"model server {server}" if server else "with the pretrained networks"

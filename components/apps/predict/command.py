@@ -14,7 +14,7 @@ from emotion_ai.apps.predict.output import (
     write_parquet,
     write_text,
 )
-from emotion_ai.client.client import Client
+from emotion_ai.client.predictor import Predictor
 from emotion_ai.client.records import Record, check_packages, json_line
 from emotion_ai.client.results import Prediction
 from emotion_ai.errors import InputError
@@ -32,8 +32,7 @@ OnPrediction = Callable[[PictureFile, Prediction], None]
 
 def predict_paths(
     paths: Sequence[Path],
-    client: Client,
-    timeout: float,
+    predictor: Predictor,
     format: str = "",
     output: Path | None = None,
     annotate: Path | None = None,
@@ -46,8 +45,7 @@ def predict_paths(
 
     Args:
         paths: Picture files, and folders that are searched with their subfolders.
-        client: The client to predict with.
-        timeout: Seconds until a request fails.
+        predictor: Detects and predicts the faces.
         format: `jsonl`, `csv`, `table` or, with `output`, `parquet`; "" for that of the output's
             suffix, else `table` on a terminal and `jsonl` elsewhere.
         output: The file to write; None for standard output.
@@ -72,18 +70,18 @@ def predict_paths(
     with _progress(len(files)) as advance:
         callbacks.append(advance)
         if output is None:
-            _print(files, client, timeout, chosen, callbacks)
+            _print(files, predictor, chosen, callbacks)
         else:
-            _write(files, client, timeout, chosen, output, callbacks)
+            _write(files, predictor, chosen, output, callbacks)
     if failed:
         count = f"; {len(failed)} pictures could not be read" if len(failed) > 1 else ""
         raise InputError(f"{failed[0].error}{count}")
 
 
 def _predict(
-    files: Sequence[PictureFile], client: Client, timeout: float, callbacks: Sequence[OnPrediction]
+    files: Sequence[PictureFile], predictor: Predictor, callbacks: Sequence[OnPrediction]
 ) -> Iterator[Record]:
-    predictions = client.predict_many((file.path for file in files), timeout=timeout)
+    predictions = predictor.predict_many(file.path for file in files)
     for file, prediction in zip(files, predictions, strict=True):
         for callback in callbacks:
             callback(file, prediction)
@@ -92,14 +90,13 @@ def _predict(
 
 def _print(
     files: Sequence[PictureFile],
-    client: Client,
-    timeout: float,
+    predictor: Predictor,
     format: str,
     callbacks: Sequence[OnPrediction],
 ) -> None:
     if format == "parquet":
         raise InputError("format parquet is binary; name a file: --output FILE.parquet")
-    records = _predict(files, client, timeout, callbacks)
+    records = _predict(files, predictor, callbacks)
     if format == "jsonl":
         for record in records:
             sys.stdout.write(json_line(record))
@@ -111,21 +108,20 @@ def _print(
 
 def _write(
     files: Sequence[PictureFile],
-    client: Client,
-    timeout: float,
+    predictor: Predictor,
     format: str,
     output: Path,
     callbacks: Sequence[OnPrediction],
 ) -> None:
-    detector = client.detector
+    detector = predictor.detector
     settings = {
-        "server": client.address,
-        "version": client.version,
+        "server": predictor.address,
+        "version": predictor.version,
         "faces": [type(detector).__name__, getattr(detector, "side", None)],
     }
     with open_journal(output, settings) as journal:
         remaining = [file for file in files if file.path not in journal]
-        records = _predict(remaining, client, timeout, callbacks)
+        records = _predict(remaining, predictor, callbacks)
         for file, record in zip(remaining, records, strict=True):
             journal.add(file.path, record)
         _write_output(output, format, lambda: (journal.record(file.path) for file in files))

@@ -1,7 +1,6 @@
 """The console as a process: its requests, limits and signals."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from support.command_line import assert_refused, emotion_ai
-from support.console_process import PLACES, SIDE, Console, model_servers_of, photo, running_console
+from support.console_process import PLACES, SIDE, Console, photo, running_console
 from support.fake_prediction_server import fake_prediction_server
 
 PROJECT = Path(__file__).parents[3]
@@ -192,7 +191,7 @@ def test_console_rejects_invalid_options() -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "extra"), [("tensorflow", "console,train"), ("uvicorn", "console")]
+    ("missing", "extra"), [("ai_edge_litert", "console,local"), ("uvicorn", "console")]
 )
 def test_console_names_a_missing_package(missing: str, extra: str) -> None:
     code = (
@@ -205,38 +204,21 @@ def test_console_names_a_missing_package(missing: str, extra: str) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert_refused(result, 2, missing, f"emotion-ai[{extra}]")
-    assert ("--server" in result.stderr) == (missing == "tensorflow")
+    assert ("--server" in result.stderr) == (missing == "ai_edge_litert")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_console_stops_on_signals_with_its_model_server(
-    number: signal.Signals, code: int, tmp_path: Path
-) -> None:
-    with running_console("--port=0", TMPDIR=str(tmp_path)) as console:
-        # While the networks are loading and a page is connected.
-        wait_for(lambda: model_servers_of(console) != set())
-        children = model_servers_of(console)
-        with connect_camera(console, console.url):
-            console.process.send_signal(number)
-            _, errors = console.process.communicate(timeout=60)
+def test_console_stops_on_signals(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    # While a page is connected.
+    with (
+        running_console("--port=0", TMPDIR=str(tmp_path)) as console,
+        connect_camera(console, console.url),
+    ):
+        console.process.send_signal(number)
+        _, errors = console.process.communicate(timeout=60)
     assert console.process.returncode == code
     assert errors == ("emotion-ai: interrupted\n" if number == signal.SIGINT else "")
-    assert not any(is_running(child) for child in children)
     assert list(tmp_path.glob("emotion-ai-*")) == []
-
-
-@pytest.mark.slow
-def test_embedded_server_restarts_and_stops_with_a_killed_console() -> None:
-    with running_console("--port=0") as console:
-        wait_for(lambda: model_servers_of(console) != set())
-        (first,) = model_servers_of(console)
-        os.kill(first, signal.SIGKILL)
-        wait_for(lambda: b"started again" in send_request(console, "GET", "/state").read())
-        wait_for(lambda: b'"ready"' in send_request(console, "GET", "/state").read())
-        (second,) = model_servers_of(console)
-        console.process.kill()
-        console.process.wait()
-        wait_for(lambda: not is_running(second))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -244,14 +226,6 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
-
-
-def is_running(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 def test_wheel_contains_the_page(tmp_path: Path) -> None:
