@@ -66,7 +66,7 @@ images: $(READY) ## build the steps' images with docker or podman; PUSH=registry
 	done
 
 sbom: $(READY) ## write bills of materials (CycloneDX) of the wheel and the images to build/sbom
-	@$(BIN)/python docker/sbom.py build/sbom $(BASE_IMAGE) wheel $(TARGETS)
+	@$(BIN)/python docker/sbom.py build/sbom "$(BASE_IMAGE)" wheel $(TARGETS)
 
 manifests: $(READY) ## write Kubernetes manifests with this revision's images: OVERLAY=local
 	@test -n "$(OVERLAY)" || { echo "make: name a folder in k8s/overlays, or the path of yours: OVERLAY=local"; exit 2; }

@@ -6,6 +6,7 @@ NAME is "wheel" or a target of the Dockerfile, BASE the images' base image. The 
 the same bytes: there is no time and no serial number in them.
 """
 
+import argparse
 import hashlib
 import importlib.metadata
 import re
@@ -26,6 +27,7 @@ from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 from select_requirements import (
+    EXTRAS,
     direct_requirements,
     normalise,
     parse_lock,
@@ -177,11 +179,16 @@ def _sha256(digest: str) -> HashType:
 
 def main() -> None:
     """Write the bills that the command line names, and print the files."""
-    folder, base, *names = sys.argv[1:]
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for name in names:
-        path = Path(folder, f"emotion-ai-{name}.cdx.json")
-        path.write_text(JsonV1Dot6(make_bom(name, base)).output_as_string(indent=1) + "\n")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("output", type=Path, help="folder to write")
+    parser.add_argument("base", help="the images' base image")
+    parser.add_argument("names", nargs="+", choices=[WHEEL, *EXTRAS], metavar="NAME")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for name in arguments.names:
+        path = arguments.output / f"emotion-ai-{name}.cdx.json"
+        bom = make_bom(name, arguments.base)
+        path.write_text(JsonV1Dot6(bom).output_as_string(indent=1) + "\n")
         sys.stdout.write(f"{path}\n")
 
 

@@ -153,6 +153,14 @@ def test_base_image_is_told_with_the_digest_that_was_given(
     assert [h["content"] for h in image.get("hashes", [])] == hashes
 
 
+def test_an_image_that_is_none_is_named(tmp_path: Path) -> None:
+    command = [sys.executable, "docker/sbom.py", str(tmp_path), "python:3.11-slim", "nope"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "invalid choice: 'nope' (choose from 'wheel', " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_no_package_is_under_a_licence_that_binds_its_users(
     sboms: dict[str, dict[str, Any]],
 ) -> None:
