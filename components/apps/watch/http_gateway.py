@@ -6,6 +6,7 @@ FFmpeg itself neither checks a certificate's name nor refuses a redirect.
 import contextlib
 import http.client
 import http.server
+import re
 import secrets
 import ssl
 import threading
@@ -117,13 +118,30 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(http.HTTPStatus.BAD_GATEWAY)
             return
         with answer, contextlib.suppress(OSError, http.client.HTTPException):
-            self.send_response(answer.status)
-            for name in _HEADERS:
-                if answer.headers[name] is not None:
-                    self.send_header(name, answer.headers[name])
-            self.end_headers()
+            self._send_head(answer)
             while data := answer.read1(_CHUNK_BYTES):
                 self.wfile.write(data)
 
+    def _send_head(self, answer: Any) -> None:
+        headers = {name: answer.headers[name] for name in _HEADERS if answer.headers[name]}
+        status, length = answer.status, headers.get("Content-Length", "")
+        begin = re.fullmatch(r"bytes=(\d{1,15})-", self.headers["Range"] or "")
+        if begin and status == http.HTTPStatus.OK and length.isdecimal():
+            # The server knows no ranges, but the index of many an MP4 is at its end.
+            start, total = min(int(begin[1]), int(length)), int(length)
+            _skip(answer, start)
+            status = http.HTTPStatus.PARTIAL_CONTENT
+            headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
+            headers["Content-Length"] = f"{total - start}"
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
     def log_message(self, *_: object) -> None:
         """Log nothing."""
+
+
+def _skip(answer: Any, count: int) -> None:
+    while count and (data := answer.read1(min(count, _CHUNK_BYTES))):
+        count -= len(data)

@@ -308,6 +308,22 @@ def test_a_password_is_not_sent_as_it_is_where_it_need_not(videos: dict[str, Pat
     assert str(failure).endswith("/clip.mp4: no video answers there: 401")
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_a_recording_is_read_from_a_server_that_knows_no_ranges(
+    videos: dict[str, Path], suffix: str
+) -> None:
+    content = videos[suffix].read_bytes()
+
+    def reply(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    with web_server(reply) as web:
+        assert count_frames(f"http://127.0.0.1:{web.port}/clip{suffix}") == 20
+
+
 def test_a_browsers_recording_at_an_address_has_an_end(
     videos: dict[str, Path], tmp_path: Path
 ) -> None:
