@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 # A browser opens six for a page, and one for its camera.
 MAX_CONNECTIONS = 64
-# What is read at once: 2,700 of the smallest parts that a body or a message can have, some 50 ms.
-_READ_BYTES = 16 * 1024
+# What is read at once: 700 of the smallest parts of a message, some 10 ms; and of a whole body.
+_READ_BYTES, _BODY_READ_BYTES = 4 * 1024, 64 * 1024
 # Of a message, and pings before it, each of which is answered.
-_MAX_PARTS = 1000
+_MAX_PARTS = 100
 # In which a request has to arrive, its body apart, and an answer to be taken.
 WAIT_S = 10.0
 
@@ -101,15 +101,22 @@ class HttpConnection(_BoundedConnection, H11Protocol):
         """Look whether a request has come."""
         super().data_received(data)
         self._limit_wait()
+        is_body = self.conn.their_state is h11.SEND_BODY
+        if is_body and self._has_body_in_parts():
+            # Each part costs more than it says. Nothing of it is read, and the connection ends.
+            self.flow.pause_reading()
+        cast(Any, self.transport).max_size = _BODY_READ_BYTES if is_body else _READ_BYTES
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
-        if any(name == b"transfer-encoding" for name, _ in self.headers):
-            # Of a body in parts, each costs more than it says.
+        if self._has_body_in_parts():
             self.transport.close()
         super().on_response_complete()
         # What is left of the request's body, too, has to arrive by then.
         self._limit_wait()
+
+    def _has_body_in_parts(self) -> bool:
+        return any(name == b"transfer-encoding" for name, _ in self.headers)
 
     def _limit_wait(self) -> None:
         if self._is_answering() or self.transport.get_protocol() is not self:
