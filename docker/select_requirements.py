@@ -18,7 +18,7 @@ PROJECT = "emotion-ai"
 # all images share.
 EXTRAS = {
     "common": "",
-    "client": "client",
+    "client": "local",
     "base": "steps",
     "serve": "serve",
     "train": "train",

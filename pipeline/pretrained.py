@@ -2,8 +2,8 @@
 
     make ship REGISTRY=registry RELEASE=1 COMMAND="emotion-ai run ..."
 
-Writes `components/networks/pretrained/{keypoints,expression}.npz` and `MODEL_CARD.md`, both from
-the content of the release.
+Writes `components/networks/pretrained/{keypoints,expression}.npz`, the same for LiteRT as
+`components/litert/pretrained.tflite`, and `MODEL_CARD.md`, all from the content of the release.
 """
 
 from pathlib import Path, PurePosixPath
@@ -15,6 +15,7 @@ import emotion_ai
 from emotion_ai import storage
 from emotion_ai.errors import exit_on_failure
 from emotion_ai.faces.kinds import KINDS
+from emotion_ai.litert.pretrained import PRETRAINED as PRETRAINED_LITE
 from emotion_ai.networks.weights import (
     PRETRAINED,
     pack_weights,
@@ -22,7 +23,14 @@ from emotion_ai.networks.weights import (
     release_path,
     weights_uri,
 )
-from emotion_ai.registry.releases import ReleaseInfo, read_release, release_uri, verify_release
+from emotion_ai.registry.copying import read_verified
+from emotion_ai.registry.releases import (
+    LITE_PATH,
+    ReleaseInfo,
+    read_release,
+    release_uri,
+    verify_release,
+)
 from emotion_ai.steps.push.model_card import model_card
 
 
@@ -44,6 +52,8 @@ def ship_pretrained(
             storage.write_bytes(
                 weights_uri(PRETRAINED, kind), pack_weights(spec, weights), storage.SHARED
             )
+        lite = read_verified(registry, version, LITE_PATH)
+        storage.write_bytes(str(PRETRAINED_LITE), lite, storage.SHARED)
         card = model_card(_release_without_addresses(info))
         card += f"- command: `{command}`\n"
         path = Path(emotion_ai.__path__[0]).parent / "MODEL_CARD.md"

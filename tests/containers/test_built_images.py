@@ -22,7 +22,7 @@ BASE = re.findall("^ARG PYTHON=(.+)$", (ROOT / "docker/Dockerfile").read_text(),
 # What each image's code imports and what it has no use for.
 PACKAGES = {
     "client": (
-        "emotion_ai.apps.predict.command emotion_ai.pipeline.cli rich PIL",
+        "emotion_ai.apps.predict.command emotion_ai.pipeline.cli rich PIL ai_edge_litert",
         "tensorflow keras pandas matplotlib sklearn google.cloud.storage kfp",
     ),
     "base": (

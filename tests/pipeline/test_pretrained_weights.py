@@ -11,6 +11,7 @@ from emotion_ai.networks.settings import TrainingSettings
 from emotion_ai.networks.weights import NetworkSpec, pack_weights, read_weights, release_path
 from emotion_ai.registry.digest import file_digest
 from emotion_ai.registry.publishing import publish
+from emotion_ai.registry.releases import LITE_PATH
 
 from support.minimal_release import write_minimal_release
 
@@ -42,6 +43,8 @@ def test_ship_pretrained_removes_the_addresses_of_the_training(tmp_path: Path) -
         )
         files[release_path(kind)] = tmp_path / kind
         files[release_path(kind)].write_bytes(pack_weights(spec, [kernel]))
+    files[LITE_PATH] = tmp_path / LITE_PATH
+    files[LITE_PATH].write_bytes(b"for LiteRT")
     card = {"best_epoch": 2, "backend": "tensorflow", "machine": "a machine", "settings": {}}
     draft = draft.model_copy(
         update={
@@ -69,6 +72,7 @@ def test_ship_pretrained_removes_the_addresses_of_the_training(tmp_path: Path) -
     assert "| 2 | 3 (2) | 1 | release 7 | release 5, pretrained | tensorflow | a machine |" in text
     assert f"- command: `{command}`" in text
     assert "secret-folder" not in text
+    assert (tmp_path / "copy/emotion_ai/litert/pretrained.tflite").read_bytes() == b"for LiteRT"
     for kind in KINDS:
         shipped = tmp_path / f"copy/emotion_ai/networks/pretrained/{kind}.npz"
         spec, weights = read_weights(str(shipped))
