@@ -15,6 +15,7 @@ from emotion_ai.pipeline.cli.options import (
     TlsKey,
     TlsName,
     open_predictor,
+    refuse_empty,
 )
 
 
@@ -65,7 +66,11 @@ def predict(
 
 def console(
     server: Annotated[
-        str, typer.Option(help="HOST:PORT of a model server; default: the pretrained networks.")
+        str,
+        typer.Option(
+            callback=refuse_empty,
+            help="HOST:PORT of a model server; default: the pretrained networks.",
+        ),
     ] = "",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any free one.")

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 Environment = Annotated[
     str,
-    typer.Option(help=f"{ENVIRONMENT_NAMES}, or a YAML file: has what no other option says."),
+    typer.Option(
+        callback=refuse_empty,
+        help=f"{ENVIRONMENT_NAMES}, or a YAML file: has what no other option says.",
+    ),
 ]
 EnvironmentRegistry = Annotated[
     str,
@@ -27,12 +30,17 @@ EnvironmentRegistry = Annotated[
 Target = Annotated[
     str,
     typer.Option(
+        callback=refuse_empty,
         help="local: one server that follows the registry; kubernetes: the cluster of the "
-        "kubeconfig; default: the environment's."
+        "kubeconfig; default: the environment's.",
     ),
 ]
 Namespace = Annotated[
-    str, typer.Option(help="Namespace of the servers on target kubernetes; default: emotion-ai.")
+    str,
+    typer.Option(
+        callback=refuse_empty,
+        help="Namespace of the servers on target kubernetes; default: emotion-ai.",
+    ),
 ]
 
 

@@ -27,34 +27,6 @@ ENVIRONMENT_NAMES = ", ".join(list_settings_files(ENVIRONMENTS))
 LABEL_SET_CHOICES = join_choices(LABEL_SET_NAMES)
 INIT_CHOICES = join_choices(INITIAL_WEIGHTS)
 
-Server = Annotated[
-    str,
-    typer.Option(help="HOST:PORT of a model server; without one the networks run in this command."),
-]
-OwnRegistry = Annotated[
-    str,
-    typer.Option(
-        help="Folder or gs:// URI of releases, of which one runs in this command; without one the "
-        "pretrained networks do."
-    ),
-]
-Release = Annotated[
-    str,
-    typer.Option(
-        help="Release number, or a server's label; default: the server's, or the champion."
-    ),
-]
-Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a server may take.")]
-TlsCa = Annotated[
-    Path | None, typer.Option(help="PEM file of the trusted certificates; turns on TLS.")
-]
-TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file of the client's certificate.")]
-TlsKey = Annotated[Path | None, typer.Option(help="PEM file of the client's key.")]
-TlsName = Annotated[
-    str, typer.Option(help="The server's name in its certificate, where the address has another.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-
 
 def refuse_empty(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
     """Refuse an option that is given and empty, as an unset variable of a shell makes it.
@@ -67,6 +39,40 @@ def refuse_empty(context: typer.Context, parameter: typer.CallbackParam, value: 
     if given is not None and given.name == "COMMANDLINE" and not value.strip():
         raise InputError(f"{parameter.opts[0]}: is empty; give it a value, or leave it out")
     return value
+
+
+Server = Annotated[
+    str,
+    typer.Option(
+        callback=refuse_empty,
+        help="HOST:PORT of a model server; without one the networks run in this command.",
+    ),
+]
+OwnRegistry = Annotated[
+    str,
+    typer.Option(
+        callback=refuse_empty,
+        help="Folder or gs:// URI of releases, of which one runs in this command; without one the "
+        "pretrained networks do.",
+    ),
+]
+Release = Annotated[
+    str,
+    typer.Option(
+        callback=refuse_empty,
+        help="Release number, or a server's label; default: the server's, or the champion.",
+    ),
+]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a server may take.")]
+TlsCa = Annotated[
+    Path | None, typer.Option(help="PEM file of the trusted certificates; turns on TLS.")
+]
+TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file of the client's certificate.")]
+TlsKey = Annotated[Path | None, typer.Option(help="PEM file of the client's key.")]
+TlsName = Annotated[
+    str, typer.Option(help="The server's name in its certificate, where the address has another.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def open_predictor(

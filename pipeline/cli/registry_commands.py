@@ -45,7 +45,8 @@ def rollout(
     server: Annotated[
         str,
         typer.Option(
-            help=f"HOST:PORT of the model server on target local; default: {DEFAULT_SERVER}."
+            callback=refuse_empty,
+            help=f"HOST:PORT of the model server on target local; default: {DEFAULT_SERVER}.",
         ),
     ] = "",
     namespace: Namespace = "",
@@ -57,7 +58,7 @@ def rollout(
             "kubernetes; 0 skips this. Needs --reason.",
         ),
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why; recorded.")] = "",
+    reason: Annotated[str, typer.Option(callback=refuse_empty, help="Why; recorded.")] = "",
     environment: Environment = "local",
     tls_ca: TlsCa = None,
     tls_certificate: TlsCertificate = None,
@@ -100,7 +101,10 @@ def rollout(
 def describe(
     version: Annotated[int | None, typer.Argument(min=1, help="A release; default: all.")] = None,
     registry: EnvironmentRegistry = "",
-    server: Annotated[str, typer.Option(help="HOST:PORT of a server to describe as well.")] = "",
+    server: Annotated[
+        str,
+        typer.Option(callback=refuse_empty, help="HOST:PORT of a server to describe as well."),
+    ] = "",
     target: Target = "",
     namespace: Namespace = "",
     run: Annotated[

@@ -98,6 +98,29 @@ def test_commands_name_bad_arguments(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "--preset"),
+        ("compile", "--environment"),
+        ("rollout", "1", "--target"),
+        ("rollout", "1", "--server"),
+        ("describe", "--namespace"),
+        ("predict", "face.png", "--server"),
+        ("predict", "face.png", "--registry"),
+        ("watch", "video.mp4", "--release"),
+        ("console", "--server"),
+    ],
+    ids=" ".join,
+)
+def test_an_option_that_an_unset_variable_made_empty_is_refused(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    result = emotion_ai(*command, "", cwd=tmp_path)
+    assert_refused(result, 2, f"{command[-1]}: is empty; give it a value, or leave it out")
+    assert not [*tmp_path.iterdir()]
+
+
 def test_busy_port_and_silent_server_exit_with_1_and_the_address(tmp_path: Path) -> None:
     Image.new("L", (96, 96)).save(tmp_path / "face.png")
     with socket.create_server(("127.0.0.1", 0)) as silent:
