@@ -49,7 +49,7 @@ ARROWS: dict[str, set[str]] = {
     "apps.predict": {"client"},
     "apps.watch": {"client", "faces"},
     # The console draws an example photo, and guards its port as the server does.
-    "apps.console": {"client", "sample", "server"},
+    "apps.console": {"client", "faces", "sample", "server"},
     # It checks the settings of all steps.
     "steps.resolve": {"faces", "networks", "registry", "rollouts", "sources"},
     "steps.ingest": {"faces", "html_page", "sources"},

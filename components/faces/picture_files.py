@@ -93,8 +93,23 @@ def read_photo(
         PictureError: As in `read_picture`.
     """
     with _picture_errors():
-        upright = _open_upright(data, accepted, max_pixels)
-        return np.asarray(_flatten(upright).convert("RGB"))
+        picture = _flatten(_open_upright(data, accepted, max_pixels))
+        # A conversion copies even where there is nothing to convert.
+        return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+def photo_size(data: bytes, accepted: Collection[str]) -> tuple[int, int]:
+    """Return the width and height that a picture's header states.
+
+    Args:
+        data: The file's content.
+        accepted: Pillow's names of the accepted formats; see `formats`.
+
+    Raises:
+        PictureError: The header is damaged, or of no accepted format.
+    """
+    with _picture_errors(), Image.open(io.BytesIO(data), formats=tuple(accepted)) as picture:
+        return picture.size
 
 
 def rgb_array(picture: Image.Image) -> NDArray[np.uint8]:

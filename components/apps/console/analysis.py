@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_ai.client.detectors import Detector, open_detector
-from emotion_ai.client.images import read_image
+from emotion_ai.client.images import FORMATS, read_image
 from emotion_ai.client.results import Box, Face
 from emotion_ai.client.tracking import Tracker
 from emotion_ai.errors import EmotionAIError, Unavailable, one_line
+from emotion_ai.faces.picture_files import PictureError, photo_size
 
 # Faces before a camera are large, and speed matters more: half of YuNet's time, and it still finds
 # faces from 55 pixels of 640.
@@ -69,6 +70,15 @@ def analyse_picture(
         ],
         "ms": round(1000 * (time.monotonic() - start)),
     }
+
+
+def has_more_pixels(data: bytes, count: int) -> bool:
+    """Whether a picture file's header states more pixels; False where it cannot be read."""
+    try:
+        width, height = photo_size(data, FORMATS)
+    except PictureError:
+        return False
+    return width * height > count
 
 
 def _describe_face(face: Face) -> dict[str, Any]:

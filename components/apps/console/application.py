@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,15 @@ from emotion_ai.apps.console.analysis import (
     PictureLimits,
     analyse_picture,
     error_body,
+    has_more_pixels,
     live_detector,
 )
 from emotion_ai.apps.console.example import example_photo
 from emotion_ai.apps.console.model_server import ModelServer, ModelServerState
 from emotion_ai.apps.console.origin_guard import OriginGuardMiddleware
+from emotion_ai.apps.console.queues import AnalysisQueue
 from emotion_ai.apps.console.uploads import Uploads
-from emotion_ai.client.detectors import Detector, open_detector
+from emotion_ai.client.detectors import open_detector
 from emotion_ai.client.images import MAX_FILE_BYTES, MAX_PIXELS
 from emotion_ai.client.tracking import Tracker
 from emotion_ai.errors import EmotionAIError, InputError, Unavailable
@@ -37,12 +38,10 @@ MAX_FRAME_BYTES = 1024 * 1024
 _PHOTO_LIMITS = PictureLimits(MAX_PIXELS, 30.0)
 # With a camera, an early error is better than a late result.
 _FRAME_LIMITS = PictureLimits(4_000_000, 5.0)
-# The largest photo takes 200 MB of memory while it is analysed.
-_CONCURRENT_PHOTOS = 2
-# They wait for the model server, too.
-_CONCURRENT_FRAMES = 4
-# All that are under way; those beyond are to come again.
-MAX_PHOTOS = 8
+# Of photos up to this size, of larger ones, which take 650 MB of memory and seconds, and of frames:
+# how many are analysed at once, and how many may wait, too.
+LARGE_PIXELS = 16_000_000
+SMALL_PHOTOS, LARGE_PHOTOS, FRAMES = (2, 16), (1, 8), (4, 64)
 _UPLOADS_BYTES = 3 * MAX_FILE_BYTES
 _UPLOAD_TIMEOUT_S = 60.0
 # The page connects again when it goes on.
@@ -90,16 +89,16 @@ class _Handlers:
         self._model_server = model_server
         self._photo_detector = open_detector(faces)
         self._frame_detector = live_detector(faces)
-        self._photo_threads = ThreadPoolExecutor(_CONCURRENT_PHOTOS)
-        self._frame_threads = ThreadPoolExecutor(_CONCURRENT_FRAMES)
-        self._photo_count = 0
+        self._small_photos = AnalysisQueue(*SMALL_PHOTOS)
+        self._large_photos = AnalysisQueue(*LARGE_PHOTOS)
+        self._frames = AnalysisQueue(*FRAMES)
         self._uploads = Uploads(_UPLOADS_BYTES, _UPLOAD_TIMEOUT_S)
         self._state: asyncio.Task[ModelServerState] | None = None
 
     def close(self) -> None:
         """Begin no other analysis."""
-        for threads in (self._photo_threads, self._frame_threads):
-            threads.shutdown(wait=False, cancel_futures=True)
+        for queue in (self._small_photos, self._large_photos, self._frames):
+            queue.close()
 
     async def state(self, request: Request) -> Response:
         # One question at a time: a model server that does not respond takes seconds.
@@ -125,7 +124,7 @@ class _Handlers:
             return _error_response(InputError(f"more than {MAX_FILE_BYTES >> 20} MiB"), 413)
         try:
             async with self._uploads.receive(request) as data:
-                return JSONResponse(await self._analyse_photo(data, request))
+                return JSONResponse(await _unless_gone(request, self._analyse_photo(data)))
         except TimeoutError:
             return _error_response(Unavailable("The picture did not arrive in time."), 408)
         except EmotionAIError as failure:
@@ -134,36 +133,18 @@ class _Handlers:
             # Nobody reads it.
             return Response(status_code=400)
 
-    async def _analyse_photo(self, data: bytes, request: Request) -> dict[str, Any]:
-        if self._photo_count >= MAX_PHOTOS:
-            raise Unavailable("The console is busy with other pictures.")
-        self._photo_count += 1
-        try:
-            analysis = self._start(
-                self._photo_threads, data, self._photo_detector, Tracker(), _PHOTO_LIMITS
+    async def _analyse_photo(self, data: bytes) -> dict[str, Any]:
+        is_large = functools.partial(has_more_pixels, data, LARGE_PIXELS)
+        queue = self._large_photos if await self._small_photos.run(is_large) else self._small_photos
+        return await queue.run(
+            functools.partial(
+                analyse_picture,
+                data,
+                self._model_server.predict,
+                self._photo_detector,
+                Tracker(),
+                _PHOTO_LIMITS,
             )
-            gone = asyncio.create_task(_wait_until_gone(request))
-            either: set[asyncio.Future[Any]] = {analysis, gone}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            gone.cancel()
-            if not analysis.done():
-                analysis.cancel()
-                raise ClientDisconnect
-            return analysis.result()
-        finally:
-            self._photo_count -= 1
-
-    def _start(
-        self,
-        threads: ThreadPoolExecutor,
-        data: bytes,
-        detector: Detector,
-        tracker: Tracker,
-        limits: PictureLimits,
-    ) -> asyncio.Future[dict[str, Any]]:
-        predict = self._model_server.predict
-        return asyncio.get_running_loop().run_in_executor(
-            threads, analyse_picture, data, predict, detector, tracker, limits
         )
 
     async def example(self, request: Request) -> Response:
@@ -187,14 +168,37 @@ class _Handlers:
             raise WebSocketDisconnect
         frame = message.get("bytes") or b""
         try:
-            return await self._start(
-                self._frame_threads, frame, self._frame_detector, tracker, _FRAME_LIMITS
+            return await self._frames.run(
+                functools.partial(
+                    analyse_picture,
+                    frame,
+                    self._model_server.predict,
+                    self._frame_detector,
+                    tracker,
+                    _FRAME_LIMITS,
+                )
             )
         except EmotionAIError as failure:
             return error_body(failure)
 
 
 _cached_example = functools.cache(example_photo)
+
+
+async def _unless_gone(
+    request: Request, work: Coroutine[Any, Any, dict[str, Any]]
+) -> dict[str, Any]:
+    """Wait for a result, or raise `ClientDisconnect` where the caller has gone before."""
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(_wait_until_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
+    finally:
+        task.cancel()
+        gone.cancel()
 
 
 async def _wait_until_gone(request: Request) -> None:

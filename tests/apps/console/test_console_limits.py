@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import socket
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from PIL import Image
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -217,23 +219,33 @@ def waiting_model_server() -> Any:
             released.set()
 
 
-def test_photos_beyond_the_bound_are_to_come_again() -> None:
-    async def test(console: Serving, released: threading.Event) -> None:
+def test_photos_beyond_the_bound_are_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "LARGE_PIXELS", 300_000)
+    large = io.BytesIO()
+    Image.new("L", (600, 600)).save(large, "PNG")
+    released = threading.Event()
+    _, most = application.LARGE_PHOTOS
+
+    async def test(console: Serving, model: FakePredictionServer) -> None:
         asked = [
-            asyncio.create_task(console.ask(upload(photo()))) for _ in range(application.MAX_PHOTOS)
+            asyncio.create_task(console.ask(upload(large.getvalue()))) for _ in range(most + 1)
         ]
-        await eventually(lambda: count_complete(console) == application.MAX_PHOTOS)
-        refused = await console.ask(upload(photo()))
+        done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        (refused,) = (task.result() for task in done)
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert json.loads(refused.rpartition(b"\r\n\r\n")[2])["again"] is True
-        # The page is there meanwhile.
+        await eventually(lambda: model.calls != [])
+        # Smaller ones do not wait for them, nor does the page.
+        assert (await console.ask(upload(photo()))).startswith(b"HTTP/1.1 200 OK")
         assert b" 200 OK" in await console.ask(GET)
         released.set()
-        for answer in await asyncio.gather(*asked):
+        for answer in await asyncio.gather(*waiting):
             assert answer.startswith(b"HTTP/1.1 200 OK")
 
-    with waiting_model_server() as (model, released):
-        run(lambda console: test(console, released), model.address)
+    # The first, a large one, waits.
+    wait = lambda number, context: number == 0 and released.wait(60) and None  # noqa: E731
+    with fake_prediction_server(wait) as model:
+        run(lambda console: test(console, model), model.address)
 
 
 def test_photos_of_those_who_have_gone_are_not_analysed() -> None:
