@@ -60,7 +60,10 @@ def clean_console(stream: TextIO, width: int | None = None) -> "Console":
             for segment in super().render(renderable, options):
                 yield segment if segment.control else segment._replace(text=clean(segment.text))
 
-    return CleanConsole(file=getattr(stream, "rich_proxied_file", stream), width=width)
+    # Below what cleans the stream, and below a progress bar that is shown meanwhile.
+    while hasattr(stream, "rich_proxied_file"):
+        stream = stream.rich_proxied_file
+    return CleanConsole(file=stream, width=width)
 
 
 class _CleanStream:
