@@ -5,6 +5,9 @@ from pathlib import Path
 
 from emotion_ai.apps.watch.matroska import SIGNATURE, find_damage
 
+# How files begin whose frames come at a constant rate, besides MPEG-TS: MPEG-PS, FLV and WMV.
+_CONSTANT_RATE = (b"\x00\x00\x01\xba", b"FLV", b"\x30\x26\xb2\x75")
+_TS_SYNC, _TS_PACKET_BYTES = b"\x47", 188
 # A step from frame to frame is regular within this share of the header's.
 _REGULAR_SHARE = 0.5
 # In a file whose frames are regular but for so few of them, a step as long as this is a hole.
@@ -46,17 +49,15 @@ def contains_damage(path: Path, steps: Steps) -> bool:
 
     Args:
         path: The file.
-        steps: The times between its frames. They alone prove nothing in MP4 and WebM, which are
-            recorded at a variable rate as well: nothing moves, and no frame is written.
+        steps: The times between its frames. They alone prove nothing in GIF, MP4 and WebM, whose
+            rate may vary: nothing moves, and no frame is written.
 
     Returns:
         True if the file's structure is broken, where that is known; else if the frames' times are.
     """
     with path.open("rb") as file:
-        start = file.read(12)
+        start = file.read(_TS_PACKET_BYTES + 1)
     if start.startswith(SIGNATURE):
         return find_damage(path) is not None
-    if start[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-        # It has an index, so FFmpeg knows of each frame that it cannot decode.
-        return False
-    return steps.break_off()
+    is_ts = start.startswith(_TS_SYNC) and start.endswith(_TS_SYNC)
+    return (is_ts or start.startswith(_CONSTANT_RATE)) and steps.break_off()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from emotion_ai.apps.watch.command import Outputs, watch
 from emotion_ai.apps.watch.frames import Choice, every_nth, open_file, per_second
@@ -75,6 +76,27 @@ def test_frames_are_chosen_by_time_where_the_rate_varies(tmp_path: Path) -> None
     expected = first_in_each_fifth(seconds)
     assert times_read(path, per_second(5)) == pytest.approx(expected)
     assert set(seconds[61:68]) <= set(expected)
+
+
+def test_times_count_from_the_first_frame(tmp_path: Path) -> None:
+    path = save_video(tmp_path / "later.webm", moving_faces(40), 25.0)
+    set_times(path, [5000 + 40 * k for k in range(40)], as_browsers=True)
+    assert times_read(path, every_nth(1)) == pytest.approx([0.04 * k for k in range(40)])
+
+
+def test_times_go_on_where_a_second_part_begins_anew(tmp_path: Path) -> None:
+    part = save_video(tmp_path / "part.ts", moving_faces(40), 25.0).read_bytes()
+    (tmp_path / "two.ts").write_bytes(part + part)
+    times = times_read(tmp_path / "two.ts", every_nth(1))
+    assert times == pytest.approx([0.04 * k for k in range(80)])
+
+
+def test_a_pause_in_a_gif_is_no_hole(tmp_path: Path) -> None:
+    first, *others = (Image.fromarray(frame) for frame in moving_faces(40))
+    path, durations = tmp_path / "pause.gif", [100] * 20 + [2000] + [100] * 19
+    first.save(path, save_all=True, append_images=others, duration=durations)
+    expected = [0, *accumulate(durations[:-1])]
+    assert times_read(path, every_nth(1)) == pytest.approx([t / 1000 for t in expected])
 
 
 @pytest.mark.parametrize("fps", [1.0, 8.0, 10.0, 24.0, 25.0, 29.97, 60.0])
