@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # A browser opens six for a page, and one for its camera.
 MAX_CONNECTIONS = 64
-# What is read at once: 700 of the smallest parts of a message, some 10 ms; and of a whole body.
-_READ_BYTES, _BODY_READ_BYTES = 4 * 1024, 64 * 1024
+# What is read at once: 170 of the smallest parts of a message, some 3 ms; and of a whole body.
+_READ_BYTES, _BODY_READ_BYTES = 1024, 64 * 1024
 # Of a message, and pings before it, each of which is answered.
 _MAX_PARTS = 100
 # In which a request has to arrive, its body apart, and an answer to be taken.
