@@ -125,9 +125,10 @@ def test_addresses_of_local_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_commands_refuse_pipes_and_names_that_crash_a_library(tmp_path: Path) -> None:
     """Most libraries would wait for a writer for ever; OpenCV takes no name but in UTF-8."""
-    for name in ("pipe.png", "pipe.pem", "pipe.yaml"):
+    for name in ("pipe.png", "pipe.pem", "pipe.yaml", "pipe.mp4"):
         os.mkfifo(tmp_path / name)
-    Image.new("RGB", (64, 64)).save(tmp_path / "a.gif")
+    for name in ("a.gif", os.fsdecode(b"\xff.gif")):
+        Image.new("RGB", (64, 64)).save(tmp_path / name)
     server = ("--server", "localhost:1")
     refusals: list[tuple[list[str | bytes], bytes]] = [
         (["predict", "pipe.png"], b"pipe.png: not a regular file"),
@@ -135,6 +136,8 @@ def test_commands_refuse_pipes_and_names_that_crash_a_library(tmp_path: Path) ->
         (["predict", "a.gif", "-o", "pipe.png", "--format", "csv"], b"pipe.png: this is a pipe"),
         (["compile", "-o", "pipe.yaml"], b"pipe.yaml: this is a pipe"),
         (["describe", "--registry", "file:///a%00"], b"no zero character"),
+        (["watch", "pipe.mp4"], b"pipe.mp4: not a regular file"),
+        (["watch", b"\xff.gif"], b"expected a path in UTF-8"),
         (["watch", "a.gif", "--annotate", b"\xff.mp4"], b"expected a path in UTF-8"),
         (["watch", "a.gif", "--plot", b"\xff.png"], b"expected a path in UTF-8"),
     ]

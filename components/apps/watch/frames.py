@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_ai.apps.watch.holes import Steps, contains_damage
-from emotion_ai.apps.watch.opencv import CONTAINERS, load_opencv, open_capture
+from emotion_ai.apps.watch.opencv import CONTAINERS, check_name, load_opencv, open_capture
 from emotion_ai.errors import InputError
 from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE
+from emotion_ai.storage.local import open_regular
 
 # For a file or a stream whose header has no frame rate, or one that no camera has: for a browser's
 # recording it is 1,000.
@@ -219,8 +220,9 @@ def frame_count(capture: Any) -> int:
 def _check_file(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path}: this is a folder; {_EXPECTED}")
+    check_name(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             empty = not file.read(1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; {_EXPECTED}") from None

@@ -19,6 +19,14 @@ _FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,m4v,h264,hevc,ivf"
 
 
+def check_name(path: Path) -> None:
+    """Raise `InputError` for a path that is not UTF-8, at which OpenCV crashes."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{path}: expected a path in UTF-8") from None
+
+
 @functools.cache
 def load_opencv() -> Any:
     """Import the module `cv2`, with logging switched off.

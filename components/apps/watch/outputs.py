@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from emotion_ai.apps.watch.opencv import check_name
 from emotion_ai.errors import InputError
 from emotion_ai.storage import translate_errors
 from emotion_ai.storage.atomic_files import (
@@ -20,11 +21,7 @@ def check_output(path: Path, suffixes: Collection[str]) -> None:
     if path.suffix.lower() not in suffixes:
         raise InputError(f"{path}: expected a name that ends in {' or '.join(suffixes)}")
     check_writable_name(path)
-    try:
-        str(path.absolute()).encode()
-    except UnicodeEncodeError:
-        # OpenCV crashes at such a name.
-        raise InputError(f"{path}: expected a path in UTF-8") from None
+    check_name(path)
 
 
 @contextlib.contextmanager
