@@ -91,8 +91,7 @@ def run_locally(
     """
     _require_no_cluster(environment)
     settings = _with_absolute_paths(settings)
-    _check_run(settings)
-    check_target(settings, runner)
+    _check_run(settings, runner)
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
     started = time.monotonic()
     log = _log_path(run_id)
@@ -190,15 +189,16 @@ def _with_absolute_paths(settings: RunSettings) -> RunSettings:
     return settings.model_copy(update=absolute)
 
 
-def _check_run(settings: RunSettings) -> None:
+def _check_run(settings: RunSettings, runner: str) -> None:
     """Report what the first step would report, before a server is started or a file is written."""
     parameters = training_parameters(settings)
     # The server of target local is not there yet.
     del parameters["server"]
-    for name in ("", "artifacts", "cache", "logs", "runs"):
-        storage.check_writable(str(WORKSPACE / name))
     sources = settings.keypoints, settings.expression
     check_settings(*sources, parameters)
+    check_target(settings, runner)
+    for name in ("", "artifacts", "cache", "logs", "runs"):
+        storage.check_writable(str(WORKSPACE / name))
     check_storages(*sources, settings.registry, parameters)
 
 
