@@ -56,7 +56,8 @@ def test_options_override_the_environment(tmp_path: Path) -> None:
     settings = load_installation(str(environment), Flags())
     assert (settings.registry, settings.serving.target) == ("gs://faces/registry", "kubernetes")
     assert settings.serving.rollout.namespace == "faces"
-    flags = Flags("./mine", "", "", "others", 120, Path("ca.pem"), Path("tls.crt"), Path("tls.key"))
+    files = {"authority": Path("ca.pem"), "certificate": Path("tls.crt"), "key": Path("tls.key")}
+    flags = Flags("./mine", namespace="others", bake_s=120, tls=files)
     settings = load_installation(str(environment), flags)
     assert settings.registry == "./mine"
     rollout = settings.serving.rollout
