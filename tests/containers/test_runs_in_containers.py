@@ -210,7 +210,7 @@ from emotion_ai.steps.ingest.original import run as work
 def run(kind, **others):
     print("half way", flush=True)
     {act}
-    work(kind=kind, **others)
+    return work(kind=kind, **others)
 """
 
 
