@@ -101,11 +101,15 @@ class HttpConnection(_BoundedConnection, H11Protocol):
         """Look whether a request has come."""
         super().data_received(data)
         self._limit_wait()
-        is_body = self.conn.their_state is h11.SEND_BODY
+        if self._is_upgraded():
+            return
+        is_body, size = self.conn.their_state is h11.SEND_BODY, _READ_BYTES
         if is_body and self._has_body_in_parts():
             # Each part costs more than it says. Nothing of it is read, and the connection ends.
             self.flow.pause_reading()
-        cast(Any, self.transport).max_size = _BODY_READ_BYTES if is_body else _READ_BYTES
+        elif is_body:
+            size = _BODY_READ_BYTES
+        cast(Any, self.transport).max_size = size
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
@@ -115,11 +119,14 @@ class HttpConnection(_BoundedConnection, H11Protocol):
         # What is left of the request's body, too, has to arrive by then.
         self._limit_wait()
 
+    def _is_upgraded(self) -> bool:
+        return self.transport.get_protocol() is not self
+
     def _has_body_in_parts(self) -> bool:
         return any(name == b"transfer-encoding" for name, _ in self.headers)
 
     def _limit_wait(self) -> None:
-        if self._is_answering() or self.transport.get_protocol() is not self:
+        if self._is_answering() or self._is_upgraded():
             self._stop_timer()
         elif self._request_timer is None:
             self._request_timer = self.loop.call_later(WAIT_S, self.transport.abort)

@@ -323,3 +323,34 @@ def test_small_parts_of_messages_are_bounded(part: bytes) -> None:
             assert camera.close_code == 1006
 
     run(test)
+
+
+def test_parts_are_read_in_small_pieces_and_whole_bodies_in_large_ones() -> None:
+    async def test(console: Serving) -> None:
+        in_parts = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 100_000
+        answer, writer = await console.connect(in_parts)
+        assert (await read_answer(answer)).startswith(b"HTTP/1.1 200 OK")
+        with contextlib.suppress(ConnectionResetError):
+            assert await answer.read() == b""
+        writer.close()
+        await eventually(lambda: not console.server.server_state.connections)
+        camera = await connect(f"ws://127.0.0.1:{console.port}/camera", proxy=None)
+        assert read_size(console) == 1024
+        await camera.close()
+        await eventually(lambda: not console.server.server_state.connections)
+        _, writer = await console.connect(upload(b"x", 9))
+        await eventually(lambda: count_uploads(console) == 1)
+        assert read_size(console) == 65536
+        writer.close()
+
+    def read_size(console: Serving) -> int:
+        (connection,) = console.server.server_state.connections
+        return connection.transport.max_size
+
+    def count_uploads(console: Serving) -> int:
+        return sum(connection.cycle is not None for connection in connected(console))
+
+    def connected(console: Serving) -> list[Any]:
+        return list(console.server.server_state.connections)
+
+    run(test)
