@@ -6,9 +6,11 @@ tables and progress bars are printed on a `clean_console`.
 """
 
 import codecs
+import os
 import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -39,9 +41,9 @@ def clean_streams() -> None:
     Characters that are not in the encoding, such as ASCII, are written as \uXXXX.
     """
     for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        # There is none if the caller has closed it.
-        if stream is not None and not isinstance(stream, _CleanStream):
+        # There is none if the caller has closed it; this one stays open until the process ends.
+        stream = getattr(sys, name) or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        if not isinstance(stream, _CleanStream):
             setattr(sys, name, _CleanStream(stream))
 
 

@@ -240,3 +240,20 @@ def test_settings_of_a_run_are_written_to_files_of_text(setting: str, value: str
     refusal = f"setting run.{setting}.*in UTF-8, without control characters"
     with pytest.raises(InputError, match=refusal):
         load_run_settings("local", "quick", {setting: value})
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_failure(tmp_path: Path, closed: str) -> None:
+    save_picture(tmp_path / "face.png")
+    for name, code in (("face.png", 0), ("missing.png", 2)):
+        program = f'exec "$@" {closed}'
+        command = [sys.executable, "-m", "emotion_ai.pipeline.cli", "predict", name]
+        done = subprocess.run(
+            ["sh", "-c", program, "sh", *command, "--faces", "whole"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == code
+        assert "Traceback" not in done.stderr

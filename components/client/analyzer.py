@@ -173,7 +173,9 @@ def _find_version(registry: str, version: int | None) -> int:
 
     found = read_champion(registry) if version is None else version
     if found is None:
-        raise InputError(f"{registry}: has no champion yet; name a release of it")
+        raise InputError(
+            f"{registry}: is no registry with a champion; name a release of it, or another folder"
+        )
     return found
 
 

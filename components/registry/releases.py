@@ -143,7 +143,13 @@ def read_release_file(registry: str, version: int) -> tuple[ReleaseInfo, bytes]:
     try:
         return _read_info(release_uri(registry, version), version)
     except storage.NotFound:
-        versions = ", ".join(map(str, list_versions(registry))) or "none"
+        complete = list_versions(registry)
+        if version in complete:
+            raise InputError(
+                f"{release_uri(registry, version)}: has no {INFO_PATH}, so nothing says what it "
+                "is; publish it by a run"
+            ) from None
+        versions = ", ".join(map(str, complete)) or "none"
         raise InputError(f"{registry}: no release {version}; there are: {versions}") from None
 
 

@@ -157,6 +157,11 @@ def _check_combinations(flags: ServerFlags) -> None:
     arguments = flags.grpc_channel_arguments
     if arguments and len(_CHANNEL_ARGUMENT.findall(arguments)) != arguments.count(",") + 1:
         raise InputError(f"--grpc_channel_arguments {arguments!r}: expected key=value,key=value")
+    for key, value in flags.channel_options().items():
+        if isinstance(value, int) and abs(value) >= 2**31:
+            raise InputError(
+                f"--grpc_channel_arguments {key}={value}: expected at most {2**31 - 1}"
+            )
 
 
 def _expand_flag_files(arguments: Sequence[str]) -> list[str]:

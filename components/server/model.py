@@ -36,6 +36,7 @@ from emotion_ai.serving_api.warmup import read_warmup
 _CODES = {code.value[0]: code for code in StatusCode}
 # TensorFlow Serving's labels for runtimes in the metrics; it has none for LiteRT.
 _TENSORFLOW, _LITE = "TF1", "TFLite"
+_INTERNAL_SIGNATURES = "__saved_model_"
 _log = logging.getLogger(__name__)
 
 
@@ -148,6 +149,8 @@ class ModelLoader:
             signatures = {
                 name: parse_signature(definition)
                 for name, definition in definitions.signature_def.items()
+                # Such as the operation that initialises the model: no caller's business.
+                if not name.startswith(_INTERNAL_SIGNATURES)
             }
             lite = _load_lite_model(path, signatures) if self._prefer_lite else None
             model = LoadedModel(

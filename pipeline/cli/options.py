@@ -108,6 +108,8 @@ def open_predictor(
 
     tls = Tls(tls_ca, tls_certificate, tls_key, tls_name or None)
     version = int(release) if release.isdecimal() else release or None
+    if isinstance(version, int) and version >= 2**63:
+        raise InputError(f"--release {release[:30]}: expected the number of a release, or a label")
     if server:
         from emotion_ai.client.client import Client
 

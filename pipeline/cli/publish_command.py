@@ -1,5 +1,6 @@
 """The command `emotion-ai publish`."""
 
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -95,11 +96,18 @@ def publish(
         _print(publish_again(server, version, order))
         return
     from emotion_ai.pipeline.compiler import compile_pipeline
+    from emotion_ai.pipeline.parameters import training_parameters
+    from emotion_ai.pipeline.publishing.values import cautions
     from emotion_ai.pipeline.settings import load_run_settings
 
+    settings = load_run_settings(environment, preset)
+    if order.starts_something:
+        values = training_parameters(settings) | dict(order.parameters)
+        for sentence in cautions(compile_settings.image, values):
+            sys.stderr.write(f"emotion-ai: {sentence}\n")
     with tempfile.TemporaryDirectory(prefix="publish-") as folder:
         package = Path(folder, "emotion-ai.yaml")
-        compile_pipeline(compile_settings, load_run_settings(environment, preset), package)
+        compile_pipeline(compile_settings, settings, package)
         tell_overridden(environment, preset)
         _print(publish_package(server, package, order))
 

@@ -6,8 +6,9 @@ of kfp 2.17 schedules no pipeline without a version: a new version needs a new s
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.pipeline.parameters import check_parameters
 from emotion_ai.pipeline.publishing.order import Order
 from emotion_ai.pipeline.publishing.schedules import replace_schedule
@@ -22,6 +23,7 @@ from emotion_ai.pipeline.publishing.uploads import (
     upload,
     version_name,
 )
+from emotion_ai.pipeline.publishing.values import check_values
 
 
 def publish(server: KfpServer, package: Path, order: Order) -> Iterator[str]:
@@ -41,7 +43,9 @@ def publish(server: KfpServer, package: Path, order: Order) -> Iterator[str]:
         Unavailable: The server failed; the last line says how far it came.
     """
     if order.starts_something:
-        check_parameters(order.parameters, read_spec(package))
+        spec = read_spec(package)
+        check_parameters(order.parameters, spec)
+        check_values(order.parameters, spec)
     pipeline_id = find_pipeline(server, order)
     if not pipeline_id:
         pipeline_id = create_pipeline(server, order)
@@ -104,7 +108,19 @@ def _start(
         yield from replace_schedule(server, order, version, body)
     if order.run_name:
         run = body | {"display_name": order.run_name}
-        answer = ask(server, server.runs.run_service_create_run, run)
-        run_id = require_id(server, answer, "run_id")
+        run_id = _start_run(server, run)
         yield f"run {order.run_name} ({run_id}): started"
         yield f"  watch it, or end it: {server.address}/#/runs/details/{run_id}"
+
+
+def _start_run(server: KfpServer, run: dict[str, Any]) -> str:
+    try:
+        answer = ask(server, server.runs.run_service_create_run, run)
+    except InputError as error:
+        raise InputError(f"{error}; no run was started") from None
+    except Unavailable as error:
+        # The answer may have been lost, and the same command would start another run.
+        raise Unavailable(
+            f"{error}; whether the run was started is not known: look at {server.address}/#/runs"
+        ) from None
+    return require_id(server, answer, "run_id")

@@ -92,7 +92,7 @@ def test_analyzer_refuses_what_it_cannot_run(registry: Path, tmp_path: Path) -> 
         Analyzer(registry=str(registry), version=1).predict_arrays(gray_faces(1))
     with pytest.raises(InputError, match="no release 3; there are: 1, 2"):
         Analyzer(registry=str(registry), version=3).predict_arrays(gray_faces(1))
-    with pytest.raises(InputError, match="has no champion yet"):
+    with pytest.raises(InputError, match="is no registry with a champion"):
         Analyzer(registry=str(tmp_path))
     with pytest.raises(InputError, match="of which registry"):
         Analyzer(version=3)

@@ -52,6 +52,14 @@ REFUSED = [
     ("gate={accuracy: 1}", 'parameter gate = "{accuracy: 1}": expected an object in JSON'),
     ('gate={"a": {"b": NaN}}', 'parameter gate = {"a": {"b": NaN}}: expected an object in JSON'),
     (f"teachers={'[' * 9999}", "parameter teachers: lists or objects within too many others"),
+    # What the first step would refuse at night.
+    ("label_set=fer8", "label set 'fer8' is unknown"),
+    ('gate={"expresion": {"accuracy": 0.5}}', "setting gate.expresion is unknown"),
+    ('gate={"expression": {"accuracy": "high"}}', "setting gate.expression.accuracy"),
+    ("seed=-1", "setting seed"),
+    ("keep=0", "setting keep"),
+    ("keypoints=", "setting keypoints"),
+    ('rollout_settings={"canary": {"bake_s": 600, "max_bake_s": 1}}', "setting rollout_settings"),
 ]
 
 
@@ -275,11 +283,11 @@ def test_a_pipeline_of_another_namespace_is_left_alone(
 
 
 def test_names_in_other_scripts(kfp: KfpApiServer, packages: tuple[Path, Path]) -> None:
-    order = Order(run_name="Nächtlich ✓ 夜", parameters={"emotions": "glücklich"})
+    order = Order(run_name="Nächtlich ✓ 夜", parameters={"force_accept": "glücklich"})
     lines = list(publish(connect(kfp.address), packages[0], order))
     (run,) = kfp.runs.values()
     assert run["display_name"] == order.run_name
-    assert run["runtime_config"]["parameters"] == {"emotions": "glücklich"}
+    assert run["runtime_config"]["parameters"] == {"force_accept": "glücklich"}
     assert f"run {order.run_name} ({run['run_id']}): started" in lines
 
 

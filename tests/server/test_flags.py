@@ -122,6 +122,7 @@ INVALID_FLAGS = {
     "--registry=r --model_base_path=/m": ("--registry", "--model_base_path"),
     "--registry=r --pretrained": ("--registry", "--pretrained"),
     "--grpc_channel_arguments=fast": ("--grpc_channel_arguments", "key=value"),
+    "--grpc_channel_arguments=a=99999999999": ("--grpc_channel_arguments", "at most 2147483647"),
     "--flagfile=absent": ("absent", "no such file"),
     "--host= --registry=r": ("flags.host",),
 }

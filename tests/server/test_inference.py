@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2
@@ -91,3 +92,12 @@ def test_health_reports_serving(server: RunningServer) -> None:
     serving = health_pb2.HealthCheckResponse.SERVING
     eventually(lambda: get_health(server.address) == serving)
     assert get_health(server.address, "tensorflow.serving.PredictionService") == serving
+
+
+def test_no_caller_runs_the_models_own_operations(server: RunningServer) -> None:
+    request = four_face_request()
+    request.model_spec.signature_name = "__saved_model_init_op"
+    request.inputs.clear()
+    with pytest.raises(grpc.RpcError) as refused:
+        server.predict.Predict(request, timeout=30)
+    assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION

@@ -60,6 +60,7 @@ def predict_paths(
     chosen = choose_format(format, output) or ("table" if on_terminal else "jsonl")
     check_packages(chosen)
     files = find_pictures(paths, exclude=annotate)
+    _check_targets(files, output, annotate)
     failed: list[Prediction] = []
 
     def collect_failure(file: PictureFile, prediction: Prediction) -> None:
@@ -76,6 +77,19 @@ def predict_paths(
     if failed:
         count = f"; {len(failed)} pictures could not be read" if len(failed) > 1 else ""
         raise InputError(f"{failed[0].error}{count}")
+
+
+def _check_targets(
+    files: Sequence[PictureFile], output: Path | None, annotate: Path | None
+) -> None:
+    """Raise `InputError` where a result would be written over a picture."""
+    sources = {file.path.resolve() for file in files}
+    targets = [output] if output else []
+    if annotate:
+        targets += [annotate / name for name in copy_names(files, ".jpg")]
+    for target in targets:
+        if target.resolve() in sources:
+            raise InputError(f"{target}: this is one of the pictures; name another place")
 
 
 def _predict(

@@ -107,7 +107,7 @@ def watch(
         InputError: The source is not a video or is cut short, or an argument is invalid.
         Unavailable: The server, a live source or the file system failed.
         KeyboardInterrupt: At Ctrl-C.
-        SystemExit: At SIGTERM, with 143.
+        SystemExit: At SIGTERM, with 143; when the terminal is closed, with 129.
     """
     outputs.check(source)
     totals = _Totals()

@@ -1,4 +1,4 @@
-"""Defer Ctrl-C and SIGTERM to where the program waits."""
+"""Defer Ctrl-C, SIGTERM and a closed terminal to where the program waits."""
 
 import contextlib
 import signal
@@ -8,10 +8,10 @@ from typing import Any
 
 
 class Interruption:
-    """Context manager that raises Ctrl-C and SIGTERM only within `interruptible` blocks.
+    """Context manager that raises Ctrl-C, SIGTERM and SIGHUP only within `interruptible` blocks.
 
     So the results of a frame are written completely or not at all. Ctrl-C raises
-    `KeyboardInterrupt`, and SIGTERM `SystemExit` with 143: 128 plus the signal's number, as shells
+    `KeyboardInterrupt`, the others `SystemExit` with 128 plus the signal's number, as shells
     report it. It has an effect in the main thread only, where Python handles signals.
 
     Example:
@@ -29,7 +29,7 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._previous_handlers[number] = signal.signal(number, self._handle)
         return self
 

@@ -196,7 +196,7 @@ def test_watch_keeps_results_of_a_video_cut_short(tmp_path: Path) -> None:
     assert 20 <= max(frames) < 40
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_watch_keeps_complete_results_at_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     video = save_video(tmp_path / "long.avi", two_people(60, FPS), FPS)
 
