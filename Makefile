@@ -10,7 +10,8 @@ CONTAINER_ENGINE ?= $(shell command -v docker || command -v podman)
 TARGETS ?= client base serve train
 SOURCE ?= $(or $(shell git config --get remote.origin.url | sed 's,//[^/]*@,//,'),unknown)
 IMAGES := $(or $(PUSH),localhost/emotion-ai)
-# NAME@sha256:DIGEST builds on one image for ever; a label records both.
+# NAME@sha256:DIGEST builds on one image for ever; a label records both. Such a build takes nothing from
+# the engine's cache, which knows layers without their labels.
 BASE_IMAGE ?= $(shell sed -n 's/^ARG PYTHON=//p' docker/Dockerfile)
 BASE_DIGEST = $(word 2,$(subst @, ,$(BASE_IMAGE)))
 COMMIT = $(or $(shell git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null),unknown)
@@ -54,7 +55,7 @@ images: $(READY) ## build the steps' images with docker or podman; PUSH=registry
 			$$(for name in $$names; do echo "--tag $$name"; done) $(BUILD_FLAGS) \
 			--build-arg PYTHON=$(BASE_IMAGE) \
 			--label org.opencontainers.image.base.name=$(firstword $(subst @, ,$(BASE_IMAGE))) \
-			$(if $(BASE_DIGEST),--label org.opencontainers.image.base.digest=$(BASE_DIGEST)) \
+			$(if $(BASE_DIGEST),--no-cache --label org.opencontainers.image.base.digest=$(BASE_DIGEST)) \
 			--label org.opencontainers.image.title="emotion-ai $$target" \
 			--label org.opencontainers.image.revision=$(COMMIT) \
 			--label org.opencontainers.image.version=$(VERSION) \
