@@ -26,7 +26,7 @@ from emotion_ai.pipeline.settings import load_environment, load_run_settings
 
 ENGINE = shutil.which("docker") or shutil.which("podman") or "docker"
 PYTHON = "python:3.11-slim"
-MEGABYTES = {"client": 160, "base": 300, "serve": 1300, "train": 1300}
+MEGABYTES = {"client": 210, "base": 300, "serve": 1300, "train": 1300}
 SECONDS = {"base": 1.5, "train": 7.0}
 RUNS = 3
 
