@@ -168,7 +168,8 @@ def test_a_missing_right_is_the_message_that_the_pod_ends_with(
     # What KFP's page shows of a pod that failed.
     assert len(ended.message.splitlines()) == 1
     account = f"{kubeflow.namespace}/{LIMITED}"
-    assert f"{account} may not create jobs in {NAMESPACE}; apply k8s/components/" in ended.message
+    what = f"{account} may not create jobs in {NAMESPACE}; write its name and namespace into "
+    assert f"{what}k8s/components/pipeline-profile" in ended.message
     assert ended.log.splitlines()[-1] == f"emotion-ai: error (exit code 2): {ended.message}"
     assert "Traceback" not in ended.log
     records = read_records(str(REGISTRY), "limited")
