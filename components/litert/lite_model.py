@@ -122,7 +122,16 @@ def _load_interpreter(content: bytes, batch_size: int) -> _Interpreter:
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
     """Hold back what is written to file descriptor 2, and write it without LiteRT's notices."""
-    with _stderr_lock, tempfile.TemporaryFile() as held:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_stderr_lock)
+        try:
+            held = stack.enter_context(tempfile.TemporaryFile())
+        except OSError:
+            held = None
+        if held is None or sys.stderr is None:
+            # No temporary file can be made, or the caller has closed standard error.
+            yield
+            return
         sys.stderr.flush()
         stderr = os.dup(2)
         os.dup2(held.fileno(), 2)

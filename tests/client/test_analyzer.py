@@ -130,3 +130,26 @@ def test_analysis_prints_nothing_and_needs_no_tensorflow(tmp_path: Path) -> None
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert (done.stdout, done.stderr) == ("1\n\n", "")
+
+
+@pytest.mark.parametrize("closing", ["", "exec 2>&-; "])
+@pytest.mark.parametrize("folder", ["/tmp", "/nowhere"])
+def test_analysis_needs_no_temporary_file_and_no_standard_error(
+    tmp_path: Path, folder: str, closing: str
+) -> None:
+    Image.fromarray(portrait()).save(tmp_path / "party.png")
+    program = (
+        "import tempfile\n"
+        "from emotion_ai import analyze\n"
+        f"tempfile.tempdir = {folder!r}\n"
+        "faces = len(analyze('party.png'))\n"
+        "print(faces)\n"
+    )
+    done = subprocess.run(
+        ["sh", "-c", f'{closing}exec "$@"', "sh", sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout == "1\n", done.stderr

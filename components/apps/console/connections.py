@@ -4,6 +4,7 @@ uvicorn itself refuses everybody when there are too many connections, silent one
 waits for as long as a byte comes now and then.
 """
 
+import abc
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,9 +39,9 @@ class _BoundedConnection(asyncio.Protocol):
     heard_at = 0.0
     _write_timer: asyncio.TimerHandle | None = None
 
+    @abc.abstractmethod
     def is_waiting(self) -> bool:
         """Whether the other side is to send or to take something."""
-        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # An attribute of asyncio's own transport, 256 KiB.
