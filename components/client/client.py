@@ -3,6 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -81,7 +83,17 @@ class Client(ModelServiceClient):
             client = Client("127.0.0.1:8500")
             client.close()
         """
+        self._starter.shutdown()
         self._channel.close()
+
+    @cached_property
+    def _starter(self) -> ThreadPoolExecutor:
+        """Return the thread that starts calls, which Ctrl-C cannot reach.
+
+        Between the start of a call and of gRPC's thread that ends it, an exception would let
+        `close` wait for ever.
+        """
+        return ThreadPoolExecutor(1)
 
     def predict(
         self,
@@ -164,7 +176,9 @@ class Client(ModelServiceClient):
 
     def _start_call(self, request: Any, timeout: float) -> _Call:
         start = time.perf_counter()
-        future = self._predict.future(request, timeout=timeout, wait_for_ready=self._has_answered)
+        future = self._starter.submit(
+            self._predict.future, request, timeout=timeout, wait_for_ready=self._has_answered
+        ).result()
         ends: list[float] = []
         future.add_done_callback(lambda _: ends.append(time.perf_counter()))
         return _Call(future, start, ends)

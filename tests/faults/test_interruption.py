@@ -70,6 +70,31 @@ def test_predict_is_interrupted_while_the_server_is_silent(tmp_path: Path) -> No
     assert (process.returncode, output, error) == (130, "", INTERRUPTED)
 
 
+def test_client_is_interrupted_before_grpc_waits_for_its_call(tmp_path: Path) -> None:
+    # Ctrl-C while gRPC is about to start the thread that ends a call, which has begun.
+    script = """
+import os, signal, time
+import numpy as np
+from grpc import _channel
+from emotion_ai import Client
+
+start_thread = _channel._run_channel_spin_thread
+
+def interrupt(state):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.1)
+    start_thread(state)
+
+_channel._run_channel_spin_thread = interrupt
+with Client("127.0.0.1:9", faces="whole") as client:
+    client.predict(np.zeros((96, 96), np.uint8))
+"""
+    command = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert command.stderr.endswith("\nKeyboardInterrupt\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("to_group", [True, False], ids=["terminal", "kill"])
 @pytest.mark.parametrize("moment", ["emotion_ai.server", "train_keypoints"])
