@@ -33,6 +33,8 @@ class DataChecks(StrictModel):
     contradicting_duplicates: Share = 0.02
     # Share of the validation and test rows; about 8 % of FER-2013's have a copy in Training.
     split_duplicates: Share = 0.15
+    # How far the median face's middle may be from that of the frame, as a share of its side.
+    keypoint_middle: Share = 0.25
     # The smallest share of codes 5 and 6 in a fer7 source; 0 turns the check off.
     course5_as_fer7: Share = 0.001
     # The smallest ratio of the rarest emotion's rows to the most frequent's; FER-2013 has 0.06.

@@ -6,7 +6,13 @@ import pytest
 
 from emotion_ai.errors import InputError
 
-from support.face_csv import pixel_text, random_images, write_expression
+from support.face_csv import (
+    keypoint_cells,
+    pixel_text,
+    random_images,
+    write_expression,
+    write_keypoints,
+)
 from support.ingest_step import EVERY_CODE, LENIENT, Outputs
 
 
@@ -87,6 +93,39 @@ def test_ingest_refuses_a_missing_emotion(tmp_path: Path, outputs: Outputs) -> N
     path = write_expression(tmp_path / "fer.csv", [0, 1, 2, 3, 5, 6] * 3)
     with pytest.raises(InputError, match=r"class_balance.*0 sad"):
         outputs.ingest(path)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "found"),
+    [
+        pytest.param(1 / 96, 0, ", as if scaled to 0-1; expected pixels of the 96x96", id="unit"),
+        pytest.param(40 / 96, 0, "the middle of a face; expected pixels", id="smaller-frame"),
+        pytest.param(
+            1 / 48, -1, r"keypoint_outside\).*column \w+: '-0\.\d+', expected", id="signed"
+        ),
+        pytest.param(
+            224 / 96, 0, r"keypoint_outside\).*column \w+: '\d+\.\d+', exp", id="larger-frame"
+        ),
+    ],
+)
+def test_ingest_refuses_keypoints_of_another_scale(
+    tmp_path: Path, outputs: Outputs, scale: float, shift: float, found: str
+) -> None:
+    cells = [[f"{float(cell) * scale + shift:.5f}" for cell in row] for row in keypoint_cells(9)]
+    path = write_keypoints(tmp_path / "keypoints.csv", cells)
+    with pytest.raises(InputError, match=found) as refusal:
+        outputs.ingest(path, kind="keypoints")
+    assert str(refusal.value).startswith(f"{path}: ")
+    assert "column" in str(refusal.value)
+    assert outputs.is_refused()
+
+
+def test_ingest_takes_a_scale_of_keypoints_that_is_meant(tmp_path: Path, outputs: Outputs) -> None:
+    cells = [[f"{float(cell) * 0.4:.3f}" for cell in row] for row in keypoint_cells(9)]
+    path = write_keypoints(tmp_path / "keypoints.csv", cells)
+    outputs.ingest(path, kind="keypoints", checks={"keypoint_middle": 0.5})
+    assert outputs.result("keypoint_middle")["verdict"] == "ok"
+    assert len(outputs.faces) == 9
 
 
 def test_ingest_accepts_whole_floats_for_ints(tmp_path: Path, outputs: Outputs) -> None:

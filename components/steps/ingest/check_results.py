@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emotion_ai.faces.arrays import TEST, TRAIN, VALIDATION, Rows
+from emotion_ai.faces.keypoints import FRAME
 from emotion_ai.faces.kinds import KindName
 from emotion_ai.faces.labels import OTHER_EMOTION
 from emotion_ai.sources.checks import DataChecks
@@ -75,11 +76,12 @@ def index_rows(rows: Rows) -> pd.DataFrame:
 
     Returns:
         Columns row, split, target (a code, or a digest of the keypoints), digest (of the pixels),
-        brightness (mean, 0-255) and constant (whether all pixels are equal).
+        brightness (mean, 0-255) and constant (whether all pixels are equal); of keypoints also
+        x_low, x_high, y_low and y_high.
     """
     flat = rows.images.reshape(len(rows), rows.images.shape[1] * rows.images.shape[2])
     keypoints = rows.targets.ndim == 3
-    return pd.DataFrame(
+    index = pd.DataFrame(
         {
             "row": rows.row,
             "split": rows.split,
@@ -89,6 +91,12 @@ def index_rows(rows: Rows) -> pd.DataFrame:
             "constant": flat.min(axis=1) == flat.max(axis=1),
         }
     )
+    if keypoints:
+        for axis, name in enumerate("xy"):
+            # Not nanmin, which warns of faces without keypoints.
+            index[f"{name}_low"] = np.fmin.reduce(rows.targets[..., axis], axis=1)
+            index[f"{name}_high"] = np.fmax.reduce(rows.targets[..., axis], axis=1)
+    return index
 
 
 def check_rows(kind: KindName, counts: IngestCounts, checks: DataChecks) -> list[CheckResult]:
@@ -175,6 +183,36 @@ def check_course5_as_fer7(codes: NDArray[np.int64], checks: DataChecks) -> Check
         bound="at least",
         verdict="stop" if low else "ok",
         note="read it with --label-set course5" if low else "",
+    )
+
+
+def check_keypoint_middle(row_index: pd.DataFrame, checks: DataChecks) -> CheckResult:
+    """Check whether keypoints are scaled otherwise than to pixels of the frame.
+
+    Args:
+        row_index: The result of `index_rows` for all faces, of keypoints.
+        checks: How far the faces' middle may be from that of the frame.
+    """
+    middles = {axis: (row_index[f"{axis}_low"] + row_index[f"{axis}_high"]) / 2 for axis in "xy"}
+    shifts = {axis: abs(middle.median() / FRAME - 0.5) for axis, middle in middles.items()}
+    axis = max(shifts, key=lambda axis: shifts[axis])
+    low, high = row_index[f"{axis}_low"].min(), row_index[f"{axis}_high"].max()
+    is_off = bool(shifts[axis] > checks.keypoint_middle)
+    scaled = ", as if scaled to 0-1" if high <= 1 else ""
+    note = (
+        f"columns ..._{axis}: from {low:.4g} to {high:.4g}, with {middles[axis].median():.4g} as "
+        f"the middle of a face{scaled}; expected pixels of the {FRAME}x{FRAME} image, with about "
+        f"{FRAME // 2} as the middle"
+    )
+    return CheckResult(
+        check="keypoint_middle",
+        title="faces off the middle of the frame",
+        count=int(((middles[axis] / FRAME - 0.5).abs() > checks.keypoint_middle).sum()),
+        value=float(shifts[axis]),
+        limit=checks.keypoint_middle,
+        bound="at most",
+        verdict="stop" if is_off else "ok",
+        note=note if is_off else "",
     )
 
 

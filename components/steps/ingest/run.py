@@ -12,7 +12,7 @@ from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import INFO_FILE, Faces, FacesInfo, FacesWriter, Rows
 from emotion_ai.faces.file_names import FILE_NAMES, write_file_names
-from emotion_ai.faces.kinds import EXPRESSION, kind_of
+from emotion_ai.faces.kinds import EXPRESSION, KEYPOINTS, kind_of
 from emotion_ai.faces.labels import OTHER_EMOTION, label_set_names, select_emotions
 from emotion_ai.settings import validate_settings
 from emotion_ai.sources.checks import DataChecks
@@ -26,6 +26,7 @@ from emotion_ai.steps.ingest.check_results import (
     check_class_balance,
     check_course5_as_fer7,
     check_faces,
+    check_keypoint_middle,
     check_rows,
     index_rows,
 )
@@ -171,6 +172,8 @@ def _run_checks(
 ) -> list[CheckResult]:
     results = check_rows(info.kind, counts, checks)
     results += check_faces(counts.faces_index(), checks)
+    if info.kind == KEYPOINTS.name and counts.rows_read > counts.rows_left_out:
+        results.append(check_keypoint_middle(counts.faces_index(), checks))
     # Only numbers can be the codes of another label set; folders are named by emotion.
     has_codes = not files and any(word.isdecimal() for word, _ in counts.emotion_words)
     if info.label_set == "fer7" and has_codes:
