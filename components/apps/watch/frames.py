@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_ai.apps.watch.holes import Steps, contains_damage
+from emotion_ai.apps.watch.decoder_errors import DecoderErrors, listen_to_decoders
+from emotion_ai.apps.watch.holes import Steps, contains_damage, may_begin_anywhere
 from emotion_ai.apps.watch.opencv import CONTAINERS, check_name, load_opencv, open_capture
 from emotion_ai.errors import InputError
 from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE
@@ -92,12 +93,14 @@ class Recording:
         self.fps = frames_per_second(capture)
         self._capture = capture
         self._path = path
+        self._is_part = path is None or may_begin_anywhere(path)
         self._count = frame_count(capture)
         # The count may be the product of the duration and the rate, whatever they are.
         reported_fps = capture.get(load_opencv().CAP_PROP_FPS)
         self.duration_s = self._count / reported_fps if reported_fps > 0 else 0.0
         self.frame_total = 0
         self._undecodable = 0
+        self._faulty = 0
         # Added to the file's times.
         self._offset_s = 0.0
         self._misplaced = 0
@@ -107,15 +110,22 @@ class Recording:
 
         Raises:
             InputError: There is no frame; or, after the last one, the video is shorter than its
-                header says, or frames are missing within it.
+                header says, or frames are missing or damaged within it.
         """
+        with listen_to_decoders() as errors:
+            yield from self._read(choose, errors)
+
+    def _read(self, choose: Choice, errors: DecoderErrors) -> Iterator[Frame]:
         position = load_opencv().CAP_PROP_POS_MSEC
         number, time_s = -1, -1 / self.fps
         steps = Steps(self.fps)
+        before = 0
         while self._grab():
             number += 1
             # A part of a video may begin with frames that need earlier ones.
             self._undecodable *= number > 0
+            self._faulty += errors.count > before and (number > 0 or not self._is_part)
+            before = errors.count
             previous_s, time_s = (
                 time_s,
                 self._next_time(time_s, self._capture.get(position) / 1000, number),
@@ -159,6 +169,11 @@ class Recording:
             raise InputError(
                 f"{self.name}: damaged: frames are missing{lost}; the longest time without one is "
                 f"from {steps.longest_from_s:.1f} s to {steps.longest_to_s:.1f} s"
+            )
+        if self._faulty:
+            raise InputError(
+                f"{self.name}: damaged: at {self._faulty:,} of {self.frame_total:,} frames the "
+                "decoder met an error; in those and the ones after them faces may be missing"
             )
 
     def _next_time(self, previous_s: float, reported_s: float, number: int) -> float:

@@ -6,7 +6,8 @@ from pathlib import Path
 from emotion_ai.apps.watch.matroska import SIGNATURE, find_damage
 
 # How files begin whose frames come at a constant rate, besides MPEG-TS: MPEG-PS, FLV and WMV.
-_CONSTANT_RATE = (b"\x00\x00\x01\xba", b"FLV", b"\x30\x26\xb2\x75")
+_MPEG_PS = b"\x00\x00\x01\xba"
+_CONSTANT_RATE = (_MPEG_PS, b"FLV", b"\x30\x26\xb2\x75")
 _TS_SYNC, _TS_PACKET_BYTES = b"\x47", 188
 # A step from frame to frame is regular within this share of the header's.
 _REGULAR_SHARE = 0.5
@@ -55,9 +56,22 @@ def contains_damage(path: Path, steps: Steps) -> bool:
     Returns:
         True if the file's structure is broken, where that is known; else if the frames' times are.
     """
-    with path.open("rb") as file:
-        start = file.read(_TS_PACKET_BYTES + 1)
+    start = _read_start(path)
     if start.startswith(SIGNATURE):
         return find_damage(path) is not None
-    is_ts = start.startswith(_TS_SYNC) and start.endswith(_TS_SYNC)
-    return (is_ts or start.startswith(_CONSTANT_RATE)) and steps.break_off()
+    return (_is_ts(start) or start.startswith(_CONSTANT_RATE)) and steps.break_off()
+
+
+def may_begin_anywhere(path: Path) -> bool:
+    """Whether a file's format may be cut anywhere: its first frames may need earlier ones."""
+    start = _read_start(path)
+    return _is_ts(start) or start.startswith(_MPEG_PS)
+
+
+def _read_start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_TS_PACKET_BYTES + 1)
+
+
+def _is_ts(start: bytes) -> bool:
+    return start.startswith(_TS_SYNC) and start.endswith(_TS_SYNC)

@@ -1,6 +1,7 @@
 """Open what is watched: a video file, a camera of this machine, or a stream at an address."""
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from emotion_ai.apps.watch.frames import Recording, open_file
 from emotion_ai.apps.watch.live import LiveSource, open_camera
 from emotion_ai.apps.watch.redaction import redact
 from emotion_ai.errors import InputError
+
+# https://www.kernel.org/doc/Documentation/admin-guide/devices.txt: the number of all its devices.
+_VIDEO4LINUX = 81
 
 Source = Recording | LiveSource
 
@@ -40,7 +44,13 @@ def open_source(name: str) -> Iterator[Source]:
 
 
 def _open_local(name: str) -> Source:
+    if not name:
+        raise InputError("'': no source; expected a file, a camera or an address")
     if name.isdecimal():
         return open_camera(int(name))
     path = Path(name)
-    return open_camera(path) if path.is_char_device() else open_file(path)
+    if not path.is_char_device():
+        return open_file(path)
+    if os.major(path.stat().st_rdev) != _VIDEO4LINUX:
+        raise InputError(f"{path}: no camera; expected a device such as /dev/video0, or a video")
+    return open_camera(path)

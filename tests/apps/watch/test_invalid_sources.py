@@ -1,5 +1,6 @@
 """`emotion-ai watch` with damaged videos, invalid sources and outputs, and missing packages."""
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,23 @@ def test_recording_reads_or_rejects_damaged_videos(tmp_path: Path, suffix: str) 
     assert all(str(path) in reason for reason in refusals)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+@pytest.mark.parametrize("share", [0.1, 0.5], ids=["first-frame", "middle"])
+def test_recording_tells_of_damage_that_the_decoder_hides(
+    tmp_path: Path, suffix: str, share: float
+) -> None:
+    path = save_video(tmp_path / f"video{suffix}", two_people(2, FPS), FPS)
+    data = bytearray(path.read_bytes())
+    start = round(share * len(data))
+    data[start : start + 300] = np.random.default_rng(1).bytes(300)
+    path.write_bytes(data)
+    with contextlib.closing(open_file(path)) as file:
+        frames = file.frames(every_nth(1))
+        assert [next(frames).number for _ in range(20)] == [*range(20)]
+        with pytest.raises(InputError, match=r"of 20 frames the decoder met an error"):
+            next(frames)
+
+
 def invalid_sources(folder: Path) -> Iterator[tuple[str, int, str]]:
     """Make invalid sources; yield their names, the exit codes, and a part of the messages."""
     (folder / "text.mp4").write_text("no video\n" * 500)
@@ -59,15 +77,16 @@ def invalid_sources(folder: Path) -> Iterator[tuple[str, int, str]]:
     yield "tiny.gif", 2, "9x8 pixels; expected at least 16 a side"
     yield "missing.mp4", 2, "No such file"
     yield ".", 2, "this is a folder"
+    yield "", 2, "no source"
     yield "97", 2, "there is no /dev/video97"
     yield "ftp://host/a.mp4", 2, "expected rtsp://"
-    yield "/dev/null", 1, "cannot be opened"
+    yield "/dev/null", 2, "no camera"
     yield "rtsp://me:secret@127.0.0.1:9/a", 1, "rtsp://127.0.0.1:9/a: no video answers there"
 
 
 def test_watch_rejects_what_is_not_a_video(tmp_path: Path) -> None:
     for name, code, message in invalid_sources(tmp_path):
-        source = name if "/" in name or name.isdecimal() else str(tmp_path / name)
+        source = name if "/" in name or name.isdecimal() or not name else str(tmp_path / name)
         with Client("127.0.0.1:9") as client, pytest.raises((InputError, Unavailable)) as failure:
             watch(source, client, Outputs(tmp_path / "faces.csv"))
         assert message in str(failure.value)
