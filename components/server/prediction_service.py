@@ -105,6 +105,15 @@ class PredictionService:
         )
 
     async def _predict(self, data: bytes, context: Any) -> bytes:
+        try:
+            return await self._count(data, context.time_remaining())
+        except StatusError as error:
+            await self._may_answer.wait()
+            await context.abort(error.code, error.message)
+            raise AssertionError("abort raises") from None
+
+    async def _count(self, data: bytes, timeout_s: float | None) -> bytes:
+        """Answer a request, and count it before its caller has the answer."""
         started = time.perf_counter()
         labels, status = ("", ""), grpc.StatusCode.OK
         self._requests += 1
@@ -117,7 +126,7 @@ class PredictionService:
             with self._manager.use(request.model_spec) as (version, model):
                 labels = (request.model_spec.name, str(version))
                 parsed = parse_request(model.signatures, request, self._policy.max_request_size)
-                outputs = await self._run(labels, model, parsed, context.time_remaining())
+                outputs = await self._run(labels, model, parsed, timeout_s)
             response = build_response(request.model_spec.name, version, parsed, outputs)
             await self._may_answer.wait()
             return bytes(response.SerializeToString())
@@ -127,9 +136,7 @@ class PredictionService:
         except Exception as error:
             status_error = to_status_error(error)
             status = status_error.code
-            await self._may_answer.wait()
-            await context.abort(status, status_error.message)
-            raise AssertionError("abort raises") from None
+            raise status_error from None
         finally:
             self._requests -= 1
             self._bytes -= len(data)
