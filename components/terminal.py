@@ -6,10 +6,11 @@ tables and progress bars are printed on a `clean_console`.
 """
 
 import codecs
+import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -33,6 +34,16 @@ def clean(text: str) -> str:
         "'\\ufffd[31mred.jpg'"
     """
     return CONTROLS.sub(_REPLACEMENT, text.replace("\r\n", "\n"))
+
+
+def clean_line(text: str) -> str:
+    r"""Clean a name that stands within a line, which it must not end.
+
+    Example:
+        >>> ascii(clean_line("a.jpg\nb.jpg"))
+        "'a.jpg\\ufffdb.jpg'"
+    """
+    return clean(text).replace("\n", _REPLACEMENT)
 
 
 def clean_streams() -> None:
@@ -68,6 +79,37 @@ def clean_console(stream: TextIO, width: int | None = None) -> "Console":
     return CleanConsole(file=stream, width=width)
 
 
+class _WatchedStream:
+    """A text stream that remembers how it failed, since libraries may pass over it.
+
+    Attributes:
+        failure: The first one; None while all went well.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.failure: OSError | None = None
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with self._remember():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with self._remember():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _remember(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failure = self.failure or error
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class _CleanStream:
     """A text stream that cleans what is written to it.
 
@@ -76,7 +118,7 @@ class _CleanStream:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self.rich_proxied_file = stream
+        self.rich_proxied_file = _WatchedStream(stream)
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=_ESCAPE_ERRORS)
 

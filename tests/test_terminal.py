@@ -1,5 +1,6 @@
 """Nothing that others wrote commands the terminal: names, headers, registries, servers."""
 
+import contextlib
 import io
 import json
 import os
@@ -15,13 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, Unavailable
+from emotion_ai.pipeline.cli.standard_output import complete_output
 from emotion_ai.pipeline.local.progress import RunMonitor, Step
 from emotion_ai.pipeline.settings import load_run_settings
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.releases import INFO_PATH
-from emotion_ai.terminal import clean
+from emotion_ai.terminal import clean, clean_streams
 
 from support.fake_prediction_server import fake_prediction_server
 from support.minimal_release import write_minimal_release
@@ -224,7 +226,7 @@ def test_help_in_ascii(tmp_path: Path) -> None:
 
 
 def test_tilde_after_an_equals_sign_is_the_home_folder(tmp_path: Path) -> None:
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "models").mkdir(parents=True)
     home = {"HOME": str(tmp_path / "home")}
     result = run("describe", "--registry=~/models", cwd=tmp_path, variables=home)
     assert result.returncode == 0
@@ -257,3 +259,38 @@ def test_a_closed_stream_is_no_failure(tmp_path: Path, closed: str) -> None:
         )
         assert done.returncode == code
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("swallowed", [False, True], ids=["raised", "swallowed"])
+@pytest.mark.parametrize("buffering", [1, -1], ids=["lines", "blocks"])
+def test_output_that_cannot_be_written_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, swallowed: bool, buffering: int
+) -> None:
+    # As argparse does with its help.
+    swallow = contextlib.suppress(OSError) if swallowed else contextlib.nullcontext()
+    with Path("/dev/full").open("w", buffering) as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        clean_streams()
+        with (
+            pytest.raises(Unavailable, match=r"standard output: .*No space left on device"),
+            complete_output(),
+            swallow,
+        ):
+            sys.stdout.write("an answer\n")
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["predict", "face.png", "--faces", "whole"]])
+def test_command_says_that_its_output_was_not_written(tmp_path: Path, arguments: list[str]) -> None:
+    save_picture(tmp_path / "face.png")
+    command = [sys.executable, "-m", "emotion_ai.pipeline.cli", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "emotion-ai: standard output: cannot be written: No space left on device; send it "
+        "elsewhere\n"
+    )

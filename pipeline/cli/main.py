@@ -24,6 +24,7 @@ from emotion_ai.pipeline.cli.options import (
 from emotion_ai.pipeline.cli.overridden import tell_overridden
 from emotion_ai.pipeline.cli.publish_command import publish
 from emotion_ai.pipeline.cli.registry_commands import describe, rollout, serve
+from emotion_ai.pipeline.cli.standard_output import complete_output
 from emotion_ai.pipeline.cli.watch import watch
 from emotion_ai.storage.scratch import scratch_folder
 from emotion_ai.terminal import clean_console, clean_streams
@@ -229,7 +230,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     clean_streams()
     try:
-        with scratch_folder():
+        with scratch_folder(), complete_output():
             app(expand_home(sys.argv[1:]))
     except EmotionAIError as failure:
         sys.stderr.write(f"emotion-ai: {one_line(failure)}\n")
