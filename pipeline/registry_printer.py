@@ -1,6 +1,7 @@
 """Prints the description of a registry: a few lines per release, or all about one."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -19,7 +20,8 @@ def print_registry(console: Console, description: dict[str, Any]) -> None:
 
     Args:
         console: Where to print.
-        description: From `emotion_ai.rollouts.description.describe`.
+        description: From `emotion_ai.rollouts.description.describe`, and of all releases also from
+            `emotion_ai.registry.run_list.list_runs`.
     """
     releases = description["releases"]
     console.print(f"Registry  {escape(description['registry'])}", highlight=False, soft_wrap=True)
@@ -34,11 +36,12 @@ def print_registry(console: Console, description: dict[str, Any]) -> None:
             return
     if not releases:
         console.print("Releases  none: `emotion-ai run` publishes one", highlight=False)
-        return
-    if is_one_release:
+    elif is_one_release:
         _print_release(console, releases[0])
     else:
         _print_releases(console, releases)
+    if description.get("runs"):
+        _print_runs(console, description)
 
 
 def _print_serving(console: Console, serving: dict[str, Any]) -> None:
@@ -77,6 +80,24 @@ def _summary_rows(release: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield title, ", ".join(values)
     gate = release["gate"]
     yield "accepted", f"by force: {gate['forced']}" if gate["forced"] else gate["reasons"][0]
+
+
+def _print_runs(console: Console, description: dict[str, Any]) -> None:
+    """Print the newest runs, one a line, the newest last."""
+    rows = [("RUN", "OUTCOME", "RELEASE", "FINISHED (UTC)", "TOOK")]
+    for run in description["runs"]:
+        finished = run["finished"].replace("T", " ")[: len("2026-11-26 03:00")]
+        took = "" if run["seconds"] is None else str(timedelta(seconds=int(run["seconds"])))
+        release = "" if run["release"] is None else str(run["release"])
+        rows.append((run["run_id"], run["outcome"], release, finished, took))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    console.print()
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        line = escape(one_line("  ".join(cells)))
+        console.print(line, highlight=False, soft_wrap=True)
+    if earlier := description["earlier_runs"]:
+        console.print(f"and {earlier} before them", highlight=False)
 
 
 def _print_release(console: Console, release: dict[str, Any]) -> None:

@@ -126,6 +126,7 @@ def describe(
 ) -> None:
     """Describe what is released and what is serving: data, dates, metrics, and why accepted."""
     from emotion_ai.pipeline.registry_printer import print_registry
+    from emotion_ai.registry.run_list import list_runs
     from emotion_ai.rollouts.description import describe as describe_registry
 
     if run and source:
@@ -139,6 +140,8 @@ def describe(
         return
     cluster = settings.serving.rollout if settings.serving.target == "kubernetes" else None
     description = describe_registry(settings.registry, version, server or None, cluster)
+    if version is None:
+        description |= list_runs(settings.registry)
     if as_json:
         typer.echo(json.dumps(description, indent=2))
     else:
