@@ -17,6 +17,7 @@ Example:
 
 import base64
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 # Qualitative colours of Okabe and Ito (2008), which colour-blind readers can distinguish.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
 
+# A number and its unit stay on one line.
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|(?:px|ms|s|points)\b)")
+
 _TEMPLATE = """<!doctype html>
 <html lang="en">
 <head>
@@ -49,8 +53,10 @@ h1 { font-size: 1.7rem; margin: 0 } h2 { font-size: 1.2rem; margin: 2.2rem 0 .6r
 .tile { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .9rem }
 .tile b { display: block; font-size: 1.25rem } .tile span { font-size: .85rem; opacity: .75 }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .8rem .25rem 0; text-align: left; border-bottom: 1px solid var(--line) }
+th, td { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top;
+  border-bottom: 1px solid var(--line) }
 .scroll { overflow-x: auto }
+pre { font-size: .85rem; white-space: pre-wrap; overflow-wrap: anywhere }
 img { max-width: 100%; height: auto; border-radius: .3rem; background: #fff }
 img.pixels { image-rendering: pixelated }
 .good { color: var(--good); font-weight: 600 } .bad { color: var(--bad); font-weight: 600 }
@@ -140,8 +146,23 @@ def table_html(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Markup:
     ).format(head, Markup("\n").join(body))
 
 
+def sentences_html(sentences: Iterable[str]) -> Markup:
+    """Return a list of sentences, each with a capital at its start and a full stop."""
+    items = (
+        Markup("<li>{}</li>").format(_unbroken(f"{text[:1].upper()}{text[1:].rstrip('.')}."))
+        for text in sentences
+    )
+    return Markup("<ul>{}</ul>").format(Markup("").join(items))
+
+
 def _cell(value: object) -> Markup:
+    if isinstance(value, str) and not isinstance(value, Markup):
+        value = _unbroken(value)
     return escape(f"{value:.4g}" if isinstance(value, float) else value)
+
+
+def _unbroken(text: str) -> str:
+    return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def _embed(png: bytes, alt: str, css: str) -> Markup:

@@ -27,6 +27,7 @@ def _rows(description: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if failure := description.get("failure"):
         yield "step", failure["step"]
         yield "reason", failure["message"]
+        yield from (("log", line) for line in failure.get("log", []))
     else:
         yield "message", description["message"]
     for reason in description["reasons"]:

@@ -25,6 +25,7 @@ from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run, di
 from emotion_ai.pipeline.local.target import check_target, open_client, running_target
 from emotion_ai.pipeline.parameters import training_parameters
 from emotion_ai.pipeline.settings import RunSettings, load_environment
+from emotion_ai.registry.failures import failure_record
 from emotion_ai.registry.runs import SUMMARY, read_records, run_uri
 from emotion_ai.rollouts.settings import TlsFiles
 from emotion_ai.rollouts.targets import SUCCESSFUL
@@ -156,7 +157,7 @@ def _has_record(registry: str, run_id: str) -> bool:
         return False
 
 
-def _write_record(status: dict[str, str], registry: str, run_id: str) -> None:
+def _write_record(status: dict[str, Any], registry: str, run_id: str) -> None:
     """Write the run's record and page; an error is printed, so that it hides no other."""
     try:
         summarise(status, registry, run_id)
@@ -258,17 +259,29 @@ def _require_completed(registry: str, run_id: str, monitor: RunMonitor) -> dict[
     """
     unfinished = [step.name for step in monitor.steps if step.state not in ("done", "cached")]
     record = read_records(registry, run_id).get(SUMMARY, {})
+    # KFP tells its exit handler neither which steps there were nor why one failed.
+    known = {"timeline": [_in_timeline(step) for step in monitor.steps]}
     if monitor.failure or unfinished or record.get("outcome") not in ("accepted", "rejected"):
         code, message = monitor.failure or (1, record.get("message", "the run left no record"))
         sentence = f"step {unfinished[0]}: {message}" if unfinished else message
-        # KFP tells the exit handler only which task failed, not why.
-        _write_record({"state": "FAILED", "error": sentence}, registry, run_id)
+        failures = [
+            failure_record(step.name, message, code) | {"log": step.lines}
+            for step in monitor.steps
+            if step.name in unfinished[:1]
+        ]
+        status = known | {"state": "FAILED", "error": sentence, "failures": failures}
+        _write_record(status, registry, run_id)
         failure = InputError if code == InputError.exit_code else Unavailable
         raise failure(f"{sentence} (log: {_log_path(run_id)})")
     # Its record is there if it failed, too.
     outcome = record["steps"].get("rollout", {}).get("outcome")
     if record["outcome"] == "accepted" and outcome not in SUCCESSFUL:
         sentence = f"release {record['release']} was not rolled out"
-        _write_record({"state": "FAILED", "error": sentence}, registry, run_id)
+        _write_record(known | {"state": "FAILED", "error": sentence}, registry, run_id)
         raise Unavailable(f"run {run_id}: {sentence}")
+    _write_record(known | {"state": record["state"]}, registry, run_id)
     return record
+
+
+def _in_timeline(step: Step) -> dict[str, Any]:
+    return {"step": step.name, "state": step.state, "seconds": step.seconds}

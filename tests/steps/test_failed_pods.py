@@ -1,10 +1,13 @@
 """Which step of a run failed, by the run's pods as Kubernetes lists them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emotion_ai.steps.notify.pods import failed_steps, failures_of
+from emotion_ai.errors import Unavailable
+from emotion_ai.steps.notify import pods as pods_module
+from emotion_ai.steps.notify.pods import failures_of, look_at_pods, timeline_of
 
 
 def pod(
@@ -98,4 +101,47 @@ def test_pod_that_never_ran_and_pods_of_kfp_itself() -> None:
 
 def test_outside_of_a_cluster_no_step_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    assert failed_steps("6f1c") == []
+    assert look_at_pods("6f1c") == {}
+
+
+def test_timeline_has_the_last_try_of_each_step_and_how_long_it_took() -> None:
+    pods = [
+        pod("resolve sources", "2026-11-26T03:00:09Z", 0),
+        pod("train keypoints", "2026-11-26T03:05:00Z", 1),
+        pod("train keypoints", "2026-11-26T03:09:00Z", 0),
+        pod("", "2026-11-26T03:00:00Z", 0),
+    ]
+    for each in pods:
+        ended = each["status"]["containerStatuses"][1]["state"]["terminated"]
+        ended["startedAt"] = "2026-11-26T03:00:00Z"
+    pods[0]["status"] |= {"phase": "Running", "containerStatuses": []}
+    assert timeline_of(pods) == [
+        {"step": "resolve sources", "state": "running", "seconds": None},
+        {"step": "train keypoints", "state": "done", "seconds": 540.0},
+    ]
+
+
+@pytest.mark.parametrize("may_read_logs", [True, False], ids=["logs", "no logs"])
+def test_failures_come_with_the_end_of_the_log(
+    may_read_logs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cluster:
+        def list(self, kind: str, labels: dict[str, str]) -> list[dict[str, Any]]:
+            assert (kind, labels) == ("pods", {"pipeline/runid": "6f1c"})
+            return [pod("push", "10:01", 1, message="full"), pod("evaluate", "10:00", 0)]
+
+        def log(self, name: str, container: str) -> str:
+            assert (name, container) == ("pod-10:01", "main")
+            if not may_read_logs:
+                raise Unavailable("pods/log is forbidden")
+            return "\n\n".join(f"line {number} {'x' * 600}" for number in range(30))
+
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setattr(pods_module, "_NAMESPACE", tmp_path / "namespace")
+    (tmp_path / "namespace").write_text("kubeflow\n")
+    monkeypatch.setattr("emotion_ai.rollouts.cluster.api.connect", lambda namespace: Cluster())
+    (failure,) = look_at_pods("6f1c")["failures"]
+    assert (failure["step"], failure["message"]) == ("push", "full")
+    log = failure.get("log", [])
+    assert [line.split()[1] for line in log] == [str(n) for n in range(10, 30) if may_read_logs]
+    assert max(map(len, log), default=500) == 500

@@ -17,7 +17,7 @@ def test_decide_uses_floors_and_baselines_without_a_champion() -> None:
     )
     assert report.outcome == "accepted"
     assert report.champion is None
-    assert "first run: there is no champion, so floors and baselines alone decide" in report.reasons
+    assert report.reasons[0].endswith(" checks passed; there is no champion to compare with")
     assert all(check.passed for check in report.checks)
 
 

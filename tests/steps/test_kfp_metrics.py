@@ -57,7 +57,7 @@ def test_evaluate_logs_verdict_scores_and_counts(tmp_path: Path) -> None:
     assert not [name for name in logged if "champion" in name]
     assert all(isinstance(value, float) for value in logged.values())
     text = Path(outputs["verdict"].path).read_text()
-    assert text.startswith("# Accepted\n\nChampion: none\n\n- all 4 checks passed\n")
+    assert text.startswith("# Accepted\n\nChampion: none\n\n- all 4 checks passed; there is no ")
     assert "| passed | keypoint RMSE | test | 0.00 px | better than" in text
 
 

@@ -67,11 +67,14 @@ def test_notify_shows_the_release_and_the_gate_of_an_accepted_run(
     assert summary["release"] == summary["champion"] == 1
     assert summary["reports"] == ["evaluation"]
     assert summary["reasons"] == ["the floors are kept"]
-    assert "the floors are kept" in page
+    assert "The floors are kept." in page
     assert set(summary["steps"]) == {"resolve", "push", "rollout"}
     assert "The candidate was accepted" in page
-    assert "expression/PublicTest/accuracy" in page
     assert "fer2013.csv: 70 rows" in page
+    # The words of the evaluation's page, and no others.
+    assert "accuracy 0.41 is under the floor of 0.5" in page
+    assert "expression/PublicTest/accuracy" not in page.partition("Records of the steps")[0]
+    assert ">Evaluation of the candidate</a>" in page
     (link,) = re.findall('href="([^"]+)"', page)
     assert Path(registry, "runs", "run-1", link).read_text() == "<!doctype html>"
     out = capsys.readouterr().out
@@ -128,6 +131,69 @@ def _printed(arguments: list[str]) -> list[str]:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     return result.output.splitlines()
+
+
+def test_page_of_a_failed_run_has_its_steps_and_the_end_of_the_log(registry: str) -> None:
+    report = Path(registry).parent / "report"
+    report.write_text("<!doctype html>")
+    record_report(registry, "run-1", "keypoint-data", str(report))
+    failure = {"step": "train keypoints", "message": "the loss is not finite", "exit_code": 1}
+    timeline = [
+        {"step": "resolve sources", "state": "done", "seconds": 1.234},
+        {"step": "ingest keypoints", "state": "cached", "seconds": 0.0},
+        {"step": "train keypoints", "state": "failed", "seconds": 10.0},
+        {"step": "train expression", "state": "running", "seconds": None},
+    ]
+    status = {
+        "state": "FAILED",
+        "failures": [failure | {"log": ["epoch 1/2", "loss <nan>"]}],
+        "timeline": timeline,
+    }
+    assert summarise(status, registry, "run-1")["timeline"] == timeline
+    page = Path(registry, "runs", "run-1", "index.html").read_text()
+    assert "<h2>Why step train keypoints failed</h2>\n<p>the loss is not finite</p>" in page
+    assert "epoch 1/2\nloss &lt;nan&gt;</pre>" in page
+    assert ">Data report of the faces with keypoints</a>" in page
+    rows = re.findall(
+        r"<tr><td>(.*?)</td><td><span class=\"(\w*)\">(.*?)</span></td><td>(.*?)<", page
+    )
+    assert rows == [
+        ("resolve sources", "good", "done", "1.2\N{NO-BREAK SPACE}s"),
+        ("ingest keypoints", "", "from the cache", ""),
+        ("train keypoints", "bad", "failed", "10.0\N{NO-BREAK SPACE}s"),
+        ("train expression", "bad", "did not end", ""),
+    ]
+    lines = _printed(["describe", "--run", "run-1", "--registry", registry])
+    assert "log       loss <nan>" in lines
+
+
+def test_page_says_that_the_gate_was_overruled(registry: str) -> None:
+    gate = {"outcome": "accepted", "forced": "a trial", "reasons": [], "checks": [_CHECK]}
+    _push(registry, gate=gate)
+    summary, page = _notify(registry)
+    assert summary["outcome"] == "accepted"
+    assert summary["message"] == "release 1 was accepted by force (a trial)"
+    assert "<h1>The candidate was accepted by force</h1>" in page
+    assert "<b>accepted by force</b><span>outcome</span>" in page
+
+
+def test_page_says_what_the_run_was_given_and_how_long_it_took(registry: str) -> None:
+    settings = {"seed": 7, "init": "champion", "emotions": "", "teachers": [1, "champion"]}
+    settings |= {f"{name}_training": {"epochs": 9} for name in ("keypoint", "expression")}
+    record = {"keypoints": "k.csv", "expression": "e.csv", "champion": "1", "settings": settings}
+    write_record(registry, "run-1", "resolve", record | {"started": "2026-11-26T03:00:00+00:00"})
+    _, page = _notify(registry)
+    rows = dict(re.findall("<tr><td>([^<]*)</td><td>([^<]*)</td></tr>", page))
+    assert rows == {
+        "faces with keypoints": "k.csv",
+        "faces with emotions": "e.csv",
+        "seed": "7",
+        "weights": "champion",
+        "teachers": "1, champion",
+        "epochs at most": "keypoints 9, expression 9",
+        "champion before it": "1",
+    }
+    assert re.search(r"<b>[^<]*\d+:\d\d:\d\d</b><span>took</span>", page)
 
 
 def test_notify_takes_what_the_pods_say_before_what_a_step_left(registry: str) -> None:

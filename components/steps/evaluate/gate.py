@@ -118,6 +118,8 @@ def decide(settings: GateSettings, inputs: GateInputs, force_accept: str = "") -
     if not failed:
         passed = [check.sentence for check in checks if check.comparison != "floor"]
         summary = f"all {len(checks)} checks passed"
+        if inputs.champion is None:
+            summary += "; there is no champion to compare with"
         if force_reason:
             notes.append(f"force_accept ({force_reason}) was not needed")
         reasons = [summary, *passed, *notes]
@@ -248,7 +250,6 @@ def _notes(settings: GateSettings, inputs: GateInputs) -> Iterator[str]:
         if name not in emotions:
             yield f"the floor for {name} was not applied: the candidate does not know this emotion"
     if inputs.champion is None:
-        yield "first run: there is no champion, so floors and baselines alone decide"
         return
     version, champion = inputs.champion
     if set(champion.emotions) != set(emotions):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from emotion_ai.faces.arrays import TEST
-from emotion_ai.html_page import Section, table_html, write_page
+from emotion_ai.html_page import Section, sentences_html, table_html, write_page
 from emotion_ai.steps.evaluate.expression_sections import expression_sections
 from emotion_ai.steps.evaluate.gate import Check, GateReport
 from emotion_ai.steps.evaluate.keypoint_sections import keypoint_sections
@@ -51,7 +51,7 @@ def write_report(
             ("champion", decision.champion or "none"),
         ],
         [
-            Section("Why", _bullet_list(decision.reasons)),
+            Section("Why", sentences_html(decision.reasons)),
             Section("Every check", _check_table(decision.checks)),
             *expression_sections(expression),
             *keypoint_sections(keypoints),
@@ -84,10 +84,3 @@ def _check_table(checks: Sequence[Check]) -> Markup:
         mark = Markup('<span class="{}">{}</span>').format(style, result)
         rows.append((mark, *check_cells(check)))
     return table_html(("", *CHECK_COLUMNS), rows)
-
-
-def _bullet_list(reasons: Sequence[str]) -> Markup:
-    items = (
-        Markup("<li>{}</li>").format(reason[:1].upper() + reason[1:] + ".") for reason in reasons
-    )
-    return Markup("<ul>{}</ul>").format(Markup("").join(items))

@@ -81,6 +81,8 @@ def _ended(
 def _accepted_message(push: Record, rollout: Record) -> str:
     same = "" if push["new"] else ", the same as before,"
     accepted = f"release {push['version']}{same} was accepted"
+    if forced := push.get("gate", {}).get("forced"):
+        accepted += f" by force ({forced})"
     if rollout.get("outcome") == "superseded":
         return f"{accepted}; a newer one answers"
     if "server" in rollout:

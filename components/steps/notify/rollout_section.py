@@ -12,13 +12,13 @@ _GOOD = ("rolled out", "unchanged", "superseded")
 _BAR_WIDTH = 20
 
 
-def rollout_section(record: dict[str, Any], adopted: str) -> Markup:
+def rollout_section(record: dict[str, Any], adopted: str | None) -> Markup:
     """Show a rollout: how it ended, its canary, its phases, and the servers that were verified.
 
     Args:
         record: The run record "rollout"; a rollout that failed, or was made by earlier code, has
             less in it.
-        adopted: What the run adopted before it began; "" for nothing.
+        adopted: What the run adopted before it began; "" or None for nothing.
     """
     parts = [table_html(("", ""), [*_facts(record), *_adopted(adopted)])]
     if canary := record.get("canary"):
@@ -62,7 +62,7 @@ def _facts(record: dict[str, Any]) -> Iterator[tuple[str, object]]:
         yield "took", f"{record['seconds']:.0f} s"
 
 
-def _adopted(adopted: str) -> Iterator[tuple[str, object]]:
+def _adopted(adopted: str | None) -> Iterator[tuple[str, object]]:
     if adopted:
         yield "before the run", adopted
 

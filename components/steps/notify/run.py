@@ -12,9 +12,9 @@ from emotion_ai import storage
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import ReleaseInfo, read_release
 from emotion_ai.registry.runs import SUMMARY, list_reports, read_records, run_uri, write_record
-from emotion_ai.steps.notify.outcome import end_state, run_outcome
+from emotion_ai.steps.notify.outcome import run_outcome
 from emotion_ai.steps.notify.page import write_run_page
-from emotion_ai.steps.notify.pods import failed_steps
+from emotion_ai.steps.notify.pods import look_at_pods
 
 
 def run(status: dict[str, Any], registry: str, run_id: str, job_id: str = "") -> None:
@@ -30,9 +30,7 @@ def run(status: dict[str, Any], registry: str, run_id: str, job_id: str = "") ->
         InputError: The run id or one of the run's records is invalid.
         Unavailable: The registry failed.
     """
-    if end_state(status) != "SUCCEEDED":
-        status = status | {"failures": failed_steps(job_id)}
-    summary = summarise(status, registry, run_id)
+    summary = summarise(status | look_at_pods(job_id), registry, run_id)
     page = storage.join(run_uri(registry, run_id), "index.html")
     print(f"run {run_id}: {summary['outcome']}: {summary['message']} ({page})")
 
@@ -43,15 +41,16 @@ def summarise(status: dict[str, Any], registry: str, run_id: str) -> dict[str, A
     Args:
         status: Fields of KFP's PipelineTaskFinalStatus: "state" ("SUCCEEDED", "FAILED" or
             "CANCELLED"; back ends with ML Metadata say "COMPLETE", and "RUNNING" where they do not
-            know) and "error" (the message; "" for none). Also "failures", the records of the
-            steps that failed, where they are known.
+            know) and "error" (the message; "" for none). Also, where they are known, "failures",
+            the records of the steps that failed, each with "log", the end of its log in lines, and
+            "timeline", "step", "state" and "seconds" of each step that ran.
         registry: A local folder or a gs:// URI.
         run_id: The run's id.
 
     Returns:
         The summary: "outcome" ("accepted", "rejected", "failed" or "interrupted"), "message",
         "reasons", "failure" (see `failure_record`; None for none), "release", "champion",
-        "reports", "steps" (the steps' records) and more.
+        "reports", "timeline", "steps" (the steps' records) and more.
 
     Raises:
         InputError: The run id or one of the run's records is invalid.
@@ -67,6 +66,7 @@ def summarise(status: dict[str, Any], registry: str, run_id: str) -> dict[str, A
         "release": records.get("push", {}).get("version"),
         "champion": read_champion(registry),
         "reports": list_reports(registry, run_id),
+        "timeline": status.get("timeline", []),
         "steps": records,
     }
     write_record(registry, run_id, SUMMARY, summary)
