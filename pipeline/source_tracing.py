@@ -8,6 +8,7 @@ from typing import Any
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.registry.lineage import SourceName, trace_source
+from emotion_ai.registry.releases import check_exists
 from emotion_ai.sources.uri import fingerprint
 
 # `emotion-ai describe` prints so many digits of a fingerprint.
@@ -33,6 +34,7 @@ def describe_source(registry: str, text: str) -> dict[str, Any]:
         Unavailable: A storage failed.
     """
     wanted = _source_name(text)
+    check_exists(registry)
     head = {"registry": registry, "source": wanted.source, "fingerprint": wanted.fingerprint}
     return head | trace_source(registry, wanted)
 

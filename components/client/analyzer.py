@@ -170,9 +170,11 @@ def _find_version(registry: str, version: int | None) -> int:
             raise InputError(f"release {version}: of which registry? Name it with --registry")
         return _PRETRAINED_VERSION
     from emotion_ai.registry.champion import read_champion
+    from emotion_ai.registry.releases import check_exists
 
     found = read_champion(registry) if version is None else version
     if found is None:
+        check_exists(registry)
         raise InputError(
             f"{registry}: is no registry with a champion; name a release of it, or another folder"
         )

@@ -90,6 +90,25 @@ class ReleaseInfo(StrictModel):
         return info.model_dump_json(indent=1, exclude=empty).encode() + b"\n"
 
 
+def check_exists(registry: str) -> None:
+    """Raise `InputError` if there is nothing at a registry's address, which may be mistyped.
+
+    For those who read a registry: an empty one has no release yet.
+    """
+    # An empty bucket exists; one that is missing cannot be listed either.
+    is_bucket = storage.is_remote(registry) and registry.rstrip("/").count("/") == 2
+    if not is_bucket and not storage.exists(registry):
+        place = (
+            "nothing in the bucket under this name"
+            if storage.is_remote(registry)
+            else "no such folder"
+        )
+        raise InputError(
+            f"{registry}: {place}; expected a registry, which a run makes when it publishes its "
+            "first release"
+        )
+
+
 def list_versions(registry: str) -> list[int]:
     """List the versions of the complete releases, ascending."""
     return [version for version in used_versions(registry) if is_complete(registry, version)]
@@ -143,6 +162,7 @@ def read_release_file(registry: str, version: int) -> tuple[ReleaseInfo, bytes]:
     try:
         return _read_info(release_uri(registry, version), version)
     except storage.NotFound:
+        check_exists(registry)
         complete = list_versions(registry)
         if version in complete:
             raise InputError(

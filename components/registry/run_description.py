@@ -6,6 +6,7 @@ from typing import Any
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.registry.failures import FAILURE
+from emotion_ai.registry.releases import check_exists
 from emotion_ai.registry.runs import RUNS, SUMMARY, is_run_id, read_records, run_uri
 
 _SHOWN = 5
@@ -69,6 +70,7 @@ def _ending(records: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
 
 
 def _why_unknown(registry: str, run_id: str) -> str:
+    check_exists(registry)
     # Run ids of local runs begin with the date.
     names = sorted(storage.list_names(storage.join(registry, RUNS)), reverse=True)
     others = [name for name in names if is_run_id(name) and name != run_id]

@@ -5,6 +5,7 @@ from typing import Any
 from emotion_ai.errors import InputError
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import (
+    check_exists,
     is_complete,
     list_versions,
     read_release,
@@ -43,6 +44,8 @@ def describe(
         Unavailable: The storage, the server or the cluster failed.
     """
     champion = read_champion(registry)
+    if champion is None:
+        check_exists(registry)
     if version is None:
         summaries = [_summary(registry, number, champion) for number in list_versions(registry)]
         releases = [summary for summary in summaries if summary]

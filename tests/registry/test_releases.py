@@ -1,14 +1,19 @@
 """Tests of `registry.releases` and `registry.digest`."""
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from emotion_ai import storage
+from emotion_ai.client.analyzer import Analyzer
 from emotion_ai.errors import InputError
+from emotion_ai.pipeline.source_tracing import describe_source
 from emotion_ai.registry.digest import ModelContent, content_digest, weights_sha256
 from emotion_ai.registry.releases import INFO_PATH, read_release
+from emotion_ai.registry.run_description import describe_run
+from emotion_ai.rollouts.description import describe
 
 from support.minimal_release import Publisher
 
@@ -22,12 +27,31 @@ _DATA = {"source": "faces.csv", "fingerprint": "f", "rows": 3}
 def test_read_release_lists_the_existing_versions_for_a_missing_one(
     registry: str, publish_minimal: Publisher
 ) -> None:
+    storage.write_bytes(storage.join(registry, "notes.txt"), b"mine")
     with pytest.raises(InputError, match="no release 1; there are: none"):
         read_release(registry, 1)
     publish_minimal("a")
     publish_minimal("b")
     with pytest.raises(InputError, match="no release 3; there are: 1, 2"):
         read_release(registry, 3)
+
+
+def test_registry_that_does_not_exist_is_no_empty_one(registry: str) -> None:
+    typo = storage.join(registry, "modles")
+    readers: list[Callable[[], object]] = [
+        lambda: describe(typo, None, None),
+        lambda: read_release(typo, 1),
+        lambda: describe_run(typo, "run-1"),
+        lambda: describe_source(typo, "0123456789abcdef"),
+        lambda: Analyzer(registry=typo),
+    ]
+    for read in readers:
+        with pytest.raises(InputError) as refusal:
+            read()
+        assert str(refusal.value).startswith(f"{typo}: no")
+        assert "such folder" in str(refusal.value) or "in the bucket" in str(refusal.value)
+    storage.write_bytes(storage.join(typo, "notes.txt"), b"mine")
+    assert describe(typo, None, None)["releases"] == []
 
 
 @pytest.mark.parametrize("registry", ["local"], indirect=True)
