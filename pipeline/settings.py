@@ -107,7 +107,7 @@ class RunSettings(StrictModel):
     # The weights that both trainings start from; "champion" is "scratch" before the first rollout.
     init: InitialWeights = "scratch"
     # Releases whose predictions the expression network also learns from: numbers, pretrained,
-    # champion.
+    # champion; or a bank of their answers, an .npz.
     teachers: Names = ()
     force_accept: Annotated[str, AfterValidator(_refuse_controls)] = ""
     checks: DataChecks = DataChecks()

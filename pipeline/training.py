@@ -113,7 +113,8 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
             run_name: Name of the run's folder in the registry; empty for KFP's id of the run.
             seed: Of weights, order and augmentation.
             init: Weights to start from: scratch, pretrained or champion.
-            teachers: Releases that the expression network learns from too, such as [1, "champion"].
+            teachers: Releases that the expression network learns from too, such as [1, "champion"],
+                or one answer bank.
             force_accept: Why to release a pair that the gate rejects; empty to leave it rejected.
             checks: Shares of bad rows that ingest tolerates.
             keypoint_augmentation: How training changes faces with keypoints.

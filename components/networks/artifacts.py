@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import Faces, Rows
 from emotion_ai.html_page import COLOURS, Section, figure_html, table_html, write_page
 from emotion_ai.networks import checkpoints
+from emotion_ai.networks.answers import only_bank, read_bank
 from emotion_ai.networks.calibration import calibrate
 from emotion_ai.networks.checkpoints import Progress
 from emotion_ai.networks.inference import MODEL_FILE, run_in_batches
@@ -123,10 +125,26 @@ def _history(
         "parameters": network.count_params(),
         "seed": context.seed,
         "start": context.start,
-        "teachers": list(context.teachers),
+        **_lessons(context.teachers),
         "settings": settings.model_dump(mode="json"),
         "backend": keras.backend.backend(),
         "machine": machine_name(),
+    }
+
+
+def _lessons(teachers: Sequence[str]) -> dict[str, Any]:
+    """Say who taught: the teachers themselves, also where they answered in a bank."""
+    bank = only_bank(teachers)
+    if not bank:
+        return {"teachers": list(teachers)}
+    info, answers, sha256 = read_bank(bank)
+    return {
+        "teachers": [teacher.name for teacher in info.teachers],
+        "answers": {
+            "sha256": sha256,
+            "epochs": len(answers),
+            "teachers": [teacher.model_dump(exclude={"name"}) for teacher in info.teachers],
+        },
     }
 
 

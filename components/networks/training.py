@@ -11,9 +11,9 @@ from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import VALIDATION, Faces, Rows
 from emotion_ai.networks import checkpoints
 from emotion_ai.networks.architectures import build_network
-from emotion_ai.networks.batches import epoch_batches, steps_per_epoch
+from emotion_ai.networks.batches import steps_per_epoch
 from emotion_ai.networks.checkpoints import Progress
-from emotion_ai.networks.distillation import load_teachers, with_teacher_targets
+from emotion_ai.networks.distillation import taught_batches
 from emotion_ai.networks.inference import run_in_batches
 from emotion_ai.networks.machine import mixed_precision
 from emotion_ai.networks.objectives import Objective
@@ -33,7 +33,7 @@ class TrainingContext:
         start: Where the initial weights come from: "" for random ones, "pretrained", or the URI of
             a release.
         checkpoints: The folder of the checkpoints; "" is a folder beside the model.
-        teachers: Releases to learn from, "pretrained" or a URI each.
+        teachers: Releases to learn from, "pretrained" or a URI each; or one answer bank.
     """
 
     seed: int = 1
@@ -138,14 +138,14 @@ def _train_epochs(
 ) -> None:
     steps = steps_per_epoch(faces, settings.batch_size)
     validation = validation_rows(faces)
-    teachers = load_teachers(context.teachers, spec_for(faces.info, settings))
+    batches = taught_batches(faces, objective, settings, context.seed, context.teachers)
     started = time.monotonic()
     resumed_after = progress.epoch
     while not _is_finished(progress, settings):
         epoch_started = time.monotonic()
-        batches = epoch_batches(faces, objective, settings, context.seed, progress.epoch)
-        batches = with_teacher_targets(batches, teachers, settings.distillation)
-        fitted = network.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
+        fitted = network.fit(
+            batches(progress.epoch), steps_per_epoch=steps, shuffle=False, verbose=0
+        )
         score = objective.score(run_in_batches(network, validation.images), validation.targets)
         epoch_seconds = time.monotonic() - epoch_started
         _record_epoch(progress, objective, fitted.history["loss"][0], score, epoch_seconds)

@@ -121,7 +121,7 @@ def trace_source(registry: str, wanted: SourceName) -> dict[str, Any]:
 def _why_unknown(origin: str) -> str:
     if origin == "pretrained":
         return "its networks come from this package's pretrained ones; their model card says more"
-    return f"its networks come from {origin}, which is not there any more"
+    return f"its networks come from {origin}, of which no release is there"
 
 
 def _origins(trainings: Iterable[Mapping[str, Any]]) -> Iterator[str]:

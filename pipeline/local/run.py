@@ -18,6 +18,7 @@ import yaml
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError, Unavailable, one_line
+from emotion_ai.networks.answers import is_bank
 from emotion_ai.pipeline.cluster_settings import ClusterSettings
 from emotion_ai.pipeline.local.example_faces import save_example_faces
 from emotion_ai.pipeline.local.processes import terminate_children_on_exit
@@ -91,7 +92,7 @@ def run_locally(
         run = run_locally(settings, "local", lambda step: print(step.name, step.state))
     """
     _require_no_cluster(environment)
-    settings = _with_absolute_paths(settings)
+    settings = with_absolute_paths(settings)
     _check_run(settings, runner)
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
     started = time.monotonic()
@@ -179,7 +180,7 @@ def _require_no_cluster(environment: str) -> None:
         )
 
 
-def _with_absolute_paths(settings: RunSettings) -> RunSettings:
+def with_absolute_paths(settings: RunSettings) -> RunSettings:
     """Make paths absolute, so that the cache knows a file from whichever folder it is named."""
     uris = {name: getattr(settings, name) for name in ("keypoints", "expression", "registry")}
     uris["checkpoints"] = settings.checkpoints or str(WORKSPACE / "checkpoints")
@@ -187,7 +188,15 @@ def _with_absolute_paths(settings: RunSettings) -> RunSettings:
         name: uri if "://" in uri else str(storage.local_path(uri).absolute())
         for name, uri in uris.items()
     }
-    return settings.model_copy(update=absolute)
+    teachers = tuple(_absolute_bank(teacher) for teacher in settings.teachers)
+    return settings.model_copy(update={**absolute, "teachers": teachers})
+
+
+def _absolute_bank(teacher: str) -> str:
+    """Make the path of an answer bank absolute; the name of a release stays."""
+    if "://" in teacher or not is_bank(teacher):
+        return teacher
+    return str(storage.local_path(teacher).absolute())
 
 
 def _check_run(settings: RunSettings, runner: str) -> None:

@@ -4,10 +4,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
+from emotion_ai.faces.augmentation import AugmentationPolicy
+from emotion_ai.faces.labels import LABEL_SETS
+from emotion_ai.networks.answers import AnswersInfo, Teacher, pack_answers
+from emotion_ai.networks.settings import TrainingSettings
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.runs import read_records
 from emotion_ai.sources.uri import fingerprint
@@ -85,9 +90,49 @@ def test_resolve_returns_the_teachers(tmp_path: Path, sources: tuple[str, str]) 
     assert teachers(1.0, "champion", "pretrained") == expected
     assert teachers("champion", " 2", 2.0) == [f"{registry}/2"]
     for unknown in ("7", "scratch"):
-        expected = f"pretrained, champion or release numbers of {registry} (it has 1, 2)"
+        expected = (
+            f"pretrained, champion, an answer bank's .npz or release numbers of {registry} "
+            "(it has 1, 2)"
+        )
         with pytest.raises(InputError, match=re.escape(f"'{unknown}': expected {expected}")):
             teachers("1", unknown)
+
+
+def write_bank(path: Path, settings: TrainingSettings, augmentation: dict[str, float]) -> str:
+    info = AnswersInfo(
+        labels=LABEL_SETS["fer7"],
+        faces="f" * 64,
+        augmentation=augmentation,
+        seed=1,
+        teachers=(Teacher(name="others", sha256="a" * 64, share=1),),
+        **settings.model_dump(include={"batch_size", "mixup", "cutmix"}),
+    )
+    path.write_bytes(pack_answers(info, np.full((1, 2, 7), 1 / 7)))
+    return str(path)
+
+
+def test_resolve_returns_a_bank_of_answers_with_its_digest(
+    tmp_path: Path, sources: tuple[str, str]
+) -> None:
+    policy = AugmentationPolicy().model_dump()
+    bank = write_bank(tmp_path / "bank.npz", TrainingSettings(), policy)
+
+    def teachers(*names: str, **settings: Any) -> list[str]:
+        return resolve(
+            *sources, str(tmp_path / "registry"), "run-1", {"teachers": [*names], **settings}
+        ).teachers
+
+    assert teachers(bank) == [f"{bank}@sha256:{storage.sha256(bank)}"]
+    with pytest.raises(InputError, match=r"bank\.npz: answers for seed 1; this training has 2"):
+        teachers(bank, seed=2.0)
+    with pytest.raises(InputError, match=r"answers for augmentation .* this training has "):
+        teachers(bank, expression_augmentation={"scale": 0.35})
+    with pytest.raises(InputError, match="answers for batch_size 128; this training has 64"):
+        teachers(bank, expression_training={"batch_size": 64.0})
+    with pytest.raises(InputError, match="a bank of answers teaches alone"):
+        teachers(bank, "pretrained")
+    with pytest.raises(InputError, match=r"none\.npz"):
+        teachers(str(tmp_path / "none.npz"))
 
 
 def test_resolve_records_settings_as_they_were_given_to_kfp(

@@ -9,6 +9,7 @@ from emotion_ai.faces.arrays import FacesInfo
 from emotion_ai.faces.augmentation import AugmentationPolicy
 from emotion_ai.faces.kinds import EXPRESSION, KEYPOINTS, FaceKind, KindName
 from emotion_ai.faces.labels import SAMPLE_LABEL_SET, select_emotions
+from emotion_ai.networks.answers import check_bank, only_bank, read_bank, with_digest
 from emotion_ai.networks.settings import (
     TrainingSettings,
     check_keypoint_training,
@@ -55,7 +56,7 @@ class Start(NamedTuple):
     Attributes:
         champion: The champion's version; None before the first rollout.
         weights: "" for random ones, "pretrained", or the champion's URI.
-        teachers: "pretrained" or a release's URI each.
+        teachers: "pretrained" or a release's URI each; or an answer bank's with its digest.
     """
 
     champion: int | None
@@ -137,7 +138,7 @@ def check_storages(
         # The evaluation compares with it, hours later.
         verify_release(registry, champion)
     weights = _initial_weights(settings.get("init", "scratch"), registry, champion)
-    teachers = _teachers(settings.get("teachers", []), registry, champion)
+    teachers = find_teachers(settings.get("teachers", []), registry, champion)
     _check_releases(weights, teachers, settings)
     return Start(champion, weights, teachers)
 
@@ -165,8 +166,25 @@ def _check_releases(weights: str, teachers: Sequence[str], settings: Mapping[str
             check_initial_weights(weights, kind, _training(settings, kind))
     label_set = settings.get("label_set", SAMPLE_LABEL_SET)
     labels = select_emotions(label_set, settings.get("emotions", ""))
+    if only_bank(teachers):
+        _check_bank(teachers[0], labels, settings)
+        return
     for teacher in teachers:
         check_teacher(teacher, labels, EXPRESSION.image_size)
+
+
+def _check_bank(address: str, labels: tuple[str, ...], settings: Mapping[str, Any]) -> None:
+    """Compare a bank with what is known of the training before its faces have been read."""
+    training = _training(settings, EXPRESSION.name)
+    name = "expression_augmentation"
+    policy = validate_settings(AugmentationPolicy, settings.get(name, {}), name)
+    expected = {
+        "labels": labels,
+        "augmentation": policy.model_dump(),
+        "seed": require_whole(settings.get("seed", 1), "seed"),
+        **training.model_dump(include={"batch_size", "mixup", "cutmix"}),
+    }
+    check_bank(address, read_bank(address), expected)
 
 
 def _initial_weights(init: str, registry: str, champion: int | None) -> str:
@@ -176,18 +194,31 @@ def _initial_weights(init: str, registry: str, champion: int | None) -> str:
     return choices[init]
 
 
-def _teachers(teachers: Sequence[Any], registry: str, champion: int | None) -> list[str]:
+def find_teachers(teachers: Sequence[Any], registry: str, champion: int | None) -> list[str]:
+    """Return where the teachers of a training are, as `TrainingContext` takes them.
+
+    Args:
+        teachers: Numbers of releases, champion and pretrained, or the address of an answer bank.
+        registry: Where the releases are.
+        champion: Its champion, if there is one.
+
+    Raises:
+        InputError: There is no such release or bank.
+        Unavailable: A storage failed.
+    """
     names = [str(name).strip() for name in restore_integers(teachers)]
     if not names:
         return []
+    if bank := only_bank(names):
+        return [with_digest(bank, read_bank(bank))]
     known = _named_weights(registry, champion)
     versions = list_versions(registry)
     known |= {str(version): release_uri(registry, version) for version in versions}
     for name in names:
         if name not in known:
             raise InputError(
-                f"teachers {name!r}: expected pretrained, champion or release numbers of "
-                f"{registry} (it has {', '.join(map(str, versions)) or 'none'})"
+                f"teachers {name!r}: expected pretrained, champion, an answer bank's .npz or "
+                f"release numbers of {registry} (it has {', '.join(map(str, versions)) or 'none'})"
             )
     # Without duplicates: "champion" and its version are the same release.
     return list(dict.fromkeys(known[name] for name in names if known[name]))

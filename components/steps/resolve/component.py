@@ -57,7 +57,8 @@ def resolve(
         emotions: Names to learn, separated by commas; "" for all.
         seed: Seed of weights, order and augmentation.
         init: Weights that training starts from: scratch, pretrained or champion.
-        teachers: Releases that the expression network learns from: numbers, champion, pretrained.
+        teachers: Releases that the expression network learns from: numbers, champion, pretrained;
+            or one answer bank.
         force_accept: Why a candidate that the gate rejects is released all the same.
         checks: Settings of ingest.
         keypoint_augmentation: Settings of prepare.

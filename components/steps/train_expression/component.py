@@ -23,7 +23,7 @@ def train_expression(
         settings: Shape of the network, schedule and regularisation.
         seed: Seed of weights, order and augmentation.
         start: Where the initial weights are; "" for random ones.
-        teachers: Where the weights of the networks to learn from are.
+        teachers: Where the weights of the networks to learn from are, or the bank of answers.
         checkpoints: Folder or gs:// URI of checkpoints; "" keeps them beside the model.
         model: The Keras network and its weights.
         history: The headline numbers; loss and score of every epoch as JSON.
