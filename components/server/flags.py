@@ -38,8 +38,10 @@ class ServerFlags(StrictModel):
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: Port = Field(8500, description="gRPC; 0 is any free port")
     grpc_socket_path: str = Field("", description="gRPC over this UNIX socket, too")
-    rest_api_port: Port = Field(0, description="HTTP for status, metadata and metrics; 0 is off")
-    rest_api_timeout_in_ms: Count = Field(30_000, description="timeout of an HTTP connection")
+    rest_api_port: Port = Field(
+        0, description="HTTP for predictions, status, metadata, metrics; 0 is off"
+    )
+    rest_api_timeout_in_ms: Count = Field(30_000, description="timeout of an HTTP request")
     model_name: str = Field("default", description="with --model_base_path")
     model_base_path: str = Field(
         "", description="folder with a model's versions; serves the newest"

@@ -1,8 +1,11 @@
 """Creates the asyncio gRPC server and binds its address."""
 
 import contextlib
+import os
 import resource
 import socket
+import stat
+from pathlib import Path
 
 import grpc
 
@@ -80,14 +83,36 @@ def bind(
     # Another program may have taken it while the models were loaded.
     check_address(flags, flags.port, PORT_ADVICE)
     try:
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
         if flags.grpc_socket_path:
+            address = f"--grpc_socket_path {flags.grpc_socket_path}"
             # Files have owners and modes: no TLS, as in TensorFlow Serving.
             server.add_insecure_port(f"unix:{flags.grpc_socket_path}")
-        if credentials is None:
-            return server.add_insecure_port(address)
-        return server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise Unavailable(f"{address}: cannot be listened on: {error}") from None
+    return port
+
+
+def check_socket_path(path: str) -> None:
+    """Check that a socket can be made under a path; gRPC replaces one that is there.
+
+    Raises:
+        Unavailable: It cannot; the message names the path.
+    """
+    if os.path.lexists(path) and stat.S_ISSOCK(os.lstat(path).st_mode):
+        return
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.bind(path)
+    except OSError as error:
+        raise Unavailable(
+            f"--grpc_socket_path {path}: cannot be listened on: {error.strerror or error}; name a "
+            "file that can be made"
+        ) from None
+    Path(path).unlink()
 
 
 def check_address(flags: ServerFlags, port: int, advice: str) -> None:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -21,8 +22,15 @@ from emotion_ai.server.host_header import is_own_host
 
 # Each is a thread. Probes and Prometheus have a few.
 MAX_CONNECTIONS = 64
-_MAX_BODY_BYTES = 64 * 1024
+# Of a body, and of all that are under way together.
+MAX_BODY_BYTES = 4 * 1024 * 1024
+_MAX_BODIES_BYTES = 32 * 1024 * 1024
+_PART_BYTES = 64 * 1024
+_MAX_FORGOTTEN_BYTES = 64 * 1024 * 1024
+# Answers under way have this long once the server ends.
+_LAST_ANSWERS_S = 5.0
 _PAUSE_S = 0.1
+_METHODS = "GET, POST"
 _log = logging.getLogger(__name__)
 
 
@@ -34,13 +42,15 @@ class Answer(NamedTuple):
     text: str
 
 
-# Called with the method and the path, without a query.
-Respond = Callable[[str, str], Answer]
+# Called with the method, the path, without a query, and the body.
+Respond = Callable[[str, str, bytes], Answer]
+# Called with a code and a reason.
+Refuse = Callable[[int, str], Answer]
 
 
 @contextlib.contextmanager
 def http_server(
-    host: str, port: int, timeout_s: float | None, respond: Respond, refusal: Answer
+    host: str, port: int, timeout_s: float | None, respond: Respond, refuse: Refuse
 ) -> Iterator[int]:
     """Serve HTTP on threads during a `with` block.
 
@@ -49,8 +59,8 @@ def http_server(
         port: 0 is any free port.
         timeout_s: Seconds in which a request has to arrive, or an answer to be taken, until the
             connection is closed; None is never.
-        respond: Answers GET and POST; bodies are not read.
-        refusal: The answer to a request for another host.
+        respond: Answers GET and POST.
+        refuse: Makes the answer to a request for another host, or with a body that is not read.
 
     Yields:
         The port.
@@ -63,12 +73,15 @@ def http_server(
     class Handler(_Handler):
         limit_s = timeout_s
 
-        def answer(self, method: str, path: str) -> Answer:
+        def answer(self, method: str, path: str, body: bytes) -> Answer:
             names = self.headers.get_all("Host", [])
             wanted = self.request_version == "HTTP/1.0" and not names
             if wanted or (len(names) == 1 and is_own_host(names[0], host)):
-                return respond(method, path)
-            return refusal
+                return respond(method, path, body)
+            return refuse(403, "the server does not answer to this Host")
+
+        def refuse(self, code: int, reason: str) -> Answer:
+            return refuse(code, reason)
 
     family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
     server = type("_FamilyServer", (_Server,), {"address_family": family})((host, port), Handler)
@@ -78,6 +91,7 @@ def http_server(
         yield server.server_address[1]
     finally:
         server.shutdown()
+        server.finish_answers()
         server.server_close()
 
 
@@ -91,6 +105,8 @@ class _Server(ThreadingHTTPServer):
         # Those that wait for a request, the longest first.
         self._waiting: OrderedDict[socket.socket, None] = OrderedDict()
         self._open = 0
+        self._body_bytes = 0
+        self.is_ending = False
         self._logged_at = float("-inf")
         self._lock = threading.Lock()
         super().__init__(*arguments)
@@ -100,6 +116,28 @@ class _Server(ThreadingHTTPServer):
             self._waiting.pop(connection, None)
             if is_waiting:
                 self._waiting[connection] = None
+
+    def take_body_bytes(self, size: int) -> bool:
+        """Count bytes of a body that is under way, unless there are too many."""
+        with self._lock:
+            fits = self._body_bytes + size <= _MAX_BODIES_BYTES
+            self._body_bytes += size if fits else 0
+            return fits
+
+    def give_body_bytes(self, size: int) -> None:
+        """Count bytes of a body no more."""
+        with self._lock:
+            self._body_bytes -= size
+
+    def finish_answers(self) -> None:
+        """Wait for the answers under way; connections end after them."""
+        self.is_ending = True
+        deadline = time.monotonic() + _LAST_ANSWERS_S
+        while time.monotonic() < deadline:
+            with self._lock:
+                if self._open <= len(self._waiting):
+                    return
+            time.sleep(_PAUSE_S / 10)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         try:
@@ -175,7 +213,8 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     server: _Server
     limit_s: float | None
-    answer: Callable[[str, str], Answer]
+    answer: Respond
+    refuse: Refuse
 
     def setup(self) -> None:
         super().setup()
@@ -200,28 +239,62 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer("POST")
 
     def _answer(self, method: str) -> None:
-        self._discard_body()
-        self._send(self.answer(method, self.path.partition("?")[0]))
+        body = bytearray()
+        try:
+            refusal = self._read_body(body)
+            path = self.path.partition("?")[0]
+            self._send(refusal or self.answer(method, path, bytes(body)))
+        finally:
+            self.server.give_body_bytes(len(body))
 
-    def _discard_body(self) -> None:
-        """Read the body and forget it; where that takes long, the connection ends instead."""
+    def _read_body(self, body: bytearray) -> Answer | None:
+        """Read the body into an empty array, or return why not."""
         length = self.headers.get("Content-Length", "0")
         has_length = length.isdecimal() and len(self.headers.get_all("Content-Length", ())) <= 1
-        if "Transfer-Encoding" in self.headers or not has_length or int(length) > _MAX_BODY_BYTES:
+        if "Transfer-Encoding" in self.headers or not has_length:
             self.close_connection = True
-        else:
-            self.rfile.read(int(length))
+            return self.refuse(411, "a body needs a Content-Length")
+        refusal = None
+        if int(length) > MAX_BODY_BYTES:
+            refusal = self.refuse(
+                413, f"a body of {length} bytes; at most {MAX_BODY_BYTES} are read"
+            )
+        self.server.set_waiting(self.connection, is_waiting=True)
+        # What is refused is read too, as far as that goes: who is still sending reads no answer.
+        left = min(int(length), _MAX_FORGOTTEN_BYTES)
+        while left and (part := self.rfile.read(min(left, _PART_BYTES))):
+            left -= len(part)
+            if refusal is None and not self.server.take_body_bytes(len(part)):
+                refusal = self.refuse(429, "many bodies are under way")
+            if refusal is None:
+                body += part
+        self.server.set_waiting(self.connection, is_waiting=False)
+        self.close_connection |= left > 0 or int(length) > _MAX_FORGOTTEN_BYTES
+        return refusal or (self.refuse(400, "the body was cut off") if left else None)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer what cannot be read, and methods that are not known, as other refusals."""
+        # A body may follow; a version that cannot be read counts as that without a head.
+        self.close_connection = True
+        self.request_version = self.protocol_version
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            code, message = 405, f"method {self.command[:20]}; expected {_METHODS}"
+        self._send(self.refuse(code, message or HTTPStatus(code).phrase))
 
     def _send(self, answer: Answer) -> None:
         body = answer.text.encode()
         self.connection.settimeout(self.limit_s)
+        self.close_connection |= self.server.is_ending
         self.send_response(answer.code)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(body)))
+        if answer.code == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.send_header("Allow", _METHODS)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Log nothing: a probe every few seconds would bury the log."""

@@ -40,7 +40,9 @@ class Metrics:
         self._request_latency: defaultdict[_Labels, _Histogram] = defaultdict(_Histogram)
         self._runtime_latency: defaultdict[_Labels, _Histogram] = defaultdict(_Histogram)
 
-    def record_request(self, model: str, version: str, status: str, seconds: float) -> None:
+    def record_request(
+        self, model: str, version: str, status: str, seconds: float, entrypoint: str
+    ) -> None:
         """Count a Predict request, and record its latency if it succeeded.
 
         Args:
@@ -48,11 +50,12 @@ class Metrics:
             version: The version that served the request, or "".
             status: The name of the gRPC status code.
             seconds: From the request's arrival to its response.
+            entrypoint: "GRPC" or "REST".
         """
         with self._lock:
             self._requests[model, version, status] += 1
             if status == "OK":
-                self._request_latency[model, version, "Predict", "GRPC"].add(seconds * 1e6)
+                self._request_latency[model, version, "Predict", entrypoint].add(seconds * 1e6)
 
     def record_runtime(self, model: str, version: str, runtime: str, seconds: float) -> None:
         """Record how long a runtime ("TF1" or "TFLite") took for a batch."""

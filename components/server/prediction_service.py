@@ -106,14 +106,26 @@ class PredictionService:
 
     async def _predict(self, data: bytes, context: Any) -> bytes:
         try:
-            return await self._count(data, context.time_remaining())
+            return await self.answer(data, context.time_remaining(), "GRPC")
         except StatusError as error:
             await self._may_answer.wait()
             await context.abort(error.code, error.message)
             raise AssertionError("abort raises") from None
 
-    async def _count(self, data: bytes, timeout_s: float | None) -> bytes:
-        """Answer a request, and count it before its caller has the answer."""
+    async def answer(self, data: bytes, timeout_s: float | None, entrypoint: str) -> bytes:
+        """Answer a Predict request, and count it before its caller has the answer.
+
+        Args:
+            data: The `PredictRequest`.
+            timeout_s: Seconds until its caller waits no longer; None is never.
+            entrypoint: How it came, for the metrics: "GRPC" or "REST".
+
+        Returns:
+            The `PredictResponse`.
+
+        Raises:
+            StatusError: It is not answered.
+        """
         started = time.perf_counter()
         labels, status = ("", ""), grpc.StatusCode.OK
         self._requests += 1
@@ -141,7 +153,7 @@ class PredictionService:
             self._requests -= 1
             self._bytes -= len(data)
             seconds = time.perf_counter() - started
-            self._metrics.record_request(*labels, status.name, seconds)
+            self._metrics.record_request(*labels, status.name, seconds, entrypoint)
 
     def _check_limits(self) -> None:
         limits = self._limits

@@ -1,39 +1,48 @@
-"""TensorFlow Serving's REST API for status, metadata and metrics.
+"""TensorFlow Serving's REST API: predictions, status, metadata and metrics.
 
 Sources: model_servers/http_rest_api_util.cc (paths), http_server.cc (codes, metrics) and
-http_rest_api_handler.cc. Predictions are available over gRPC only: a POST returns 501.
+http_rest_api_handler.cc. Classification and regression, which no model here has, return 501.
 """
 
+import asyncio
 import contextlib
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from google.protobuf import json_format
 from grpc import StatusCode
 
 from emotion_ai.errors import Unavailable
 from emotion_ai.server.errors import StatusError, invalid_argument
-from emotion_ai.server.http_server import Answer, http_server
+from emotion_ai.server.http_server import MAX_BODY_BYTES, Answer, http_server
 from emotion_ai.server.metadata import SIGNATURE_FIELD, get_model_metadata, get_model_status
 from emotion_ai.server.metrics import CONTENT_TYPE, Metrics
+from emotion_ai.server.prediction_service import PredictionService
+from emotion_ai.server.rest_predict import parse_body, read_request
+from emotion_ai.server.rpc import to_status_error
+from emotion_ai.server.unpacking import is_packed, unpack
 from emotion_ai.server.versions import VersionManager
 from emotion_ai.serving_api import messages
 
 _MODEL_PATH = re.compile(
-    r"/v1/models(?:/([^/:]+))?(?:/versions/([0-9]{1,18})|/labels/([^/:]+))?(/metadata)?",
+    r"/v1/models(?:/([^/:]+))?(?:/versions/([0-9]{1,18})|/labels/([^/:]+))?"
+    r"(/metadata|:(?:classify|regress|predict))?",
     re.IGNORECASE,
 )
-_PREDICTION_PATH = re.compile(r"/v1/models/[^:]+:(?:classify|regress|predict)", re.IGNORECASE)
 REST_PORT_ADVICE = "choose another --rest_api_port"
 _HTTP_CODES = {
     StatusCode.INVALID_ARGUMENT: 400,
     StatusCode.FAILED_PRECONDITION: 400,
+    StatusCode.PERMISSION_DENIED: 403,
     StatusCode.NOT_FOUND: 404,
+    StatusCode.RESOURCE_EXHAUSTED: 429,
     StatusCode.UNIMPLEMENTED: 501,
     StatusCode.UNAVAILABLE: 503,
+    StatusCode.DEADLINE_EXCEEDED: 504,
 }
+_JSON = "application/json"
 
 
 class Monitoring(NamedTuple):
@@ -49,16 +58,18 @@ def rest_server(
     port: int,
     timeout_s: float | None,
     manager: VersionManager[Any],
+    prediction: PredictionService | None,
     monitoring: Monitoring,
 ) -> Iterator[int]:
-    """Serve HTTP on a thread during a `with` block.
+    """Serve HTTP on threads during a `with` block, which begins on the predictions' event loop.
 
     Args:
         host: The address to listen on; IPv6 in brackets.
         port: 0 is any free port.
-        timeout_s: Seconds in which a request has to arrive, until the connection is closed; None
-            is never.
+        timeout_s: Seconds in which a request has to arrive, until the connection is closed, and a
+            prediction's answer has to be there; None is never.
         manager: The loaded versions.
+        prediction: Answers predictions; None refuses them.
         monitoring: The metrics and their path.
 
     Yields:
@@ -67,20 +78,38 @@ def rest_server(
     Raises:
         Unavailable: The address cannot be bound.
     """
+    loop = asyncio.get_running_loop()
 
-    def respond(method: str, path: str) -> Answer:
+    def predict(spec: Any, body: bytes) -> str:
+        if prediction is None:
+            raise StatusError(
+                StatusCode.PERMISSION_DENIED,
+                "this server has --ssl_config_file, and HTTP is not encrypted: ask over gRPC",
+            )
+        document = parse_body(unpack(body, MAX_BODY_BYTES) if is_packed(body) else body)
+        with manager.use(spec) as (_, model):
+            request = read_request(document, model.signatures)
+        spec.signature_name = request.message.model_spec.signature_name
+        request.message.model_spec.CopyFrom(spec)
+        answer = prediction.answer(request.message.SerializeToString(), timeout_s, "REST")
+        data = asyncio.run_coroutine_threadsafe(answer, loop).result()
+        return request.write(messages.PredictResponse.FromString(data))
+
+    def respond(method: str, path: str, body: bytes) -> Answer:
         try:
-            if method == "POST":
-                _refuse_post(path)
-            content_type, body = _respond(path, manager, monitoring)
-        except StatusError as error:
-            return _error(_HTTP_CODES.get(error.code, 500), error.message)
-        return Answer(200, content_type, body)
+            if method == "GET" and monitoring.path is not None and path == monitoring.path:
+                return Answer(200, CONTENT_TYPE, monitoring.metrics.render())
+            spec, verb = _parse_path(method, path)
+            if verb == ":predict":
+                return Answer(200, _JSON, predict(spec, body))
+            return Answer(200, _JSON, _describe(manager, spec, verb))
+        except Exception as error:
+            status_error = to_status_error(error)
+            return _error(_HTTP_CODES.get(status_error.code, 500), status_error.message)
 
-    refusal = _error(403, "the server does not answer to this Host")
     with contextlib.ExitStack() as stack:
         try:
-            bound = stack.enter_context(http_server(host, port, timeout_s, respond, refusal))
+            bound = stack.enter_context(http_server(host, port, timeout_s, respond, _error))
         except OSError as error:
             raise Unavailable(
                 f"{host}:{port}: cannot be listened on: {error.strerror}; {REST_PORT_ADVICE}"
@@ -88,31 +117,32 @@ def rest_server(
         yield bound
 
 
-def _refuse_post(path: str) -> NoReturn:
-    if _PREDICTION_PATH.fullmatch(path):
-        raise StatusError(StatusCode.UNIMPLEMENTED, "predictions are available over gRPC only")
-    raise invalid_argument(f"Malformed request: POST {path}")
-
-
-def _respond(path: str, manager: VersionManager[Any], monitoring: Monitoring) -> tuple[str, str]:
-    if monitoring.path is not None and path == monitoring.path:
-        return CONTENT_TYPE, monitoring.metrics.render()
+def _parse_path(method: str, path: str) -> tuple[Any, str]:
+    """Return the model that a path names, as a `ModelSpec`, and what is asked of it."""
     match = _MODEL_PATH.fullmatch(path)
-    if match is None:
-        raise invalid_argument(f"Malformed request: GET {path}")
-    name, number, label, metadata = match.groups()
+    verb = (match[4] or "").lower() if match else ""
+    if match is None or verb.startswith(":") != (method == "POST"):
+        raise invalid_argument(f"Malformed request: {method} {path}")
+    if verb in (":classify", ":regress"):
+        raise StatusError(StatusCode.UNIMPLEMENTED, "no model here has such a signature")
+    name, number, label, _ = match.groups()
     if not name:
         raise invalid_argument("Missing model name in request.")
-    request = messages.GetModelStatusRequest()
-    if metadata:
-        request = messages.GetModelMetadataRequest(metadata_field=[SIGNATURE_FIELD])
-    request.model_spec.name = name
+    spec = messages.ModelSpec(name=name)
     if number is not None:
-        request.model_spec.version.value = int(number)
+        spec.version.value = int(number)
     elif label is not None:
-        request.model_spec.version_label = label
-    get = get_model_metadata if metadata else get_model_status
-    return "application/json", _to_json(get(manager, request))
+        spec.version_label = label
+    return spec, verb
+
+
+def _describe(manager: VersionManager[Any], spec: Any, verb: str) -> str:
+    if verb == "/metadata":
+        request = messages.GetModelMetadataRequest(
+            model_spec=spec, metadata_field=[SIGNATURE_FIELD]
+        )
+        return _to_json(get_model_metadata(manager, request))
+    return _to_json(get_model_status(manager, messages.GetModelStatusRequest(model_spec=spec)))
 
 
 def _to_json(message: Any) -> str:
@@ -126,4 +156,4 @@ def _to_json(message: Any) -> str:
 
 
 def _error(code: int, text: str) -> Answer:
-    return Answer(code, "application/json", json.dumps({"error": text}, indent=4))
+    return Answer(code, _JSON, json.dumps({"error": text}, indent=4))

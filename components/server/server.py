@@ -27,6 +27,7 @@ from emotion_ai.server.grpc_server import (
     PORT_ADVICE,
     bind,
     check_address,
+    check_socket_path,
     create_server,
     message_limit,
 )
@@ -73,6 +74,7 @@ def serve(flags: ServerFlags) -> None:
         serve(ServerFlags(registry="./registry", port=8500))
     """
     _configure_logging()
+    _check_addresses(flags)
     if flags.pretrained:
         _serve_pretrained(flags)
     else:
@@ -86,6 +88,14 @@ def _serve(flags: ServerFlags) -> None:
     with contextlib.suppress(Unavailable):
         storage.list_names(flags.registry or os.curdir)
     asyncio.run(_Server(flags).run())
+
+
+def _check_addresses(flags: ServerFlags) -> None:
+    check_address(flags, flags.port, PORT_ADVICE)
+    if flags.rest_api_port:
+        check_address(flags, flags.rest_api_port, REST_PORT_ADVICE)
+    if flags.grpc_socket_path:
+        check_socket_path(flags.grpc_socket_path)
 
 
 def _configure_logging() -> None:
@@ -138,7 +148,6 @@ class _Server:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        self._check_addresses()
         health = Health()
         poller = ConfigPoller(self._source, self._flags, self._manager, health)
         self._check_initial_config(poller)
@@ -168,7 +177,7 @@ class _Server:
         port = bind(server, flags, self._credentials)
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         with contextlib.ExitStack() as stack:
-            rest_port = self._start_rest(stack)
+            rest_port = self._start_rest(stack, prediction)
             await server.start()
             self._print_address(port, rest_port)
             await stop.wait()
@@ -186,12 +195,8 @@ class _Server:
                 await asyncio.sleep(0)
             arrivals.end()
             await stopping
-
-    def _check_addresses(self) -> None:
-        flags = self._flags
-        check_address(flags, flags.port, PORT_ADVICE)
-        if flags.rest_api_port:
-            check_address(flags, flags.rest_api_port, REST_PORT_ADVICE)
+            # Answers over REST, which end meanwhile, need the event loop.
+            await asyncio.to_thread(stack.close)
 
     def _check_initial_config(self, poller: ConfigPoller) -> None:
         """Reject an invalid configuration; for a registry, only report a missing one.
@@ -219,7 +224,7 @@ class _Server:
         if config is None:
             _print_line(f"waiting for the first rollout: no {CONFIG_NAME} in {registry} yet")
 
-    def _start_rest(self, stack: contextlib.ExitStack) -> int | None:
+    def _start_rest(self, stack: contextlib.ExitStack, prediction: PredictionService) -> int | None:
         """Start the REST API if a flag asks for it; returns its port."""
         flags = self._flags
         if not flags.rest_api_port:
@@ -227,7 +232,15 @@ class _Server:
         # As in TensorFlow Serving, 0 is no timeout.
         timeout_s = flags.rest_api_timeout_in_ms / 1e3 or None
         return stack.enter_context(
-            rest_server(flags.host, flags.rest_api_port, timeout_s, self._manager, self._monitoring)
+            rest_server(
+                flags.host,
+                flags.rest_api_port,
+                timeout_s,
+                self._manager,
+                # Callers that have to show a certificate cannot over HTTP.
+                None if self._credentials else prediction,
+                self._monitoring,
+            )
         )
 
     def _print_address(self, port: int, rest_port: int | None) -> None:

@@ -113,9 +113,9 @@ def test_a_page_of_tensorflow_serving_is_read() -> None:
 def test_versions_of_a_model_are_added() -> None:
     metrics = Metrics()
     for version in ("1", "2"):
-        metrics.record_request("emotion_ai", version, "OK", 0.004)
-    metrics.record_request("emotion_ai", "2", "INTERNAL", 0.004)
-    metrics.record_request("another", "2", "INTERNAL", 0.004)
+        metrics.record_request("emotion_ai", version, "OK", 0.004, "GRPC")
+    metrics.record_request("emotion_ai", "2", "INTERNAL", 0.004, "GRPC")
+    metrics.record_request("another", "2", "INTERNAL", 0.004, "GRPC")
     counts = parse_counts(metrics.render())
     assert counts.requests == {"OK": 2, "INTERNAL": 1}
     assert counts.latencies[-1] == (math.inf, 2)

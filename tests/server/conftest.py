@@ -1,5 +1,6 @@
 """The servers that the tests of this folder share."""
 
+import socket
 from collections.abc import Iterator
 
 import grpc
@@ -25,7 +26,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     registry = folder / "registry"
     registry.mkdir()
     log = folder / "server.log"
-    flags = ["--registry", str(registry), "--port=0", "--allow_reload"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        rest = free.getsockname()[1]
+    flags = ["--registry", str(registry), "--port=0", f"--rest_api_port={rest}", "--allow_reload"]
     with server_process(flags, log) as (address, process), Client(address) as client:
         # Before the first rollout.
         assert client.model_status() == {}
@@ -44,6 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
                 model_service_pb2_grpc.ModelServiceStub(channel),
                 client,
                 process.pid,
+                f"127.0.0.1:{rest}",
             )
 
 

@@ -24,13 +24,15 @@ GET = b"GET /path?query HTTP/1.1\r\nHost: localhost\r\n"
 
 @contextlib.contextmanager
 def _serving(timeout_s: float | None = 30.0, host: str = "127.0.0.1") -> Iterator[int]:
-    def respond(method: str, path: str) -> Answer:
+    def respond(method: str, path: str, body: bytes) -> Answer:
         if path == "/defect":
             raise KeyError("a defect")
         return Answer(200, "text/plain", f"{method} {path}")
 
-    refusal = Answer(403, "text/plain", "refused")
-    with http_server(host, 0, timeout_s, respond, refusal) as port:
+    def refuse(code: int, reason: str) -> Answer:
+        return Answer(code, "text/plain", f"refused: {reason}")
+
+    with http_server(host, 0, timeout_s, respond, refuse) as port:
         yield port
 
 
@@ -78,17 +80,42 @@ def test_body_is_no_request(method: bytes) -> None:
     "header",
     [
         b"Transfer-Encoding: chunked",
-        b"Content-Length: 1000000",
         b"Content-Length: -1",
         b"Content-Length: 0\r\nContent-Length: 31",
     ],
 )
-def test_connection_ends_after_a_body_of_no_known_or_of_a_large_size(header: bytes) -> None:
+def test_connection_ends_after_a_body_of_no_known_length(header: bytes) -> None:
     with _serving() as port:
         connection = _connect(port, GET + header + b"\r\n\r\n")
         answer = _read_all(connection)
-    assert answer.count(b"HTTP/1.1 200 ") == 1
+    assert answer.startswith(b"HTTP/1.1 411 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
     assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_bodies_have_limits_one_at_a_time_and_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server_module, "MAX_BODY_BYTES", 100_000)
+    monkeypatch.setattr(http_server_module, "_MAX_BODIES_BYTES", 150_000)
+    post = GET.replace(b"GET", b"POST")
+
+    def head(size: int) -> bytes:
+        return post + b"Content-Length: %d\r\n\r\n" % size
+
+    with _serving() as port:
+        assert _ask(port, head(100_001) + b"1" * 100_001).startswith(b"HTTP/1.1 413 ")
+        first = _connect(port, head(100_000) + b"1" * 99_999)
+        answers: list[bytes] = []
+
+        def second_is_refused() -> bool:
+            answers.append(_ask(port, head(100_000) + b"1" * 100_000))
+            return answers[-1].startswith(b"HTTP/1.1 429 ")
+
+        # Once the first body has arrived.
+        eventually(second_is_refused)
+        first.sendall(b"1")
+        first.shutdown(socket.SHUT_WR)
+        assert _read_all(first).startswith(b"HTTP/1.1 200 ")
+        assert _ask(port, head(100_000) + b"1" * 100_000).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("sent", [b"", GET, GET + b"Content-Length: 9\r\n\r\nabc"])
@@ -156,7 +183,7 @@ def test_request_for_another_host_is_refused(headers: bytes) -> None:
     with _serving() as port:
         answer = _ask(port, b"GET /path HTTP/1.1\r\n" + headers + b"\r\n")
     assert answer.startswith(b"HTTP/1.1 403 ")
-    assert answer.endswith(b"refused")
+    assert answer.endswith(b"refused: the server does not answer to this Host")
 
 
 def test_ipv6_is_listened_on() -> None:

@@ -47,7 +47,7 @@ def test_rest_returns_model_status(configured_server: ConfiguredServer, path: st
     assert content_type == "application/json"
 
 
-def test_rest_returns_metadata_and_no_predictions(
+def test_rest_returns_metadata_and_no_predictions_beside_tls(
     configured_server: ConfiguredServer,
 ) -> None:
     metadata = json.loads(_get(configured_server, "/v1/models/faces/metadata")[2])
@@ -55,7 +55,7 @@ def test_rest_returns_metadata_and_no_predictions(
     signatures = metadata["metadata"]["signature_def"]["signature_def"]
     assert {"serving_default", "encoded"} <= set(signatures)
     code, _, body = _get(configured_server, "/v1/models/faces:predict", "{}")
-    assert (code, "gRPC" in body) == (501, True)
+    assert (code, "ask over gRPC" in body) == (403, True)
 
 
 def test_rest_returns_prometheus_metrics(configured_server: ConfiguredServer) -> None:

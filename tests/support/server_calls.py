@@ -13,7 +13,10 @@ from emotion_ai.client.client import Client
 
 
 class RunningServer(NamedTuple):
-    """A server of a registry whose release 1 has shift 1; `predict` and `models` are stubs."""
+    """A server of a registry whose release 1 has shift 1; `predict` and `models` are stubs.
+
+    `rest` is HOST:PORT of its REST API.
+    """
 
     address: str
     registry: Path
@@ -22,6 +25,7 @@ class RunningServer(NamedTuple):
     models: Any
     client: Client
     process_id: int
+    rest: str
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:
