@@ -174,7 +174,7 @@ def read_bank(address: str) -> AnswerBank:
 
 def with_digest(uri: str, bank: AnswerBank) -> str:
     """Return the address of a bank of this very content, for `read_bank`."""
-    return f"{uri}{_DIGEST}{bank.sha256}"
+    return f"{uri.partition(_DIGEST)[0]}{_DIGEST}{bank.sha256}"
 
 
 def check_bank(address: str, bank: AnswerBank, expected: Mapping[str, Any]) -> None:

@@ -10,15 +10,21 @@ from typing import Annotated, Any
 import typer
 
 from emotion_ai.errors import EmotionAIError, install_hint, one_line
+from emotion_ai.pipeline.cli.answers_command import answers
 from emotion_ai.pipeline.cli.arguments import expand_home
 from emotion_ai.pipeline.cli.client_commands import console, predict
 from emotion_ai.pipeline.cli.interruption import INTERRUPTED, exit_interrupted
 from emotion_ai.pipeline.cli.options import (
     ENVIRONMENT_NAMES,
     INIT_CHOICES,
-    LABEL_SET_CHOICES,
     PRESET_NAMES,
     AsJson,
+    Emotions,
+    ExpressionSource,
+    LabelSet,
+    OwnEnvironment,
+    Preset,
+    Seed,
     refuse_empty,
 )
 from emotion_ai.pipeline.cli.overridden import tell_overridden
@@ -58,22 +64,10 @@ def run(
             callback=refuse_empty, help="Source of faces with keypoints: a CSV or sample://N."
         ),
     ] = "",
-    expression: Annotated[
-        str,
-        typer.Option(
-            callback=refuse_empty,
-            help="Source of faces with emotions: a CSV, pictures or sample://N.",
-        ),
-    ] = "",
-    label_set: Annotated[
-        str, typer.Option(callback=refuse_empty, help=f"{LABEL_SET_CHOICES}.")
-    ] = "",
-    emotions: Annotated[
-        str, typer.Option(callback=refuse_empty, help="A subset of the label set: a,b,c.")
-    ] = "",
-    preset: Annotated[
-        str, typer.Option(callback=refuse_empty, help=f"{PRESET_NAMES}, or a YAML file.")
-    ] = "",
+    expression: ExpressionSource = "",
+    label_set: LabelSet = "",
+    emotions: Emotions = "",
+    preset: Preset = "",
     init: Annotated[
         str,
         typer.Option(
@@ -84,17 +78,14 @@ def run(
         str,
         typer.Option(
             callback=refuse_empty,
-            help="Releases that the expression network also learns from: numbers, champion, "
-            "pretrained.",
+            help="What the expression network also learns from: numbers of releases, champion, "
+            "pretrained; or a bank of their answers, FILE.npz.",
         ),
     ] = "",
     registry: Annotated[
         str, typer.Option(callback=refuse_empty, help="Where the releases go.")
     ] = "",
-    environment: Annotated[
-        str,
-        typer.Option(callback=refuse_empty, help="local, or a YAML file of yours."),
-    ] = "local",
+    environment: OwnEnvironment = "local",
     target: Annotated[
         str,
         typer.Option(
@@ -110,9 +101,7 @@ def run(
             help="Why a candidate that the gate rejects is released all the same.",
         ),
     ] = "",
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of weights, order and augmentation.")
-    ] = None,
+    seed: Seed = None,
     runner: Annotated[
         Runner, typer.Option(help="Each step as a process here, or in a container of its image.")
     ] = Runner.SUBPROCESS,
@@ -175,7 +164,7 @@ app.command(
         "help_option_names": [],
     }
 )(serve)
-for command in (predict, watch, console, rollout, describe, publish):
+for command in (answers, predict, watch, console, rollout, describe, publish):
     app.command()(command)
 
 

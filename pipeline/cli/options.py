@@ -72,6 +72,27 @@ TlsKey = Annotated[Path | None, typer.Option(help="PEM file of the client's key.
 TlsName = Annotated[
     str, typer.Option(help="The server's name in its certificate, where the address has another.")
 ]
+ExpressionSource = Annotated[
+    str,
+    typer.Option(
+        callback=refuse_empty,
+        help="Source of faces with emotions: a CSV, pictures or sample://N.",
+    ),
+]
+LabelSet = Annotated[str, typer.Option(callback=refuse_empty, help=f"{LABEL_SET_CHOICES}.")]
+Emotions = Annotated[
+    str, typer.Option(callback=refuse_empty, help="A subset of the label set: a,b,c.")
+]
+Preset = Annotated[
+    str, typer.Option(callback=refuse_empty, help=f"{PRESET_NAMES}, or a YAML file.")
+]
+RegistryOfReleases = Annotated[
+    str, typer.Option(callback=refuse_empty, help="Folder or gs:// URI of the releases.")
+]
+OwnEnvironment = Annotated[
+    str, typer.Option(callback=refuse_empty, help="local, or a YAML file of yours.")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of weights, order and augmentation.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 

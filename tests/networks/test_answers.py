@@ -139,6 +139,7 @@ def test_what_is_no_bank_is_refused(tmp_path: Path, faces: Faces) -> None:
 def test_a_bank_that_changed_is_refused(tmp_path: Path, faces: Faces) -> None:
     path = write_bank(tmp_path / "bank.npz", faces, uniform())
     address = with_digest(path, read_bank(path))
+    assert with_digest(address, read_bank(address)) == address
     write_bank(tmp_path / "bank.npz", faces, uniform(epochs=3))
     with pytest.raises(InputError, match=r"bank\.npz: changed while the run went on"):
         read_bank(address)

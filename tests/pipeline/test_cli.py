@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
+
+from emotion_ai.errors import InputError
+from emotion_ai.pipeline.cli.main import app
 
 from support.command_line import assert_refused, emotion_ai
 
 COMMANDS = (
     "run",
+    "answers",
     "sample-data",
     "serve",
     "predict",
@@ -60,6 +65,12 @@ def test_describe_reports_an_empty_registry(tmp_path: Path) -> None:
     assert "none" in result.stdout
     as_json = emotion_ai("describe", "--registry", str(tmp_path), "--json")
     assert json.loads(as_json.stdout)["releases"] == []
+
+
+def test_an_empty_name_is_not_the_current_folder() -> None:
+    result = CliRunner().invoke(app, ["predict", ""])
+    assert isinstance(result.exception, InputError)
+    assert "found an empty one" in str(result.exception)
 
 
 def test_compile_writes_a_pipeline(tmp_path: Path) -> None:
