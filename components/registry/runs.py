@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
+from emotion_ai.registry.placeholders import refuse_example
 
 # The folder of all runs in the registry.
 RUNS = "runs"
@@ -36,10 +37,11 @@ def claim_run(registry: str, run_name: str, job_id: str) -> str:
         job_id: KFP's id of the run; "" outside of KFP, where nobody else has the name.
 
     Raises:
-        InputError: The registry's address is none, or the name cannot name a folder.
+        InputError: The registry's address is none or an example, or the name cannot name a folder.
         Unavailable: The registry cannot be read or written.
     """
     storage.check_folder_address(registry)
+    refuse_example("registry", registry)
     if not run_name or not job_id:
         return run_name or job_id
     folder = run_uri(registry, run_name)

@@ -198,6 +198,7 @@ def compile_command(
     from emotion_ai.pipeline.policy import STEPS, step_resources
     from emotion_ai.pipeline.resources import largest_requests
     from emotion_ai.pipeline.settings import load_environment, load_run_settings
+    from emotion_ai.registry.placeholders import example_sentence
 
     settings = load_run_settings(environment, preset)
     tell_overridden(environment, preset)
@@ -205,6 +206,10 @@ def compile_command(
     is_rollout = pipeline is Pipeline.ROLLOUT
     output = output or Path("emotion-ai-rollout.yaml" if is_rollout else "emotion-ai.yaml")
     compile_pipeline(compile_settings, settings, output, pipeline.value)
+    names = {"compile.image": compile_settings.image, "run.registry": settings.registry}
+    for setting, name in (names | {"run.checkpoints": settings.checkpoints}).items():
+        if sentence := example_sentence(setting, name):
+            sys.stderr.write(f"emotion-ai: {sentence}\n")
     typer.echo(f"{output}: compiled for environment {environment}")
     steps = ["rollout"] if is_rollout else STEPS
     largest = largest_requests((step, step_resources(step, compile_settings)) for step in steps)

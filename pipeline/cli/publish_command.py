@@ -99,11 +99,13 @@ def publish(
     from emotion_ai.pipeline.parameters import training_parameters
     from emotion_ai.pipeline.publishing.values import cautions
     from emotion_ai.pipeline.settings import load_run_settings
+    from emotion_ai.registry.placeholders import refuse_example
 
+    refuse_example("compile.image", compile_settings.image)
     settings = load_run_settings(environment, preset)
     if order.starts_something:
         values = training_parameters(settings) | dict(order.parameters)
-        for sentence in cautions(compile_settings.image, values):
+        for sentence in cautions(values):
             sys.stderr.write(f"emotion-ai: {sentence}\n")
     with tempfile.TemporaryDirectory(prefix="publish-") as folder:
         package = Path(folder, "emotion-ai.yaml")

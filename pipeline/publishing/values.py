@@ -6,9 +6,6 @@ from typing import Any
 from emotion_ai.sources.uri import is_sample
 from emotion_ai.steps.resolve.checks import check_settings
 
-# As in environments/cluster.yaml, which nobody can use as it stands.
-_PLACEHOLDERS = ("registry.example.com/", "gs://example-")
-
 
 def check_values(given: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
     """Check the values that the first step would refuse.
@@ -30,11 +27,10 @@ def check_values(given: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
     check_settings(values["keypoints"], values["expression"], values)
 
 
-def cautions(image: str, values: Mapping[str, Any]) -> Iterator[str]:
+def cautions(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each value that is allowed, and seldom meant.
 
     Args:
-        image: The images' name, without a target.
         values: The pipeline's parameters by name.
     """
     for name in ("keypoints", "expression"):
@@ -43,6 +39,3 @@ def cautions(image: str, values: Mapping[str, Any]) -> Iterator[str]:
                 f"{name} is {values[name]}: it trains on drawn faces; name yours with {name}=URI, "
                 f"or as run.{name} in the environment"
             )
-    for name, value in (("image", image), *((n, values[n]) for n in ("registry", "checkpoints"))):
-        if str(value).startswith(_PLACEHOLDERS):
-            yield f"{name} is {value}, an example; write your own into an environment"

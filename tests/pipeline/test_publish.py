@@ -451,11 +451,12 @@ def test_parameters_are_read_as_the_kfp_command_reads_them() -> None:
         parse_parameters(["seed=7"], are_used=False)
 
 
-def test_nobody_at_the_address_is_one_line() -> None:
+def test_nobody_at_the_address_is_one_line(environment: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    result = emotion_ai("publish", "--kfp", f"http://127.0.0.1:{port}")
-    assert_refused(result, 1, f"http://127.0.0.1:{port}: Kubeflow Pipelines does not answer: ")
+    address = f"http://127.0.0.1:{port}"
+    result = emotion_ai("publish", "--kfp", address, "--environment", environment)
+    assert_refused(result, 1, f"{address}: Kubeflow Pipelines does not answer: ")
 
 
 def test_a_server_that_never_answers_is_told(
@@ -576,8 +577,8 @@ def test_make_publish_passes_schedule_environment_and_parameters_on(
 
 
 def readme_kfp_commands(address: str, package: Path) -> list[str]:
-    text = (ROOT / "README.md").read_text().replace("\\\n", " ")
-    lines = re.findall(r"^kfp --endpoint .*$", text, re.MULTILINE)
+    text = (ROOT / "pipeline/README.md").read_text().replace("\\\n", " ")
+    lines = re.findall(r"^kfp --endpoint .*$", text, re.MULTILINE)[:3]
     return [
         line.replace("http://localhost:8888", address).replace("emotion-ai.yaml", str(package))
         for line in lines

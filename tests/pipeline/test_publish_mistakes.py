@@ -143,8 +143,10 @@ def test_options_that_have_no_part_together_are_refused(
     assert kfp.requests == []
 
 
-def test_a_schedule_is_checked_and_normalised_by_the_command(kfp: KfpApiServer) -> None:
-    command = ["publish", "--kfp", kfp.address, "--schedule"]
+def test_a_schedule_is_checked_and_normalised_by_the_command(
+    kfp: KfpApiServer, environment: str
+) -> None:
+    command = ["publish", "--kfp", kfp.address, "--environment", environment, "--schedule"]
     assert_refused(emotion_ai(*command, "0 0 24 * * *"), 2, "hour '24': there is no 24; expected 0")
     assert kfp.requests == []
     result = emotion_ai(*command, " 0 00  3 ? * mon-fri ")
@@ -307,11 +309,12 @@ def test_a_schedule_of_a_hostile_name_is_shown_in_one_line(
         list(publish(connect(kfp.address), packages[0], Order(schedule=NIGHTLY)))
 
 
-def test_control_c_ends_it_in_one_line_while_the_server_is_silent() -> None:
+def test_control_c_ends_it_in_one_line_while_the_server_is_silent(environment: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        command = ["publish", "--kfp", address, "--environment", environment]
         process = subprocess.Popen(
-            [sys.executable, "-m", "emotion_ai.pipeline.cli", "publish", "--kfp", address],
+            [sys.executable, "-m", "emotion_ai.pipeline.cli", *command],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

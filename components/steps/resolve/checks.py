@@ -18,6 +18,7 @@ from emotion_ai.networks.settings import (
 from emotion_ai.networks.weights import PRETRAINED, check_initial_weights, check_teacher
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.gate_settings import GateSettings
+from emotion_ai.registry.placeholders import refuse_example
 from emotion_ai.registry.releases import list_versions, release_uri, verify_release
 from emotion_ai.registry.settings import RetentionSettings, ValidationLimits
 from emotion_ai.registry.writer import check_writable
@@ -74,11 +75,14 @@ def check_settings(keypoints: str, expression: str, settings: Mapping[str, Any])
             default.
 
     Raises:
-        InputError: An address or a setting is invalid, or settings do not go together.
+        InputError: An address is an example, a setting is invalid, or settings do not go together.
     """
     for name, source in (("keypoints", keypoints), ("expression", expression)):
         with naming(f"setting {name}"):
             check_address(source)
+        refuse_example(name, source)
+    for name in ("registry", "checkpoints"):
+        refuse_example(name, settings.get(name, ""))
     if checkpoints := settings.get("checkpoints", ""):
         with naming("setting checkpoints"):
             storage.check_folder_address(checkpoints)
