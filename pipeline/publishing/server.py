@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.pipeline.publishing.address import TOKEN_VARIABLE, check_address
 
-# To connect, and between two bytes; all of a request has a limit of its own.
+# To connect, and between two bytes; all of a request has a limit of its own (transport.py).
 _TIMEOUT_SECONDS = (10.0, 60.0)
 _PAGE_SIZE = 100
 _MAX_PAGES = 100

@@ -7,9 +7,11 @@ import io
 import os
 import queue
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import certifi
 import urllib3
@@ -18,8 +20,10 @@ from emotion_ai.errors import InputError
 
 # OpenSSL's own variable: a file with the certificates of authorities.
 AUTHORITIES_VARIABLE = "SSL_CERT_FILE"
-# An upload is parsed and stored before it is answered.
-_TOTAL_SECONDS = 120.0
+# From the name's resolution to the last byte of the answer.
+_TOTAL_SECONDS = 60.0
+# After this long without an answer a person wants to know what is being waited for.
+_MESSAGE_AFTER_SECONDS = 5.0
 # A page of a hundred schedules, each with a pipeline of its own.
 _MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
@@ -51,7 +55,8 @@ class BoundedRequests(urllib3.PoolManager):
                 decode_content=False,
             )
 
-        return _within(_TOTAL_SECONDS, send_and_read)
+        parts = urlsplit(url)
+        return _within(_TOTAL_SECONDS, f"{parts.scheme}://{parts.netloc}", send_and_read)
 
 
 def bounded_requests() -> BoundedRequests:
@@ -83,8 +88,10 @@ def _explain(error: urllib3.exceptions.SSLError) -> str:
     )
 
 
-def _within(seconds: float, work: Callable[[], urllib3.HTTPResponse]) -> urllib3.HTTPResponse:
-    """Do work in a thread that is left behind when its time is over.
+def _within(
+    seconds: float, address: str, work: Callable[[], urllib3.HTTPResponse]
+) -> urllib3.HTTPResponse:
+    """Do work in a thread that is left behind when its time is over; say so when it takes long.
 
     Only so the limit counts for all of it: a name's resolution, TLS, the upload and each byte.
     """
@@ -97,10 +104,18 @@ def _within(seconds: float, work: Callable[[], urllib3.HTTPResponse]) -> urllib3
             outcomes.put(error)
 
     threading.Thread(target=run, name="kfp-request", daemon=True).start()
+    silent = min(seconds, _MESSAGE_AFTER_SECONDS)
     try:
-        outcome = outcomes.get(timeout=seconds)
+        outcome = outcomes.get(timeout=silent)
     except queue.Empty:
-        raise TimeoutError(f"no whole answer within {seconds:g} s") from None
+        sys.stderr.write(
+            f"waiting for Kubeflow Pipelines at {address}: no answer for {silent:g} s; this gives "
+            f"up after {seconds:g} s at the latest\n"
+        )
+        try:
+            outcome = outcomes.get(timeout=seconds - silent)
+        except queue.Empty:
+            raise TimeoutError(f"no whole answer within {seconds:g} s") from None
     if isinstance(outcome, Exception):
         raise outcome
     return outcome

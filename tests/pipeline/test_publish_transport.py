@@ -78,11 +78,18 @@ def trickle(start: bytes) -> Callable[[socket.socket], None]:
         pytest.param(b"HTTP/1.1 500 Failed\r\nContent-Length: 1000000\r\n\r\n", id="failure"),
     ],
 )
-def test_a_server_that_trickles_is_given_up(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_trickles_is_given_up(
+    start: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(transport, "_TOTAL_SECONDS", 1.0)
+    monkeypatch.setattr(transport, "_MESSAGE_AFTER_SECONDS", 0.5)
     with server(trickle(start)) as address, pytest.raises(Unavailable) as failure:
         find_pipeline(connect(address), Order())
     assert "does not answer: no whole answer within 1 s; is the address right" in str(failure.value)
+    assert capsys.readouterr().err == (
+        f"waiting for Kubeflow Pipelines at {address}: no answer for 0.5 s; "
+        "this gives up after 1 s at the latest\n"
+    )
 
 
 @pytest.mark.parametrize(
