@@ -8,7 +8,8 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -180,11 +181,23 @@ def _sentence(error: ErrorDetails, model: type[BaseModel], name: str) -> str:
         return f"setting {setting} is missing"
     if kind == "extra_forbidden":
         parent = _dotted(name, location[:-1])
-        known = ", ".join(_known_keys(model, location[:-1]))
+        known = _known_keys(model, location[:-1])
         return (
-            f"setting {setting} is unknown; {f'{parent} knows' if parent else 'known are'} {known}"
+            f"setting {setting} is unknown; {f'{parent} knows' if parent else 'known are'} "
+            f"{', '.join(known)}{closest_name(str(location[-1]), known)}"
         )
     return f"setting {setting}{_found(error)}"
+
+
+def closest_name(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that asks whether a known name was meant; "" if none is like it.
+
+    Example:
+        >>> closest_name("sead", ["seed", "keep"])
+        '; did you mean seed?'
+    """
+    closest = get_close_matches(name, known, n=1)
+    return f"; did you mean {closest[0]}?" if closest else ""
 
 
 def _dotted(name: str, location: tuple[int | str, ...]) -> str:

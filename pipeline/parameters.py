@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from emotion_ai.errors import InputError
 from emotion_ai.pipeline.settings import RunSettings
-from emotion_ai.settings import restore_integers
+from emotion_ai.settings import closest_name, restore_integers
 
 # What KFP calls the types, and what a person gives for them.
 _EXPECTED = {
@@ -87,6 +87,7 @@ def check_parameters(given: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
         if name not in declared:
             raise InputError(
                 f"parameter {name!r} is unknown; the pipeline knows {', '.join(sorted(declared))}"
+                f"{closest_name(name, declared)}"
             )
         kind = declared[name]["parameterType"]
         if kind in _EXPECTED and not _is_of_type(value, kind):

@@ -6,6 +6,7 @@ only when the pipeline is uploaded already.
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from emotion_ai.errors import InputError
@@ -36,6 +37,8 @@ _FIELDS = (
     _Field("month", 1, 12, _MONTHS),
     _Field("day of the week", 0, 6, _WEEKDAYS),
 )
+# A run takes minutes of Kubeflow Pipelines' own pods, however little it trains.
+_LEAST_MINUTES = 10
 _MOST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _VALUE = "[0-9]{1,4}|[A-Z]+"
 # Every value, or one, or a range; each of them or every n-th.
@@ -49,7 +52,8 @@ def normalise(schedule: str) -> str:
         schedule: Second, minute, hour, day of the month, month and day of the week, in UTC.
 
     Raises:
-        InputError: A field is missing or says nothing; the message names it. Or no such day comes.
+        InputError: A field is missing or says nothing; the message names it. Or no such day comes,
+            or two starts are less than ten minutes apart.
 
     Example:
         >>> normalise(" 0  00 3 ? * mon-fri ")
@@ -66,6 +70,7 @@ def normalise(schedule: str) -> str:
         _read_field(text, field, schedule) for text, field in zip(texts, _FIELDS, strict=True)
     ]
     _check_days(fields, schedule)
+    _check_distance(fields, schedule)
     return " ".join(field.text for field in fields)
 
 
@@ -128,4 +133,18 @@ def _check_days(fields: Sequence[_Times], schedule: str) -> None:
         raise InputError(
             f"schedule {schedule!r}: day of the month {days.text!r}: no such day in month "
             f"{months.text!r}, so that it would never start a run"
+        )
+
+
+def _check_distance(fields: Sequence[_Times], schedule: str) -> None:
+    """Refuse a schedule that would start runs faster than any of them ends."""
+    seconds, minutes, hours = (field.values for field in fields[:3])
+    starts = sorted(60 * minute + second for minute in minutes for second in seconds)
+    if any((hour + 1) % 24 in hours for hour in hours):
+        starts.append(starts[0] + 3600)
+    shortest = min((later - start for start, later in pairwise(starts)), default=3600)
+    if shortest < 60 * _LEAST_MINUTES:
+        raise InputError(
+            f"schedule {schedule!r}: two runs start {shortest} s apart; expected at least "
+            f"{_LEAST_MINUTES} minutes, such as '0 */{_LEAST_MINUTES} * * * *'"
         )

@@ -12,7 +12,7 @@ from emotion_ai.pipeline.publishing.cron import normalise
         ("0 0 3 * * *", "0 0 3 * * *"),
         ("  0\t00  03 ? * mon-fri\n", "0 0 3 * * MON-FRI"),
         ("59 59 23 31 12 6", "59 59 23 31 12 6"),
-        ("0,30 */15 8-18/2 1,15 Jan,jul ?", "0,30 */15 8-18/2 1,15 JAN,JUL *"),
+        ("00 */15 8-18/2 1,15 Jan,jul ?", "0 */15 8-18/2 1,15 JAN,JUL *"),
         ("0 5/10 0 29 2 *", "0 5/10 0 29 2 *"),
         # A day of the week is another way to be chosen.
         ("0 0 0 31 2 sun", "0 0 0 31 2 SUN"),
@@ -66,3 +66,33 @@ def test_a_field_that_says_nothing_is_named(schedule: str, words: str) -> None:
     with pytest.raises(InputError) as failure:
         normalise(schedule)
     assert str(failure.value).startswith(f"schedule {schedule!r}: {words}")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "seconds"),
+    [
+        ("* * * * * *", 1),
+        ("0 * * * * *", 60),
+        ("*/30 0 3 * * *", 30),
+        ("0 0,9 3 * * *", 540),
+        # From the end of an hour to the next one.
+        ("0 0,55 * * * *", 300),
+        ("0 1,55 23,0 * * *", 360),
+    ],
+)
+def test_a_schedule_that_starts_runs_faster_than_they_end_is_refused(
+    schedule: str, seconds: int
+) -> None:
+    with pytest.raises(InputError) as failure:
+        normalise(schedule)
+    assert str(failure.value) == (
+        f"schedule {schedule!r}: two runs start {seconds} s apart; expected at least 10 minutes, "
+        "such as '0 */10 * * * *'"
+    )
+
+
+@pytest.mark.parametrize(
+    "schedule", ["0 */10 * * * *", "0 0,10 3 * * *", "0 0,55 1,3 * * *", "59 59 * * * *"]
+)
+def test_a_schedule_with_ten_minutes_between_runs_is_taken(schedule: str) -> None:
+    assert normalise(schedule) == schedule

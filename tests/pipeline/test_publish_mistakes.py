@@ -16,6 +16,7 @@ from emotion_ai.pipeline.publishing.order import Order, parse_parameters
 from emotion_ai.pipeline.publishing.publish import publish, publish_again
 from emotion_ai.pipeline.publishing.server import connect
 from emotion_ai.pipeline.publishing.uploads import read_spec, version_name
+from emotion_ai.pipeline.publishing.values import check_values
 
 from support.command_line import assert_refused, emotion_ai
 from support.kfp_api_server import KfpApiServer
@@ -66,6 +67,27 @@ REFUSED = [
 @pytest.fixture(scope="module")
 def spec(packages: tuple[Path, Path]) -> dict[str, Any]:
     return read_spec(packages[0])
+
+
+@pytest.mark.parametrize(
+    ("argument", "question"),
+    [
+        ("sead=7", "did you mean seed?"),
+        ("teacher=[1]", "did you mean teachers?"),
+        ('gate={"expresion": {}}', "did you mean expression?"),
+        ('retention={"run_days": 9}', "did you mean runs_days?"),
+    ],
+)
+def test_a_name_that_is_almost_one_is_asked_for(
+    argument: str, question: str, spec: dict[str, Any]
+) -> None:
+    def check(parameters: dict[str, Any]) -> None:
+        check_parameters(parameters, spec)
+        check_values(parameters, spec)
+
+    with pytest.raises(InputError) as failure:
+        check(parse_parameters([argument], are_used=True))
+    assert str(failure.value).endswith(f"; {question}")
 
 
 @pytest.mark.parametrize("argument", ACCEPTED)

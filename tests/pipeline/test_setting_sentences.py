@@ -129,7 +129,10 @@ def test_every_setting_is_refused_in_plain_words(
             "1: {}",
             "1: expected a name as key, in quotes where it looks like a number",
         ),
-        ("compiler: {}", "compiler is unknown; known are compile, preset, run"),
+        (
+            "compiler: {}",
+            "compiler is unknown; known are compile, preset, run; did you mean compile?",
+        ),
     ],
 )
 def test_the_file_the_setting_and_what_is_expected_are_named(
