@@ -45,6 +45,7 @@ from emotion_ai.server.versions import VersionManager
 from emotion_ai.serving_api.messages import MODEL_NAME
 
 DRAIN_SECONDS = 30.0
+_LAST_LOAD_SECONDS = 10.0
 # How long answers are held before the drain: longer than an answer's way to its caller and the next
 # request's way back.
 _HOLD_SECONDS = 0.1
@@ -152,12 +153,15 @@ class _Server:
         poller = ConfigPoller(self._source, self._flags, self._manager, health)
         self._check_initial_config(poller)
         stop_polling = threading.Event()
-        threading.Thread(
+        polling = threading.Thread(
             target=poller.run, args=(stop_polling,), name="config-poller", daemon=True
-        ).start()
+        )
+        polling.start()
         if await _finishes_before(poller.started, stop):
             await self._serve(stop, health, poller)
         stop_polling.set()
+        # A thread that loads a model when Python ends aborts the process.
+        await asyncio.to_thread(polling.join, _LAST_LOAD_SECONDS)
         _log.info("stopped")
 
     async def _serve(self, stop: asyncio.Event, health: Health, poller: ConfigPoller) -> None:

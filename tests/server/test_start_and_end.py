@@ -65,6 +65,17 @@ def test_no_port_is_open_before_a_model_is_loaded(tmp_path: Path, tiny_saved_mod
         assert process.wait(timeout=60) == 0
 
 
+def test_server_ends_while_it_loads_a_model(tmp_path: Path, tiny_saved_model: Path) -> None:
+    log = tmp_path / "log"
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "1").symlink_to(tiny_saved_model)
+    with _started(log, "--port=0", f"--model_base_path={tmp_path}/models") as process:
+        eventually(lambda: "TensorFlow is imported" in log.read_text())
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+    assert "terminate called" not in log.read_text()
+
+
 def test_models_that_do_not_load_end_the_server(tmp_path: Path) -> None:
     _write_bad_model(tmp_path / "models")
     flags = ["--port=0", f"--model_base_path={tmp_path}/models", "--max_num_load_retries=1"]
