@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from emotion_ai.pipeline.cli.arguments import named_path
 from emotion_ai.pipeline.cli.options import (
     OwnRegistry,
     Release,
@@ -20,7 +21,12 @@ from emotion_ai.pipeline.cli.options import (
 
 
 def predict(
-    pictures: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
+    pictures: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=named_path, metavar="PICTURES...", help="Photographs, or folders of them."
+        ),
+    ],
     server: Server = "",
     registry: OwnRegistry = "",
     faces: Annotated[
