@@ -1,11 +1,13 @@
 """Labels from folder names: SPLIT/EMOTION/FILE, or EMOTION/FILE in a source without splits.
 
 The case of folder names is ignored. Hidden files and folders (`.name`) and those that file managers
-add (`__MACOSX`, `Thumbs.db`, `desktop.ini`) are skipped. A picture's data row is its position in
-the sorted names.
+add (`__MACOSX`, `Thumbs.db`, `desktop.ini`) are skipped, and so are files whose suffix is that of
+text, tables or programs. Any other file has to be a picture. A picture's data row is its position
+in the sorted names.
 """
 
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from emotion_ai.errors import InputError
@@ -27,6 +29,16 @@ _ADDED = frozenset(
         "@eadir",
         "#recycle",
         "lost+found",
+    }
+)
+# Files that people keep beside pictures, and that nobody takes for one.
+_NO_PICTURES = frozenset(
+    {
+        *(".txt", ".md", ".rst", ".rtf", ".doc", ".docx", ".odt", ".pdf", ".htm", ".html", ".url"),
+        *(".csv", ".tsv", ".xls", ".xlsx", ".ods", ".json", ".jsonl", ".xml", ".yaml", ".yml"),
+        *(".py", ".ipynb", ".m", ".r", ".sh", ".bat", ".ps1", ".log", ".ini", ".cfg", ".toml"),
+        *(".db", ".sqlite", ".lst", ".list", ".mat", ".npy", ".npz", ".pkl", ".h5", ".parquet"),
+        *(".md5", ".sha1", ".sha256", ".sfv", ".lnk", ".zip", ".gz", ".tar", ".rar", ".7z"),
     }
 )
 _EXPECTED_FOLDERS = (
@@ -56,6 +68,11 @@ class FolderLabels(NamedTuple):
 def is_visible(name: str) -> bool:
     """Return whether neither a file nor a folder above it is hidden or added by a file manager."""
     return not any(part.startswith(".") or part.lower() in _ADDED for part in name.split("/"))
+
+
+def is_no_picture(name: str) -> bool:
+    """Return whether a visible file's suffix says that it is something else than a picture."""
+    return PurePosixPath(name).suffix.lower() in _NO_PICTURES
 
 
 def is_label(folder: str) -> bool:
@@ -93,14 +110,14 @@ def parse_folders(name: str) -> FolderLabels | None:
 
 
 def sort_pictures(source: str, names: Iterable[str]) -> list[str]:
-    """Sort the visible files of a source: data rows 0, 1, ...
+    """Sort the pictures of a source: data rows 0, 1, ...
 
     Args:
         source: What messages call the source.
         names: The files' paths in the source, with slashes.
 
     Returns:
-        The visible files' paths, sorted.
+        The paths of the visible files that may be pictures, sorted.
 
     Raises:
         InputError: A folder names neither a split nor an emotion, no file is in an emotion's
@@ -111,7 +128,9 @@ def sort_pictures(source: str, names: Iterable[str]) -> list[str]:
     # One file of each split's folder, "" for none.
     split_folders: dict[str, str] = {}
     emotion_folders: set[str] = set()
-    for name in filter(is_visible, names):
+    for name in names:
+        if not is_visible(name) or is_no_picture(name):
+            continue
         if len(visible) == MAX_FILES:
             raise InputError(f"{source}: more than {MAX_FILES:,} files, the most that is read")
         try:

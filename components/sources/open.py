@@ -25,6 +25,7 @@ class Source(NamedTuple):
             Reads no more pictures than that. Read either this or `blocks`.
         ignored_columns: Names of the columns that are not read.
         files: The picture of each data row; empty for a CSV.
+        skipped: Files in the folder or archive that are no pictures.
     """
 
     uri: str
@@ -32,6 +33,7 @@ class Source(NamedTuple):
     examples: Iterator[Block]
     ignored_columns: tuple[str, ...]
     files: Sequence[str]
+    skipped: Sequence[str] = ()
 
 
 @contextlib.contextmanager
@@ -65,6 +67,7 @@ def open_source(info: FacesInfo, checks: DataChecks, selection: str = "") -> Ite
                 examples=read_pictures(first_of_each_emotion(pictures), checks),
                 ignored_columns=(),
                 files=pictures.names,
+                skipped=pictures.skipped,
             )
             return
         table = open_table(uri, info.kind)

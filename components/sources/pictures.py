@@ -28,6 +28,8 @@ from emotion_ai.sources.file_formats import refuse_other_zips
 from emotion_ai.sources.folders import (
     check_emotions,
     is_label,
+    is_no_picture,
+    is_visible,
     parse_folders,
     sort_pictures,
 )
@@ -47,6 +49,7 @@ class Pictures(NamedTuple):
         names: The files' paths in the source.
         read: Returns the content of the file with this path.
         reader_count: How many files to read at the same time.
+        skipped: The files that are no pictures, as their names say.
     """
 
     source: str
@@ -54,6 +57,7 @@ class Pictures(NamedTuple):
     names: Sequence[str]
     read: Callable[[str], bytes]
     reader_count: int
+    skipped: Sequence[str] = ()
 
 
 @contextlib.contextmanager
@@ -175,8 +179,8 @@ def _check_kind(source: str, kind: KindName) -> None:
 
 
 def _folder_pictures(source: str, emotions: EmotionReader) -> Pictures:
-    entries = (entry.name for entry in storage.walk(source))
-    names = sort_pictures(source, entries)
+    files = [entry.name for entry in storage.walk(source)]
+    names = sort_pictures(source, files)
     check_emotions(source, names, emotions)
 
     def read(name: str) -> bytes:
@@ -186,7 +190,7 @@ def _folder_pictures(source: str, emotions: EmotionReader) -> Pictures:
             raise PictureError(str(error)) from None
 
     reader_count = _REMOTE_READER_COUNT if storage.is_remote(source) else 1
-    return Pictures(source, emotions, names, read, reader_count)
+    return Pictures(source, emotions, names, read, reader_count, _skipped(files))
 
 
 def _zip_pictures(source: str, emotions: EmotionReader, archive: zipfile.ZipFile) -> Pictures:
@@ -206,7 +210,11 @@ def _zip_pictures(source: str, emotions: EmotionReader, archive: zipfile.ZipFile
             raise PictureError(f"larger than {MAX_PICTURE_BYTES} bytes")
         return data
 
-    return Pictures(source, emotions, names, read, 1)
+    return Pictures(source, emotions, names, read, 1, _skipped(members))
+
+
+def _skipped(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if is_visible(name) and is_no_picture(name))
 
 
 def _is_zip_of_pictures(source: str) -> bool:

@@ -12,7 +12,7 @@ from emotion_ai.faces.arrays import UNASSIGNED
 from emotion_ai.sources.uri import fingerprint
 
 from support.face_csv import random_images
-from support.ingest_step import run_ingest
+from support.ingest_step import Outputs, run_ingest
 from support.picture_folders import EMOTIONS, upload, write_pictures, zip_folder
 
 
@@ -46,6 +46,25 @@ def test_ingest_reads_the_same_faces_from_folder_zip_and_cloud_storage(
         assert faces.info.counts["emotion/happy"] == 2
         assert "passes every check" in (tmp_path / form / "report.html").read_text()
     assert len({fingerprint(sources[form]) for form in ("folder", "slash", "uri", "gs")}) == 1
+
+
+def test_files_that_are_no_pictures_are_skipped_and_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    write_pictures(folder)
+    for name in ("README.md", "labels.csv", "train/happy/note.txt", "papers/fer.pdf"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("no picture")
+    archive = zip_folder(folder, tmp_path / "faces.zip", "fer/")
+    for source in (folder, archive):
+        outputs = Outputs(tmp_path / source.name.replace(".", "-"))
+        outputs.ingest(source)
+        assert len(outputs.faces) == 14
+        assert outputs.faces.column("row").tolist() == [*range(14)]
+        assert outputs.statistics["files_skipped"] == 4
+        assert "4: README.md, labels.csv, papers/fer.pdf, train/happy/note.txt" in outputs.report
+    (folder / "train" / "happy" / "note.jpg").write_text("no picture")
+    with pytest.raises(InputError, match=r"happy/note\.jpg"):
+        Outputs(tmp_path / "refused").ingest(folder)
 
 
 @pytest.mark.parametrize(

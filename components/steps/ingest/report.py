@@ -225,6 +225,8 @@ def _words_table(statistics: dict[str, Any]) -> Markup:
 
 def _source_table(faces: Faces, statistics: dict[str, Any]) -> Markup:
     ignored = ", ".join(statistics["ignored_columns"]) or "none"
+    skipped = ", ".join(statistics["first_files_skipped"])
+    more = ", ..." if statistics["files_skipped"] > len(statistics["first_files_skipped"]) else ""
     return table_html(
         ("property", "value"),
         [
@@ -233,6 +235,10 @@ def _source_table(faces: Faces, statistics: dict[str, Any]) -> Markup:
             ("label set", faces.info.label_set or "-"),
             ("image size", f"{faces.info.image_size}x{faces.info.image_size}"),
             ("columns ignored", ignored),
+            (
+                "files skipped, no pictures",
+                f"{statistics['files_skipped']:,}" + (f": {skipped}{more}" if skipped else ""),
+            ),
         ],
     )
 

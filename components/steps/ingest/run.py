@@ -78,7 +78,7 @@ def run(
         opened, counts = _write_faces(info, data_checks, emotions, faces_path)
         results = _run_checks(counts, info, data_checks, opened.files)
         faces = Faces(faces_path)
-        statistics = summarise(faces, counts, results, opened.ignored_columns)
+        statistics = summarise(faces, counts, results, opened)
         storage.write_bytes(statistics_path, json.dumps(statistics, indent=1).encode() + b"\n")
         # Imported late: matplotlib takes a third of this step's start.
         from emotion_ai.steps.ingest.report import write_report

@@ -10,9 +10,11 @@ from emotion_ai.faces.arrays import Faces, FacesInfo
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.faces.kinds import KEYPOINTS
 from emotion_ai.faces.labels import label_set_names
+from emotion_ai.sources.open import Source
 from emotion_ai.steps.ingest.check_results import CheckResult
 from emotion_ai.steps.ingest.counts import IngestCounts
 
+_MAX_SKIPPED_SHOWN = 20
 _BRIGHTNESS_QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -20,7 +22,7 @@ def summarise(
     faces: Faces,
     counts: IngestCounts,
     results: Sequence[CheckResult],
-    ignored_columns: Sequence[str],
+    source: Source,
 ) -> dict[str, Any]:
     """Build the content of the statistics JSON.
 
@@ -28,7 +30,7 @@ def summarise(
         faces: The faces written.
         counts: The counts of the source.
         results: The results of the checks.
-        ignored_columns: Columns of the source that were not read.
+        source: The source that was read.
 
     Returns:
         Counts, "emotion_words" (what each word or code of the source was read as, "" for left out),
@@ -46,7 +48,9 @@ def summarise(
         "rows_of_other_emotions": counts.rows_of_other_emotions,
         "subjects": len(np.unique(subjects[subjects >= 0])),
         "emotion_words": _emotion_words(faces.info, counts),
-        "ignored_columns": list(ignored_columns),
+        "ignored_columns": list(source.ignored_columns),
+        "files_skipped": len(source.skipped),
+        "first_files_skipped": list(source.skipped[:_MAX_SKIPPED_SHOWN]),
         "counts": faces.info.counts,
         "brightness": _brightness(counts),
         "findings": [asdict(result) for result in results],
