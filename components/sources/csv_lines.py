@@ -38,7 +38,9 @@ class _Line(NamedTuple):
 def read_lines(source: str) -> Iterator[CsvLine]:
     """Yield the lines of a CSV that are not empty, the header first.
 
-    A quoted cell may go over several lines; the line ends in it become blanks.
+    A quoted cell may go over several lines; the line ends in it become blanks. Excel writes
+    separators alone for rows and columns that were once used: such rows are empty, and empty cells
+    behind the header's last name are left out.
 
     Args:
         source: The CSV's path, `file://` or `gs://` URI.
@@ -61,8 +63,13 @@ def read_lines(source: str) -> Iterator[CsvLine]:
         header_text = header.text.removeprefix(_BYTE_ORDER_MARK)
         separator = next((each for each in _SEPARATORS if each in header_text), b",")
         fields = _split_fields(header_text, separator)
-        yield CsvLine(header.number, fields)
-        yield from _records(lines, separator, len(fields))
+        width = max((k for k, name in enumerate(fields, start=1) if name.strip()), default=0)
+        yield CsvLine(header.number, fields[:width])
+        for line in _records(lines, separator, len(fields)):
+            if not any(map(bytes.strip, line.fields)):
+                continue
+            is_padded = len(line.fields) > width and not any(map(bytes.strip, line.fields[width:]))
+            yield line._replace(fields=line.fields[:width]) if is_padded else line
 
 
 def _physical_lines(source: str, text: Lines) -> Iterator[_Line]:

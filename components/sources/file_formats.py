@@ -11,6 +11,8 @@ _AS_CSV = "save it as CSV"
 _UNPACK = "unpack it and name the CSV or the folder of pictures in it"
 # First bytes, what the file is, what to do. Those of pictures are left to the reader of pictures.
 _FORMATS: tuple[tuple[bytes, str, str], ...] = (
+    (b"\xff\xfe\0\0", "text in UTF-32", "save it as UTF-8"),
+    (b"\0\0\xfe\xff", "text in UTF-32", "save it as UTF-8"),
     (b"PAR1", "a Parquet file", f"{_AS_CSV}, as pandas.read_parquet(...).to_csv(...) does"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)", f"{_AS_CSV} in Excel"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
@@ -68,8 +70,8 @@ def refuse_other_formats(source: str, head: bytes) -> None:
         raise InputError(f"{source}: JSON; {_AS_CSV}, as pandas.read_json(...).to_csv(...) does")
     if b"\0" in head:
         raise InputError(
-            f"{source}: binary data, or UTF-16 without a byte order mark; expected a CSV: save it "
-            "as UTF-8"
+            f"{source}: binary data, or UTF-16 or UTF-32 without a byte order mark; expected a "
+            "CSV: save it as UTF-8"
         )
 
 
@@ -100,7 +102,8 @@ def text_encoding(head: bytes) -> str | None:
         "utf-16" for text with that byte order mark, "utf-8" for lines that end in CR alone, as old
         programs for the Macintosh write them.
     """
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    # With two zeros behind it, the first is that of UTF-32.
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) and head[2:4] != b"\0\0":
         return "utf-16"
     return "utf-8" if b"\r" in head and b"\n" not in head else None
 

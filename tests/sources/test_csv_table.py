@@ -50,8 +50,21 @@ def read_all(path: Path | str, kind: KindName = "expression") -> tuple[Rows, lis
         "\ufeffemotion,pixels,Usage\n0,{0},Training\n\n6,{1},PublicTest\n3,{2},PrivateTest\n\n",
         "id,emotion,pixels,Usage,why\n7,0,{0},Training,\n8,6,{1},PublicTest,a\n"
         '9,3,{2},PrivateTest,"b, c"\n',
+        "emotion,pixels,Usage,,\r\n0,{0},Training,,\r\n,,,,\r\n6,{1},PublicTest,,\r\n"
+        "3,{2},PrivateTest,,\r\n,,,,\r\n,,,,\r\n",
+        "emotion;pixels;Usage\n0;{0};Training;;\n6;{1};PublicTest;;\n3;{2};PrivateTest\n;;\n",
     ],
-    ids=["original", "blanks", "Kaggle full", "other order", "quoted", "BOM", "extra columns"],
+    ids=[
+        "original",
+        "blanks",
+        "Kaggle full",
+        "other order",
+        "quoted",
+        "BOM",
+        "extra columns",
+        "Excel",
+        "Excel rows",
+    ],
 )
 def test_read_blocks_reads_every_form_of_expressions(tmp_path: Path, text: str) -> None:
     path = tmp_path / "faces.csv"
