@@ -158,6 +158,23 @@ def check_writable_name(output: Path) -> None:
     check_replaceable(output)
 
 
+def follow_links(output: Path) -> Path:
+    """Return the file that a link leads to, and any other name as it is.
+
+    What a user names as output is written where the link leads, as by `cp`; a rename to the link's
+    own name would replace the link.
+
+    Raises:
+        InputError: The link leads to itself.
+    """
+    if not output.is_symlink():
+        return output
+    try:
+        return output.resolve()
+    except (OSError, RuntimeError):
+        raise InputError(f"{output}: this is a link that leads to itself; name a file") from None
+
+
 def check_replaceable(path: Path) -> None:
     """Raise `InputError` for a pipe or a device: a rename would put a file in its place."""
     if path.exists() and not path.is_file() and not path.is_dir():

@@ -7,12 +7,21 @@ from pathlib import Path
 
 import pytest
 
+import emotion_ai.client
 from emotion_ai import storage
+from emotion_ai.apps.predict.command import predict_paths
 from emotion_ai.apps.predict.journal import open_journal
 from emotion_ai.apps.watch.outputs import atomic_output
+from emotion_ai.client.analyzer import Analyzer
 from emotion_ai.errors import InputError
 from emotion_ai.registry.folder_writer import LOCK_NAME, exclusive_folder_writer
-from emotion_ai.storage.atomic_files import remove_abandoned_files, remove_on_failure
+from emotion_ai.storage.atomic_files import (
+    follow_links,
+    remove_abandoned_files,
+    remove_on_failure,
+)
+
+PICTURE = Path(emotion_ai.client.__path__[0], "astronaut.jpg")
 
 
 def write_video(path: Path) -> None:
@@ -28,6 +37,29 @@ def predict_to(path: Path) -> None:
 def write_registry(path: Path) -> None:
     with exclusive_folder_writer(path.parent):
         pass
+
+
+def test_an_output_is_written_where_a_link_leads(tmp_path: Path) -> None:
+    links = [tmp_path / "link.csv", tmp_path / "link.mp4"]
+    (tmp_path / "data").mkdir()
+    for link in links:
+        link.symlink_to(Path("data", link.name))
+    for _ in range(2):
+        # The first time the links lead to nothing yet.
+        analyzer = Analyzer("whole")
+        predict_paths([PICTURE], analyzer, output=links[0])
+        write_video(links[1])
+        assert all(link.is_symlink() for link in links)
+        assert links[0].read_text().startswith("file,")
+        assert links[1].read_bytes() == b"new"
+        assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [
+            "link.csv",
+            "link.mp4",
+        ]
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(InputError, match="loop: this is a link that leads to itself"):
+        follow_links(loop)
 
 
 # What writes files under names that others can guess, and those names.

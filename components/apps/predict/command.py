@@ -23,6 +23,7 @@ from emotion_ai.storage.atomic_files import (
     atomic_write,
     flush,
     flush_folder,
+    follow_links,
     make_private_folder,
 )
 from emotion_ai.terminal import clean_console
@@ -59,6 +60,7 @@ def predict_paths(
     on_terminal = output is None and sys.stdout.isatty()
     chosen = choose_format(format, output) or ("table" if on_terminal else "jsonl")
     check_packages(chosen)
+    output = output and follow_links(output)
     files = find_pictures(paths, exclude=annotate)
     _check_targets(files, output, annotate)
     failed: list[Prediction] = []

@@ -11,6 +11,7 @@ from emotion_ai.storage.atomic_files import (
     check_writable_name,
     flush,
     flush_folder,
+    follow_links,
     lock_exclusively,
     open_own_file,
 )
@@ -20,7 +21,7 @@ def check_output(path: Path, suffixes: Collection[str]) -> None:
     """Raise `InputError` for a name that cannot be written or has none of these suffixes."""
     if path.suffix.lower() not in suffixes:
         raise InputError(f"{path}: expected a name that ends in {' or '.join(suffixes)}")
-    check_writable_name(path)
+    check_writable_name(follow_links(path))
     check_name(path)
 
 
@@ -40,7 +41,8 @@ def atomic_output(path: Path) -> Iterator[Path]:
         InputError: Another process is writing the file.
         Unavailable: The file system failed, within the block too.
     """
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    suffix, path = path.suffix, follow_links(path)
+    partial = path.with_name(f".{path.stem}.partial{suffix}")
     with translate_errors(str(path)), open_own_file(partial) as file:
         lock_exclusively(file, path)
         try:
