@@ -22,7 +22,7 @@ from emotion_ai.client.records import (
     json_line,
 )
 from emotion_ai.errors import InputError
-from emotion_ai.terminal import clean_console
+from emotion_ai.terminal import clean_console, clean_line
 
 # Returns the same records at each call: the columns are found in a first pass over them.
 RecordSource = Callable[[], Iterable[Record]]
@@ -108,14 +108,14 @@ def _write_table(records: Iterable[Record], file: TextIO) -> None:
 def _table_cells(record: Record) -> Iterator[tuple[str, ...]]:
     from rich.markup import escape
 
-    name = escape(record["file"])
+    name = escape(clean_line(record["file"]))
     if not record["faces"]:
         reason = record.get("error", "no face found").removeprefix(f"{record['file']}: ")
-        yield name, "", "", escape(reason), ""
+        yield name, "", "", escape(clean_line(reason)), ""
     for face in record["faces"]:
         box = face["box"]
         ranked = sorted(face["probabilities"].items(), key=lambda item: -item[1])
-        percentages = [escape(f"{label} {p:.0%}") for label, p in ranked[:3]]
+        percentages = [escape(clean_line(f"{label} {p:.0%}")) for label, p in ranked[:3]]
         yield (
             name,
             f"{box['left']:.0f},{box['top']:.0f} {box['width']:.0f}x{box['height']:.0f}",

@@ -21,6 +21,7 @@ from emotion_ai.apps.watch.timeline import open_timeline, require_one_label_set
 from emotion_ai.client.predictor import Predictor
 from emotion_ai.client.records import check_packages
 from emotion_ai.errors import EmotionAIError, InputError, install_hint
+from emotion_ai.terminal import clean_line
 
 # Analysed frames per second of a recorded video, by default.
 _DEFAULT_RATE = 5
@@ -188,6 +189,6 @@ def _report(source: Source, totals: _Totals, outputs: Outputs, failure: Failure 
         facts.append(f"{source.dropped:,} frames dropped for newer ones")
     if f"{outputs}":
         facts.append(f"written: {outputs}")
-    sys.stderr.write(f"{source.name}: {'; '.join(facts)}\n")
+    sys.stderr.write(f"{clean_line(f'{source.name}: ' + '; '.join(facts))}\n")
     if failure:
         raise failure

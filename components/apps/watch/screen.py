@@ -10,7 +10,7 @@ from emotion_ai.apps.watch.minute_summaries import clock
 from emotion_ai.apps.watch.sources import Source
 from emotion_ai.client.drawing import COLOURS
 from emotion_ai.client.records import json_line
-from emotion_ai.terminal import clean_console
+from emotion_ai.terminal import clean_console, clean_line
 
 _BAR_WIDTH = 20
 _OTHER_COLOUR = (160, 160, 160)
@@ -88,7 +88,7 @@ def _table(records: list[dict[str, Any]]) -> Any:
             f"{clock(record['from_s'])} - {clock(record['to_s'])}",
             str(record["looks"]),
             bar,
-            ", ".join(f"{name} {share:.0%}" for name, share in ranked[:3]),
+            ", ".join(f"{clean_line(name)} {share:.0%}" for name, share in ranked[:3]),
         )
     return table
 

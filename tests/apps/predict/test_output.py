@@ -81,6 +81,9 @@ def test_write_text_shows_brackets_and_errors_in_a_table() -> None:
     shown = text("table")
     for words in ("[b]", "happy 75%", "sad 25%", "1,2 30x40", "no face found", "not a picture"):
         assert words in shown
+    # A row for each face, and none for the end of a line within a name.
+    assert "a, [b]\ufffd.png" in shown
+    assert len(shown.splitlines()) == 6
 
 
 def test_choose_format_prefers_the_name_over_the_suffix() -> None:
