@@ -14,6 +14,8 @@ from PIL import Image, UnidentifiedImageError
 from emotion_ai.faces.picture_metadata import turn_upright, without_metadata
 
 MAX_PIXELS = 64_000_000
+# So many are copied at a time.
+_BAND_PIXELS = 1_000_000
 # A face with fewer pixels a side is not recognisable.
 MIN_SIDE = 16
 # Where in a file which bytes tell a format that is not read, and what to say of it.
@@ -93,9 +95,18 @@ def read_photo(
         PictureError: As in `read_picture`.
     """
     with _picture_errors():
-        picture = _flatten(_open_upright(data, accepted, max_pixels))
-        # A conversion copies even where there is nothing to convert.
-        return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+        return _copy_rgb(_flatten(_open_upright(data, accepted, max_pixels)))
+
+
+def _copy_rgb(picture: Image.Image) -> NDArray[np.uint8]:
+    """Copy a picture in bands: at once it takes the memory of two more, and holds the GIL."""
+    width, height = picture.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        band = picture.crop((0, top, width, min(top + rows, height)))
+        pixels[top : top + rows] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
+    return pixels
 
 
 def photo_size(data: bytes, accepted: Collection[str]) -> tuple[int, int]:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion_ai.client import images
+from emotion_ai.client import detectors, images
 from emotion_ai.client.cropping import crop_faces
 from emotion_ai.client.detectors import Whole
 from emotion_ai.client.images import FORMATS, read_image
 from emotion_ai.errors import InputError
+from emotion_ai.faces import picture_files
 from emotion_ai.faces.picture_files import formats, read_picture
 
 COLOURS = np.random.default_rng(3).integers(0, 256, (40, 60, 3), np.uint8)
@@ -159,3 +160,20 @@ def test_whole_crops_pictures_as_training_does(tmp_path: Path) -> None:
         crops, _ = crop_faces(pixels, detector.find_faces(pixels), detector.framing)
         learnt, _ = read_picture(path.read_bytes(), 96, formats())
         np.testing.assert_array_equal(crops[0, ..., 0], learnt)
+
+
+@pytest.mark.parametrize("size", [(1999, 1001), (640, 3001), (120, 90)])
+def test_pictures_are_copied_and_reduced_in_bands_as_at_once(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(picture_files, "_BAND_PIXELS", 10_000)
+    monkeypatch.setattr(detectors, "_BAND_PIXELS", 10_000)
+    noise = np.random.default_rng(1).integers(0, 256, (*size[::-1], 3), np.uint8)
+    picture = Image.fromarray(noise)
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    assert np.array_equal(read_image(data.getvalue()), noise)
+    resized, scale = detectors._resize(noise, 96)
+    smaller = tuple(round(side / scale) for side in size)
+    expected = picture.resize(smaller, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    assert np.array_equal(resized, np.asarray(expected))
