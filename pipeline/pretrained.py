@@ -27,6 +27,7 @@ from emotion_ai.registry.copying import read_verified
 from emotion_ai.registry.releases import (
     LITE_PATH,
     ReleaseInfo,
+    is_version,
     read_release,
     release_uri,
     verify_release,
@@ -86,7 +87,8 @@ def _without_addresses(training: dict[str, Any]) -> dict[str, Any]:
 
 
 def _release_name(uri: str) -> str:
-    return f"release {PurePosixPath(uri).name}" if "/" in uri else uri
+    name = PurePosixPath(uri).name
+    return f"release {name}" if "/" in uri and is_version(name) else uri
 
 
 if __name__ == "__main__":
