@@ -32,7 +32,7 @@ def test_files_that_are_no_pictures_are_dropped_and_named(tmp_path: Path) -> Non
     folder = tmp_path / "fer"
     write_pictures(folder, each=3)
     picture = (folder / "train/sad/0.png").read_bytes()
-    (folder / "README.txt").write_text("about these faces")
+    (folder / "cover.jpg").write_text("about these faces")
     (folder / "test/angry/1.png").write_text("<b>no picture</b>")
     (folder / "test/fear/2.png").write_bytes(picture[: len(picture) // 2])
     (folder / "train/fear/2.png").write_bytes(png_of_size(30_000, 30_000))
@@ -44,7 +44,7 @@ def test_files_that_are_no_pictures_are_dropped_and_named(tmp_path: Path) -> Non
         assert len(faces) == 42 - 5
         report = (tmp_path / "out" / "report.html").read_text()
         for cell in (
-            "README.txt",
+            "cover.jpg",
             "in no emotion&#39;s folder",
             "test/angry/1.png",
             "not a picture",
@@ -58,10 +58,10 @@ def test_files_that_are_no_pictures_are_dropped_and_named(tmp_path: Path) -> Non
         statistics = json.loads((tmp_path / "out" / "statistics.json").read_text())
         (finding,) = [each for each in statistics["findings"] if each["check"] == "malformed_row"]
         assert finding["count"] == 6
-        assert finding["files"][:2] == ["README.txt", "test/angry/1.png"]
+        assert finding["files"][:2] == ["cover.jpg", "test/angry/1.png"]
         with pytest.raises(InputError) as error:
             run_ingest(source, tmp_path / "out", checks={})
-        assert "the first is file README.txt: in no emotion's folder" in str(error.value)
+        assert "the first is file cover.jpg: in no emotion's folder" in str(error.value)
         assert not (tmp_path / "out" / "faces" / "faces.json").exists()
 
 
