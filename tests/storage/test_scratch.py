@@ -62,7 +62,10 @@ def test_commands_and_steps_leave_nothing_and_remove_what_others_left(tmp_path: 
         "with exit_on_failure():\n"
         "    tempfile.mkstemp()\n"
     )
-    for arguments in (["-c", step], ["-m", "emotion_ai.pipeline.cli", "describe", "--registry", "/"]):
+    for arguments in (
+        ["-c", step],
+        ["-m", "emotion_ai.pipeline.cli", "describe", "--registry", "/"],
+    ):
         left = tmp_path / "emotion-ai-scratch-of-a-killed-process"
         left.mkdir()
         (left / ".lock").touch()
