@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
-from emotion_ai.faces.arrays import Faces, Rows
+from emotion_ai.faces.arrays import TRAIN, Faces, Rows
 from emotion_ai.html_page import COLOURS, Section, figure_html, table_html, write_page
 from emotion_ai.networks import checkpoints
 from emotion_ai.networks.answers import only_bank, read_bank
-from emotion_ai.networks.calibration import calibrate
+from emotion_ai.networks.calibration import calibrate, favour_rare
 from emotion_ai.networks.checkpoints import Progress
 from emotion_ai.networks.inference import MODEL_FILE, run_in_batches
 from emotion_ai.networks.machine import machine_name
@@ -73,6 +74,9 @@ def train_to_artifacts(
     history = _history(network, progress, objective, settings, context)
     validation = validation_rows(faces)
     if faces.info.labels:
+        codes = faces.column("targets")[faces.positions(TRAIN)]
+        weight = np.bincount(codes, objective.encode(codes)[1], len(faces.info.labels))
+        favour_rare(network, weight, settings.logit_adjustment)
         history["temperature"] = calibrate(network, validation)
     history |= _round_weights(network, objective, validation)
     spec = spec_for(faces.info, settings, _training_summary(history))

@@ -1,4 +1,4 @@
-"""Calibration of a network's probabilities by temperature scaling."""
+"""What is done to a trained network's logits: rare emotions favoured, probabilities calibrated."""
 
 import numpy as np
 from keras import Model
@@ -10,6 +10,22 @@ from emotion_ai.networks.inference import run_in_batches
 # In steps of one per cent. A temperature outside this range would come from too few validation
 # faces and not from the network.
 _TEMPERATURES = np.geomspace(0.5, 2, 139)
+
+
+def favour_rare(network: Model, weight: NDArray, power: float) -> None:
+    """Divide each emotion's probability by a power of its weight in training.
+
+    Logit adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314), inside the last layer.
+
+    Args:
+        network: An expression network; its last layer is changed.
+        weight: [k], the sum of the sample weights of each emotion's training faces.
+        power: 0 leaves the network as it is; 1 undoes the emotions' different frequency.
+    """
+    last = network.layers[-1]
+    kernel, bias = last.get_weights()
+    share = np.maximum(weight, weight[weight > 0].min()) / weight.sum()
+    last.set_weights([kernel, bias - power * np.log(share)])
 
 
 def calibrate(network: Model, held_out: Rows) -> float:

@@ -37,6 +37,9 @@ class TrainingSettings(StrictModel):
     # Expression only: in this share of the batches a square of one face is pasted into another.
     cutmix: Share = 0.0
     label_smoothing: float = Field(0.1, ge=0, lt=1)
+    # Expression only: the power of each emotion's share of the training that its probability is
+    # divided by. More than 0 helps rare emotions, at the cost of frequent ones.
+    logit_adjustment: float = Field(0.0, ge=0, le=1)
     # The teachers' share of each target, in a run with teachers.
     distillation: Share = 0.7
     # The precision of the layers' computations; weights are always float32. "auto" is bfloat16
@@ -45,21 +48,24 @@ class TrainingSettings(StrictModel):
 
 
 def check_keypoint_training(settings: TrainingSettings, name: str) -> None:
-    """Check the settings of a keypoint network's training, which mixes no faces.
+    """Check the settings of a keypoint network's training, which knows no emotions.
 
     Args:
         settings: The settings.
         name: What messages call them.
 
     Raises:
-        InputError: "mixup" or "cutmix" is set.
+        InputError: "mixup", "cutmix" or "logit_adjustment" is set.
     """
-    for setting in ("mixup", "cutmix"):
+    reasons = {
+        "mixup": "keypoints cannot be mixed",
+        "cutmix": "keypoints cannot be mixed",
+        "logit_adjustment": "keypoints are not rare or frequent",
+    }
+    for setting, reason in reasons.items():
         value = getattr(settings, setting)
         if value:
-            raise InputError(
-                f"setting {name}.{setting} = {value}: keypoints cannot be mixed; expected 0"
-            )
+            raise InputError(f"setting {name}.{setting} = {value}: {reason}; expected 0")
 
 
 def check_teaching(settings: TrainingSettings, teachers: Sequence[object], name: str) -> None:

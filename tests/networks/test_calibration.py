@@ -8,8 +8,8 @@ import pytest
 
 from emotion_ai.faces.arrays import Faces
 from emotion_ai.networks.architectures import build_network
-from emotion_ai.networks.calibration import calibrate
-from emotion_ai.networks.inference import run_in_batches
+from emotion_ai.networks.calibration import calibrate, favour_rare
+from emotion_ai.networks.inference import run_in_batches, softmax
 from emotion_ai.networks.settings import TrainingSettings
 from emotion_ai.networks.weights import spec_for
 
@@ -30,3 +30,19 @@ def test_calibrate_finds_the_temperature_of_the_labels(tmp_path: Path) -> None:
     rows = dataclasses.replace(rows, targets=drawn.sum(axis=1))
     assert calibrate(network, rows) == pytest.approx(0.7, abs=0.15)
     assert calibrate(network, rows) == pytest.approx(1, abs=0.01)
+
+
+def test_favour_rare_divides_probabilities_by_a_power_of_the_shares(tmp_path: Path) -> None:
+    faces = Faces(str(write_faces(tmp_path / "faces", "expression")))
+    images = faces.take(np.arange(20)).images
+    network = build_network(spec_for(faces.info, TrainingSettings(widths=(8,))))
+    before = softmax(run_in_batches(network, images))
+    # An emotion without a face counts as the rarest one.
+    weight = np.array([50, 1, 10, 20, 10, 9, 0])
+    shares = np.array([50, 1, 10, 20, 10, 9, 1]) / 100
+    favour_rare(network, weight, 0)
+    np.testing.assert_allclose(softmax(run_in_batches(network, images)), before, atol=1e-6)
+    favour_rare(network, weight, 0.4)
+    expected = before / shares**0.4
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(softmax(run_in_batches(network, images)), expected, atol=1e-5)

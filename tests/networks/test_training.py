@@ -204,7 +204,7 @@ def test_train_expression_names_an_unknown_setting(tmp_path: Path) -> None:
         train_expression(str(path), {"epoch": 3}, TrainingContext(), output_paths(tmp_path / "out"))
 
 
-@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+@pytest.mark.parametrize("name", ["mixup", "cutmix", "logit_adjustment"])
 def test_train_keypoints_rejects_mixing_settings(tmp_path: Path, name: str) -> None:
     path = write_faces(tmp_path / "faces", "keypoints")
     with pytest.raises(InputError, match=rf"training\.keypoints\.{name}"):
