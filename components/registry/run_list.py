@@ -56,7 +56,9 @@ def _describe(registry: str, run_id: str) -> dict[str, Any] | None:
 def _seconds(run: Mapping[str, Any]) -> float | None:
     started, finished = run["steps"].get("resolve", {}).get("started"), run.get("finished")
     try:
-        times = [datetime.fromisoformat(time).astimezone(UTC) for time in (started, finished)]
-    except (TypeError, ValueError):
+        begin, end = (
+            datetime.fromisoformat(str(time)).astimezone(UTC) for time in (started, finished)
+        )
+    except ValueError:
         return None
-    return (times[1] - times[0]).total_seconds()
+    return (end - begin).total_seconds()

@@ -53,6 +53,7 @@ def test_the_canary_passes_it_too(name: str) -> None:
         failure="",
         uid="",
         template=template_of(name),
+        is_paused=False,
     )
     job = canary_job("emotion-ai-canary-7-abc12", read, 7, "d" * 64, RolloutSettings())
     assert violations(job["spec"]["template"]["spec"]) == []

@@ -6,7 +6,7 @@ from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.rollouts.cluster import adoption
 from emotion_ai.rollouts.cluster.adoption import named_releases, named_releases_on
 from emotion_ai.rollouts.cluster.api import Cluster, Response
-from emotion_ai.rollouts.cluster.journal import journal_annotation
+from emotion_ai.rollouts.cluster.journal import Journal, journal_annotation
 from emotion_ai.rollouts.cluster.names import APP, LEASE
 from emotion_ai.rollouts.settings import RolloutSettings
 
@@ -35,6 +35,24 @@ def test_a_champion_that_was_never_proven_here_is_proven(world: World) -> None:
     world.server.change("leases", LEASE, {"metadata": {"annotations": journal}})
     assert world.adopt() == "release 6 was put back with kubectl; adopted"
     assert world.is_at_rest_with(6)
+
+
+def test_a_release_whose_rollout_is_not_recorded_is_not_called_put_back(world: World) -> None:
+    # As after the Lease was deleted, and applied again.
+    world.server.change(
+        "leases", LEASE, {"metadata": {"annotations": journal_annotation(Journal())}}
+    )
+    assert world.adopt() == "release 6 was rolled out elsewhere; adopted"
+    assert world.is_at_rest_with(6)
+
+
+def test_a_paused_deployment_is_told_and_nothing_is_touched(world: World) -> None:
+    world.server.change("deployments", APP, {"spec": {"paused": True}})
+    for act in (world.adopt, lambda: world.roll_out(7)):
+        with pytest.raises(InputError, match="rollout resume deployment/emotion-ai"):
+            act()
+    assert not world.events
+    assert not world.server.objects["jobs"]
 
 
 def test_what_does_not_come_up_is_not_adopted(world: World) -> None:

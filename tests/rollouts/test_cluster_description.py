@@ -11,7 +11,7 @@ from rich.console import Console
 from emotion_ai.errors import InputError
 from emotion_ai.pipeline.registry_printer import print_registry
 from emotion_ai.registry.publishing import publish
-from emotion_ai.rollouts.cluster.api import Cluster
+from emotion_ai.rollouts.cluster.api import Cluster, Response
 from emotion_ai.rollouts.cluster.description import describe_cluster_on
 from emotion_ai.rollouts.cluster.journal import Journal
 from emotion_ai.rollouts.description import describe
@@ -214,6 +214,13 @@ def test_another_registry_is_a_warning_and_nothing_is_compared_with_it(registry:
     assert f"fetches its releases from gs://models, and this is {registry}" in warning
 
 
+def test_a_paused_deployment_is_a_warning(registry: str) -> None:
+    paused = deployment(7, 5, registry="/registry")
+    paused["spec"]["paused"] = True
+    (warning,) = _describe(_installation(deployments=[paused]), registry)["warnings"]
+    assert warning.startswith("deployment emotion-ai is paused")
+
+
 def test_a_pod_that_cannot_start_is_a_warning(registry: str) -> None:
     waiting = {"reason": "ErrImagePull", "message": "not found"}
     pod = stable_pod("c", 7, containerStatuses=[{"name": "server", "state": {"waiting": waiting}}])
@@ -241,3 +248,13 @@ def test_what_is_missing_is_said(registry: str) -> None:
         _describe(_installation(deployments=[]), registry)
     with pytest.raises(InputError, match="jobs is forbidden; bind the account to the Role"):
         _describe(_installation(forbidden=["jobs"]), registry)
+    with pytest.raises(
+        InputError, match=r"emotion-ai-rollout not found in namespace .*apply their manifests"
+    ):
+        _describe(_installation(leases=[]), registry)
+
+
+def test_credentials_that_are_not_accepted_are_told_alone(registry: str) -> None:
+    cluster = Cluster(lambda *_: Response(401, None, "Unauthorized"), "emotion-ai", "https://c")
+    with pytest.raises(InputError, match=r"not accepted; log in again$"):
+        _describe(cluster, registry)

@@ -18,6 +18,8 @@ from support.minimal_release import Publisher
 
 
 def test_describe_accepts_an_empty_registry(registry: str) -> None:
+    # What a run that was rejected leaves.
+    storage.write_bytes(storage.join(registry, "runs", "a", "run.json"), b"{}")
     assert describe(registry, None, None) == {
         "registry": registry,
         "champion": None,
@@ -69,7 +71,8 @@ def test_describe_lists_the_releases_beside_a_damaged_one(
     assert second["revision"] == "abc123"
 
 
-def test_describe_names_an_unreachable_server(registry: str) -> None:
+def test_describe_names_an_unreachable_server(registry: str, publish_minimal: Publisher) -> None:
+    publish_minimal("a", 1)
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"):
         describe(registry, None, "127.0.0.1:9")
 

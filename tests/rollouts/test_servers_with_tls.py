@@ -9,11 +9,12 @@ import pytest
 from emotion_ai.errors import EmotionAIError, InputError, Unavailable, VerificationError
 from emotion_ai.rollouts.cluster.journal import journal_annotation
 from emotion_ai.rollouts.cluster.names import APP, LEASE
-from emotion_ai.rollouts.cluster.pods import start_failure
+from emotion_ai.rollouts.cluster.pods import init_words, start_failure
 from emotion_ai.rollouts.settings import RolloutSettings
 
 from support.certificates import make_certificates
 from support.cluster_objects import cluster_of, stable_pod
+from support.fake_api_server import ApiServer
 from support.fake_servers import FakeConnections
 from support.rollout_world import SETTINGS, World
 
@@ -101,6 +102,14 @@ def test_a_certificate_that_cannot_be_used_is_not_the_releases_fault(
     failure = start_failure(cluster_of(), stable_pod("a", 7, **status))
     assert type(failure) is error
     assert f"container {container} ended with exit code {code}: tls.crt" in str(failure)
+
+
+def test_what_an_init_step_waits_for_is_its_last_line() -> None:
+    server = ApiServer()
+    status = {"initContainerStatuses": [{"name": "release", "state": {"running": {}}}]}
+    pod = {"metadata": {"name": "a"}, "status": status, "log": "first\ncannot be read; again\n\n"}
+    server.add("pods", pod)
+    assert init_words(server.cluster("A"), pod) == "cannot be read; again"
 
 
 def test_a_pod_that_waits_for_its_secret_is_no_verdict(world: World) -> None:

@@ -45,6 +45,10 @@ class Forbidden(InputError):
     """The account lacks a right, or an admission policy refuses the request."""
 
 
+class NotAccepted(Forbidden):
+    """The credentials are none that the cluster accepts."""
+
+
 class Conflict(Unavailable):
     """The object was changed by others since it was read, or exists already."""
 
@@ -173,7 +177,7 @@ class Cluster:
             raise Conflict(f"{where}: {response.reason}")
         # An API server may take requests without credentials, as those of nobody.
         if response.status == 401 or 'User "system:anonymous"' in response.reason:
-            raise Forbidden(f"{where}: the credentials are not accepted; log in again")
+            raise NotAccepted(f"{where}: the credentials are not accepted; log in again")
         if response.status == 403:
             raise Forbidden(f"{where}: {response.reason}")
         if 400 <= response.status < 500 and response.status != 429:

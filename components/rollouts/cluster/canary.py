@@ -25,7 +25,7 @@ from emotion_ai.rollouts.cluster.names import (
     RELEASE_VARIABLE,
     TRACK_LABEL,
 )
-from emotion_ai.rollouts.cluster.pods import condition, is_true, start_failure
+from emotion_ai.rollouts.cluster.pods import condition, init_words, is_true, start_failure
 from emotion_ai.rollouts.settings import RolloutSettings
 
 CANARY_LABELS = {APP_LABEL: APP, TRACK_LABEL: "canary"}
@@ -126,10 +126,9 @@ def wait_for_canary(cluster: Cluster, job: str, timeout_s: float) -> Object:
         if time.monotonic() - started > timeout_s:
             # A Secret or a volume that is missing shows in its events alone, which a rollout has no
             # right to read.
-            raise Unavailable(
-                f"canary {job}: has not started in {timeout_s:g} s; kubectl -n "
-                f"{cluster.namespace} get events says what its pod waited for"
-            )
+            words = init_words(cluster, pod) if pod else ""
+            why = words or f"kubectl -n {cluster.namespace} get events says what its pod waited for"
+            raise Unavailable(f"canary {job}: has not started in {timeout_s:g} s; {why}")
         time.sleep(_POLL_SECONDS)
 
 

@@ -216,6 +216,7 @@ def adopt(ctx: Context, deployment: Deployment) -> str:
         person does may be for a moment.
     """
     release = deployment.release or 0
+    moved = "was put back with kubectl" if ctx.journal.proven else "was rolled out elsewhere"
     try:
         wait_until_complete(ctx.cluster, ctx.settings.deployment, release, ctx.settings.timeout_s)
         _verify(ctx, release, read_golden_requests(ctx.registry, release))
@@ -231,7 +232,7 @@ def adopt(ctx: Context, deployment: Deployment) -> str:
     except (InputError, VerificationError) as error:
         ctx.unadoptable = release
         return f"release {release}, rolled out by somebody else, is not adopted: {error}"
-    message = f"release {release} was put back with kubectl; adopted"
+    message = f"release {release} {moved}; adopted"
     record_event(ctx.cluster, deployment, "Adopted", message)
     return message
 

@@ -36,6 +36,7 @@ class Deployment:
         failure: Why its progress deadline passed; "" if it did not.
         uid: Its uid.
         template: Its pod template.
+        is_paused: Whether its controller leaves its pods alone; `kubectl rollout pause`.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Deployment:
     failure: str
     uid: str
     template: Object
+    is_paused: bool
 
     @property
     def is_complete(self) -> bool:
@@ -78,6 +80,7 @@ def read_deployment(body: Object) -> Deployment:
         failure=_progress_failure(body),
         uid=metadata["uid"],
         template=template,
+        is_paused=bool(spec.get("paused")),
     )
 
 

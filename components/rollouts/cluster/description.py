@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from emotion_ai.errors import InputError
-from emotion_ai.rollouts.cluster.api import Cluster, Forbidden, NotFound, Object, connect
+from emotion_ai.rollouts.cluster.api import Cluster, Forbidden, NotAccepted, Object, connect
 from emotion_ai.rollouts.cluster.canary import CANARY_LABELS
 from emotion_ai.rollouts.cluster.deployment import (
     REVISION_ANNOTATION,
@@ -26,6 +26,7 @@ from emotion_ai.rollouts.cluster.names import (
     RELEASE_LABEL,
 )
 from emotion_ai.rollouts.cluster.pods import condition, is_true, ready_endpoints
+from emotion_ai.rollouts.cluster.preflight import found_in
 from emotion_ai.rollouts.cluster.promotion import STABLE_LABELS
 from emotion_ai.rollouts.cluster.warnings import find_warnings
 from emotion_ai.rollouts.settings import RolloutSettings
@@ -60,16 +61,15 @@ def describe_cluster_on(
 ) -> dict[str, Any]:
     """Describe a cluster; see `describe_cluster`."""
     try:
-        lease = cluster.get("leases", LEASE)
-        body = cluster.get("deployments", settings.deployment)
+        with found_in(cluster.namespace):
+            lease = cluster.get("leases", LEASE)
+            body = cluster.get("deployments", settings.deployment)
         sets = cluster.list("replicasets", STABLE_LABELS)
         pods = cluster.list("pods", {APP_LABEL: APP})
         jobs = cluster.list("jobs", CANARY_LABELS)
         reached = set(ready_endpoints(cluster))
-    except NotFound as error:
-        raise InputError(
-            f"{error} in namespace {cluster.namespace}; install the servers first: k8s/README.md"
-        ) from None
+    except NotAccepted:
+        raise
     except Forbidden as error:
         raise InputError(
             f"{error}; bind the account to the Role emotion-ai-operator of k8s/base"

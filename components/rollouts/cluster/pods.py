@@ -85,8 +85,8 @@ def _container_failure(cluster: Cluster, pod: Object, status: Object) -> Emotion
 def _exit_failure(cluster: Cluster, pod: Object, container: str, ended: Object) -> EmotionAIError:
     code, reason = ended.get("exitCode"), ended.get("reason", "")
     words = ended.get("message") or cluster.log(_name(pod), container)
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
-    last = f": {lines[-1][:_MAX_REASON]}" if lines else ""
+    line = _last_line(words)
+    last = f": {line}" if line else ""
     how = "ran out of memory" if reason == "OOMKilled" else f"ended with exit code {code}"
     message = f"pod {_name(pod)}: its container {container} {how}{last}"
     # The init step says with exit code 1 that the world failed, not the release.
@@ -96,6 +96,19 @@ def _exit_failure(cluster: Cluster, pod: Object, container: str, ended: Object) 
         # One that a component adds, such as tls.
         return InputError(message)
     return VerificationError(message)
+
+
+def init_words(cluster: Cluster, pod: Object) -> str:
+    """Return the last line of a pod's init step that has not ended; "" for none."""
+    for status in _statuses(pod, "initContainerStatuses"):
+        if status["name"] == INIT_CONTAINER and "running" in (status.get("state") or {}):
+            return _last_line(cluster.log(_name(pod), INIT_CONTAINER))
+    return ""
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:_MAX_REASON] if lines else ""
 
 
 def fetched_digest(pod: Object) -> str:

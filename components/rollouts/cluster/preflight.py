@@ -1,6 +1,8 @@
 """What a rollout needs to find in the cluster, looked at before anything changes or trains."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError, Unavailable
@@ -31,13 +33,15 @@ def check_cluster(registry: str, settings: RolloutSettings) -> None:
 def check_installation(cluster: Cluster, registry: str, settings: RolloutSettings) -> None:
     """Look for the rights and the installation in a cluster; see `check_cluster`."""
     check_rights(cluster, settings.deployment)
-    try:
+    with found_in(cluster.namespace):
         deployment = fetch_deployment(cluster, settings.deployment)
         cluster.get("leases", LEASE)
-    except NotFound as error:
+    if deployment.is_paused:
         raise InputError(
-            f"{error} in namespace {cluster.namespace}; install the servers first: k8s/README.md"
-        ) from None
+            f"deployment {deployment.name} in {cluster.namespace}: it is paused, so nothing would "
+            f"be rolled out; kubectl -n {cluster.namespace} rollout resume deployment/"
+            f"{deployment.name}"
+        )
     if not serves_registry(deployment, registry):
         raise InputError(
             f"deployment {deployment.name} in {cluster.namespace}: its {REGISTRY_VARIABLE} is "
@@ -46,6 +50,18 @@ def check_installation(cluster: Cluster, registry: str, settings: RolloutSetting
         )
     _check_tls(deployment, settings.tls)
     _check_reach(cluster, settings)
+
+
+@contextlib.contextmanager
+def found_in(namespace: str) -> Iterator[None]:
+    """Tell what the block does not find, and that it comes with the manifests."""
+    try:
+        yield
+    except NotFound as error:
+        raise InputError(
+            f"{error} in namespace {namespace}; install the servers first, or apply their "
+            "manifests again: k8s/README.md"
+        ) from None
 
 
 def _check_tls(deployment: Deployment, files: TlsFiles) -> None:

@@ -41,6 +41,11 @@ def find_warnings(
             f"the Deployment fetches its releases from {deployment.registry or 'nowhere'}, and "
             f"this is {registry}; name its registry to compare them"
         )
+    if deployment.is_paused:
+        found.append(
+            f"deployment {deployment.name} is paused: nothing is rolled out until kubectl rollout "
+            "resume"
+        )
     if deployment.failure:
         found.append(f"deployment {deployment.name}: {deployment.failure}")
     return [*found, *_pod_failures(cluster, pods)]
