@@ -79,9 +79,14 @@ def interrupt(version: int, phase: str, hit: Hit, hidden: Path) -> None:
 
 
 def _wait_for_phase(process: "subprocess.Popen[str]", phase: str) -> None:
+    seen = set()
+
     def is_there() -> bool:
         assert process.poll() is None, process.communicate()
-        return bool(journal().get("phase") == phase)
+        seen.add(found := journal().get("phase"))
+        # It is done before it begins, too.
+        assert found != "done" or seen == {"done"}, f"the phase {phase} passed unseen"
+        return bool(found == phase)
 
     wait_for(f"the phase {phase}", is_there, 300)
 
