@@ -19,7 +19,7 @@ from emotion_ai.rollouts.settings import TlsFiles
 _MARKS = {"done": "[green]done[/]", "cached": "[cyan]cached[/]", "failed": "[red]failed[/]"}
 # Lines in which a step reports its progress; where there is no terminal only these are printed.
 # Those of a rollout begin with the time of day.
-_PROGRESS_LINE = re.compile(r"epoch |resuming |\d\d:\d\d:\d\d ")
+_PROGRESS_LINE = re.compile(r"epoch |resuming |starting anew|\d\d:\d\d:\d\d ")
 _MAX_LIVE_CHARACTERS = 90
 
 
