@@ -122,7 +122,7 @@ def test_rollout_refuses_options_that_do_not_fit(
     ("options", "words"),
     [
         (("--target", "kubernetes"), "no cluster"),
-        (("--environment", "cluster", "--registry", "./registry"), "no cluster"),
+        (("--environment", "../mine.yaml"), "no cluster"),
         (("--target", "kubernetes", "--runner", "docker"), "--runner docker"),
         (("--target", "moon"), "serving.target = 'moon'"),
     ],
@@ -132,6 +132,7 @@ def test_run_looks_for_the_cluster_before_it_starts(
 ) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
+    (tmp_path / "mine.yaml").write_text("preset: quick\nrun: {serving: {target: kubernetes}}\n")
     assert_refused(emotion_ai("run", *options, cwd=folder), 2, words)
     assert not list(folder.iterdir())
 

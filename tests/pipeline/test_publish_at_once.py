@@ -244,9 +244,10 @@ def test_a_schedule_below_the_newest_is_not_taken_up(
     assert survivor["recurring_run_id"] != first
 
 
-def test_two_processes_at_once_leave_one_schedule(kfp: KfpApiServer) -> None:
+def test_two_processes_at_once_leave_one_schedule(kfp: KfpApiServer, environment: str) -> None:
     meet(kfp, 2)
     command = [sys.executable, "-m", "emotion_ai.pipeline.cli", "publish", "--kfp", kfp.address]
+    command += ["--environment", environment]
     processes = [
         subprocess.Popen(
             [*command, "--schedule", schedule],

@@ -241,7 +241,7 @@ def test_bad_keypoints_are_dropped_and_named(
         (f"2,{PIXELS[1]},Exam", "usage", "malformed_row"),
         (f"2,{PIXELS[1]},", "usage", "malformed_row"),
         (f"2,{PIXELS[1]}", "-", "malformed_row"),
-        (f"2,{PIXELS[1]},Training,", "-", "malformed_row"),
+        (f"2,{PIXELS[1]},Training,7", "-", "malformed_row"),
         (f"2,{PIXELS[1]} 7,Training", "pixels", "pixel_count"),
         (f"2,{PIXELS[1]}7777,Training", "pixels", "pixel_value"),
         (f'2,"{PIXELS[1]},Training', "-", "malformed_row"),

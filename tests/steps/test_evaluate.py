@@ -33,7 +33,7 @@ def test_evaluate_accepts_a_good_pair_and_reports_every_split(tmp_path: Path) ->
     assert gate["metrics"] == metrics
     assert gate["champion"] is None
     assert "Accepted." in page
-    assert "First run: there is no champion" in page
+    assert "there is no champion to compare with." in page
 
 
 def test_evaluate_rejects_a_bad_pair_and_shows_the_worst_faces(tmp_path: Path) -> None:
