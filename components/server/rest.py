@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -79,6 +80,7 @@ def rest_server(
         Unavailable: The address cannot be bound.
     """
     loop = asyncio.get_running_loop()
+    reading = threading.Lock()
 
     def predict(spec: Any, body: bytes) -> str:
         if prediction is None:
@@ -86,9 +88,11 @@ def rest_server(
                 StatusCode.PERMISSION_DENIED,
                 "this server has --ssl_config_file, and HTTP is not encrypted: ask over gRPC",
             )
-        document = parse_body(unpack(body, MAX_BODY_BYTES) if is_packed(body) else body)
-        with manager.use(spec) as (_, model):
-            request = read_request(document, model.signatures)
+        # JSON holds the interpreter up: one body at a time, so that others wait for one alone.
+        with reading:
+            document = parse_body(unpack(body, MAX_BODY_BYTES) if is_packed(body) else body)
+            with manager.use(spec) as (_, model):
+                request = read_request(document, model.signatures)
         spec.signature_name = request.message.model_spec.signature_name
         request.message.model_spec.CopyFrom(spec)
         answer = prediction.answer(request.message.SerializeToString(), timeout_s, "REST")
