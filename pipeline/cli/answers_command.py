@@ -1,7 +1,7 @@
 """The command `emotion-ai answers`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from emotion_ai.pipeline.cli.options import (
     Preset,
     RegistryOfReleases,
     Seed,
+    given,
     refuse_empty,
 )
 from emotion_ai.pipeline.cli.overridden import tell_overridden
@@ -42,16 +43,14 @@ def answers(
     from emotion_ai.pipeline.local.answers import write_answers
     from emotion_ai.pipeline.settings import load_run_settings
 
-    options = {
-        "expression": expression,
-        "label_set": label_set,
-        "emotions": emotions,
-        "registry": registry,
-        "teachers": teachers,
-    }
-    flags: dict[str, Any] = {name: value for name, value in options.items() if value}
-    if seed is not None:
-        flags["seed"] = seed
+    flags = given(
+        expression=expression,
+        label_set=label_set,
+        emotions=emotions,
+        registry=registry,
+        teachers=teachers,
+        seed=seed,
+    )
     settings = load_run_settings(environment, preset, flags)
     tell_overridden(environment, preset)
     info = write_answers(

@@ -5,7 +5,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -25,6 +25,7 @@ from emotion_ai.pipeline.cli.options import (
     OwnEnvironment,
     Preset,
     Seed,
+    given,
     refuse_empty,
 )
 from emotion_ai.pipeline.cli.overridden import tell_overridden
@@ -112,19 +113,17 @@ def run(
     from emotion_ai.pipeline.local.summary import Progress, print_summary, summary_as_json
     from emotion_ai.pipeline.settings import load_run_settings
 
-    options = {
-        "keypoints": keypoints,
-        "expression": expression,
-        "label_set": label_set,
-        "emotions": emotions,
-        "init": init,
-        "teachers": teachers,
-        "registry": registry,
-        "force_accept": force_accept,
-    }
-    flags: dict[str, Any] = {name: value for name, value in options.items() if value}
-    if seed is not None:
-        flags["seed"] = seed
+    flags = given(
+        keypoints=keypoints,
+        expression=expression,
+        label_set=label_set,
+        emotions=emotions,
+        init=init,
+        teachers=teachers,
+        registry=registry,
+        force_accept=force_accept,
+        seed=seed,
+    )
     if target:
         flags["serving"] = {"target": target}
     settings = load_run_settings(environment, preset, flags)

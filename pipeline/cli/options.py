@@ -3,7 +3,7 @@
 import contextlib
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,11 @@ PRESET_NAMES = ", ".join(list_settings_files(PRESETS))
 ENVIRONMENT_NAMES = ", ".join(list_settings_files(ENVIRONMENTS))
 LABEL_SET_CHOICES = join_choices(LABEL_SET_NAMES)
 INIT_CHOICES = join_choices(INITIAL_WEIGHTS)
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Return the options that the command line named: those that are neither "" nor None."""
+    return {name: value for name, value in options.items() if value not in ("", None)}
 
 
 def refuse_empty(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 # https://ffmpeg.org/doxygen/6.0/log_8h.html: AV_LOG_ERROR, and worse below it.
 _ERROR_LEVEL = 16
 _DECODER_CLASS = b"AVCodecContext"
+# Linux alone has it.
+_LIBRARIES = Path("/proc/self/maps")
 _Listener = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 
 
@@ -37,7 +39,7 @@ def listen_to_decoders() -> Iterator[DecoderErrors]:
     """Count the errors of decoders within the block; enter it after a video was opened.
 
     Yields:
-        The count, which stays 0 where OpenCV has no FFmpeg of its own.
+        The count, which stays 0 where FFmpeg's library is not found.
     """
     errors = DecoderErrors()
     library = _load_avutil()
@@ -63,7 +65,9 @@ def _class_name(sender: int) -> bytes | None:
 @functools.cache
 def _load_avutil() -> ctypes.CDLL | None:
     """Find FFmpeg's library among those that this process has loaded."""
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    if not _LIBRARIES.exists():
+        return None
+    for line in _LIBRARIES.read_text().splitlines():
         path = Path(line.split(maxsplit=5)[-1])
         if path.name.startswith("libavutil"):
             return ctypes.CDLL(str(path))
