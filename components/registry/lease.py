@@ -84,10 +84,12 @@ class Lease:
                 return
 
     def release(self) -> None:
-        """Remove the lease, unless it records an incomplete release for the next holder."""
-        with contextlib.suppress(Unavailable):
-            self.check()
-            if not self._record.unfinished:
+        """Remove the lease, unless it records an incomplete release for the next holder.
+
+        A lease that has expired is removed, too: its generation tells if another writer took it.
+        """
+        if not self._record.unfinished:
+            with contextlib.suppress(Unavailable):
                 gcs.remove(self._uri, self._generation)
 
     def _replace(self, record: _LeaseRecord) -> None:

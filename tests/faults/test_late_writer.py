@@ -1,5 +1,6 @@
 """A writer that is presumed dead and then wakes up."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,18 @@ def test_lease_stops_a_late_writer_and_its_objects_are_no_release(
         gcs.put(storage.join(registry, "1", GRAPH_PATH), b"late", 0)
     assert list_versions(registry) == [2]
     verify_release(registry, 2)
-    # A slow machine must not lose the last lease.
-    monkeypatch.undo()
     assert publish(registry, files, draft) == (2, False)
     assert lease.LEASE_NAME not in storage.list_names(registry)
+
+
+def test_a_lease_that_expired_and_was_not_taken_is_removed(
+    cloud_storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = storage.join(cloud_storage, tmp_path.name)
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 0.1)
+    monkeypatch.setattr(lease.Lease, "renew", lambda *_: None)
+    with lease.hold_lease(registry) as late:
+        time.sleep(0.2)
+        with pytest.raises(Unavailable, match="another one took over"):
+            late.check()
+    assert storage.list_names(registry) == []

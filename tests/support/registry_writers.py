@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-LEASE_SECONDS = 0.6
+LEASE_SECONDS = 1.0
 _CHANGE_EVENTS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}
 _TESTS = Path(__file__).parent.parent
 
