@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from emotion_ai.errors import EmotionAIError, InputError, VerificationError
+from emotion_ai.errors import EmotionAIError, InputError, Unavailable, VerificationError
 from emotion_ai.rollouts.cluster.names import APP, CHANGE_CAUSE_ANNOTATION, HOLDER_ANNOTATION
 from emotion_ai.rollouts.cluster.rights import rollout_rights
 
 from support.fake_api_server import Act
-from support.rollout_world import WRITES, World
+from support.rollout_world import SETTINGS, WRITES, World
 
 
 def test_a_good_release_is_tried_promoted_and_verified(world: World) -> None:
@@ -130,9 +130,15 @@ def test_a_first_rollout_that_fails_takes_its_release_out_again(
             "cannot load",
         ),
         (
-            {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}},
+            {
+                "waiting": {
+                    "reason": "ImagePullBackOff",
+                    "message": 'Back-off pulling image "a:1": ErrImagePull: failed to pull and '
+                    'unpack image "a:1": failed to resolve reference "a:1": not found',
+                }
+            },
             InputError,
-            "ImagePullBackOff: no such image",
+            'ImagePullBackOff: failed to resolve reference "a:1": not found',
         ),
     ],
 )
@@ -144,6 +150,15 @@ def test_a_release_that_does_not_start_is_judged_and_an_installation_is_not(
         world.roll_out(7)
     assert world.is_at_rest_with(6)
     assert list(world.verdicts) == ([7] if error is VerificationError else [])
+
+
+def test_a_canary_that_gets_no_pod_does_not_wait_for_the_whole_timeout(world: World) -> None:
+    world.controllers.has_quota = False
+    patient = SETTINGS.model_copy(update={"timeout_s": 80_000})
+    with pytest.raises(Unavailable, match="get events --field-selector involvedObject.name=") as at:
+        world.roll_out(7, settings=patient)
+    assert "in 120 s" in str(at.value)
+    assert world.is_at_rest_with(6)
 
 
 def test_pods_that_do_not_come_up_after_the_promotion_are_taken_back(world: World) -> None:

@@ -100,6 +100,8 @@ def test_an_interrupted_rollout_says_what_is_left(
         roll_out(world.registry, 7, "", "kubernetes", settings=SETTINGS, record=record)
     assert record["outcome"] == "interrupted"
     assert words in capsys.readouterr().err
+    told = [e for e in world.server.objects["events"].values() if words in e["message"]]
+    assert [event["reason"] for event in told] == ["Interrupted"]
     assert world.holder == ""
     if phase == "baking":
         assert world.canaries == []

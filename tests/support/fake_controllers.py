@@ -27,6 +27,7 @@ class Controllers:
 
     Attributes:
         at_once: Whether Deployments roll out at once; otherwise `step` or `settle` does it.
+        has_quota: Whether Jobs get pods; otherwise as where a quota is used up.
         broken: For a release that does not start, the state of its server's container.
         unfetched: For a release that the Deployment's pods cannot fetch, the state of their init
             container.
@@ -38,6 +39,7 @@ class Controllers:
         self._pods = 0
         self._busy = False
         self.at_once = True
+        self.has_quota = True
         self.broken: dict[int, Object] = {}
         self.unfetched: dict[int, Object] = {}
         server.controllers = self._after_change
@@ -179,6 +181,8 @@ class Controllers:
             if job is not None and job not in self._objects["jobs"]:
                 self._server.remove("pods", pod)
         for name, job in list(self._objects["jobs"].items()):
+            if not self.has_quota:
+                continue
             if "status" not in job:
                 self._start_pod(job["spec"]["template"], {JOB_LABEL: name}, name)
                 self._server.change("jobs", name, {"status": {"active": 1}})

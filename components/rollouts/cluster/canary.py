@@ -32,8 +32,8 @@ CANARY_LABELS = {APP_LABEL: APP, TRACK_LABEL: "canary"}
 # What a canary's Job may last beyond its start and the bake: proof and promotion.
 _MARGIN_S = 300
 _TTL_S = 86_400
-# How long the scheduler may look for a node.
-_MAX_UNSCHEDULABLE_S = 120.0
+# How long the Job may go without a pod, and the pod without a node.
+_MAX_UNSCHEDULED_S = 120.0
 _POLL_SECONDS = 0.5
 
 
@@ -118,12 +118,19 @@ def wait_for_canary(cluster: Cluster, job: str, timeout_s: float) -> Object:
     started = time.monotonic()
     while True:
         pod = find_canary(cluster, job)
+        seconds = time.monotonic() - started
         if pod is not None:
             _check_presence(job, pod)
             if is_true(pod, "ContainersReady"):
                 return pod
-            _check_start(cluster, pod, time.monotonic() - started)
-        if time.monotonic() - started > timeout_s:
+            _check_start(cluster, pod, seconds)
+        elif seconds > _MAX_UNSCHEDULED_S:
+            raise Unavailable(
+                f"canary {job}: its Job got no pod in {_MAX_UNSCHEDULED_S:g} s; kubectl -n "
+                f"{cluster.namespace} get events --field-selector involvedObject.name={job} says "
+                "why, such as a quota that is used up"
+            )
+        if seconds > timeout_s:
             # A Secret or a volume that is missing shows in its events alone, which a rollout has no
             # right to read.
             words = init_words(cluster, pod) if pod else ""
@@ -137,7 +144,7 @@ def _check_start(cluster: Cluster, pod: Object, seconds: float) -> None:
     if failure is not None:
         raise failure
     scheduled = condition(pod, "PodScheduled")
-    if scheduled.get("reason") == "Unschedulable" and seconds > _MAX_UNSCHEDULABLE_S:
+    if scheduled.get("reason") == "Unschedulable" and seconds > _MAX_UNSCHEDULED_S:
         name = pod["metadata"]["name"]
         raise Unavailable(f"pod {name}: no node has room for it: {scheduled.get('message')}")
 

@@ -24,6 +24,7 @@ _STUCK = frozenset(
         "CrashLoopBackOff",
     }
 )
+_NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff"})
 _MAX_REASON = 400
 
 
@@ -74,12 +75,20 @@ def _container_failure(cluster: Cluster, pod: Object, status: Object) -> Emotion
         ended = (status.get("lastState") or {}).get("terminated") or {}
         return _exit_failure(cluster, pod, status["name"], ended)
     if waiting.get("reason") in _STUCK:
-        return InputError(f"{where} cannot start: {waiting['reason']}: {waiting.get('message')}")
+        return InputError(f"{where} cannot start: {waiting['reason']}: {_waiting_words(waiting)}")
     ended = state.get("terminated") or {}
     is_server = status["name"] == SERVER_CONTAINER
     if ended and (ended.get("exitCode") or is_server):
         return _exit_failure(cluster, pod, status["name"], ended)
     return None
+
+
+def _waiting_words(waiting: Object) -> str:
+    message = str(waiting.get("message"))
+    if waiting["reason"] not in _NO_IMAGE:
+        return message
+    # The runtime repeats the image's name with each of its steps; the last one has the reason.
+    return ": ".join(message.split(": ")[-2:])
 
 
 def _exit_failure(cluster: Cluster, pod: Object, container: str, ended: Object) -> EmotionAIError:

@@ -21,6 +21,7 @@ from emotion_ai.rollouts.cluster.closing import (
 from emotion_ai.rollouts.cluster.connections import PodConnections
 from emotion_ai.rollouts.cluster.context import Context, Request, say
 from emotion_ai.rollouts.cluster.deployment import Deployment, release_patch
+from emotion_ai.rollouts.cluster.events import record_event
 from emotion_ai.rollouts.cluster.lease import LeaseLost, acquire_lease, new_holder
 from emotion_ai.rollouts.cluster.preflight import check_installation
 from emotion_ai.rollouts.cluster.promotion import MovedByPerson
@@ -109,13 +110,13 @@ def _hold(ctx: Context) -> Any:
     except EmotionAIError:
         if ctx.journal.phase in ("promoting", "verifying", "back") and not ctx.is_closed:
             # Such as a registry that is away: what was changed stays so for now.
-            say(_interruption_words(ctx))
+            _tell_interruption(ctx)
         _give_up_lease(ctx)
         raise
     except BaseException:
         # Interrupted: the journal keeps its phase, and the next rollout recovers from it.
         ctx.record["outcome"] = "interrupted"
-        say(_interruption_words(ctx))
+        _tell_interruption(ctx)
         if ctx.journal.phase in ("canary", "baking"):
             _remove_own_canary(ctx)
         _give_up_lease(ctx)
@@ -128,6 +129,13 @@ def _give_up_lease(ctx: Context) -> None:
     if not ctx.is_closed:
         with contextlib.suppress(EmotionAIError):
             ctx.lease.release(ctx.journal)
+
+
+def _tell_interruption(ctx: Context) -> None:
+    words = _interruption_words(ctx)
+    say(words)
+    with contextlib.suppress(EmotionAIError):
+        record_event(ctx.cluster, ctx.read(), "Interrupted", words)
 
 
 def _interruption_words(ctx: Context) -> str:
