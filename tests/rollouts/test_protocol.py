@@ -155,7 +155,9 @@ def test_a_release_that_does_not_start_is_judged_and_an_installation_is_not(
 def test_a_canary_that_gets_no_pod_does_not_wait_for_the_whole_timeout(world: World) -> None:
     world.controllers.has_quota = False
     patient = SETTINGS.model_copy(update={"timeout_s": 80_000})
-    with pytest.raises(Unavailable, match="get events --field-selector involvedObject.name=") as at:
+    with pytest.raises(
+        Unavailable, match=r"get events --field-selector involvedObject\.name="
+    ) as at:
         world.roll_out(7, settings=patient)
     assert "in 120 s" in str(at.value)
     assert world.is_at_rest_with(6)
