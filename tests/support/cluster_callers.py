@@ -1,6 +1,7 @@
 """Callers of the model servers, each with a connection of its own; every call is written down.
 
-    python tests/support/cluster_callers.py ADDRESS COUNT RESULTS [--no-retries] [--tls FOLDER]
+    python tests/support/cluster_callers.py ADDRESS COUNT RESULTS [--pause SECONDS] [--no-retries]
+        [--tls FOLDER]
 
 Calls until SIGTERM. RESULTS gets a record of `CALL` for each call, in the order in which they end.
 FOLDER has ca.crt, client.crt and client.key.
@@ -25,7 +26,7 @@ CALL = np.dtype(
     [("start", "f8"), ("seconds", "f4"), ("version", "i4"), ("shift", "f4"), ("error", "S160")]
 )
 _FACE = np.full((1, 96, 96, 1), 128, np.uint8)
-_FLUSH_CALLS = 200
+_FLUSH_SECONDS = 0.5
 
 
 def service_addresses(namespace: str) -> tuple[str, str]:
@@ -55,9 +56,15 @@ def read_tls(folder: Path) -> channel.Tls:
 
 
 def main(
-    address: str, count: int, results: Path, tls: channel.Tls | None, *, retries: bool
+    address: str,
+    count: int,
+    results: Path,
+    tls: channel.Tls | None,
+    *,
+    retries: bool,
+    pause_s: float,
 ) -> None:
-    """Call with `count` callers side by side until SIGTERM."""
+    """Call with `count` callers side by side until SIGTERM; each rests between its calls."""
     if not retries:
         channel.OPTIONS.append(("grpc.enable_retries", 0))
     stop, lock = threading.Event(), threading.Lock()
@@ -70,16 +77,18 @@ def main(
                 file.flush()
 
         def work() -> None:
-            calls = []
+            calls: list[tuple[Any, ...]] = []
+            written = time.monotonic()
             with Client(address, tls=tls) as client:
                 while not stop.is_set():
                     calls.append(call(client))
                     # A failure is not repeated as fast as the machine can.
-                    if calls[-1][-1]:
-                        stop.wait(0.05)
-                    if len(calls) >= _FLUSH_CALLS:
+                    if rest_s := 0.05 if calls[-1][-1] else pause_s:
+                        stop.wait(rest_s)
+                    if time.monotonic() - written >= _FLUSH_SECONDS:
                         write(calls)
                         calls.clear()
+                        written = time.monotonic()
             write(calls)
 
         threads = [threading.Thread(target=work) for _ in range(count)]
@@ -94,6 +103,7 @@ if __name__ == "__main__":
     parser.add_argument("address")
     parser.add_argument("count", type=int)
     parser.add_argument("results", type=Path)
+    parser.add_argument("--pause", type=float, default=0.0)
     parser.add_argument("--no-retries", action="store_true")
     parser.add_argument("--tls", type=Path)
     options = parser.parse_args()
@@ -103,4 +113,5 @@ if __name__ == "__main__":
         options.results,
         read_tls(options.tls) if options.tls else None,
         retries=not options.no_retries,
+        pause_s=options.pause,
     )

@@ -107,6 +107,7 @@ def calling(
     per_address: int = 4,
     *,
     retries: bool = True,
+    pause_s: float = 0.0,
     namespace: str = NAMESPACE,
     tls: Path | None = None,
 ) -> Iterator[Callable[[], Calls]]:
@@ -116,6 +117,7 @@ def calling(
         folder: An empty folder for what they write down.
         per_address: Callers of each Service.
         retries: Whether the client repeats calls.
+        pause_s: How long each caller rests between its calls.
         namespace: Of the Services.
         tls: A folder with ca.crt, client.crt and client.key; None for plain text.
 
@@ -134,6 +136,7 @@ def calling(
                 address,
                 str(min(8, per_address - first)),
                 str(files[-1]),
+                *("--pause", str(pause_s)),
                 *([] if retries else ["--no-retries"]),
                 *(["--tls", str(tls)] if tls else []),
             ]
