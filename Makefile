@@ -1,6 +1,6 @@
 # `make help` lists the verbs; each does the set-up that it needs.
 
-PYTHON ?= python3.11
+PYTHON ?= $(or $(shell for v in 11 12 13; do command -v python3.$$v && break; done),python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -114,8 +114,8 @@ ship: $(READY) ## make a release the pretrained networks: REGISTRY=registry RELE
 	@test -n "$(COMMAND)" || { echo "make: name the command that made the release, for the model card: COMMAND=\"emotion-ai run ...\""; exit 2; }
 	$(BIN)/python -m emotion_ai.pipeline.pretrained $(REGISTRY) $(RELEASE) "$(COMMAND)"
 
-lock: $(READY) ## update requirements.lock: every dependency pinned, with hashes
-	$(BIN)/uv pip compile pyproject.toml --extra dev --upgrade --generate-hashes --no-header \
+lock: $(READY) ## update requirements.lock: every dependency pinned for all machines, with hashes
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --upgrade --generate-hashes --no-header \
 		--annotation-style line --output-file requirements.lock --quiet
 	echo 'tensorflow[and-cuda]==2.20.*' | $(BIN)/uv pip compile - --no-config --constraint requirements.lock \
 		--python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate \

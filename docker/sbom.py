@@ -26,6 +26,7 @@ from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
+from packaging.markers import Marker
 from select_requirements import (
     EXTRAS,
     direct_requirements,
@@ -59,7 +60,7 @@ def make_bom(name: str, base: str) -> Bom:
     if name == WHEEL:
         packages, required = wheel_packages(parse_lock(lock), project)
     else:
-        packages = select_packages(lock, gpu_lock, project, name)
+        packages = _installed_here(select_packages(lock, gpu_lock, project, name))
         required = set(packages)
     components = {
         package: _package(package, lines, package in required)
@@ -78,6 +79,19 @@ def make_bom(name: str, base: str) -> Bom:
     tops |= direct_requirements(project, "") & packages.keys()
     bom.register_dependency(product, [*(components[top] for top in sorted(tops)), *parts])
     return bom
+
+
+def _installed_here(packages: Packages) -> Packages:
+    """Return the packages that this machine's images have: the lock is for all machines."""
+    markers = {
+        name: re.search(r"^\S+ ; (.+?)(?: \\)?$", lines, re.MULTILINE)
+        for name, (lines, _) in packages.items()
+    }
+    return {
+        name: packages[name]
+        for name, marker in markers.items()
+        if marker is None or Marker(marker[1]).evaluate()
+    }
 
 
 def wheel_packages(packages: Packages, project: dict) -> tuple[Packages, set[str]]:

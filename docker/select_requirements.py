@@ -91,7 +91,8 @@ def select_packages(
     if image == "train-gpu":
         gpu_packages = parse_lock(gpu_lock)
         selected = selected - {"tensorflow-cpu"} | gpu_packages.keys() - packages.keys()
-        packages = gpu_packages | packages
+        # The other lock has it for machines without `tensorflow-cpu`, and without CUDA.
+        packages = gpu_packages | packages | {"tensorflow": gpu_packages["tensorflow"]}
     return {name: packages[name] for name in sorted(selected)}
 
 

@@ -76,6 +76,8 @@ def test_bills_name_what_is_in_the_lock(sboms: dict[str, dict[str, Any]]) -> Non
     assert {"grpcio", "numpy", "pillow"} <= versions(sboms["client"]).keys()
     assert "tensorflow-cpu" in versions(sboms["train"])
     assert "tensorflow-cpu" not in versions(sboms["client"])
+    # The lock has it for other machines.
+    assert "tensorflow" not in versions(sboms["train"])
     assert {"tensorflow", "nvidia-cudnn-cu12"} <= versions(sboms["train-gpu"]).keys()
     assert {"kfp", "matplotlib", "tensorflow-cpu"} <= versions(sboms["wheel"]).keys()
     # What only the development needs.
