@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO, TextIO
 
 from emotion_ai.errors import InputError, install_hint
+from emotion_ai.faces.head_pose import Pose
 from emotion_ai.faces.keypoints import COLUMNS
+from emotion_ai.faces.measures import MEASURES
 from emotion_ai.terminal import CONTROLS, clean
 
 # `Prediction.as_dict()`, `Face.as_dict()` or another object that JSON can hold.
@@ -51,13 +53,15 @@ def face_columns(labels: Iterable[str]) -> list[str]:
         Names of columns, in order.
     """
     probabilities = [f"probability_{label}" for label in labels]
-    return ["score", "emotion", *probabilities, *COLUMNS, "model_version", "latency_ms"]
+    measures = ["valence", *Pose._fields, *(f"measure_{name}" for name in MEASURES)]
+    return ["score", "emotion", *probabilities, *measures, *COLUMNS, "model_version", "latency_ms"]
 
 
 def face_row(face: Record) -> Row:
     """Flatten `Face.as_dict()` to values of `BOX_COLUMNS` and `face_columns`."""
-    row = face["box"] | {name: face[name] for name in ("score", "emotion", "model_version")}
-    row["latency_ms"] = face["latency_ms"]
+    names = ("score", "emotion", "valence", "model_version", "latency_ms")
+    row = face["box"] | {name: face[name] for name in names} | (face["pose"] or {})
+    row |= {f"measure_{name}": size for name, size in (face["measures"] or {}).items()}
     row |= {f"probability_{name}": p for name, p in face["probabilities"].items()}
     for name, (x, y) in face["keypoints"].items():
         row |= {f"{name}_x": x, f"{name}_y": y}

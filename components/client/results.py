@@ -1,12 +1,15 @@
 """What the client returns: faces, pictures with their faces or an error, and raw responses."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_ai.faces.head_pose import HeadFit, Pose, fit_head
 from emotion_ai.faces.keypoints import NAMES
+from emotion_ai.faces.measures import measure, valence
 
 
 class Box(NamedTuple):
@@ -67,19 +70,43 @@ class Face:
     model_version: int
     latency_s: float
 
+    @property
+    def pose(self) -> Pose | None:
+        """How the head is turned, in degrees; None where the keypoints are those of no face."""
+        return self._head.pose if self._head else None
+
+    @property
+    def measures(self) -> dict[str, float] | None:
+        """Distances in the face by name, in distances of the eyes; None where `pose` is."""
+        return measure(self._head.frontal) if self._head else None
+
+    @property
+    def valence(self) -> float | None:
+        """How pleasant the expression looks, from -1 to 1; see `faces.measures.valence`."""
+        return valence(self.probabilities)
+
+    @cached_property
+    def _head(self) -> HeadFit | None:
+        return fit_head(self.keypoints)
+
     def as_dict(self) -> dict[str, Any]:
         """Convert to values that JSON can hold.
 
         Returns:
-            `box`, `score`, `emotion`, `probabilities`, `keypoints` ([x, y] by name),
-            `model_version` and `latency_ms`, rounded for reading.
+            `box`, `score`, `emotion`, `probabilities`, `valence`, `pose` (`yaw`, `pitch`, `roll`),
+            `measures`, `keypoints` ([x, y] by name), `model_version` and `latency_ms`, rounded for
+            reading.
         """
+        valence, pose, measures = self.valence, self.pose, self.measures
         left, top, width, height, score = (round(float(number), 3) for number in self.box)
         return {
             "box": {"left": left, "top": top, "width": width, "height": height},
             "score": score,
             "emotion": self.emotion,
             "probabilities": {name: round(p, 6) for name, p in self.probabilities.items()},
+            "valence": None if valence is None else round(valence, 6),
+            "pose": pose and {name: round(angle, 1) for name, angle in pose._asdict().items()},
+            "measures": measures and {name: round(size, 4) for name, size in measures.items()},
             "keypoints": {
                 name: [round(float(x), 2), round(float(y), 2)]
                 for name, (x, y) in zip(NAMES, self.keypoints, strict=True)

@@ -15,13 +15,13 @@ from emotion_ai.apps.predict.output import (
     write_text,
 )
 from emotion_ai.client.predictor import Predictor
-from emotion_ai.client.records import Record, check_packages, json_line
+from emotion_ai.client.records import Record, check_packages, face_columns, json_line
 from emotion_ai.client.results import Prediction
 from emotion_ai.errors import InputError
 from emotion_ai.storage import translate_errors
 from emotion_ai.storage.atomic_files import (
     atomic_write,
-    flush,
+    complete,
     flush_folder,
     follow_links,
     make_private_folder,
@@ -134,6 +134,7 @@ def _write(
         "server": predictor.address,
         "version": predictor.version,
         "faces": [type(detector).__name__, getattr(detector, "side", None)],
+        "columns": face_columns(()),
     }
     with open_journal(output, settings) as journal:
         remaining = [file for file in files if file.path not in journal]
@@ -151,8 +152,7 @@ def _write_output(output: Path, format: str, records: RecordSource) -> None:
             text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
             write_text(records, format, text)
             text.detach()
-        flush(file)
-        Path(file.name).replace(output)
+        complete(file, output)
     flush_folder(output.parent)
 
 

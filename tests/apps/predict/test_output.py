@@ -66,6 +66,14 @@ def test_csv_and_parquet_have_columns_for_all_label_sets() -> None:
     assert rows[0]["probability_sad"] == "0.25"
     assert (rows[1]["probability_sad"], rows[1]["probability_fear"]) == ("", "0.5")
     assert (rows[0]["nose_tip_x"], rows[0]["nose_tip_y"]) == ("11.0", "27.0")
+    # The points of these faces are on a line, and happiness has a valence beside a negative one.
+    assert [(row["valence"], row["yaw"], row["measure_smile"]) for row in rows] == [
+        ("0.5", "", ""),
+        ("0.0", "", ""),
+        ("", "", ""),
+        ("", "", ""),
+        ("", "", ""),
+    ]
     assert [row["error"] for row in rows[3:]] == ["", "bad.png: not a picture"]
     assert set(COLUMNS) < set(rows[0])
 
