@@ -9,6 +9,7 @@ import codecs
 import contextlib
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 # separators, and halves of a character, which stand for bytes of a name that are not UTF-8.
 CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+# Ctrl-C, `kill`, and a closed terminal where there is a signal for it.
+END_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _ESCAPE_ERRORS = "emotion_ai.escape"

@@ -13,15 +13,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# May be imported from everywhere: errors, strict settings, files by URI and what cleans the output
-# know nothing of faces.
-FOUNDATION = {"errors", "settings", "storage", "terminal"}
+# May be imported from everywhere: errors, strict settings, cores, files by URI and what cleans the
+# output know nothing of faces.
+FOUNDATION = {"errors", "processors", "settings", "storage", "terminal"}
 
 # From each room to the rooms that it may import, besides FOUNDATION; each arrow is in use.
 ARROWS: dict[str, set[str]] = {
     # The public face looks the client up by name when it is asked for.
     "emotion_ai": set(),
     "errors": set(),
+    "processors": set(),
     "settings": set(),
     "storage": set(),
     "terminal": set(),
@@ -48,6 +49,7 @@ ARROWS: dict[str, set[str]] = {
     "server": {"export", "faces", "litert", "networks", "registry", "serving_api"},
     "apps.predict": {"client"},
     "apps.watch": {"client", "faces"},
+    "apps.audit": {"html_page"},
     # The console draws an example photo, and guards its port as the server does.
     "apps.console": {"client", "faces", "sample", "server"},
     # It checks the settings of all steps.
@@ -84,7 +86,7 @@ ONLY_IN = {
     "kubernetes": {"pipeline", "rollouts"},
     "google": {"pipeline", "storage", "registry", "serving_api", "server"},
     "pandas": {"sources", "steps.ingest"},
-    "sklearn": {"steps.evaluate"},
+    "sklearn": {"networks", "steps.evaluate"},
     "typer": {"pipeline"},
     "starlette": {"apps.console"},
 }

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from emotion_ai import storage
-from emotion_ai.storage.atomic_files import atomic_write, flush
+from emotion_ai.storage.atomic_files import atomic_write, complete
 
 FILE_NAMES = "files.jsonl"
 
@@ -28,8 +28,7 @@ def write_file_names(faces: str | Path, names: Iterable[str]) -> None:
     with storage.translate_errors(str(path)), atomic_write(path) as file:
         for name in names:
             file.write(json.dumps(name).encode() + b"\n")
-        flush(file)
-        Path(file.name).replace(path)
+        complete(file, path)
 
 
 def read_file_names(faces: str | Path) -> Iterator[str]:

@@ -1,12 +1,13 @@
 """The machine a network is trained on, and the precision that suits it."""
 
 import contextlib
-import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
 
 import keras
+
+from emotion_ai.processors import available_cores
 
 _CPU_INFO = Path("/proc/cpuinfo")
 
@@ -27,7 +28,7 @@ def machine_name() -> str:
         if line.startswith("model name")
     ]
     name = names[0] if names else platform.processor() or platform.machine()
-    return f"{len(os.sched_getaffinity(0))} cores of {name}"
+    return f"{available_cores()} cores of {name}"
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from emotion_ai.faces.kinds import EXPRESSION, KEYPOINTS, KINDS
 from emotion_ai.faces.labels import SAMPLE_LABEL_SET, label_set_names
 from emotion_ai.sample.drawing import DrawnFaces, draw_faces, halve
 from emotion_ai.sample.uri import check_bounds
-from emotion_ai.storage.atomic_files import SHARED, atomic_write, flush
+from emotion_ai.storage.atomic_files import SHARED, atomic_write, complete
 
 CSV_NAMES = {kind: f"{kind}.csv" for kind in KINDS}
 
@@ -99,5 +99,4 @@ def _pixel_text(image: NDArray[np.uint8]) -> bytes:
 def _write_atomically(path: Path) -> Iterator[BinaryIO]:
     with atomic_write(path, SHARED) as file:
         yield file
-        flush(file)
-        Path(file.name).replace(path)
+        complete(file, path)

@@ -1,9 +1,9 @@
 """How requests share batches: by TensorFlow Serving's parameters, or without waiting."""
 
-import os
 from typing import Any, NamedTuple
 
 from emotion_ai.errors import InputError
+from emotion_ai.processors import available_cores
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.parameter_files import read_parameters
 
@@ -56,7 +56,7 @@ class BatchPolicy(NamedTuple):
         Raises:
             InputError: `batching_parameters_file` is missing or invalid.
         """
-        cores = len(os.sched_getaffinity(0))
+        cores = available_cores()
         if not flags.enable_batching:
             lite = flags.prefer_tflite_model
             size = _MAX_SHARED_LITE_BATCH_SIZE if lite else MAX_SHARED_BATCH_SIZE

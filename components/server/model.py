@@ -1,7 +1,6 @@
 """Fetches, verifies, loads and warms up SavedModels. Imports TensorFlow."""
 
 import logging
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.litert.lite_model import LiteModel
+from emotion_ai.processors import available_cores
 from emotion_ai.registry.releases import (
     GRAPH_PATH,
     INFO_PATH,
@@ -185,7 +185,7 @@ def _load_lite_model(path: Path, signatures: dict[str, Signature]) -> LiteModel 
         _log.info("version %s: no %s; the SavedModel serves every signature", path.name, LITE_PATH)
         return None
     try:
-        model = LiteModel(file.read_bytes(), len(os.sched_getaffinity(0)))
+        model = LiteModel(file.read_bytes(), available_cores())
     except (ValueError, RuntimeError) as error:
         raise InputError(f"{file}: not a TensorFlow Lite model: {error}") from None
     signature = signatures.get(DEFAULT_SIGNATURE)

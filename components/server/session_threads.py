@@ -1,10 +1,10 @@
 """Threads for TensorFlow sessions: small batches do not wait for operations of large ones."""
 
-import os
 from typing import Any
 
 import tensorflow as tf
 
+from emotion_ai.processors import available_cores
 from emotion_ai.server.batch_policy import MAX_SHARED_BATCH_SIZE
 from emotion_ai.server.flags import ServerFlags
 
@@ -21,7 +21,7 @@ def session_config(flags: ServerFlags) -> Any:
     # As many batches run at once as there are cores, so an op needs one thread. With two ops
     # at once, both networks run a single face in parallel. On a single core, a negative number
     # runs every op in the caller's thread and wakes no other.
-    default_inter_op = 2 if len(os.sched_getaffinity(0)) > 1 else -1
+    default_inter_op = 2 if available_cores() > 1 else -1
     intra_op = flags.tensorflow_intra_op_parallelism or session_threads or 1
     inter_op = flags.tensorflow_inter_op_parallelism or session_threads or default_inter_op
     config = tf.compat.v1.ConfigProto(

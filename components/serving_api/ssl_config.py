@@ -16,7 +16,7 @@ from pathlib import Path
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError, exit_on_failure
-from emotion_ai.storage.atomic_files import atomic_write, flush
+from emotion_ai.storage.atomic_files import atomic_write, complete
 from emotion_ai.storage.local import open_regular
 
 _MAX_PEM_BYTES = 1 << 20
@@ -64,8 +64,7 @@ def write_ssl_config(into: Path, text: str) -> None:
         into.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(into) as file:
             file.write(text.encode())
-            flush(file)
-            Path(file.name).replace(into)
+            complete(file, into)
 
 
 def _read_pem(path: Path, kind: str) -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import functools
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from emotion_ai.errors import InputError
+from emotion_ai.storage.file_locks import HAS_LOCKS, let_rename, lock, posix_flags, try_lock
 
 _PARTIAL = ".partial"
 # Permissions of a new file, less the umask: its owner's alone, since faces are personal; or those
@@ -24,7 +24,7 @@ PRIVATE, SHARED = 0o600, 0o666
 def atomic_write(path: Path, mode: int = PRIVATE) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path`, to be renamed to it at the end of the block.
 
-    The caller flushes and renames the file. The file is locked while its writer lives, and removed
+    The caller calls `complete`. The file is locked while its writer lives, and removed
     if the block raises.
 
     Args:
@@ -41,14 +41,13 @@ def atomic_write(path: Path, mode: int = PRIVATE) -> Iterator[BinaryIO]:
     Example:
         with atomic_write(path) as file:
             file.write(data)
-            flush(file)
-            Path(file.name).replace(path)
+            complete(file, path)
     """
     check_replaceable(path)
     partial = path.with_name(f".{path.name}{_PARTIAL}")
     while True:
         with open_own_file(partial, mode) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file)
             if not _is_same_file(file, partial):
                 # Another writer renamed it meanwhile, or it was removed as abandoned.
                 continue
@@ -56,9 +55,17 @@ def atomic_write(path: Path, mode: int = PRIVATE) -> Iterator[BinaryIO]:
                 file.truncate(0)
                 yield file
             except BaseException:
+                let_rename(file)
                 partial.unlink(missing_ok=True)
                 raise
             return
+
+
+def complete(file: BinaryIO, path: Path) -> None:
+    """Flush the temporary file of `atomic_write`, and rename it to `path`."""
+    flush(file)
+    let_rename(file)
+    Path(file.name).replace(path)
 
 
 def open_own_file(path: Path, mode: int = PRIVATE) -> BinaryIO:
@@ -80,7 +87,7 @@ def open_own_file(path: Path, mode: int = PRIVATE) -> BinaryIO:
 def _open_unlinked(path: str, flags: int, mode: int) -> int:
     refusal = InputError(f"{path}: is a link or no file, and was not made here; remove it")
     try:
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
+        descriptor = os.open(path, flags | posix_flags("O_NOFOLLOW", "O_NONBLOCK"), mode)
     except OSError as error:
         raise refusal if error.errno in (errno.ELOOP, errno.ENXIO) else error from None
     status = os.fstat(descriptor)
@@ -89,7 +96,7 @@ def _open_unlinked(path: str, flags: int, mode: int) -> int:
         os.close(descriptor)
         raise refusal
     # A killed writer of an earlier version may have left it open to all.
-    if status.st_mode & 0o777 & ~mode:
+    if hasattr(os, "fchmod") and status.st_mode & 0o777 & ~mode:
         os.fchmod(descriptor, status.st_mode & mode)
     return descriptor
 
@@ -139,12 +146,15 @@ def remove_abandoned_files(folder: Path) -> None:
     `atomic_write` locks its temporary file, and the kernel releases the lock when the process
     dies. So the files of live writers are kept.
     """
+    if not HAS_LOCKS:
+        # A live writer's file looks like a dead one's.
+        return
     for partial in folder.glob(f".*{_PARTIAL}"):
         # What was not made here stays.
         if partial.is_symlink() or not partial.is_file():
             continue
         with contextlib.suppress(BlockingIOError, FileNotFoundError), partial.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try_lock(file)
             if _is_same_file(file, partial):
                 partial.unlink()
 
@@ -184,7 +194,7 @@ def check_replaceable(path: Path) -> None:
 def lock_exclusively(file: BinaryIO, output: Path) -> None:
     """Lock the temporary file of `output`; raise `InputError` if another process has."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try_lock(file)
     except BlockingIOError:
         raise InputError(
             f"{output}: another process is writing it; wait, or name another file"
@@ -199,6 +209,9 @@ def flush(file: BinaryIO) -> None:
 
 def flush_folder(path: Path) -> None:
     """Flush a folder's entries to the disk, so that a rename survives a power cut."""
+    if not HAS_LOCKS:
+        # Windows opens no folder.
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

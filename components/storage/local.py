@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from emotion_ai.errors import InputError, Unavailable
-from emotion_ai.storage.atomic_files import PRIVATE, atomic_write, flush, flush_folder
+from emotion_ai.storage.atomic_files import PRIVATE, atomic_write, complete, flush, flush_folder
+from emotion_ai.storage.file_locks import posix_flags
 from emotion_ai.storage.uri import Entry, NotFound, local_path
 
 
@@ -31,8 +32,7 @@ def write(uri: str, data: bytes, mode: int = PRIVATE) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path, mode) as file:
             file.write(data)
-            flush(file)
-            Path(file.name).replace(path)
+            complete(file, path)
         flush_folder(path.parent)
 
 
@@ -156,7 +156,9 @@ def open_regular(path: Path) -> BinaryIO:
     if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
         raise InputError(f"{path}: not a regular file")
     # Path.open takes no opener. It does not block at a pipe that has just taken the file's place.
-    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    return open(
+        path, "rb", opener=lambda name, flags: os.open(name, flags | posix_flags("O_NONBLOCK"))
+    )
 
 
 def remove(uri: str) -> None:

@@ -1,13 +1,14 @@
 """A folder for everything temporary, which the next process removes if this one is killed."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from emotion_ai.storage.file_locks import HAS_LOCKS, lock, posix_flags, try_lock
 
 _PREFIX = "emotion-ai-scratch-"
 _LOCK = ".lock"
@@ -18,10 +19,14 @@ def scratch_folder() -> Iterator[None]:
     """Let temporary files of this process be created in a folder of its own during a `with` block.
 
     Faces may be in them. The folder is removed at the end, and those of processes that were killed
-    at the beginning. Where no temporary file can be made nothing is done: few processes need one.
+    at the beginning. Where no temporary file can be made, or on Windows, nothing is done: few
+    processes need one.
     """
+    if not HAS_LOCKS:
+        yield
+        return
     try:
-        folder, lock = _make_locked()
+        folder, descriptor = _make_locked()
     except OSError:
         yield
         return
@@ -33,17 +38,17 @@ def scratch_folder() -> Iterator[None]:
     finally:
         tempfile.tempdir = before
         shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+        os.close(descriptor)
 
 
 def _make_locked() -> tuple[Path, int]:
     parent = Path(tempfile.gettempdir())
     _remove_abandoned(parent)
     new = Path(tempfile.mkdtemp(prefix=".emotion-ai-new-"))
-    lock = os.open(new / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(new / _LOCK, os.O_RDWR | os.O_CREAT | posix_flags("O_CLOEXEC"), 0o600)
     # Locked before it has the name that others look for.
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    return new.rename(parent / f"{_PREFIX}{uuid.uuid4().hex}"), lock
+    lock(descriptor)
+    return new.rename(parent / f"{_PREFIX}{uuid.uuid4().hex}"), descriptor
 
 
 def _remove_abandoned(parent: Path) -> None:
@@ -52,9 +57,10 @@ def _remove_abandoned(parent: Path) -> None:
         with contextlib.suppress(OSError):
             if folder.lstat().st_uid != os.getuid() or folder.is_symlink():
                 continue
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            flags = os.O_RDWR | posix_flags("O_NOFOLLOW", "O_CLOEXEC")
+            descriptor = os.open(folder / _LOCK, flags)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                try_lock(descriptor)
                 shutil.rmtree(folder, ignore_errors=True)
             finally:
-                os.close(lock)
+                os.close(descriptor)

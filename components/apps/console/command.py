@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from emotion_ai.client.detectors import open_detector
 from emotion_ai.errors import InputError, Unavailable, install_hint
+from emotion_ai.terminal import END_SIGNALS
 
 if TYPE_CHECKING:
     import uvicorn
@@ -119,8 +120,10 @@ async def _serve(app: Callable, listener: socket.socket) -> None:
         received.append(number)
         server.should_exit = True
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    for number in END_SIGNALS:
+        # Windows' loop takes none: Ctrl-C ends the program by itself.
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(number, stop, number)
     await server.serve(sockets=[listener])
     if signal.SIGINT in received:
         raise KeyboardInterrupt

@@ -18,6 +18,7 @@ from emotion_ai.storage.atomic_files import (
     lock_exclusively,
     open_own_file,
 )
+from emotion_ai.storage.file_locks import let_rename
 
 _MAX_LINE_BYTES = 16 * 1024 * 1024
 
@@ -100,4 +101,5 @@ def open_journal(output: Path, settings: dict[str, Any]) -> Iterator[Journal]:
     with translate_errors(str(path)), open_own_file(path) as file:
         lock_exclusively(file, output)
         yield Journal(file, settings)
+        let_rename(file)
         path.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from emotion_ai.terminal import END_SIGNALS
+
 
 class Interruption:
     """Context manager that raises Ctrl-C, SIGTERM and SIGHUP only within `interruptible` blocks.
@@ -29,7 +31,7 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in END_SIGNALS:
                 self._previous_handlers[number] = signal.signal(number, self._handle)
         return self
 

@@ -15,6 +15,7 @@ from emotion_ai.storage.atomic_files import (
     lock_exclusively,
     open_own_file,
 )
+from emotion_ai.storage.file_locks import let_rename
 
 
 def check_output(path: Path, suffixes: Collection[str]) -> None:
@@ -49,8 +50,10 @@ def atomic_output(path: Path) -> Iterator[Path]:
             file.truncate(0)
             yield partial
             flush(file)
+            let_rename(file)
             partial.replace(path)
         except BaseException:
+            let_rename(file)
             partial.unlink(missing_ok=True)
             raise
     flush_folder(path.parent)
