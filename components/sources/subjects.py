@@ -1,15 +1,13 @@
 """The people shown: the optional NAME.subjects.csv (`row,subject`) beside NAME.csv."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
-from emotion_ai.sources.csv_lines import read_lines
 from emotion_ai.sources.schema import MISSING
+from emotion_ai.sources.sidecar import read_cells
 from emotion_ai.sources.uri import subjects_uri
 
 _COLUMNS = ("row", "subject")
@@ -38,7 +36,7 @@ def read_subjects(source: str, max_rows: int) -> NDArray[np.int64] | None:
     uri = subjects_uri(source)
     if not storage.exists(uri):
         return None
-    text = _read_cells(uri, max_rows)
+    text = read_cells(uri, _COLUMNS, max_rows)
     is_missing = text.apply(lambda column: column.str.lower().isin(MISSING)).astype(bool)
     kept = ~is_missing["row"] | ~is_missing["subject"]
     if not kept.any():
@@ -61,31 +59,6 @@ def read_subjects(source: str, max_rows: int) -> NDArray[np.int64] | None:
     subjects = np.full(rows.max() + 1, -1, dtype=np.int64)
     subjects[rows] = numbers["subject"].fillna(-1).to_numpy(np.int64)
     return subjects
-
-
-def _read_cells(uri: str, max_rows: int) -> pd.DataFrame:
-    """Read the columns row and subject as text."""
-    lines = read_lines(uri)
-    header = next(lines, None)
-    names = [_decode(name).lower() for name in header.fields] if header else []
-    positions = [names.index(name) for name in _COLUMNS if names.count(name) == 1]
-    if len(positions) < len(_COLUMNS):
-        found = ", ".join(names[:5])[:100] or "nothing"
-        raise InputError(f"{uri}: not a CSV with the columns row,subject: the header has {found}")
-    cells = []
-    for line in itertools.islice(lines, max_rows + 1):
-        if len(line.fields) != len(names):
-            raise InputError(
-                f"{uri}: line {line.number}: {len(line.fields)} fields, expected {len(names)}"
-            )
-        cells.append([_decode(line.fields[position]) for position in positions])
-    if len(cells) > max_rows:
-        raise InputError(f"{uri}: more than max_rows {max_rows} rows")
-    return pd.DataFrame(cells, columns=list(_COLUMNS), dtype=str)
-
-
-def _decode(field: bytes) -> str:
-    return field.decode("utf-8", "replace").strip()
 
 
 def look_up_subjects(subjects: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:

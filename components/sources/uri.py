@@ -1,4 +1,4 @@
-"""URIs of sources: their subjects files and content fingerprints.
+"""URIs of sources: the files that may lie beside them, and content fingerprints.
 
 A source is a local path, `file://` or `gs://` URI of a CSV (plain, packed, or in a .zip or .tar.gz)
 or of a folder of pictures (or a .zip of one), or `sample://N?seed=S`.
@@ -70,16 +70,25 @@ def subjects_uri(source: str) -> str:
         >>> subjects_uri("gs://faces/fer2013.csv.gz")
         'gs://faces/fer2013.subjects.csv'
     """
+    return f"{_stem(source)}.subjects.csv"
+
+
+def corrections_uri(source: str) -> str:
+    """Return the URI of a source's corrected labels, which need not exist; see `subjects_uri`."""
+    return f"{_stem(source)}.corrections.csv"
+
+
+def _stem(source: str) -> str:
     name = _PACKED.sub("", source.rstrip("/"))
     stem = name.removesuffix(".zip").removesuffix(".csv")
     suffix = Path(name).suffix
     if stem == name and _FORMAT_SUFFIX.fullmatch(suffix) and not storage.is_folder(source):
-        stem = name.removesuffix(suffix)
-    return f"{stem}.subjects.csv"
+        return name.removesuffix(suffix)
+    return stem
 
 
 def fingerprint(source: str) -> str:
-    """Compute the SHA-256 of a source's content and its subjects file.
+    """Compute the SHA-256 of a source's content and of the files of subjects and corrections.
 
     The same content under another name has the same fingerprint. A folder's fingerprint covers
     the names and contents of its visible files; a sample's, its parameters and the code that draws
@@ -109,6 +118,9 @@ def fingerprint(source: str) -> str:
     subjects = subjects_uri(source)
     if storage.exists(subjects):
         digest.update(storage.sha256(subjects).encode())
+    corrections = corrections_uri(source)
+    if storage.exists(corrections):
+        digest.update(f"corrections {storage.sha256(corrections)}".encode())
     return digest.hexdigest()
 
 

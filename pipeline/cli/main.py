@@ -12,6 +12,7 @@ import typer
 from emotion_ai.errors import EmotionAIError, install_hint, one_line
 from emotion_ai.pipeline.cli.answers_command import answers
 from emotion_ai.pipeline.cli.arguments import expand_home
+from emotion_ai.pipeline.cli.audit_command import audit
 from emotion_ai.pipeline.cli.client_commands import console, predict
 from emotion_ai.pipeline.cli.interruption import INTERRUPTED, exit_interrupted
 from emotion_ai.pipeline.cli.options import (
@@ -163,7 +164,7 @@ app.command(
         "help_option_names": [],
     }
 )(serve)
-for command in (answers, predict, watch, console, rollout, describe, publish):
+for command in (answers, audit, predict, watch, console, rollout, describe, publish):
     app.command()(command)
 
 

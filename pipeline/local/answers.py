@@ -19,11 +19,11 @@ from emotion_ai.networks.answers import (
     pack_answers,
 )
 from emotion_ai.networks.weights import check_teacher, weights_uri
+from emotion_ai.pipeline.local.faces import ingest_expression
 from emotion_ai.pipeline.local.run import with_absolute_paths
 from emotion_ai.pipeline.settings import RunSettings
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.settings import validate_settings
-from emotion_ai.steps.ingest.run import run as ingest
 from emotion_ai.steps.prepare.run import run as prepare
 from emotion_ai.steps.resolve.checks import find_teachers
 from emotion_ai.storage.atomic_files import check_writable_name
@@ -90,19 +90,9 @@ def _describe_teacher(address: str, share: float) -> Teacher:
 
 def _prepare_faces(settings: RunSettings, folder: Path) -> Faces:
     """Make the faces as the first steps of a run do: these pixels and splits are the same."""
-    ingest(
-        source=settings.expression,
-        fingerprint="",
-        kind=EXPRESSION.name,
-        label_set=settings.label_set,
-        emotions=settings.emotions,
-        checks=settings.checks.model_dump(),
-        faces_path=str(folder / "ingested"),
-        report_path=str(folder / "report.html"),
-        statistics_path=str(folder / "report.json"),
-    )
+    ingested = ingest_expression(settings, folder / "ingested")
     prepare(
-        faces_path=str(folder / "ingested"),
+        faces_path=str(ingested.path),
         augmentation=settings.augmentation.expression.model_dump(),
         prepared_path=str(folder / "prepared"),
         preview_path=str(folder / "preview.html"),

@@ -22,6 +22,8 @@ class IngestCounts:
         rows_read: All data rows.
         rows_left_out: Rows with a bad cell.
         rows_of_other_emotions: Good rows of emotions that are not selected.
+        labels_corrected: Good rows whose label people have corrected.
+        rows_left_out_by_correction: Good rows that people have left out.
         emotion_words: Good rows by emotion as the source writes it, and its code.
         split_words: Good rows by split as the source writes it.
         code_counts: Rows by the source's emotion code, before any selection, [256].
@@ -33,6 +35,8 @@ class IngestCounts:
     rows_read: int = 0
     rows_left_out: int = 0
     rows_of_other_emotions: int = 0
+    labels_corrected: int = 0
+    rows_left_out_by_correction: int = 0
     emotion_words: Counter[tuple[str, int]] = field(default_factory=Counter)
     split_words: Counter[str] = field(default_factory=Counter)
     code_counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))

@@ -62,6 +62,9 @@ def write_report(
     ]
     if counts.rows_of_other_emotions:
         tiles.append(("rows of other emotions", f"{counts.rows_of_other_emotions:,}"))
+    if counts.labels_corrected or counts.rows_left_out_by_correction:
+        tiles.append(("labels corrected", f"{counts.labels_corrected:,}"))
+        tiles.append(("left out by correction", f"{counts.rows_left_out_by_correction:,}"))
     if statistics["subjects"]:
         tiles.append(("people", f"{statistics['subjects']:,}"))
     sections = [Section("Checks", _check_table(results))]

@@ -16,6 +16,7 @@ from emotion_ai.faces.kinds import EXPRESSION, KEYPOINTS, kind_of
 from emotion_ai.faces.labels import OTHER_EMOTION, label_set_names, select_emotions
 from emotion_ai.settings import validate_settings
 from emotion_ai.sources.checks import DataChecks
+from emotion_ai.sources.corrections import read_corrections
 from emotion_ai.sources.open import Source, open_source
 from emotion_ai.sources.split_words import name_splits
 from emotion_ai.sources.subjects import look_up_subjects, read_subjects
@@ -53,7 +54,7 @@ def run(
 
     Args:
         source: Path, gs:// or sample:// URI of a CSV or of pictures; NAME.subjects.csv beside it
-            names the persons.
+            names the persons, NAME.corrections.csv corrects labels.
         fingerprint: The source's fingerprint when the run started; "" to skip the comparison.
         kind: "keypoints" (96x96 images) or "expression" (48x48 images).
         label_set: "fer7" or "course5"; ignored for keypoints.
@@ -135,9 +136,12 @@ def _copy_faces(
     counts = IngestCounts()
     names = label_set_names(info.label_set) if info.labels else ()
     subjects = read_subjects(source.uri, checks.max_rows)
+    corrections = read_corrections(source.uri, names, checks.max_rows)
     for block in source.blocks:
         counts.add_block(block)
-        rows = _select_emotions(block.rows, names, info.labels, counts) if names else block.rows
+        rows = block.rows if corrections is None else corrections.apply(block.rows, names)
+        if names:
+            rows = _select_emotions(rows, names, info.labels, counts)
         if subjects is not None:
             rows = replace(rows, subject=look_up_subjects(subjects, rows.row))
         writer.append(rows)
@@ -149,6 +153,10 @@ def _copy_faces(
             f"{subjects_uri(source.uri)}: column row: {len(subjects) - 1} is beyond the last "
             f"data row of {source.uri}, {counts.rows_read - 1} (counted from 0)"
         )
+    if corrections is not None:
+        corrections.check_end(counts.rows_read)
+        counts.labels_corrected = corrections.changed
+        counts.rows_left_out_by_correction = corrections.left_out
     return counts
 
 

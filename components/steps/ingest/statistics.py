@@ -46,6 +46,8 @@ def summarise(
         "rows_kept": len(faces),
         "rows_left_out": counts.rows_left_out,
         "rows_of_other_emotions": counts.rows_of_other_emotions,
+        "labels_corrected": counts.labels_corrected,
+        "rows_left_out_by_correction": counts.rows_left_out_by_correction,
         "subjects": len(np.unique(subjects[subjects >= 0])),
         "emotion_words": _emotion_words(faces.info, counts),
         "ignored_columns": list(source.ignored_columns),
@@ -78,6 +80,7 @@ def headlines(statistics: dict[str, Any]) -> dict[str, float]:
         "rows_left_out": "rows_left_out",
         "rows_of_other_emotions": "rows_of_other_emotions",
         "known_persons": "subjects",
+        "labels_corrected": "labels_corrected",
     }
     return {name: float(statistics[key]) for name, key in names.items()}
 

@@ -1,0 +1,1 @@
+"""Look through the labels of a data set that are the most doubtful, and correct them."""

@@ -1,0 +1,120 @@
+"""Find the labels of a run's data that are the most doubtful; write a page or a table of them."""
+
+import csv
+import io
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_ai import storage
+from emotion_ai.apps.audit.page import Audit, write_audit_page
+from emotion_ai.apps.audit.ranking import Suspect, rank
+from emotion_ai.errors import InputError
+from emotion_ai.faces.arrays import Faces
+from emotion_ai.faces.file_names import pick_file_names
+from emotion_ai.faces.labels import label_set_names
+from emotion_ai.pipeline.local.faces import ingest_expression
+from emotion_ai.pipeline.local.run import with_absolute_paths
+from emotion_ai.pipeline.settings import RunSettings
+from emotion_ai.registry.champion import read_champion
+from emotion_ai.sources.corrections import LEFT_OUT, read_corrections
+from emotion_ai.sources.uri import corrections_uri, is_sample
+from emotion_ai.steps.resolve.checks import find_teachers
+from emotion_ai.storage.atomic_files import check_writable_name
+
+_SUFFIXES = (".html", ".csv")
+_COLUMNS = ("row", "file", "emotion", "probability", "suggested", "suggested_probability")
+
+
+def write_audit(
+    settings: RunSettings, release: str, count: int, output: Path, on_faces: Callable[[int], None]
+) -> int:
+    """Rank the labels of a run's expression source by doubt, and write the first of them.
+
+    Args:
+        settings: The settings of the run.
+        release: Whose features to judge by: "pretrained", "champion" or the number of a release.
+        count: How many labels to show.
+        output: The page (.html) or table (.csv) to write.
+        on_faces: Called with the number of faces that the network has seen so far.
+
+    Returns:
+        How many labels were judged.
+
+    Raises:
+        InputError: The source, a setting or the output is invalid, or there are too few faces.
+        Unavailable: A storage failed.
+    """
+    if output.suffix not in _SUFFIXES:
+        raise InputError(f"{output}: expected the name of a file {' or '.join(_SUFFIXES)}")
+    check_writable_name(output)
+    settings = with_absolute_paths(settings)
+    champion = read_champion(settings.registry)
+    (address,) = find_teachers([release], settings.registry, champion)
+    with tempfile.TemporaryDirectory(prefix="audit-") as folder:
+        faces = ingest_expression(settings, Path(folder, "faces"))
+        suspects = _rank(faces, address, count, on_faces)
+        shown = faces.take(np.array([suspect.position for suspect in suspects]))
+        rows = shown.row.tolist()
+        files = pick_file_names(faces.path, rows)
+        if output.suffix == ".csv":
+            storage.write_bytes(str(output), _table(suspects, rows, files, faces.info.labels))
+        else:
+            audit = _describe(settings, address, faces)
+            write_audit_page(output, audit, suspects, shown.images, rows, files)
+        return len(faces)
+
+
+def _rank(
+    faces: Faces, address: str, count: int, on_faces: Callable[[int], None]
+) -> Sequence[Suspect]:
+    # Imported late: Keras takes seconds.
+    from emotion_ai.networks.doubt import out_of_fold, read_features
+
+    features = read_features(faces, address, on_faces)
+    targets = faces.column("targets")
+    labels = len(faces.info.labels)
+    return rank(out_of_fold(features, targets, _groups(faces), labels), targets, count)
+
+
+def _groups(faces: Faces) -> NDArray[np.int64]:
+    """Return a number for each person; a face of nobody known is a group of its own."""
+    subjects = faces.column("subject")
+    alone = subjects.max(initial=-1) + 1 + np.arange(len(subjects))
+    return np.where(subjects < 0, alone, subjects)
+
+
+def _describe(settings: RunSettings, address: str, faces: Faces) -> Audit:
+    source = settings.expression
+    names = label_set_names(settings.label_set)
+    found = None if is_sample(source) else read_corrections(source, names, settings.checks.max_rows)
+    words = dict(enumerate(names))
+    earlier = (
+        [
+            (row, words[before], words.get(after, LEFT_OUT))
+            for row, before, after in zip(
+                found.rows.tolist(), found.before.tolist(), found.after.tolist(), strict=True
+            )
+        ]
+        if found
+        else []
+    )
+    file = "corrections.csv" if is_sample(source) else Path(corrections_uri(source)).name
+    info = faces.info
+    return Audit(source, info.fingerprint, file, address, info.labels, len(faces), earlier)
+
+
+def _table(
+    suspects: Sequence[Suspect], rows: Sequence[int], files: dict[int, str], labels: Sequence[str]
+) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row, suspect in zip(rows, suspects, strict=True):
+        own, other = f"{suspect.probability:.4f}", f"{suspect.suggested_probability:.4f}"
+        emotion, suggested = labels[suspect.emotion], labels[suspect.suggested]
+        writer.writerow((row, files.get(row, ""), emotion, own, suggested, other))
+    return text.getvalue().encode()
