@@ -10,6 +10,8 @@ CONTAINER_ENGINE ?= $(shell command -v docker || command -v podman)
 TARGETS ?= client base serve train
 SOURCE ?= $(or $(shell git config --get remote.origin.url | sed 's,//[^/]*@,//,'),unknown)
 IMAGES := $(or $(PUSH),localhost/emotion-ai)
+# PLATFORMS=linux/amd64,linux/arm64 builds and pushes images for each of them, as docker buildx can.
+BUILD = $(if $(PLATFORMS),buildx build --platform $(PLATFORMS) --push,build)
 # NAME@sha256:DIGEST builds on one image for ever; a label records both. Such a build takes nothing from
 # the engine's cache, which knows layers without their labels.
 BASE_IMAGE ?= $(shell sed -n 's/^ARG PYTHON=//p' docker/Dockerfile)
@@ -48,10 +50,13 @@ serve: $(READY) ## serve ./registry over gRPC on port 8500
 images: $(READY) ## build the steps' images with docker or podman; PUSH=registry/prefix pushes them
 	@test -n "$(CONTAINER_ENGINE)" || { echo "make: docker or podman is needed to build images"; exit 2; }
 	@test -z "$(findstring PYTHON=,$(BUILD_FLAGS))" || { echo "make: name the base image with BASE_IMAGE=..."; exit 2; }
+	@test -z "$(PLATFORMS)" || test -n "$(PUSH)" || { echo "make: name a registry for the images of several platforms: PUSH=registry/prefix"; exit 2; }
+	@test -z "$(PLATFORMS)" || $(CONTAINER_ENGINE) buildx version >/dev/null 2>&1 || \
+		{ echo "make: PLATFORMS needs docker buildx, which $(CONTAINER_ENGINE) does not have; run make images on a machine of each kind"; exit 2; }
 	@for target in $(TARGETS); do \
 		tags=$$($(BIN)/python -c "from emotion_ai.pipeline.policy import image_tags; print(*image_tags('$$target'))") || exit 1; \
 		names=$$(for tag in $$tags; do echo "$(IMAGES)/$$target:$$tag"; done); \
-		$(CONTAINER_ENGINE) build --quiet --file docker/Dockerfile --target $$target \
+		$(CONTAINER_ENGINE) $(BUILD) --quiet --file docker/Dockerfile --target $$target \
 			$$(for name in $$names; do echo "--tag $$name"; done) $(BUILD_FLAGS) \
 			--build-arg PYTHON=$(BASE_IMAGE) \
 			--label org.opencontainers.image.base.name=$(firstword $(subst @, ,$(BASE_IMAGE))) \
@@ -61,7 +66,7 @@ images: $(READY) ## build the steps' images with docker or podman; PUSH=registry
 			--label org.opencontainers.image.version=$(VERSION) \
 			--label org.opencontainers.image.source=$(SOURCE) . >/dev/null || exit 1; \
 		for name in $$names; do \
-			if [ -n "$(PUSH)" ]; then $(CONTAINER_ENGINE) push --quiet $$name || exit 1; fi; \
+			if [ -n "$(PUSH)" ] && [ -z "$(PLATFORMS)" ]; then $(CONTAINER_ENGINE) push --quiet $$name || exit 1; fi; \
 			echo "$$name"; \
 		done; \
 	done

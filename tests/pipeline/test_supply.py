@@ -231,3 +231,30 @@ def test_a_base_image_that_no_label_would_name_is_refused(tmp_path: Path) -> Non
     assert done.returncode == 2
     assert "BASE_IMAGE=" in done.stdout
     assert told == []
+
+
+def test_images_of_several_platforms_are_built_and_pushed_at_once(tmp_path: Path) -> None:
+    platforms, push = "linux/amd64,linux/arm64", "registry.example.com/emotion-ai"
+    done, told = build_images(tmp_path, f"PLATFORMS={platforms}", f"PUSH={push}")
+    assert done.returncode == 0, done.stderr
+    build = told[told.index("version") + 1 :]
+    assert build[:5] == ["buildx", "build", "--platform", platforms, "--push"]
+    assert "push" not in build
+    assert done.stdout.startswith(f"{push}/client:")
+
+
+@pytest.mark.parametrize(
+    ("engine", "push", "told"),
+    [
+        ("exit 0", "PUSH=", "PUSH="),
+        ("test $1 != buildx", "PUSH=registry.example.com/emotion-ai", "docker buildx"),
+    ],
+    ids=["no-registry", "no-buildx"],
+)
+def test_images_of_several_platforms_say_what_is_lacking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, push: str, told: str
+) -> None:
+    monkeypatch.setattr(f"{__name__}.ENGINE", f"{ENGINE}{engine}\n")
+    done, _ = build_images(tmp_path, "PLATFORMS=linux/amd64,linux/arm64", push)
+    assert done.returncode == 2
+    assert told in done.stdout
