@@ -18,14 +18,14 @@ Record = dict[str, Any]
 Row = dict[str, Any]
 
 BOX_COLUMNS = ("left", "top", "width", "height")
-_TEXT_COLUMNS = ("file", "emotion", "error")
+_TEXT_COLUMNS = ("file", "kind", "emotion", "error")
 # What a cell begins with that a spreadsheet takes for a formula, as wide characters too.
 _FORMULA_STARTS = tuple(
     "=+-@\t\n"
     "\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
     "\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 )
-_INTEGER_COLUMNS = ("face", "frame", "track", "model_version")
+_INTEGER_COLUMNS = ("face", "frame", "track", "looks", "baseline_looks", "model_version")
 
 
 def check_packages(format: str) -> None:

@@ -42,6 +42,21 @@ def watch(
     annotate: Annotated[
         Path | None, typer.Option(help="The video with the predictions drawn: .mp4 or .webm.")
     ] = None,
+    events: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Episodes of emotions, and gaps without a face: .csv, .parquet, .eaf (ELAN), .vtt "
+            "(WebVTT) or .boris; several times for several files."
+        ),
+    ] = None,
+    people: Annotated[
+        Path | None,
+        typer.Option(help="A row for each face, with its means and its baseline: .csv, .parquet."),
+    ] = None,
+    baseline: Annotated[
+        str,
+        typer.Option(help="Seconds from a face's first look, or a span of the video: 10-20."),
+    ] = "5",
     release: Release = "",
     timeout: Timeout = 30.0,
     tls_ca: TlsCa = None,
@@ -51,6 +66,10 @@ def watch(
 ) -> None:
     """Track faces through a video, a camera or a stream, and record their emotions over time."""
     from emotion_ai.apps.watch.command import Outputs, watch
+    from emotion_ai.apps.watch.people import read_baseline
+    from emotion_ai.apps.watch.study import Study
+
+    study = Study(tuple(events or ()), people, read_baseline(baseline))
 
     with open_predictor(
         server,
@@ -63,4 +82,4 @@ def watch(
         tls_key=tls_key,
         tls_name=tls_name,
     ) as predictor:
-        watch(source, predictor, Outputs(output, plot, annotate), every, duration)
+        watch(source, predictor, Outputs(output, plot, annotate, study), every, duration)

@@ -6,17 +6,19 @@ import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from emotion_ai.apps.watch.analysis import FrameResult, analyse_frames
 from emotion_ai.apps.watch.annotation import open_annotator
+from emotion_ai.apps.watch.event_files import WRITERS
 from emotion_ai.apps.watch.frames import every_nth, per_second
 from emotion_ai.apps.watch.interruption import Interruption
 from emotion_ai.apps.watch.minute_summaries import MinuteSummaries, clock
 from emotion_ai.apps.watch.outputs import check_output
 from emotion_ai.apps.watch.screen import Screen
 from emotion_ai.apps.watch.sources import Source, open_source
+from emotion_ai.apps.watch.study import Study, open_study
 from emotion_ai.apps.watch.timeline import open_timeline, require_one_label_set
 from emotion_ai.client.predictor import Predictor
 from emotion_ai.client.records import check_packages
@@ -27,7 +29,7 @@ from emotion_ai.terminal import clean_line
 _DEFAULT_RATE = 5
 # Of a recorded video, read ahead while the server works: a dozen frames in high definition.
 _MAX_BYTES_AHEAD = 64 * 1024 * 1024
-_PLOTS, _TIMELINES, _VIDEOS = (".png", ".svg", ".pdf"), (".csv", ".parquet"), (".mp4", ".webm")
+_PLOTS, _TABLES, _VIDEOS = (".png", ".svg", ".pdf"), (".csv", ".parquet"), (".mp4", ".webm")
 
 OnResult = Callable[[FrameResult], None]
 Failure = KeyboardInterrupt | SystemExit | EmotionAIError
@@ -41,27 +43,43 @@ class Outputs:
         timeline: .csv or .parquet.
         plot: .png, .svg or .pdf.
         video: .mp4 or .webm.
+        study: Events and people.
     """
 
     timeline: Path | None = None
     plot: Path | None = None
     video: Path | None = None
+    study: Study = field(default_factory=Study)
 
     def check(self, source: str) -> None:
         """Raise `InputError` for an invalid name, and for a package that is not installed."""
-        named = ((self.timeline, _TIMELINES), (self.plot, _PLOTS), (self.video, _VIDEOS))
+        named = (
+            (self.timeline, _TABLES),
+            (self.plot, _PLOTS),
+            (self.video, _VIDEOS),
+            (self.study.people, _TABLES),
+            *((path, tuple(WRITERS)) for path in self.study.events),
+        )
         for path, suffixes in named:
             if path:
                 check_output(path, suffixes)
                 if path.exists() and Path(source).exists() and path.samefile(source):
                     raise InputError(f"{path}: this is the source; name another file")
-        if self.timeline and self.timeline.suffix.lower() == ".parquet":
+        paths = self.paths()
+        if twice := [path for path in paths if paths.count(path) > 1]:
+            raise InputError(f"{twice[0]}: two outputs have this name; name another file for one")
+        if any(path.suffix.lower() == ".parquet" for path in paths):
             check_packages("parquet")
         if self.plot and importlib.util.find_spec("matplotlib") is None:
             raise InputError(f"a plot needs package matplotlib: {install_hint('video')}")
 
     def __str__(self) -> str:
-        return ", ".join(str(path) for path in (self.timeline, self.plot, self.video) if path)
+        return ", ".join(map(str, self.paths()))
+
+    def paths(self) -> list[Path]:
+        """Return the files."""
+        named = (self.timeline, self.plot, self.video, *self.study.paths())
+        return [path for path in named if path]
 
 
 NO_OUTPUTS = Outputs()
@@ -158,6 +176,8 @@ def _open_files(
         yield stack.enter_context(open_plot(outputs.plot, Path(source.name).name)).add
     if outputs.video:
         yield stack.enter_context(open_annotator(outputs.video, source.fps)).add
+    if outputs.study.paths():
+        yield stack.enter_context(open_study(outputs.study, source))
 
 
 def _consume(results: Iterator[FrameResult], callbacks: Sequence[OnResult]) -> Failure | None:

@@ -1,0 +1,266 @@
+"""Episodes, gaps and people, and the files of `watch --events` as their real readers see them."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import webvtt
+from pyarrow import parquet
+from pympi import Elan
+
+from emotion_ai.apps.watch.analysis import FrameResult, TrackedFace
+from emotion_ai.apps.watch.command import Outputs, watch
+from emotion_ai.apps.watch.episodes import EMOTION, NO_FACE, EpisodeFinder, Event
+from emotion_ai.apps.watch.frames import Frame
+from emotion_ai.apps.watch.people import Baseline, People, read_baseline
+from emotion_ai.apps.watch.study import Study
+from emotion_ai.client.client import Client
+from emotion_ai.client.results import Box, Face
+from emotion_ai.errors import InputError
+
+from support.fake_prediction_server import fake_prediction_server
+from support.videos import FPS, drawn_faces, partial_outputs, save_video, scene
+
+# The names of the files that one command writes.
+NAMES = ("e.csv", "e.parquet", "e.eaf", "e.vtt", "e.boris")
+IMAGE = np.zeros((2, 2, 3), np.uint8)
+
+
+def face(happy: float) -> Face:
+    emotion = "happy" if happy >= 0.5 else "sad"
+    points = np.arange(15.0)[:, None] * [1, 2.5]
+    probabilities = {"happy": happy, "sad": 1 - happy}
+    return Face(Box(0, 0, 1, 1), emotion, probabilities, points, 1, 0.0)
+
+
+def results(happiness: Iterable[Sequence[float | None]]) -> Iterable[FrameResult]:
+    """Ten results a second, with the happiness of each face; None where it is not seen."""
+    for number, row in enumerate(happiness):
+        faces = [TrackedFace(k, face(p)) for k, p in enumerate(row, 1) if p is not None]
+        yield FrameResult(Frame(number, number / 10, IMAGE), tuple(faces))
+
+
+def find(happiness: Iterable[Sequence[float | None]]) -> list[Event]:
+    found: list[Event] = []
+    finder = EpisodeFinder(found.append)
+    for result in results(happiness):
+        finder.add(result)
+    finder.end()
+    return found
+
+
+def episodes(happiness: Iterable[Sequence[float | None]]) -> list[tuple[Any, ...]]:
+    return [event[:6] for event in find(happiness)]
+
+
+def test_an_episode_has_onset_apex_and_offset() -> None:
+    found = find([[p] for p in (0.5, 0.7, 0.9, 0.8, 0.6, 0.4, 0.1, 0.1, 0.1, 0.1)])
+    happy, sad = found
+    assert happy[:6] == (EMOTION, 1, "happy", 0.0, 0.2, 0.5)
+    assert happy[6:] == (5, 0.9, pytest.approx(0.7))
+    # It lasts as long as the face is seen.
+    assert sad[:6] == (EMOTION, 1, "sad", 0.5, 0.6, 0.9)
+
+
+def test_an_episode_outlasts_a_probability_between_the_thresholds() -> None:
+    def three(p: float, q: float) -> Face:
+        probabilities = {"happy": p, "sad": q, "fear": 1 - p - q}
+        return Face(Box(0, 0, 1, 1), "happy", probabilities, np.zeros((15, 2)), 1, 0.0)
+
+    found: list[Event] = []
+    finder = EpisodeFinder(found.append)
+    shown = [(0.6, 0.1), (0.4, 0.3), (0.36, 0.3), (0.5, 0.1), (0.34, 0.33), (0.2, 0.3), (0.2, 0.3)]
+    for k, (p, q) in enumerate(shown):
+        tracked = (TrackedFace(4, three(p, q)),)
+        finder.add(FrameResult(Frame(k, k / 10, IMAGE), tracked))
+    finder.end()
+    assert [event[:6] for event in found] == [(EMOTION, 4, "happy", 0.0, 0.0, 0.4)]
+
+
+def test_short_episodes_and_gaps_are_left_out() -> None:
+    assert episodes([[0.9], [0.9], [0.1], [0.1], [0.9], [0.9]]) == []
+    assert episodes([[0.9]] * 3 + [[None]] * 2 + [[0.9]] * 3) == [
+        (EMOTION, 1, "happy", 0.0, 0.0, 0.7)
+    ]
+
+
+def test_a_face_that_is_away_for_long_ends_its_episode_and_leaves_a_gap() -> None:
+    assert episodes([[0.9]] * 5 + [[None]] * 15 + [[0.9]] * 5) == [
+        (EMOTION, 1, "happy", 0.0, 0.0, 0.4),
+        (NO_FACE, None, None, 0.5, None, 2.0),
+        (EMOTION, 1, "happy", 2.0, 2.0, 2.4),
+    ]
+    # Another face is there meanwhile, so there is no gap.
+    assert [event.track for event in find([[0.9, 0.1]] * 5 + [[None, 0.1]] * 15)] == [1, 2]
+
+
+def test_a_gap_lasts_to_the_end_and_frames_that_are_not_analysed_do_not_count() -> None:
+    found: list[Event] = []
+    finder = EpisodeFinder(found.append)
+    for k in range(20):
+        finder.add(FrameResult(Frame(k, k / 10, IMAGE), None if k % 5 else ()))
+    finder.end()
+    assert found == [Event(NO_FACE, None, None, 0.0, None, 1.5, 4, None, None)]
+
+
+def people(baseline: Baseline, happiness: Iterable[Sequence[float | None]]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    summed = People(baseline, lambda row, usual: rows.append(row))
+    for result in results(happiness):
+        summed.add(result)
+    summed.end()
+    return rows
+
+
+def test_a_person_has_means_and_what_differs_from_its_baseline() -> None:
+    happiness = [[None, 0.5]] * 2 + [[0.2, 0.5], [0.2, 0.5], [0.4, 0.5], [0.9, 0.5], [0.9, 0.5]]
+    first, second = people(Baseline(None, 0.3), happiness)
+    assert (first["track"], first["from_s"], first["to_s"]) == (1, 0.2, 0.6)
+    assert (first["looks"], first["baseline_looks"]) == (5, 3)
+    assert first["mean_probability_happy"] == pytest.approx(0.52)
+    assert first["baseline_probability_happy"] == pytest.approx(0.2)
+    assert first["change_probability_happy"] == pytest.approx(0.32)
+    assert first["baseline_valence"] == pytest.approx(-0.6)
+    # Its keypoints are on a line: no pose.
+    assert "mean_yaw" not in first
+    assert second["change_valence"] == 0
+    span = people(Baseline(0.5, 0.2), happiness)
+    assert [row["baseline_probability_happy"] for row in span] == [0.9, 0.5]
+    assert "baseline_valence" not in people(Baseline(30.0, 5.0), happiness)[0]
+
+
+def test_people_who_left_are_passed_on() -> None:
+    rows: list[dict[str, Any]] = []
+    summed = People(Baseline(), lambda row, usual: rows.append(row))
+    for result in results([[0.5]] * 10 + [[None]] * 150):
+        summed.add(result)
+    assert [row["to_s"] for row in rows] == [0.9]
+
+
+@pytest.mark.parametrize("text", ["5", "0.5", " 10-20 ", "0-60"])
+def test_a_baseline_is_a_length_or_a_span(text: str) -> None:
+    first, _, last = text.strip().partition("-")
+    expected = Baseline(float(first), float(last) - float(first)) if last else (None, float(first))
+    assert read_baseline(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "five", "-5", "20-10", "0-61", "1-2-3", "nan"])
+def test_other_baselines_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"^baseline '"):
+        read_baseline(text)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a video of six seconds, in which a face is away from 2 s to 4 s."""
+    folder = tmp_path_factory.mktemp("events")
+    drawn = drawn_faces(1, 96)[0]
+    frames = (scene([] if 20 <= k < 40 else [(drawn, 60, 60)]) for k in range(60))
+    (folder / "out").mkdir()
+    video = save_video(folder / "a & b.mp4", frames, FPS)
+    study = Study(tuple(folder / "out" / name for name in NAMES), folder / "out" / "people.csv")
+    with fake_prediction_server() as server, Client(server.address) as client:
+        watch(str(video), client, Outputs(study=study), every=2)
+    assert not partial_outputs(folder / "out")
+    return folder / "out"
+
+
+def test_events_are_rows_of_csv_and_parquet(written: Path) -> None:
+    rows = parquet.read_table(written / "e.parquet").to_pylist()
+    assert [(row["kind"], row["track"], row["onset_s"], row["offset_s"]) for row in rows] == [
+        ("emotion", 1, 0.0, 1.8),
+        ("no face", None, 2.0, 4.0),
+        ("emotion", 2, 4.0, 5.8),
+    ]
+    first = rows[0]
+    assert (first["emotion"], first["looks"], first["apex_s"]) == ("happy", 10, 0.0)
+    assert (first["peak"], first["baseline"], first["change"]) == (0.75, 0.75, 0.0)
+    with (written / "e.csv").open() as file:
+        read = list(csv.DictReader(file))
+    assert [row["emotion"] for row in read] == ["happy", "", "happy"]
+    assert [row["duration_s"] for row in read] == ["1.8", "2.0", "1.8"]
+
+
+def test_elan_reads_a_tier_for_each_face_and_one_for_gaps(written: Path) -> None:
+    document = Elan.Eaf(str(written / "e.eaf"))
+    tiers = {name: document.get_annotation_data_for_tier(name) for name in document.tiers}
+    assert tiers["no face"] == [(2000, 4000, "no face")]
+    faces = [spans for name, spans in tiers.items() if name != "no face"]
+    assert sorted(span for spans in faces for span in spans) == [
+        (0, 1800, "happy"),
+        (4000, 5800, "happy"),
+    ]
+    (media,) = document.media_descriptors
+    assert media["RELATIVE_MEDIA_URL"] == "../a & b.mp4"
+    assert document.timeslots.keys() == {f"ts{k}" for k in range(1, 7)}
+
+
+def test_webvtt_reads_a_cue_for_each_event(written: Path) -> None:
+    cues = [(cue.start, cue.end, cue.text) for cue in webvtt.read(str(written / "e.vtt"))]
+    assert [cue[:2] for cue in cues] == [
+        ("00:00:00.000", "00:00:01.800"),
+        ("00:00:02.000", "00:00:04.000"),
+        ("00:00:04.000", "00:00:05.800"),
+    ]
+    assert [cue[2] for cue in cues][:2] == ["face 1: happy 75%", "no face"]
+
+
+def test_boris_project_has_starts_and_stops_in_pairs(written: Path) -> None:
+    project = json.loads((written / "e.boris").read_text())
+    observation = project["observations"]["e"]
+    codes = {behavior["code"] for behavior in project["behaviors_conf"].values()}
+    subjects = {subject["name"] for subject in project["subjects_conf"].values()}
+    events = observation["events"]
+    assert {event[2] for event in events} == codes == {"happy", "no face"}
+    assert {event[1] for event in events} == subjects | {""}
+    assert [event[0] for event in events] == sorted(event[0] for event in events)
+    for subject in subjects | {""}:
+        assert sum(event[1] == subject for event in events) % 2 == 0
+    assert observation["file"]["1"] == ["../a & b.mp4"]
+    assert observation["media_info"]["fps"] == {"../a & b.mp4": FPS}
+
+
+def test_people_are_rows(written: Path) -> None:
+    with (written / "people.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sum(int(row["looks"]) for row in rows) == 20
+    for row in rows:
+        assert float(row["mean_valence"]) == pytest.approx(0.5)
+        assert float(row["change_probability_happy"]) == 0
+        # Pose and measures of the answered keypoints, where they are a face's.
+        assert row["baseline_looks"] != "0"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".eaf", ".vtt", ".boris"])
+def test_a_video_without_faces_is_one_gap(tmp_path: Path, suffix: str) -> None:
+    video = save_video(tmp_path / "none.mp4", (scene([]) for _ in range(20)), FPS)
+    target = tmp_path / f"events{suffix}"
+    with fake_prediction_server() as server, Client(server.address) as client:
+        watch(str(video), client, Outputs(study=Study((target,), tmp_path / "p.csv")), every=5)
+    assert "no face" in target.read_bytes().decode(errors="replace")
+    assert (tmp_path / "p.csv").read_text().startswith("track,from_s,")
+
+
+@pytest.mark.parametrize("name", ["events.txt", "events", "events.mp4"])
+def test_other_formats_of_events_are_refused(video: Path, tmp_path: Path, name: str) -> None:
+    with (
+        fake_prediction_server() as server,
+        Client(server.address) as client,
+        pytest.raises(InputError, match=r"\.csv or \.parquet or \.eaf or \.vtt or \.boris"),
+    ):
+        watch(str(video), client, Outputs(study=Study((tmp_path / name,))))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_for_two_outputs_is_refused(video: Path, tmp_path: Path) -> None:
+    outputs = Outputs(tmp_path / "a.csv", study=Study((), tmp_path / "a.csv"))
+    with (
+        fake_prediction_server() as server,
+        Client(server.address) as client,
+        pytest.raises(InputError, match="two outputs have this name"),
+    ):
+        watch(str(video), client, outputs)
