@@ -40,6 +40,8 @@ class ExpressionFloors(StrictModel):
         every_recall: Floor for the recall of every emotion.
         recall: Floors for the recall of single emotions, which override `every_recall`.
         calibration_error: Ceiling for the expected calibration error.
+        robustness: Floor for the share of its accuracy that the model keeps on corrupted faces,
+            which is measured only where this is set; 0 measures and refuses nothing.
     """
 
     accuracy: Share | None = None
@@ -48,6 +50,7 @@ class ExpressionFloors(StrictModel):
     every_recall: Share | None = None
     recall: dict[Emotion, Share] = {}
     calibration_error: Share | None = None
+    robustness: Share | None = None
 
 
 class KeypointLimits(StrictModel):

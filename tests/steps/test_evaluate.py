@@ -110,3 +110,23 @@ def test_evaluate_reports_a_forced_acceptance(tmp_path: Path) -> None:
     assert gate["forced"] == "a demo <today>"
     assert "Accepted by force" in page
     assert "a demo &lt;today&gt;" in page
+
+
+def test_evaluate_measures_corrupted_faces_where_a_floor_asks_for_it(tmp_path: Path) -> None:
+    for name in ("without", "with"):
+        (tmp_path / name).mkdir()
+    _, metrics, _, page = run(tmp_path / "without")
+    assert not [name for name in metrics if "robustness" in name]
+    assert "Corrupted faces" not in page
+    floors = {"expression": {"robustness": 0.9}}
+    result, metrics, gate, page = run(tmp_path / "with", gate=floors)
+    # Emotions are told by brightness here: what changes it confuses this model, and noise does not.
+    name = "expression/PrivateTest/robustness"
+    assert metrics[f"{name}/too_bright"] < 0.6 < 0.9 < metrics[f"{name}/pixelated"]
+    assert metrics[name] == pytest.approx(
+        np.mean([value for key, value in metrics.items() if key.startswith(f"{name}/")])
+    )
+    assert not result.accepted
+    assert "share of expression accuracy kept on corrupted faces" in gate["reasons"][0]
+    assert "Corrupted faces (PrivateTest)" in page
+    assert "side in shadow" in page

@@ -7,11 +7,12 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from emotion_ai.faces.arrays import TEST
+from emotion_ai.faces.corruptions import CORRUPTIONS, SEVERITIES
 from emotion_ai.faces.file_names import pick_file_names
 from emotion_ai.html_page import Section, figure_html
 from emotion_ai.steps.evaluate import figures, metrics
-from emotion_ai.steps.evaluate.results import ModelEvaluation
-from emotion_ai.steps.evaluate.score_table import score_table
+from emotion_ai.steps.evaluate.results import ModelEvaluation, Robustness
+from emotion_ai.steps.evaluate.score_table import format_score, score_table
 
 _WORST_FACES = 12
 _MAX_CAPTION_LETTERS = 24
@@ -59,7 +60,28 @@ def expression_sections(model: ModelEvaluation) -> Iterator[Section]:
             figures.reliability_figure(reliability), "accuracy against confidence, in 15 bins"
         ),
     )
+    if model.robustness is not None:
+        yield Section(f"Corrupted faces ({test.name})", _corrupted_faces(model.robustness))
     yield Section(f"Most confident errors ({test.name})", _worst_faces(model))
+
+
+def _corrupted_faces(found: Robustness) -> Markup:
+    names = [name.replace("_", " ") for name in CORRUPTIONS]
+    kept = format_score(found.scores().get("robustness"), "%")
+    text = Markup(
+        "<p>{} faces, each with {} corruptions in {} severities: {} of the accuracy is kept on "
+        "average; without any it is {} on them. Below, one face under each at severity 3.</p>"
+    ).format(found.faces, len(names), SEVERITIES, kept, format_score(found.clean, "%"))
+    return (
+        text
+        + figure_html(
+            figures.robustness_figure(found.accuracy, names),
+            "accuracy under every corruption and severity",
+        )
+        + figure_html(
+            figures.faces_figure(found.examples, names), f"one face under {', '.join(names)}"
+        )
+    )
 
 
 def _worst_faces(model: ModelEvaluation) -> str:

@@ -51,6 +51,25 @@ def confusion_figure(matrix: NDArray[np.int64], labels: Sequence[str]) -> Figure
     return figure
 
 
+def robustness_figure(accuracy: NDArray[np.float64], names: Sequence[str]) -> Figure:
+    """Draw accuracies on corrupted faces as a map.
+
+    Args:
+        accuracy: Of each corruption in each severity, [n, severities].
+        names: The n corruptions.
+    """
+    figure = Figure(figsize=(5.6, 0.9 + 0.31 * len(names)))
+    axes = figure.add_subplot()
+    axes.imshow(accuracy, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(accuracy):
+        colour = "white" if value > 0.5 else "black"
+        axes.text(column, row, f"{value:.0%}", ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(accuracy.shape[1]), [str(k + 1) for k in range(accuracy.shape[1])])
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("severity")
+    return _without_frame(figure)
+
+
 def class_figure(scores: Scores, champion: Scores, labels: Sequence[str]) -> Figure:
     """Draw precision and recall of every emotion, with the champion's recall as a mark."""
     figure = Figure(figsize=(5.2, 1.3 + 0.5 * len(labels)))

@@ -162,6 +162,7 @@ def _limits(settings: GateSettings, emotions: tuple[str, ...]) -> Iterator[tuple
         "expression/macro_f1": expression.macro_f1,
         **{f"expression/recall/{name}": floor for name, floor in recall.items()},
         "expression/calibration_error": expression.calibration_error,
+        "expression/robustness": expression.robustness,
         "keypoints/rmse_px": keypoints.rmse_px,
         **{f"keypoints/rmse_px/{name}": ceiling for name, ceiling in rmse.items()},
         "keypoints/share_under_5_percent_nme": keypoints.share_under_5_percent_nme,

@@ -38,6 +38,9 @@ _METRICS = {
     "expression/calibration_error": MetricInfo(
         "expression calibration error", "%", higher_is_better=False
     ),
+    "expression/robustness": MetricInfo(
+        "share of expression accuracy kept on corrupted faces", "%", higher_is_better=True
+    ),
     "keypoints/finite_share": MetricInfo(
         "share of faces with finite keypoints", "%", higher_is_better=True
     ),
@@ -51,6 +54,7 @@ _METRICS = {
 # Scores of one emotion or keypoint, such as "expression/recall/happy": {} is the item.
 _ITEM_METRICS = {
     "recall": MetricInfo("recall of {}", "%", higher_is_better=True),
+    "robustness": MetricInfo("share of accuracy kept: {}", "%", higher_is_better=True),
     "rmse_px": MetricInfo("RMSE of {}", "px", higher_is_better=False),
 }
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_ai.faces.arrays import TEST, TRAIN, VALIDATION, Faces
+from emotion_ai.faces.corruptions import CORRUPTIONS
 from emotion_ai.steps.evaluate.metrics import Scores
 
 # Train is scored to detect overfitting, for which a sample is enough.
@@ -46,6 +48,30 @@ class SplitPredictions:
         return f"{self.name} ({len(self.row):,} of {self.rows_in_split:,} drawn)"
 
 
+class Robustness(NamedTuple):
+    """Accuracies on corrupted faces of the test split.
+
+    Attributes:
+        faces: How many faces were corrupted, each by every corruption.
+        clean: The accuracy on them as they are.
+        accuracy: float [corruptions, severities], in the order of `CORRUPTIONS`.
+        examples: uint8 [corruptions, H, H], one face under each at the middle severity.
+    """
+
+    faces: int
+    clean: float
+    accuracy: NDArray[np.float64]
+    examples: NDArray[np.uint8]
+
+    def scores(self) -> Scores:
+        """The share of the clean accuracy that is kept: the mean, and for each corruption."""
+        if not self.clean:
+            return {}
+        kept = self.accuracy.mean(1) / self.clean
+        by_name = zip(CORRUPTIONS, kept.tolist(), strict=True)
+        return {"robustness": float(kept.mean())} | {f"robustness/{n}": v for n, v in by_name}
+
+
 @dataclass(frozen=True)
 class ModelEvaluation:
     """Predictions and scores of one of the two models.
@@ -57,6 +83,7 @@ class ModelEvaluation:
         baseline: What the baseline predicts for every face: keypoints [15, 2] or a code.
         champion: The champion's predictions for test; None if it cannot be compared.
         champion_scores: The champion's scores on test; empty if it cannot be compared.
+        robustness: Accuracies on corrupted faces; None where they were not asked for.
     """
 
     faces: Faces
@@ -65,6 +92,7 @@ class ModelEvaluation:
     baseline: NDArray | int
     champion: NDArray | None
     champion_scores: Scores
+    robustness: Robustness | None = None
 
     @property
     def test(self) -> SplitPredictions:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from numpy.typing import NDArray
+
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import TEST, TRAIN, Faces
@@ -15,6 +17,7 @@ from emotion_ai.steps.evaluate.gate import GateInputs, PairScores, decide
 from emotion_ai.steps.evaluate.headlines import headlines
 from emotion_ai.steps.evaluate.report import write_report
 from emotion_ai.steps.evaluate.results import ModelEvaluation
+from emotion_ai.steps.evaluate.robustness import with_robustness
 from emotion_ai.steps.evaluate.scoring import flat_metrics, score_expression, score_keypoints
 from emotion_ai.steps.evaluate.verdict import write_verdict
 from emotion_ai.storage.atomic_files import remove_on_failure
@@ -88,9 +91,13 @@ def run(
     keypoints = score_keypoints(
         faces[0], lambda images: predict_keypoints(keypoint_model, images), champion_predictions
     )
-    expression = score_expression(
-        faces[1], lambda images: predict_expression(expression_model, images), champion_predictions
-    )
+
+    def predict_emotions(images: NDArray) -> NDArray:
+        return predict_expression(expression_model, images)
+
+    expression = score_expression(faces[1], predict_emotions, champion_predictions)
+    if settings.expression.robustness is not None:
+        expression = with_robustness(expression, predict_emotions)
     inputs = _gate_inputs(keypoints, expression, champion_predictions)
     decision = decide(settings, inputs, force_accept)
     decision = decision.model_copy(update={"metrics": flat_metrics(keypoints, expression)})
