@@ -16,13 +16,14 @@ from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import Faces
 from emotion_ai.faces.file_names import pick_file_names
 from emotion_ai.faces.labels import label_set_names
+from emotion_ai.networks.weights import PRETRAINED
 from emotion_ai.pipeline.local.faces import ingest_expression
 from emotion_ai.pipeline.local.run import with_absolute_paths
 from emotion_ai.pipeline.settings import RunSettings
 from emotion_ai.registry.champion import read_champion
+from emotion_ai.registry.releases import read_release, release_uri
 from emotion_ai.sources.corrections import LEFT_OUT, read_corrections
 from emotion_ai.sources.uri import corrections_uri, is_sample
-from emotion_ai.steps.resolve.checks import find_teachers
 from emotion_ai.storage.atomic_files import check_writable_name
 
 _SUFFIXES = (".html", ".csv")
@@ -52,8 +53,7 @@ def write_audit(
         raise InputError(f"{output}: expected the name of a file {' or '.join(_SUFFIXES)}")
     check_writable_name(output)
     settings = with_absolute_paths(settings)
-    champion = read_champion(settings.registry)
-    (address,) = find_teachers([release], settings.registry, champion)
+    address = _find_network(release, settings.registry)
     with tempfile.TemporaryDirectory(prefix="audit-") as folder:
         faces = ingest_expression(settings, Path(folder, "faces"))
         suspects = _rank(faces, address, count, on_faces)
@@ -66,6 +66,22 @@ def write_audit(
             audit = _describe(settings, address, faces)
             write_audit_page(output, audit, suspects, shown.images, rows, files)
         return len(faces)
+
+
+def _find_network(release: str, registry: str) -> str:
+    """Return the address of the network that judges, for `read_features`."""
+    if release == PRETRAINED:
+        return release
+    version = int(release) if release.isdecimal() else None
+    if release == "champion":
+        version = read_champion(registry)
+    if version is None:
+        raise InputError(
+            f"--release {release[:30]!r}: expected {PRETRAINED}, or the number of a release or the "
+            f"champion of {registry}"
+        )
+    read_release(registry, version)
+    return release_uri(registry, version)
 
 
 def _rank(
