@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from emotion_ai.client.images import read_image
 from emotion_ai.client.results import Box, Face
+from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.storage import write_bytes
 
 # Okabe and Ito 2008, "Color Universal Design" (https://jfly.uni-koeln.de/color/), which people with
@@ -30,6 +31,10 @@ _OTHER_COLOUR = (235, 235, 235)
 _PANEL = (18, 22, 28, 190)
 _TEXT = (245, 246, 248)
 _TRACK = (66, 72, 80, 215)
+# Of keypoints, and of the line that shows where a face is turned.
+_SHADE, _LIGHT = (0, 0, 0, 120), (255, 255, 255, 235)
+# Of a nose that is seen from the side, in heights of the box.
+_NOSE_LENGTH = 0.5
 # The most probable emotions, shown beside a face.
 _BARS = 3
 # Outlines are drawn so many times larger and then reduced: smooth edges.
@@ -135,13 +140,22 @@ def _colour(emotion: str) -> tuple[int, int, int]:
     return COLOURS.get(emotion, _OTHER_COLOUR)
 
 
+def _nose(face: Face) -> NDArray[np.float64]:
+    """Return both ends of the line from the nose's tip to where the face is turned, [2, 2]."""
+    tip = face.keypoints[NAMES.index("nose_tip")]
+    direction = face.pose.direction() if face.pose else (0.0, 0.0)
+    return np.array([tip, tip + _NOSE_LENGTH * face.box.height * np.array(direction)])
+
+
 def _draw_outline(picture: Image.Image, face: Face, unit: float) -> None:
     box = face.box
     size = min(box.width, box.height)
     line_width = float(np.clip(size / 60, 1.0, 3.0 * unit))
     dot = float(np.clip(size / 70, 0.8, 4.0 * unit))
     keypoints = face.keypoints
-    edges = np.concatenate([keypoints - 3 * dot, keypoints + 3 * dot])
+    nose = _nose(face)
+    seen = np.concatenate([keypoints, nose])
+    edges = np.concatenate([seen - 3 * dot, seen + 3 * dot])
     low = np.floor(np.minimum(edges.min(0), (box.left, box.top)) - 2 * line_width).astype(int)
     high = np.ceil(np.maximum(edges.max(0), (box.right, box.bottom)) + 2 * line_width).astype(int)
     low, high = low.clip(0, picture.size), high.clip(0, picture.size)
@@ -161,8 +175,11 @@ def _draw_outline(picture: Image.Image, face: Face, unit: float) -> None:
     for colour, pen in (((0, 0, 0, 110), line_width * 2), (outline, line_width)):
         pen_width = round(pen * _SUPERSAMPLING)
         draw.rounded_rectangle(corners, corner_radius, outline=colour, width=pen_width)
+    for colour, pen in ((_SHADE, 3.2 * dot), (_LIGHT, 1.6 * dot)) if face.pose else ():
+        start, end = (on_layer(*point) for point in nose + 0.5)
+        draw.line((*start, *end), colour, round(pen * _SUPERSAMPLING))
     for x, y in keypoints + 0.5:
-        for colour, radius in (((0, 0, 0, 120), dot * 1.6), ((255, 255, 255, 235), dot)):
+        for colour, radius in ((_SHADE, dot * 1.6), (_LIGHT, dot)):
             ellipse = (*on_layer(x - radius, y - radius), *on_layer(x + radius, y + radius))
             draw.ellipse(ellipse, colour)
     reduced = layer.resize((width, height), Image.Resampling.BOX)

@@ -72,6 +72,15 @@ class Pose(NamedTuple):
     pitch: float
     roll: float
 
+    def direction(self) -> tuple[float, float]:
+        """Return where a nose of length 1 points in the picture: x to the right, y down."""
+        yaw, pitch, roll = map(math.radians, self)
+        x, y = math.sin(yaw) * math.cos(pitch), -math.sin(pitch)
+        return (
+            x * math.cos(roll) - y * math.sin(roll),
+            x * math.sin(roll) + y * math.cos(roll),
+        )
+
 
 class HeadFit(NamedTuple):
     """The turned model that is nearest to a face's keypoints.

@@ -43,8 +43,8 @@ def test_page_shows_the_faces_of_a_photo(
         assert 96 <= sum(shares) <= 104
         strongest = EMOTIONS[shares.index(max(shares))]
         expect(card.locator(".emotion")).to_have_text(strongest)
-        card.locator("summary").click()
-        points = card.locator("details td").all_inner_texts()
+        card.get_by_text("Box and keypoints").click()
+        points = card.get_by_label("Box and keypoints").locator("td").all_inner_texts()
         assert len(points) == 2 + 15
         for text in points[2:]:
             x, y = map(float, text.split(","))
@@ -58,6 +58,22 @@ def test_page_shows_the_faces_of_a_photo(
         )
         wanted = [int(part) for part in re.findall(r"\d+", bar)]
         assert max(abs(a - b) for a, b in zip(drawn, wanted, strict=True)) < 40, (drawn, wanted)
+
+
+def test_page_shows_the_head_and_the_measures_of_a_face(
+    page: Page, console: Console, picture: Path
+) -> None:
+    open_page(page, console)
+    send_files(page, "drop", picture)
+    card = page.locator(".face").first
+    card.get_by_text("Head and measures").click()
+    table = card.get_by_label("Head and measures")
+    names = table.locator("th").all_inner_texts()
+    texts = dict(zip(names, table.locator("td").all_inner_texts(), strict=True))
+    assert names[:5] == ["yaw", "pitch", "roll", "valence", "mouth opening"]
+    assert re.fullmatch(r"0°|\d+° (down|up)", texts["pitch"])
+    assert re.fullmatch(r"[+\u2212][01]\.\d\d", texts["valence"])
+    assert 0.5 < float(texts["mouth width"]) < 1.5
 
 
 def colour_at(page: Page, x: float, y: float) -> list[int]:

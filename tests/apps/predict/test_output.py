@@ -18,7 +18,8 @@ from emotion_ai.client.drawing import annotate
 from emotion_ai.client.images import read_image
 from emotion_ai.client.results import Box, Face, Prediction
 from emotion_ai.errors import InputError
-from emotion_ai.faces.keypoints import COLUMNS
+from emotion_ai.faces import head_pose
+from emotion_ai.faces.keypoints import COLUMNS, NAMES
 
 BOX = Box(1, 2, 30, 40, 0.9)
 
@@ -172,3 +173,17 @@ def test_a_csv_has_no_formulas_and_no_escape_sequences(name: str, cell: str) -> 
     json_lines = io.StringIO()
     write_text(lambda: [predictions[0].as_dict()], "jsonl", json_lines)
     assert json.loads(json_lines.getvalue())["file"] == name
+
+
+def test_annotate_draws_a_line_to_where_a_face_is_turned() -> None:
+    """Right of the nose's tip, or left of it, by the same length."""
+    points, _ = head_pose._geometry()
+    lines = []
+    for yaw in (30.0, 0.0, -30.0):
+        places = 40 * head_pose._project(points, np.array([yaw]), np.array([0.0]))[0]
+        keypoints = np.stack([places.real, -places.imag], 1) + 80
+        seen = Face(Box(30, 30, 100, 100), "happy", {"happy": 1.0}, keypoints, 1, 0.0)
+        drawn = annotate(np.full((160, 160, 3), 127, np.uint8), [seen])
+        x, y = np.rint(keypoints[NAMES.index("nose_tip")]).astype(int)
+        lines.append([int((drawn[y, x + side * 10] > 200).all()) for side in (1, -1)])
+    assert lines == [[1, 0], [0, 0], [0, 1]]

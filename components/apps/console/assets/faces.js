@@ -9,6 +9,7 @@ const NUMBERS_INTERVAL_MS = 250;
 const SPEECH_INTERVAL_MS = 4_000;
 const THUMBNAIL_SIDE = 112;
 const THUMBNAIL_INTERVAL_MS = 2_000;
+const UNKNOWN = "unknown";
 
 function createElement(name, className, text) {
   const element = document.createElement(name);
@@ -112,7 +113,8 @@ export class FaceCards {
       row.share.textContent = percent(face.probabilities[name] ?? 0);
       row.line.classList.toggle("strongest", name === emotion);
     }
-    if (card.details.open || !card.coordinates.size) writeCoordinates(card, face);
+    writeLines(card.places, describePlaces, face);
+    writeLines(card.head, describeHead, face);
   }
 
   #createCard(face) {
@@ -127,15 +129,15 @@ export class FaceCards {
     title.append(createElement("p", "name", `Face ${face.number}`), emotion);
     head.append(thumbnail, title);
     const { table, rows } = createBars(face);
-    const details = createElement("details");
-    details.append(createElement("summary", "", "Box and keypoints"));
-    const coordinateTable = createElement("table");
-    coordinateTable.setAttribute(
-      "aria-label",
+    const measured = createDetails(
+      "Head and measures",
+      `Head and measures of face ${face.number}: distances as shares of that between the eyes`,
+    );
+    const places = createDetails(
+      "Box and keypoints",
       `Box and keypoints of face ${face.number}, in pixels`,
     );
-    details.append(coordinateTable);
-    item.append(head, table, details);
+    item.append(head, table, places.details, measured.details);
     for (const event of ["pointerenter", "focusin"]) {
       item.addEventListener(event, () => this.#onSelect(face.number));
     }
@@ -147,9 +149,8 @@ export class FaceCards {
       thumbnail,
       emotion,
       rows,
-      details,
-      coordinateTable,
-      coordinates: new Map(),
+      head: measured,
+      places,
       seenAt: 0,
       numbersAt: -Infinity,
       thumbnailAt: -Infinity,
@@ -182,25 +183,68 @@ function createBars(face) {
   return { table, rows };
 }
 
-function writeCoordinates(card, face) {
-  const { left, top, width, height } = face.box;
-  const lines = {
-    "box: left, top": [left, top],
-    "box: width, height": [width, height],
-    ...face.keypoints,
-  };
-  for (const [name, pair] of Object.entries(lines)) {
-    if (!card.coordinates.has(name)) {
+/** Create a table that is shown when its title is clicked. */
+function createDetails(title, label) {
+  const details = createElement("details");
+  const table = createElement("table");
+  table.setAttribute("aria-label", label);
+  details.append(createElement("summary", "", title), table);
+  return { details, table, cells: new Map() };
+}
+
+/** Write texts by name into a table of `createDetails`, if it is open or empty. */
+function writeLines({ details, table, cells }, describe, face) {
+  if (!details.open && cells.size) return;
+  for (const [name, text] of Object.entries(describe(face))) {
+    if (!cells.has(name)) {
       const line = createElement("tr");
       const label = createElement("th", "", name.replaceAll("_", " "));
       label.scope = "row";
       const value = createElement("td");
       line.append(label, value);
-      card.coordinateTable.append(line);
-      card.coordinates.set(name, value);
+      table.append(line);
+      cells.set(name, value);
     }
-    card.coordinates.get(name).textContent = pair.map((number) => number.toFixed(1)).join(", ");
+    cells.get(name).textContent = text;
   }
+}
+
+function describePlaces({ box, keypoints }) {
+  const pairs = {
+    "box: left, top": [box.left, box.top],
+    "box: width, height": [box.width, box.height],
+    ...keypoints,
+  };
+  return mapValues(pairs, (pair) => pair.map((number) => number.toFixed(1)).join(", "));
+}
+
+function describeHead({ pose, measures, valence }) {
+  const sides = {
+    yaw: ["to the picture's left", "to the picture's right"],
+    pitch: ["down", "up"],
+    roll: ["anticlockwise", "clockwise"],
+  };
+  return {
+    ...mapValues(sides, (words, name) => (pose ? describeAngle(pose[name], words) : UNKNOWN)),
+    valence: valence === null ? UNKNOWN : signed(valence),
+    ...mapValues(measures ?? {}, (size) => size.toFixed(2)),
+  };
+}
+
+function describeAngle(degrees, [negative, positive]) {
+  const rounded = Math.round(degrees);
+  if (!rounded) return "0°";
+  return `${Math.abs(rounded)}° ${rounded < 0 ? negative : positive}`;
+}
+
+function signed(number) {
+  return `${number < 0 ? "\u2212" : "+"}${Math.abs(number).toFixed(2)}`;
+}
+
+function mapValues(record, convert) {
+  return Object.fromEntries(
+    Object.entries(record).map(([name, value]) => [name, convert(value, name)]),
+  );
 }
 
 function drawThumbnail(canvas, box, result, picture) {
