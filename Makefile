@@ -108,6 +108,12 @@ publish: $(READY) ## upload the pipeline to Kubeflow Pipelines: KFP=http://local
 test-cluster: $(READY) ## roll out on the cluster of KUBECONFIG; LOAD_IMAGE="kind load docker-image" puts an image onto its nodes
 	$(BIN)/python -m pytest tests/cluster $(ARGS)
 
+# Its first page is build/site/index.html.
+site: $(READY) ## build the site of READMEs, tutorials and API pages, offline: build/site
+	rm -rf build/site
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --conf-dir tests/tutorials --doctree-dir build/site-cache . build/site
+	@echo build/site/index.html
+
 conformance: $(READY) ## test a running server: SERVER=host:port [REST=host:port] [TLS_CA= TLS_CERTIFICATE= TLS_KEY= TLS_NAME=]
 	@test -n "$(SERVER)" || { echo "make: name a server that serves a release of emotion_ai: SERVER=127.0.0.1:8500"; exit 2; }
 	CONFORMANCE_SERVER="$(SERVER)" CONFORMANCE_REST="$(REST)" CONFORMANCE_TLS_CA="$(TLS_CA)" \
