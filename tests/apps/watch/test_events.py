@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 import webvtt
@@ -20,9 +21,10 @@ from emotion_ai.apps.watch.people import Baseline, People, read_baseline
 from emotion_ai.apps.watch.study import Study
 from emotion_ai.client.client import Client
 from emotion_ai.client.results import Box, Face
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, Unavailable
 
 from support.fake_prediction_server import fake_prediction_server
+from support.small_disk import fill_disk, mounted_disk
 from support.videos import FPS, drawn_faces, partial_outputs, save_video, scene
 
 # The names of the files that one command writes.
@@ -243,6 +245,40 @@ def test_a_video_without_faces_is_one_gap(tmp_path: Path, suffix: str) -> None:
         watch(str(video), client, Outputs(study=Study((target,), tmp_path / "p.csv")), every=5)
     assert "no face" in target.read_bytes().decode(errors="replace")
     assert (tmp_path / "p.csv").read_text().startswith("track,from_s,")
+
+
+@pytest.mark.parametrize("name", [*NAMES, "people.csv", "people.parquet"])
+def test_a_full_disk_is_named_and_leaves_no_files(
+    video: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    with (
+        mounted_disk(tmp_path / "disk") as disk,
+        fake_prediction_server() as server,
+        Client(server.address) as client,
+    ):
+        target = disk / name
+        study = Study((), target) if "people" in name else Study((target,))
+        fill_disk(disk, 0)
+        with pytest.raises(Unavailable, match=f"^{target}: "):
+            watch(str(video), client, Outputs(study=study), every=4)
+        assert [path.name for path in disk.iterdir()] == ["filler"]
+    assert capfd.readouterr().err == ""
+
+
+def test_events_are_kept_when_the_server_fails(video: Path, tmp_path: Path) -> None:
+    def fail(number: int, context: Any) -> None:
+        if number >= 6:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no memory")
+
+    study = Study((tmp_path / "e.vtt",), tmp_path / "p.csv")
+    with (
+        fake_prediction_server(fail) as server,
+        Client(server.address) as client,
+        pytest.raises(Unavailable, match=r"no memory; results until .*e\.vtt, .*p\.csv$"),
+    ):
+        watch(str(video), client, Outputs(study=study), every=3)
+    assert {cue.start for cue in webvtt.read(str(tmp_path / "e.vtt"))} == {"00:00:00.000"}
+    assert not partial_outputs(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["events.txt", "events", "events.mp4"])

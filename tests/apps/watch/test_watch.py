@@ -266,11 +266,14 @@ def test_watch_memory_does_not_grow_with_time(tmp_path: Path) -> None:
             outputs = ("-o", str(tmp_path / f"{name}.parquet"))
             outputs += ("--plot", str(tmp_path / f"{name}.png"))
             outputs += ("--annotate", str(tmp_path / f"{name}.mp4"))
+            outputs += ("--events", str(tmp_path / f"{name}.eaf"))
+            outputs += ("--people", str(tmp_path / f"{name}-people.parquet"))
             options = ("--server", server.address, "--faces", "yunet:128", "--every", "2")
             peaks.append(peak_mib("watch", str(video), *options, *outputs))
     rows = read_rows(tmp_path / "hour.parquet")
     assert len(rows) > 1300
     assert len({row["track"] for row in rows}) > 64
+    assert len(read_rows(tmp_path / "hour-people.parquet")) > 64
     minute, hour = peaks
     assert hour < minute + 40, peaks
 
