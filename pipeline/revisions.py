@@ -35,7 +35,7 @@ _READS = {
     "emotion_ai.apps.console.application": "assets/*",
     "emotion_ai.litert.pretrained": "pretrained.tflite",
     "emotion_ai.networks.weights": "pretrained/*.npz",
-    "emotion_ai.serving_api.messages": "serving.binpb",
+    "emotion_ai.serving_api.messages": "*.binpb",
 }
 # Packages that are not named as the module is.
 _DISTRIBUTIONS = {

@@ -14,10 +14,17 @@ import grpc
 
 from emotion_ai.server.errors import not_found
 from emotion_ai.server.rpc import Arrivals, abort_on_error, check_request_size
-from emotion_ai.serving_api.messages import MODEL_SERVICE, PREDICTION_SERVICE
+from emotion_ai.serving_api.messages import INFERENCE_SERVICE, MODEL_SERVICE, PREDICTION_SERVICE
 
 # TensorFlow Serving has the short names.
-SERVICES = ("", "PredictionService", "ModelService", PREDICTION_SERVICE, MODEL_SERVICE)
+SERVICES = (
+    "",
+    "PredictionService",
+    "ModelService",
+    PREDICTION_SERVICE,
+    MODEL_SERVICE,
+    INFERENCE_SERVICE,
+)
 MAX_WATCHES = 4096
 _log = logging.getLogger(__name__)
 
@@ -56,6 +63,10 @@ class Health:
         # RuntimeError: the event loop is closed, and nobody watches any more.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._set, serving, valid_s)
+
+    def is_serving(self) -> bool:
+        """Whether it reports SERVING; may be called on any thread."""
+        return self._serving
 
     def drain(self) -> None:
         """Report NOT_SERVING from now on, and end the watches: they would delay the shutdown."""

@@ -13,11 +13,13 @@ import socket
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+from emotion_ai.server.deadline_reader import DeadlineReader
 from emotion_ai.server.host_header import is_own_host
 
 # Each is a thread. Probes and Prometheus have a few.
@@ -34,16 +36,25 @@ _METHODS = "GET, POST"
 _log = logging.getLogger(__name__)
 
 
+class Request(NamedTuple):
+    """What is asked: the path is without a query."""
+
+    method: str
+    path: str
+    headers: Message
+    body: bytes
+
+
 class Answer(NamedTuple):
     """What a request is answered with."""
 
     code: int
     content_type: str
-    text: str
+    content: str | bytes
+    headers: Mapping[str, str] = {}
 
 
-# Called with the method, the path, without a query, and the body.
-Respond = Callable[[str, str, bytes], Answer]
+Respond = Callable[[Request], Answer]
 # Called with a code and a reason.
 Refuse = Callable[[int, str], Answer]
 
@@ -73,11 +84,11 @@ def http_server(
     class Handler(_Handler):
         limit_s = timeout_s
 
-        def answer(self, method: str, path: str, body: bytes) -> Answer:
+        def answer(self, request: Request) -> Answer:
             names = self.headers.get_all("Host", [])
             wanted = self.request_version == "HTTP/1.0" and not names
             if wanted or (len(names) == 1 and is_own_host(names[0], host)):
-                return respond(method, path, body)
+                return respond(request)
             return refuse(403, "the server does not answer to this Host")
 
         def refuse(self, code: int, reason: str) -> Answer:
@@ -189,24 +200,6 @@ class _Server(ThreadingHTTPServer):
             _log.error("REST: a request failed", exc_info=error)
 
 
-class _DeadlineReader(io.RawIOBase):
-    """Reads a socket until a deadline, however slowly its bytes come."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self.deadline = float("inf")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the request did not arrive in time")
-        self._connection.settimeout(None if left == float("inf") else left)
-        return self._connection.recv_into(buffer)
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "emotion-ai"
@@ -218,7 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self._reader = _DeadlineReader(self.connection)
+        self._reader = DeadlineReader(self.connection)
         self.rfile = io.BufferedReader(self._reader)
 
     def handle_one_request(self) -> None:
@@ -243,7 +236,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             refusal = self._read_body(body)
             path = self.path.partition("?")[0]
-            self._send(refusal or self.answer(method, path, bytes(body)))
+            self._send(refusal or self.answer(Request(method, path, self.headers, bytes(body))))
         finally:
             self.server.give_body_bytes(len(body))
 
@@ -282,12 +275,15 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(self.refuse(code, message or HTTPStatus(code).phrase))
 
     def _send(self, answer: Answer) -> None:
-        body = answer.text.encode()
+        body = answer.content
+        body = body.encode() if isinstance(body, str) else body
         self.connection.settimeout(self.limit_s)
         self.close_connection |= self.server.is_ending
         self.send_response(answer.code)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
         if answer.code == HTTPStatus.METHOD_NOT_ALLOWED:
             self.send_header("Allow", _METHODS)
         if self.close_connection:

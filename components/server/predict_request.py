@@ -5,8 +5,8 @@ tensorflow/cc/saved_model/util.cc (GetInputValues). Does not import TensorFlow.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from grpc import StatusCode
 from numpy.typing import NDArray
@@ -29,11 +29,40 @@ from emotion_ai.serving_api.wire import check_fields
 # A piece of a request has no more pixels than one picture may have.
 _PIXELS_PER_PIECE = 1 << 24
 _DT_STRING = 7
+Answer = TypeVar("Answer")
 
 
 class _Input(NamedTuple):
     proto: Any
     header: TensorHeader
+
+
+class Outputs(NamedTuple):
+    """What a model answered.
+
+    Attributes:
+        model_name: The model's name in the request.
+        version: The version that ran.
+        signature_name: The signature that ran, never "".
+        arrays: The requested outputs by alias.
+    """
+
+    model_name: str
+    version: int
+    signature_name: str
+    arrays: dict[str, NDArray]
+
+
+class Incoming(NamedTuple, Generic[Answer]):
+    """A request, in whatever form it came.
+
+    Attributes:
+        message: It as a `PredictRequest`.
+        write: Writes the answer in the form that belongs to it.
+    """
+
+    message: Any
+    write: Callable[[Outputs], Answer]
 
 
 class ParsedRequest(NamedTuple):
@@ -85,8 +114,8 @@ class ParsedRequest(NamedTuple):
             start = stop
 
 
-def parse_message(data: bytes) -> Any:
-    """Parse a `PredictRequest`.
+def parse_message(data: bytes) -> Incoming[bytes]:
+    """Parse a `PredictRequest`, whose answer is a `PredictResponse`.
 
     Raises:
         StatusError: INVALID_ARGUMENT for a message of too many parts.
@@ -96,7 +125,10 @@ def parse_message(data: bytes) -> Any:
         check_fields(data)
     except ValueError as error:
         raise invalid_argument(str(error)) from None
-    return PredictRequest.FromString(data)
+    return Incoming(
+        PredictRequest.FromString(data),
+        lambda outputs: bytes(build_response(outputs).SerializeToString()),
+    )
 
 
 def parse_request(
@@ -231,22 +263,13 @@ def _format_names(names: Any) -> str:
     return "{" + ",".join(sorted(names)) + "}"
 
 
-def build_response(
-    model_name: str, version: int, parsed: ParsedRequest, outputs: Mapping[str, NDArray]
-) -> Any:
-    """Return a `PredictResponse` with the requested outputs.
-
-    Args:
-        model_name: The model's name in the request.
-        version: The version that ran.
-        parsed: The request.
-        outputs: Every output of the signature by alias.
-    """
+def build_response(outputs: Outputs) -> Any:
+    """Return a `PredictResponse`."""
     response = PredictResponse()
     spec = response.model_spec
-    spec.name = model_name
-    spec.version.value = version
-    spec.signature_name = parsed.signature_name
-    for alias in parsed.outputs:
-        fill_tensor(response.outputs[alias], outputs[alias])
+    spec.name = outputs.model_name
+    spec.version.value = outputs.version
+    spec.signature_name = outputs.signature_name
+    for alias, array in outputs.arrays.items():
+        fill_tensor(response.outputs[alias], array)
     return response

@@ -21,12 +21,14 @@ from emotion_ai.server.errors import StatusError, invalid_argument
 from emotion_ai.server.metadata import MISSING_SPEC, get_model_metadata
 from emotion_ai.server.metrics import Metrics
 from emotion_ai.server.predict_request import (
+    Answer,
+    Incoming,
+    Outputs,
     ParsedRequest,
-    build_response,
     parse_message,
     parse_request,
 )
-from emotion_ai.server.rpc import Arrivals, to_status_error, unary_method
+from emotion_ai.server.rpc import Arrivals, Method, to_status_error, unary_method
 from emotion_ai.server.versions import VersionManager
 from emotion_ai.serving_api import messages
 
@@ -94,7 +96,7 @@ class PredictionService:
         return grpc.method_handlers_generic_handler(
             messages.PREDICTION_SERVICE,
             {
-                "Predict": arrivals.handler(self._predict),
+                "Predict": arrivals.handler(self.method(parse_message)),
                 "GetModelMetadata": arrivals.handler(
                     unary_method(
                         lambda request: get_model_metadata(self._manager, request),
@@ -104,24 +106,41 @@ class PredictionService:
             },
         )
 
-    async def _predict(self, data: bytes, context: Any) -> bytes:
-        try:
-            return await self.answer(data, context.time_remaining(), "GRPC")
-        except StatusError as error:
-            await self._may_answer.wait()
-            await context.abort(error.code, error.message)
-            raise AssertionError("abort raises") from None
-
-    async def answer(self, data: bytes, timeout_s: float | None, entrypoint: str) -> bytes:
-        """Answer a Predict request, and count it before its caller has the answer.
+    def method(self, read: Callable[[bytes], Incoming[bytes]]) -> Method:
+        """Return the function of a gRPC method that answers predictions.
 
         Args:
-            data: The `PredictRequest`.
+            read: Reads its message.
+        """
+
+        async def call(data: bytes, context: Any) -> bytes:
+            try:
+                remaining = context.time_remaining()
+                return await self.answer(len(data), partial(read, data), remaining, "GRPC")
+            except StatusError as error:
+                await self._may_answer.wait()
+                await context.abort(error.code, error.message)
+                raise AssertionError("abort raises") from None
+
+        return call
+
+    async def answer(
+        self,
+        size: int,
+        read: Callable[[], Incoming[Answer]],
+        timeout_s: float | None,
+        entrypoint: str,
+    ) -> Answer:
+        """Answer a request, and count it before its caller has the answer.
+
+        Args:
+            size: Its bytes.
+            read: Reads it.
             timeout_s: Seconds until its caller waits no longer; None is never.
             entrypoint: How it came, for the metrics: "GRPC" or "REST".
 
         Returns:
-            The `PredictResponse`.
+            What the request's `write` makes of the outputs.
 
         Raises:
             StatusError: It is not answered.
@@ -129,19 +148,20 @@ class PredictionService:
         started = time.perf_counter()
         labels, status = ("", ""), grpc.StatusCode.OK
         self._requests += 1
-        self._bytes += len(data)
+        self._bytes += size
         try:
             self._check_limits()
-            request = parse_message(data)
+            request, write = read()
             if not request.HasField("model_spec"):
                 raise invalid_argument(MISSING_SPEC)
             with self._manager.use(request.model_spec) as (version, model):
                 labels = (request.model_spec.name, str(version))
                 parsed = parse_request(model.signatures, request, self._policy.max_request_size)
-                outputs = await self._run(labels, model, parsed, timeout_s)
-            response = build_response(request.model_spec.name, version, parsed, outputs)
+                arrays = await self._run(labels, model, parsed, timeout_s)
+            selected = {alias: arrays[alias] for alias in parsed.outputs}
+            answer = write(Outputs(labels[0], version, parsed.signature_name, selected))
             await self._may_answer.wait()
-            return bytes(response.SerializeToString())
+            return answer
         except asyncio.CancelledError:
             status = grpc.StatusCode.CANCELLED
             raise
@@ -151,7 +171,7 @@ class PredictionService:
             raise status_error from None
         finally:
             self._requests -= 1
-            self._bytes -= len(data)
+            self._bytes -= size
             seconds = time.perf_counter() - started
             self._metrics.record_request(*labels, status.name, seconds, entrypoint)
 

@@ -9,19 +9,24 @@ import contextlib
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from google.protobuf import json_format
 from grpc import StatusCode
 
 from emotion_ai.errors import Unavailable
+from emotion_ai.server.bounded_json import parse_object
 from emotion_ai.server.errors import StatusError, invalid_argument
-from emotion_ai.server.http_server import MAX_BODY_BYTES, Answer, http_server
+from emotion_ai.server.http_server import MAX_BODY_BYTES, Answer, Request, http_server
+from emotion_ai.server.inference_rest import InferenceApi
 from emotion_ai.server.metadata import SIGNATURE_FIELD, get_model_metadata, get_model_status
 from emotion_ai.server.metrics import CONTENT_TYPE, Metrics
+from emotion_ai.server.predict_request import Answer as Written
+from emotion_ai.server.predict_request import Incoming, Outputs
 from emotion_ai.server.prediction_service import PredictionService
-from emotion_ai.server.rest_predict import parse_body, read_request
+from emotion_ai.server.rest_predict import read_request
 from emotion_ai.server.rpc import to_status_error
 from emotion_ai.server.unpacking import is_packed, unpack
 from emotion_ai.server.versions import VersionManager
@@ -59,6 +64,7 @@ def rest_server(
     port: int,
     timeout_s: float | None,
     manager: VersionManager[Any],
+    is_ready: Callable[[], bool],
     prediction: PredictionService | None,
     monitoring: Monitoring,
 ) -> Iterator[int]:
@@ -70,6 +76,7 @@ def rest_server(
         timeout_s: Seconds in which a request has to arrive, until the connection is closed, and a
             prediction's answer has to be there; None is never.
         manager: The loaded versions.
+        is_ready: Whether the server is ready, as its health service says.
         prediction: Answers predictions; None refuses them.
         monitoring: The metrics and their path.
 
@@ -82,7 +89,7 @@ def rest_server(
     loop = asyncio.get_running_loop()
     reading = threading.Lock()
 
-    def predict(spec: Any, body: bytes) -> str:
+    def predict(body: bytes, read: Callable[[bytes], Incoming[Written]]) -> Written:
         if prediction is None:
             raise StatusError(
                 StatusCode.PERMISSION_DENIED,
@@ -90,22 +97,24 @@ def rest_server(
             )
         # JSON holds the interpreter up: one body at a time, so that others wait for one alone.
         with reading:
-            document = parse_body(unpack(body, MAX_BODY_BYTES) if is_packed(body) else body)
-            with manager.use(spec) as (_, model):
-                request = read_request(document, model.signatures)
-        spec.signature_name = request.message.model_spec.signature_name
-        request.message.model_spec.CopyFrom(spec)
-        answer = prediction.answer(request.message.SerializeToString(), timeout_s, "REST")
-        data = asyncio.run_coroutine_threadsafe(answer, loop).result()
-        return request.write(messages.PredictResponse.FromString(data))
+            incoming = read(unpack(body, MAX_BODY_BYTES) if is_packed(body) else body)
+        unwritten = Incoming[Outputs](incoming.message, lambda outputs: outputs)
+        answer = prediction.answer(len(body), lambda: unwritten, timeout_s, "REST")
+        # Written on this thread.
+        return incoming.write(asyncio.run_coroutine_threadsafe(answer, loop).result())
 
-    def respond(method: str, path: str, body: bytes) -> Answer:
+    inference = InferenceApi(manager, is_ready, predict)
+
+    def respond(request: Request) -> Answer:
+        method, path = request.method, request.path
         try:
             if method == "GET" and monitoring.path is not None and path == monitoring.path:
                 return Answer(200, CONTENT_TYPE, monitoring.metrics.render())
+            if inference.is_asked(path):
+                return inference.respond(request)
             spec, verb = _parse_path(method, path)
             if verb == ":predict":
-                return Answer(200, _JSON, predict(spec, body))
+                return Answer(200, _JSON, predict(request.body, partial(_read, manager, spec)))
             return Answer(200, _JSON, _describe(manager, spec, verb))
         except Exception as error:
             status_error = to_status_error(error)
@@ -138,6 +147,15 @@ def _parse_path(method: str, path: str) -> tuple[Any, str]:
     elif label is not None:
         spec.version_label = label
     return spec, verb
+
+
+def _read(manager: VersionManager[Any], spec: Any, body: bytes) -> Incoming[str]:
+    document = parse_object(body)
+    with manager.use(spec) as (_, model):
+        request = read_request(document, model.signatures)
+    spec.signature_name = request.message.model_spec.signature_name
+    request.message.model_spec.CopyFrom(spec)
+    return request
 
 
 def _describe(manager: VersionManager[Any], spec: Any, verb: str) -> str:

@@ -23,6 +23,8 @@ ARRIVAL_S = 30.0
 _LAST_ARRIVAL_S = 4.0
 # Messages that are on their way; for a further one, the oldest is given up.
 MAX_ARRIVING = 256
+# Called with a message and its call's context.
+Method = Callable[[bytes, Any], Awaitable[bytes]]
 _log = logging.getLogger(__name__)
 
 
@@ -43,7 +45,7 @@ class Arrivals:
         self._waiting: OrderedDict[asyncio.Timeout, None] = OrderedDict()
         self._is_ending = False
 
-    def handler(self, function: Callable[[bytes, Any], Awaitable[bytes]]) -> grpc.RpcMethodHandler:
+    def handler(self, function: Method) -> grpc.RpcMethodHandler:
         """Return the handler of a unary method, called with the message and the context."""
 
         async def call(_: Any, context: Any) -> bytes:
@@ -92,9 +94,7 @@ class Arrivals:
             limit.reschedule(min(limit.when() or latest, latest))
 
 
-def unary_method(
-    method: Callable[[Any], Any], request_class: Any
-) -> Callable[[bytes, Any], Awaitable[bytes]]:
+def unary_method(method: Callable[[Any], Any], request_class: Any) -> Method:
     """Return the function of a method that answers small requests at once."""
 
     async def call(data: bytes, context: Any) -> bytes:

@@ -32,6 +32,7 @@ from emotion_ai.server.grpc_server import (
     message_limit,
 )
 from emotion_ai.server.health import Health
+from emotion_ai.server.inference_service import inference_handler
 from emotion_ai.server.metrics import DEFAULT_PATH, Metrics
 from emotion_ai.server.model_service import ModelService
 from emotion_ai.server.parameter_files import read_parameters
@@ -176,12 +177,17 @@ class _Server:
         server = create_server(flags)
         arrivals = Arrivals(message_limit(flags))
         server.add_generic_rpc_handlers(
-            (prediction.handler(arrivals), model.handler(arrivals), health.handler(arrivals))
+            (
+                prediction.handler(arrivals),
+                model.handler(arrivals),
+                inference_handler(arrivals, self._manager, health.is_serving, prediction),
+                health.handler(arrivals),
+            )
         )
         port = bind(server, flags, self._credentials)
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         with contextlib.ExitStack() as stack:
-            rest_port = self._start_rest(stack, prediction)
+            rest_port = self._start_rest(stack, health, prediction)
             await server.start()
             self._print_address(port, rest_port)
             await stop.wait()
@@ -228,7 +234,9 @@ class _Server:
         if config is None:
             _print_line(f"waiting for the first rollout: no {CONFIG_NAME} in {registry} yet")
 
-    def _start_rest(self, stack: contextlib.ExitStack, prediction: PredictionService) -> int | None:
+    def _start_rest(
+        self, stack: contextlib.ExitStack, health: Health, prediction: PredictionService
+    ) -> int | None:
         """Start the REST API if a flag asks for it; returns its port."""
         flags = self._flags
         if not flags.rest_api_port:
@@ -241,6 +249,7 @@ class _Server:
                 flags.rest_api_port,
                 timeout_s,
                 self._manager,
+                health.is_serving,
                 # Callers that have to show a certificate cannot over HTTP.
                 None if self._credentials else prediction,
                 self._monitoring,

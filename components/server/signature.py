@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
-from emotion_ai.serving_api.tensors import empty_array
+from emotion_ai.serving_api.tensors import numpy_dtype
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -58,10 +59,10 @@ def _empty_outputs(outputs: Mapping[str, Any]) -> dict[str, NDArray] | None:
     arrays = {}
     for alias, info in outputs.items():
         _, *inner = _shape(info) or ()
-        array = None if -1 in inner else empty_array(info.dtype, (0, *inner))
-        if array is None:
+        dtype = numpy_dtype(info.dtype)
+        if -1 in inner or dtype is None:
             return None
-        arrays[alias] = array
+        arrays[alias] = np.empty((0, *inner), dtype)
     return arrays
 
 

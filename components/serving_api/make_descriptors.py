@@ -1,9 +1,10 @@
-"""Creates serving.binpb from the package tensorflow-serving-api.
+"""Creates serving.binpb and inference.binpb from tensorflow-serving-api and tritonclient.
 
     python -m emotion_ai.serving_api.make_descriptors
 
-The file is a FileDescriptorSet of TensorFlow Serving's messages and all they import, dependencies
-first, without the services: a client names a method by its path. prediction_service_pb2 and
+The first is a FileDescriptorSet of TensorFlow Serving's messages and all they import, dependencies
+first, without the services: a client names a method by its path. The second has the messages of the
+Open Inference Protocol, and none of what Triton adds. prediction_service_pb2 and
 model_service_pb2 of tensorflow-serving-api 2.20 cannot be imported anyway: protobuf 4 and later
 reject the code of the old protoc that generated them.
 """
@@ -13,6 +14,23 @@ from pathlib import Path
 
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
+_INFERENCE_MESSAGES = {
+    *(
+        f"{name}{kind}"
+        for name in (
+            "ServerLive",
+            "ServerReady",
+            "ModelReady",
+            "ServerMetadata",
+            "ModelMetadata",
+            "ModelInfer",
+        )
+        for kind in ("Request", "Response")
+    ),
+    "InferParameter",
+    "InferTensorContents",
+}
 
 
 def installed_descriptors() -> FileDescriptorSet:
@@ -40,6 +58,22 @@ def installed_descriptors() -> FileDescriptorSet:
     return FileDescriptorSet(file=files.values())
 
 
+def installed_inference_descriptors() -> FileDescriptorSet:
+    """Return the Open Inference Protocol's descriptors, of the installed tritonclient."""
+    from tritonclient.grpc import service_pb2
+
+    proto = FileDescriptorProto()
+    service_pb2.DESCRIPTOR.CopyToProto(proto)
+    messages = [message for message in proto.message_type if message.name in _INFERENCE_MESSAGES]
+    return FileDescriptorSet(
+        file=[
+            FileDescriptorProto(
+                name=proto.name, package=proto.package, syntax=proto.syntax, message_type=messages
+            )
+        ]
+    )
+
+
 def _collect(descriptor: FileDescriptor, files: dict[str, FileDescriptorProto]) -> None:
     if descriptor.name in files:
         return
@@ -51,6 +85,10 @@ def _collect(descriptor: FileDescriptor, files: dict[str, FileDescriptorProto]) 
 
 
 if __name__ == "__main__":
-    path = Path(__file__).with_name("serving.binpb")
-    path.write_bytes(installed_descriptors().SerializeToString(deterministic=True))
-    sys.stdout.write(f"{path}: {path.stat().st_size} bytes\n")
+    for name, descriptors in (
+        ("serving.binpb", installed_descriptors()),
+        ("inference.binpb", installed_inference_descriptors()),
+    ):
+        path = Path(__file__).with_name(name)
+        path.write_bytes(descriptors.SerializeToString(deterministic=True))
+        sys.stdout.write(f"{path}: {path.stat().st_size} bytes\n")

@@ -1,8 +1,9 @@
-"""TensorFlow Serving's protobuf messages, without TensorFlow.
+"""Protobuf messages of TensorFlow Serving and the Open Inference Protocol, without TensorFlow.
 
-The classes are built from serving.binpb (see `make_descriptors`) in a separate descriptor pool: in
-the default pool their names would collide with TensorFlow's when both are imported. A message is
-therefore passed to tensorflow_serving's classes, or back, as serialized bytes.
+The classes are built from serving.binpb and inference.binpb (see `make_descriptors`) in a separate
+descriptor pool: in the default pool their names would collide with TensorFlow's when both are
+imported. A message is therefore passed to tensorflow_serving's classes, or back, as serialized
+bytes.
 
 Example:
     >>> request = PredictRequest()
@@ -18,15 +19,17 @@ from google.protobuf.message_factory import GetMessageClass
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
+INFERENCE_SERVICE = "inference.GRPCInferenceService"
 # The model's name on every server.
 MODEL_NAME = "emotion_ai"
 
 
 def _build_pool() -> DescriptorPool:
-    files = FileDescriptorSet.FromString(Path(__file__).with_name("serving.binpb").read_bytes())
     pool = DescriptorPool()
-    for file in files.file:
-        pool.Add(file)
+    for name in ("serving.binpb", "inference.binpb"):
+        files = FileDescriptorSet.FromString(Path(__file__).with_name(name).read_bytes())
+        for file in files.file:
+            pool.Add(file)
     return pool
 
 
@@ -52,3 +55,15 @@ PredictionLog = _message_class("tensorflow.serving.PredictionLog")
 SignatureDefMap = _message_class("tensorflow.serving.SignatureDefMap")
 TensorProto = _message_class("tensorflow.TensorProto")
 TensorShapeProto = _message_class("tensorflow.TensorShapeProto")
+ServerLiveRequest = _message_class("inference.ServerLiveRequest")
+ServerLiveResponse = _message_class("inference.ServerLiveResponse")
+ServerReadyRequest = _message_class("inference.ServerReadyRequest")
+ServerReadyResponse = _message_class("inference.ServerReadyResponse")
+ServerMetadataRequest = _message_class("inference.ServerMetadataRequest")
+ServerMetadataResponse = _message_class("inference.ServerMetadataResponse")
+ModelReadyRequest = _message_class("inference.ModelReadyRequest")
+ModelReadyResponse = _message_class("inference.ModelReadyResponse")
+ModelMetadataRequest = _message_class("inference.ModelMetadataRequest")
+ModelMetadataResponse = _message_class("inference.ModelMetadataResponse")
+ModelInferRequest = _message_class("inference.ModelInferRequest")
+ModelInferResponse = _message_class("inference.ModelInferResponse")

@@ -148,10 +148,10 @@ def read_elements(proto: Any, header: TensorHeader, start: int, stop: int) -> ND
     return array.astype(header.dtype, copy=False)
 
 
-def empty_array(number: int, shape: tuple[int, ...]) -> NDArray | None:
-    """Return an array without elements, of a `tensorflow.DataType`; None if it is unsupported."""
+def numpy_dtype(number: int) -> np.dtype | None:
+    """Return the dtype of a `tensorflow.DataType`; None if it is unsupported."""
     data_type = _BY_NUMBER.get(number)
-    return None if data_type is None else np.empty(shape, data_type.dtype)
+    return None if data_type is None else data_type.dtype
 
 
 def read_tensor(proto: Any, max_bytes: int = MAX_TENSOR_BYTES) -> NDArray:

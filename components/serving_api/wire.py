@@ -4,7 +4,7 @@ Parsing holds the interpreter lock, so everybody waits for it. A message of 14 M
 inputs takes a second; one with as many pixels takes milliseconds.
 
 Wire format: https://protobuf.dev/programming-guides/encoding. PredictRequest and PredictResponse
-both have a map of TensorProto.
+both have a map of TensorProto; ModelInferRequest has a list of tensors with their contents.
 """
 
 import math
@@ -23,15 +23,19 @@ MAX_FIELDS = 16_384
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 # PredictResponse.outputs and PredictRequest.inputs, and the value of their entries. The other
 # message has its ModelSpec there, which may be counted in the same way.
-_TENSOR_MAPS = (1, 2)
-_VALUE = 2
+_PREDICT_HOLDERS = (frozenset({1, 2}), frozenset({2}))
 # TensorProto's fields that are bytes or packed numbers: one object each, however long they are.
 _FLAT_FIELDS = frozenset({4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17})
 # Of these, the one whose length says nothing about how many values there are: strings.
 _STRINGS = 8
 _SHAPE = 2
+# ModelInferRequest.inputs, and their contents; raw_input_contents; and those of the contents.
+_INFER_HOLDERS = (frozenset({5}), frozenset({5}))
+_RAW_CONTENTS = 7
+_CONTENTS = frozenset({1, 2, 3, 4, 5, 6, 7, 8})
 # Of a value: tensor_content has at most 16, a varint ten.
 _MAX_NUMBER_BYTES = 16
+_MAX_INTEGER_BYTES = 10
 
 
 class _Field(NamedTuple):
@@ -56,43 +60,71 @@ def check_fields(data: bytes) -> None:
     # Of each tensor, by its position: the bytes of its shape, and of its numbers.
     shapes: dict[int, bytes] = defaultdict(bytes)
     numbers: dict[int, int] = defaultdict(int)
-    for counted, (tensor, field) in enumerate(_iterate_parts(data), 1):
+    for counted, (depth, start, field) in enumerate(_iterate_parts(data, _PREDICT_HOLDERS), 1):
+        is_tensor = depth == len(_PREDICT_HOLDERS)
         length = field.stop - field.start
-        if tensor is None or field.number not in _FLAT_FIELDS:
+        if not is_tensor or field.number not in _FLAT_FIELDS:
             described += length
         elif field.number != _STRINGS:
-            numbers[tensor] += length
-        if counted > MAX_FIELDS or described > _SMALL_BYTES:
-            raise ValueError(
-                f"the message has more than {MAX_FIELDS} fields, or more than 64 KiB beside the "
-                "values of tensors"
-            )
-        if tensor is not None and field.number == _SHAPE:
-            shapes[tensor] += data[field.start : field.stop]
+            numbers[start] += length
+        _check_parts(counted, described)
+        if is_tensor and field.number == _SHAPE:
+            shapes[start] += data[field.start : field.stop]
     if any(
         length > _MAX_NUMBER_BYTES * _count_elements(shapes[t]) for t, length in numbers.items()
     ):
         raise ValueError("tensor parsing error: more values than the shape holds")
 
 
-def _iterate_parts(data: bytes) -> Iterator[tuple[int | None, _Field]]:
-    """Yield the fields, each with the position of its tensor if it is in one.
+def check_infer_fields(data: bytes, max_values: int) -> None:
+    """Check that a ModelInferRequest has few enough fields to be parsed at once.
 
-    A field that holds others counts as one without a length.
+    Args:
+        data: The serialized message.
+        max_values: How many values its contents may have, those of raw_input_contents aside.
+
+    Raises:
+        ValueError: It has more than 16,384 fields, more values, or more than 64 KiB of others that
+            are not the values of tensors.
     """
-    # Depth 0 is the message, 1 the entry of a map, 2 its tensor.
+    if len(data) <= _SMALL_BYTES:
+        return
+    described = numbers = 0
+    for counted, (depth, _, field) in enumerate(_iterate_parts(data, _INFER_HOLDERS), 1):
+        length = field.stop - field.start
+        if depth == len(_INFER_HOLDERS) and field.number in _CONTENTS:
+            numbers += 0 if field.number == _STRINGS else length
+        elif depth or field.number != _RAW_CONTENTS:
+            described += length
+        _check_parts(counted, described)
+    if numbers > max_values * _MAX_INTEGER_BYTES:
+        raise ValueError(f"more than {max_values} values: send them as raw_input_contents")
+
+
+def _check_parts(fields: int, described: int) -> None:
+    if fields > MAX_FIELDS or described > _SMALL_BYTES:
+        raise ValueError(
+            f"the message has more than {MAX_FIELDS} fields, or more than 64 KiB beside the values "
+            "of tensors"
+        )
+
+
+def _iterate_parts(
+    data: bytes, holders: tuple[frozenset[int], ...]
+) -> Iterator[tuple[int, int, _Field]]:
+    """Yield the fields, each with its depth and the position of the message that it is in.
+
+    A field that holds others, by the numbers that do at each depth, counts as one without a length.
+    """
     pending = [(0, 0, len(data))]
     while pending:
         depth, start, stop = pending.pop()
         for field in _iterate_fields(data, start, stop):
-            holds_others = (depth == 0 and field.number in _TENSOR_MAPS) or (
-                depth == 1 and field.number == _VALUE
-            )
-            if holds_others:
+            if depth < len(holders) and field.number in holders[depth]:
                 pending.append((depth + 1, field.start, field.stop))
-                yield None, field._replace(stop=field.start)
+                yield depth, start, field._replace(stop=field.start)
             else:
-                yield (start if depth == 2 else None), field
+                yield depth, start, field
 
 
 def _count_elements(shape: bytes) -> int:

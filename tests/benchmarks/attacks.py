@@ -7,20 +7,26 @@ import asyncio
 import contextlib
 import io
 import itertools
+import json
 import os
+import re
 import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
+import numpy as np
 from PIL import Image
 from websockets.asyncio.client import connect as websocket
 from websockets.exceptions import WebSocketException
 
+from emotion_ai.server.bounded_json import MAX_NAMES, MAX_VALUES
+from emotion_ai.server.http_server import MAX_BODY_BYTES
 from emotion_ai.serving_api.messages import MODEL_NAME, PREDICTION_SERVICE, PredictRequest
 
 PREDICT = f"/{PREDICTION_SERVICE}/Predict"
+REST_PREDICT = f"/v1/models/{MODEL_NAME}:predict"
 OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -85,6 +91,32 @@ async def connect(address: str, said: tuple[bytes, ...] = (b"",)) -> None:
         await asyncio.sleep(0.005)
 
 
+async def post(address: str, count: int, body: bytes) -> None:
+    """Send a body to `:predict` again and again, on some connections at once."""
+    head = f"POST {REST_PREDICT} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {len(body)}\r\n\r\n"
+    host, _, port = address.rpartition(":")
+
+    async def ask() -> None:
+        while True:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                reader, writer = await asyncio.open_connection(host, int(port))
+                with contextlib.closing(writer):
+                    while True:
+                        writer.write(head.encode() + body)
+                        answer = await reader.readuntil(b"\r\n\r\n")
+                        length = re.search(rb"Content-Length: (\d+)", answer)
+                        await reader.readexactly(int(length[1]) if length else 0)
+
+    await asyncio.gather(*(ask() for _ in range(count)))
+
+
+def largest_json() -> bytes:
+    """As many faces as JSON may hold."""
+    face = json.dumps(np.full((96, 96, 1), 200).tolist())
+    faces = MAX_VALUES // (face.count(",") + face.count("[") + 1)
+    return f'{{"instances": [{",".join([face] * faces)}]}}'.encode()
+
+
 async def film(address: str) -> None:
     """12: cameras whose frames unpack to 64 million pixels."""
     frame = io.BytesIO()
@@ -118,6 +150,18 @@ ATTACKS: dict[str, Attack] = {
     "4 15 MB in 15 KB": lambda a: repeat(a, 6, request_for((1,), tensor_content=bytes(15 << 20))),
     "11 silent connections": connect,
 }
+REST_ATTACKS: dict[str, Attack] = {
+    "13 the largest JSON": lambda a: post(a, 4, largest_json()),
+    "13 4 MB of JSON that is one string": lambda a: post(
+        a, 4, b'{"inputs": "%s"}' % (b"A" * (MAX_BODY_BYTES - 14))
+    ),
+    "13 JSON of names": lambda a: post(
+        a, 4, json.dumps({"inputs": dict.fromkeys(map(str, range(MAX_NAMES - 1)), 1)}).encode()
+    ),
+    "13 JSON of long numbers": lambda a: post(
+        a, 4, b'{"inputs": [%s]}' % b",".join([b"9" * 4300] * 970)
+    ),
+}
 CONSOLE_ATTACKS: dict[str, Attack] = {
     "12 uploads that stall, silent sockets": lambda a: connect(a, (b"", STALLED_UPLOAD)),
     "12 cameras with 64 million pixels": film,
@@ -129,7 +173,7 @@ def main() -> None:
     # Whoever is measured has the cores first.
     os.nice(5)
     name, address = sys.argv[1:]
-    asyncio.run((ATTACKS | CONSOLE_ATTACKS)[name](address))
+    asyncio.run((ATTACKS | REST_ATTACKS | CONSOLE_ATTACKS)[name](address))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from attacks import ATTACKS, CONSOLE_ATTACKS, OPTIONS, PREDICT
+from attacks import ATTACKS, CONSOLE_ATTACKS, OPTIONS, PREDICT, REST_ATTACKS
 from bench_stops import measure_alone
 
 from emotion_ai.server.process import server_process
@@ -32,6 +33,7 @@ from emotion_ai.serving_api.messages import MODEL_NAME, PredictRequest
 from emotion_ai.serving_api.tensors import fill_tensor
 
 from support.benchmark_limits import Measure, report
+from support.cloud_storage import free_port
 from support.console_process import photo, running_console
 
 Ask = Callable[[], Any]
@@ -99,9 +101,10 @@ def recovery_seconds(ask: Ask, usual_ms: float) -> float:
 
 
 class Target(NamedTuple):
-    """What is attacked: its address, its process, and how another caller asks it."""
+    """What is attacked: its addresses, its process, and how another caller asks it."""
 
     address: str
+    rest: str
     process_id: int
     ask: Ask
 
@@ -109,13 +112,20 @@ class Target(NamedTuple):
 @contextlib.contextmanager
 def server_target(folder: Path) -> Iterator[Target]:
     """A server; the caller asks for one face."""
-    flags = ["--port=0", f"--model_name={MODEL_NAME}", f"--model_base_path={folder}"]
+    rest = free_port()
+    flags = [
+        "--port=0",
+        f"--rest_api_port={rest}",
+        f"--model_name={MODEL_NAME}",
+        f"--model_base_path={folder}",
+    ]
     with (
         server_process(flags, folder / "server.log") as (address, process),
         grpc.insecure_channel(address, options=OPTIONS) as channel,
     ):
         call, data = channel.unary_unary(PREDICT), one_face()
-        yield Target(address, process.pid, lambda: call(data, timeout=30, wait_for_ready=True))
+        ask = partial(call, data, timeout=30, wait_for_ready=True)
+        yield Target(address, f"127.0.0.1:{rest}", process.pid, ask)
 
 
 @contextlib.contextmanager
@@ -133,7 +143,7 @@ def console_target(folder: Path) -> Iterator[Target]:
                 if connection.getresponse().status != 200:
                     raise ConnectionError
 
-        yield Target(address, console.process.pid, ask)
+        yield Target(address, "", console.process.pid, ask)
 
 
 def measure_attack(name: str, folder: Path, seconds: float) -> list[Measure]:
@@ -143,7 +153,7 @@ def measure_attack(name: str, folder: Path, seconds: float) -> list[Measure]:
         latencies(target.ask, 2.0)
         alone = np.percentile(latencies(target.ask, seconds), 99)
         idle = memory_mb(target.process_id, "VmRSS")
-        with attacking(name, target.address):
+        with attacking(name, target.rest if name in REST_ATTACKS else target.address):
             meanwhile = latencies(target.ask, seconds)
         recovery = recovery_seconds(target.ask, float(alone))
         peak = memory_mb(target.process_id, "VmHWM")
@@ -175,14 +185,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Attack a server.")
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--stops", type=int, default=5)
-    parser.add_argument("--only", nargs="*", choices=[*ATTACKS, *CONSOLE_ATTACKS])
+    parser.add_argument("--only", nargs="*", choices=[*ATTACKS, *REST_ATTACKS, *CONSOLE_ATTACKS])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="attack-") as scratch:
         folder = Path(scratch)
         write_model(folder / "1")
         measures = [
             m
-            for name in arguments.only or [*ATTACKS, *CONSOLE_ATTACKS]
+            for name in arguments.only or [*ATTACKS, *REST_ATTACKS, *CONSOLE_ATTACKS]
             for m in measure_attack(name, folder, arguments.seconds)
         ]
         measures += measure_alone(folder, folder, arguments.stops)

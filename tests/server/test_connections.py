@@ -14,7 +14,7 @@ import pytest
 from emotion_ai.server import http_server as http_server_module
 from emotion_ai.server import rpc
 from emotion_ai.server.host_header import is_own_host
-from emotion_ai.server.http_server import Answer, http_server
+from emotion_ai.server.http_server import Answer, Request, http_server
 from emotion_ai.server.rpc import Arrivals, unary_method
 
 from support.server_calls import eventually
@@ -24,10 +24,10 @@ GET = b"GET /path?query HTTP/1.1\r\nHost: localhost\r\n"
 
 @contextlib.contextmanager
 def _serving(timeout_s: float | None = 30.0, host: str = "127.0.0.1") -> Iterator[int]:
-    def respond(method: str, path: str, body: bytes) -> Answer:
-        if path == "/defect":
+    def respond(request: Request) -> Answer:
+        if request.path == "/defect":
             raise KeyError("a defect")
-        return Answer(200, "text/plain", f"{method} {path}")
+        return Answer(200, "text/plain", f"{request.method} {request.path}")
 
     def refuse(code: int, reason: str) -> Answer:
         return Answer(code, "text/plain", f"refused: {reason}")

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from emotion_ai.server.http_server import Answer, http_server
+from emotion_ai.server.http_server import Answer, Request, http_server
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    def respond(method: str, path: str, body: bytes) -> Answer:
-        return Answer(200, "text/plain", method)
+    def respond(request: Request) -> Answer:
+        return Answer(200, "text/plain", request.method)
 
     def refuse(code: int, reason: str) -> Answer:
         return Answer(code, "application/json", json.dumps({"error": reason}))

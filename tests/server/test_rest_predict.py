@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emotion_ai.server.bounded_json import MAX_NAMES, MAX_VALUES, parse_object
 from emotion_ai.server.errors import StatusError
 from emotion_ai.server.http_server import MAX_BODY_BYTES
-from emotion_ai.server.rest_predict import MAX_VALUES, parse_body, read_request
+from emotion_ai.server.predict_request import Outputs
+from emotion_ai.server.rest_predict import read_request
 from emotion_ai.server.signature import InputSpec, Signature
-from emotion_ai.serving_api.messages import PredictResponse
-from emotion_ai.serving_api.tensors import fill_tensor, read_tensor
+from emotion_ai.serving_api.tensors import read_tensor
 
 from support.server_calls import RunningServer
 
@@ -113,7 +114,14 @@ REFUSED = {
     "a list of thousands": (b'{"inputs": ' + b"[" * 5000 + b"]" * 5000 + b"}", 400, "Parse error"),
     "a list of many levels": (b'{"inputs": ' + b"[" * 40 + b"]" * 40 + b"}", 400, "level: 33"),
     "a number of many digits": (b'{"inputs": ' + b"9" * 5000 + b"}", 400, "JSON Parse error"),
-    "a large number": (b'{"inputs": ' + b"9" * 400 + b"}", 400, "not of expected type: uint8"),
+    "a large number": (b'{"inputs": ' + b"9" * 400 + b"}", 400, "JSON Parse error"),
+    "a number of fifty digits": (
+        b'{"inputs": ' + b"9" * 50 + b"}",
+        400,
+        "not of expected type: uint8",
+    ),
+    "too large a fraction": (b'{"inputs": 1e400}', 400, "JSON Parse error"),
+    "too many names": (b'{"inputs": {' + b'"a":1,' * MAX_NAMES + b'"a":1}}', 400, "names"),
     "a number for a picture": (
         {"signature_name": "encoded", "instances": [3]},
         400,
@@ -175,7 +183,7 @@ TYPES = {
 @pytest.mark.parametrize("dtype", TYPES)
 def test_values_have_the_type_of_the_signature(dtype: int) -> None:
     text, expected = TYPES[dtype]
-    request = read_request(parse_body(b'{"inputs": %s}' % text), _signature(dtype, "x"))
+    request = read_request(parse_object(b'{"inputs": %s}' % text), _signature(dtype, "x"))
     tensor = request.message.inputs["x"]
     assert tensor.dtype == dtype
     np.testing.assert_array_equal(read_tensor(tensor), expected)
@@ -183,32 +191,34 @@ def test_values_have_the_type_of_the_signature(dtype: int) -> None:
 
 @pytest.mark.parametrize(("dtype", "text"), [(1, "1e39"), (2, "9" * 400), (3, "2147483648")])
 def test_numbers_that_do_not_fit_are_refused(dtype: int, text: str) -> None:
-    document = parse_body(b'{"inputs": [%s]}' % text.encode())
     with pytest.raises(StatusError):
-        read_request(document, _signature(dtype, "x"))
+        read_request(parse_object(b'{"inputs": [%s]}' % text.encode()), _signature(dtype, "x"))
 
 
 def test_several_inputs_need_their_names() -> None:
     signatures = _signature(3, "a", "b")
-    request = read_request(parse_body(b'{"instances": [{"a": 1, "b": [2]}]}'), signatures)
+    request = read_request(parse_object(b'{"instances": [{"a": 1, "b": [2]}]}'), signatures)
     assert read_tensor(request.message.inputs["a"]).tolist() == [1]
     assert read_tensor(request.message.inputs["b"]).tolist() == [[2]]
     for body in (b'{"instances": [1]}', b'{"inputs": [1]}'):
         with pytest.raises(StatusError, match="expecting an object"):
-            read_request(parse_body(body), signatures)
+            read_request(parse_object(body), signatures)
+
+
+def _outputs(**arrays: Any) -> Outputs:
+    return Outputs("m", 1, "serving_default", arrays)
 
 
 def test_answers_of_one_output_need_no_name_and_bytes_are_base64() -> None:
-    request = read_request(parse_body(b'{"instances": [1, 2]}'), _signature(3, "a"))
-    response = PredictResponse()
-    fill_tensor(response.outputs["face_bytes"], np.array([b"\xff", b"a"], object))
-    assert json.loads(request.write(response)) == {
+    request = read_request(parse_object(b'{"instances": [1, 2]}'), _signature(3, "a"))
+    faces = np.array([b"\xff", b"a"], object)
+    assert json.loads(request.write(_outputs(face_bytes=faces))) == {
         "predictions": [{"b64": "/w=="}, {"b64": "YQ=="}]
     }
-    fill_tensor(response.outputs["score"], np.float32([0.2]))
+    outputs = _outputs(face_bytes=faces, score=np.float32([0.2]))
     with pytest.raises(StatusError, match="inconsistent batch size: 1 expecting: 2"):
-        request.write(response)
-    by_name = read_request(parse_body(b'{"inputs": 1}'), _signature(3, "a"))
-    assert by_name.write(response) == (
+        request.write(outputs)
+    by_name = read_request(parse_object(b'{"inputs": 1}'), _signature(3, "a"))
+    assert by_name.write(outputs) == (
         '{"outputs": {"face_bytes": [{"b64": "/w=="}, {"b64": "YQ=="}], "score": [0.2]}}'
     )

@@ -23,6 +23,12 @@ def test_stored_descriptors_match_the_installed_package() -> None:
     }
 
 
+def test_stored_inference_descriptors_match_the_installed_package() -> None:
+    stored = Path(make_descriptors.__file__).with_name("inference.binpb").read_bytes()
+    installed = make_descriptors.installed_inference_descriptors()
+    assert FileDescriptorSet.FromString(stored) == installed
+
+
 def test_messages_serialize_as_the_package_s() -> None:
     from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
