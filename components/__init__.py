@@ -28,6 +28,7 @@ __all__ = [
     "Face",
     "InputError",
     "ModelResponse",
+    "Pose",
     "Prediction",
     "Tls",
     "Tracker",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from emotion_ai.client.results import Box, Face, ModelResponse, Prediction, VersionStatus
     from emotion_ai.client.tracking import Tracker
     from emotion_ai.errors import EmotionAIError, InputError, Unavailable, VerificationError
+    from emotion_ai.faces.head_pose import Pose
 else:
     # Every module of the package imports this one, so names are imported when they are first used.
     _MODULES = {
@@ -59,6 +61,7 @@ else:
         "Face": "client.results",
         "InputError": "errors",
         "ModelResponse": "client.results",
+        "Pose": "faces.head_pose",
         "Prediction": "client.results",
         "Tls": "client.channel",
         "Tracker": "client.tracking",

@@ -66,6 +66,11 @@ class Pose(NamedTuple):
         yaw: Positive where the face turns to the picture's right (the person's own left).
         pitch: Positive where it looks up.
         roll: Positive where the head is tilted clockwise in the picture.
+
+    Example:
+        with Client("127.0.0.1:8500") as client:
+            for face in client.predict("party.jpg"):
+                print(face.pose.yaw if face.pose else "no face")
     """
 
     yaw: float
