@@ -126,13 +126,12 @@ def fit_head(keypoints: NDArray[np.float64]) -> HeadFit | None:
     # Complex numbers, of which a product turns and scales; y is up.
     seen = keypoints[:, 0] - 1j * keypoints[:, 1]
     seen = seen - (weights * seen).sum()
-    if not np.abs(seen).any():
-        return None
     yaw, pitch = _search(weights * seen)
     model = _project(points, np.array([yaw]), np.array([pitch]))[0]
     factor = (weights * model.conj() * seen).sum() / (weights * np.abs(model) ** 2).sum()
     residual = math.sqrt((weights * np.abs(seen - factor * model) ** 2).sum())
-    if residual > _MAX_RESIDUAL * abs(factor):
+    # Nor is it one where all are in one place.
+    if not residual < _MAX_RESIDUAL * abs(factor):
         return None
     pose = Pose(yaw, pitch, -math.degrees(np.angle(factor)))
     return HeadFit(pose, _turn_to_front(seen / factor, pose), residual / abs(factor))

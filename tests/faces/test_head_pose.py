@@ -98,10 +98,12 @@ def test_drawn_faces_have_poses_and_smile_where_they_are_happy() -> None:
     assert np.mean(smiles["sad"]) < np.mean(smiles["neutral"])
 
 
-@pytest.mark.parametrize("shape", ["one place", "a line", "anywhere"])
+@pytest.mark.parametrize("shape", ["one place", "one but the lip", "a line", "anywhere", "far"])
 def test_points_that_are_no_face_have_no_pose(shape: str) -> None:
     points = {
         "one place": np.full((15, 2), 48.0),
+        "one but the lip": np.where(np.arange(15)[:, None] == 14, 60.0, 48.0) * [1, 1],
+        "far": np.random.default_rng(0).uniform(-1e42, 1e42, (15, 2)),
         "a line": np.arange(15.0)[:, None] * [1, 2.5],
         "anywhere": np.random.default_rng(0).uniform(0, 96, (15, 2)),
     }[shape]

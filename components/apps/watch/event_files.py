@@ -6,6 +6,7 @@ import html
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -135,7 +136,7 @@ def _write_eaf_head(file: TextIO, target: Path, media: Media) -> None:
     )
     if media.path:
         kind = "video/mp4" if media.path.suffix.lower() == ".mp4" else "video/*"
-        place = quoteattr(_relative(media.path, target))
+        place = quoteattr(_in_xml(_relative(media.path, target)))
         whole = quoteattr(media.path.resolve().as_uri())
         file.write(
             f'<MEDIA_DESCRIPTOR MEDIA_URL={whole} MIME_TYPE="{kind}" RELATIVE_MEDIA_URL={place}/>\n'
@@ -144,12 +145,17 @@ def _write_eaf_head(file: TextIO, target: Path, media: Media) -> None:
 
 
 def _eaf_annotation(number: int, event: Event) -> str:
-    text = html.escape(clean_line(event.emotion or NO_FACE), quote=False)
+    text = html.escape(_in_xml(event.emotion or NO_FACE), quote=False)
     return (
         f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{number}"'
         f' TIME_SLOT_REF1="ts{2 * number - 1}" TIME_SLOT_REF2="ts{2 * number}">'
         f"<ANNOTATION_VALUE>{text}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>\n"
     )
+
+
+def _in_xml(text: str) -> str:
+    """Replace what XML has no place for."""
+    return re.sub("[\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", clean_line(text))
 
 
 def _write_boris(path: Path, target: Path, store: EventStore, media: Media) -> None:

@@ -23,6 +23,7 @@ class EventStore:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         database.execute(f"CREATE TABLE events ({_COLUMNS})")
+        database.execute("CREATE INDEX events_of ON events (track, onset_s)")
         database.execute("CREATE TABLE people (track PRIMARY KEY, row)")
         database.execute("CREATE TABLE baselines (track, name, value, PRIMARY KEY (track, name))")
 

@@ -1,6 +1,7 @@
 """Episodes, gaps and people, and the files of `watch --events` as their real readers see them."""
 
 import csv
+import html
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -235,6 +236,29 @@ def test_people_are_rows(written: Path) -> None:
         assert float(row["change_probability_happy"]) == 0
         # Pose and measures of the answered keypoints, where they are a face's.
         assert row["baseline_looks"] != "0"
+
+
+def test_words_of_a_foreign_server_stay_words(video: Path, tmp_path: Path) -> None:
+    name = "=a<b>&-->\n\n\x1b[31m\ufffe"
+
+    def rename(outputs: dict[str, Any]) -> None:
+        outputs["emotion_labels"][:, 0] = name.encode()
+        outputs["emotion"][:] = name.encode()
+
+    study = Study(tuple(tmp_path / each for each in NAMES), tmp_path / "p.parquet")
+    with fake_prediction_server(alter=rename) as server, Client(server.address) as client:
+        watch(str(video), client, Outputs(study=study), every=5)
+    shown = "=a<b>&-->\ufffd\ufffd\ufffd[31m\ufffe"
+    document = Elan.Eaf(str(tmp_path / "e.eaf"))
+    (span,) = document.get_annotation_data_for_tier("face 1")
+    assert span[2] == shown.replace("\ufffe", "\ufffd")
+    cues = [html.unescape(cue.raw_text) for cue in webvtt.read(str(tmp_path / "e.vtt"))]
+    assert cues == [f"face {k}: {shown} 75%" for k in (1, 2)]
+    project = json.loads((tmp_path / "e.boris").read_text())
+    assert {event[2] for event in project["observations"]["e"]["events"]} == {shown}
+    with (tmp_path / "e.csv").open(newline="") as file:
+        emotions = {row["emotion"] for row in csv.DictReader(file)}
+    assert emotions == {"'=a<b>&-->\n\n\ufffd[31m\ufffe"}
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".eaf", ".vtt", ".boris"])
