@@ -211,12 +211,21 @@ def _parser(program: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _version() -> str:
+def installed_version() -> str:
+    """Return the package's version, or "" in images.
+
+    They hold the code alone, and their label org.opencontainers.image.version the version.
+    """
     try:
-        return f"emotion-ai {importlib.metadata.version('emotion-ai')}"
+        return importlib.metadata.version("emotion-ai")
     except importlib.metadata.PackageNotFoundError:
-        # Images hold the code alone, and their label org.opencontainers.image.version the version.
-        return "emotion-ai, not installed as a package: the image's labels say which version"
+        return ""
+
+
+def _version() -> str:
+    version = installed_version()
+    other = "emotion-ai, not installed as a package: the image's labels say which version"
+    return f"emotion-ai {version}" if version else other
 
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, value_type: Any, help: str) -> None:

@@ -1,11 +1,11 @@
 """What the Open Inference Protocol says of the server and its models. No TensorFlow."""
 
-from importlib.metadata import version
 from typing import Any
 
 from grpc import StatusCode
 
 from emotion_ai.server.errors import StatusError
+from emotion_ai.server.flags import installed_version
 from emotion_ai.server.inference_request import model_spec
 from emotion_ai.server.inference_tensors import datatype_name
 from emotion_ai.server.signature import DEFAULT_SIGNATURE
@@ -21,7 +21,7 @@ _NOT_READY = (StatusCode.NOT_FOUND, StatusCode.UNAVAILABLE)
 def server_metadata() -> Any:
     """Return a `ServerMetadataResponse`."""
     return ServerMetadataResponse(
-        name="emotion-ai", version=version("emotion-ai"), extensions=_EXTENSIONS
+        name="emotion-ai", version=installed_version(), extensions=_EXTENSIONS
     )
 
 

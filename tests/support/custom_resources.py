@@ -1,7 +1,7 @@
 """Small JSON schemas of custom resources: the fields that k8s/ uses, and no others.
 
-Written from each project's API reference: external-secrets.io/v1, monitoring.coreos.com/v1 and
-cert-manager.io/v1.
+Written from each project's API reference: external-secrets.io/v1, monitoring.coreos.com/v1,
+cert-manager.io/v1, and serving.kserve.io, v1alpha1 and v1beta1.
 """
 
 from typing import Any
@@ -109,11 +109,40 @@ _ISSUER = fields(
     {}, selfSigned={"type": "object", "maxProperties": 0}, ca=fields({"secretName": _TEXT})
 )
 
+# Containers and volumes are Kubernetes' own; test_kserve.py checks them as a pod's.
+_SERVING_RUNTIME = fields(
+    {
+        "supportedModelFormats": listed(
+            fields({"name": _TEXT}, version=_TEXT, autoSelect={"type": "boolean"})
+        ),
+        "protocolVersions": listed({"enum": ["v1", "v2", "grpc-v1", "grpc-v2"]}),
+        "containers": listed({"type": "object"}),
+    },
+    volumes=listed({"type": "object"}),
+)
+_INFERENCE_SERVICE = fields(
+    {
+        "predictor": fields(
+            {
+                "model": fields(
+                    {"modelFormat": fields({"name": _TEXT}, version=_TEXT)},
+                    runtime=_TEXT,
+                    protocolVersion={"enum": ["v1", "v2", "grpc-v1", "grpc-v2"]},
+                    storageUri=_TEXT,
+                )
+            },
+            automountServiceAccountToken={"type": "boolean"},
+        )
+    }
+)
+
 SCHEMAS: dict[tuple[str, str], dict[str, Any]] = {
     ("external-secrets.io/v1", "ExternalSecret"): resource(_EXTERNAL_SECRET),
     ("monitoring.coreos.com/v1", "PodMonitor"): resource(_POD_MONITOR),
     ("monitoring.coreos.com/v1", "PrometheusRule"): resource(_PROMETHEUS_RULE),
     ("cert-manager.io/v1", "Certificate"): resource(_CERTIFICATE),
     ("cert-manager.io/v1", "Issuer"): resource(_ISSUER),
+    ("serving.kserve.io/v1alpha1", "ServingRuntime"): resource(_SERVING_RUNTIME),
+    ("serving.kserve.io/v1beta1", "InferenceService"): resource(_INFERENCE_SERVICE),
     ("cert-manager.io/v1", "ClusterIssuer"): resource(_ISSUER),
 }
