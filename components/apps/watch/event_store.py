@@ -66,9 +66,20 @@ class EventStore:
         self._database.execute("INSERT OR REPLACE INTO people VALUES (?, ?)", values)
 
     def people(self) -> Iterator[dict[str, Any]]:
-        """Yield the faces' rows, in order of their numbers."""
-        rows = self._database.execute("SELECT row FROM people ORDER BY track")
-        return (json.loads(row) for (row,) in rows)
+        """Yield the faces' rows, in order of their numbers, with how many episodes they had."""
+        emotions = self.emotions()
+        for track, row in self._database.execute("SELECT track, row FROM people ORDER BY track"):
+            yield json.loads(row) | self._count_episodes(track, emotions)
+
+    def _count_episodes(self, track: int, emotions: list[str]) -> dict[str, float]:
+        query = (
+            "SELECT emotion, count(*), sum(offset_s - onset_s) FROM events WHERE track IS ? "
+            "GROUP BY emotion"
+        )
+        found = {emotion: rest for emotion, *rest in self._database.execute(query, (track,))}
+        counts = {f"episodes_{name}": found.get(name, (0, 0.0))[0] for name in emotions}
+        lengths = {f"seconds_{name}": round(found.get(name, (0, 0.0))[1], 3) for name in emotions}
+        return counts | lengths
 
     def add_baseline(self, track: int, values: dict[str, float]) -> None:
         """Keep a face's baseline by name."""

@@ -23,7 +23,7 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?")
 
 # The columns that have a name of their own, before the means, the baselines and the changes.
 COUNTS = ("track", "from_s", "to_s", "looks", "baseline_looks")
-_PREFIXES = ("mean", "baseline", "change")
+_PREFIXES = ("episodes", "seconds", "mean", "baseline", "change")
 # Receives a face's row and its baseline when it does not come back.
 OnPerson = Callable[[dict[str, Any], dict[str, float]], None]
 

@@ -234,6 +234,7 @@ def test_people_are_rows(written: Path) -> None:
     for row in rows:
         assert float(row["mean_valence"]) == pytest.approx(0.5)
         assert float(row["change_probability_happy"]) == 0
+        assert (row["episodes_happy"], row["seconds_happy"]) == ("1", "1.8")
         # Pose and measures of the answered keypoints, where they are a face's.
         assert row["baseline_looks"] != "0"
 
