@@ -45,8 +45,9 @@ def watch(
     events: Annotated[
         list[Path] | None,
         typer.Option(
+            metavar="<path>",
             help="Episodes of emotions, and gaps without a face: .csv, .parquet, .eaf (ELAN), .vtt "
-            "(WebVTT) or .boris; several times for several files."
+            "(WebVTT) or .boris; several times for several files.",
         ),
     ] = None,
     people: Annotated[
