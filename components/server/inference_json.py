@@ -1,9 +1,9 @@
 """Inference requests and answers of the Open Inference Protocol as JSON, and bytes after it."""
 
 import json
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, ValidationError
 
 from emotion_ai.server.bounded_json import parse_object
 from emotion_ai.server.errors import invalid_argument
@@ -19,10 +19,12 @@ from emotion_ai.server.inference_tensors import (
 from emotion_ai.server.json_tensor import to_array, to_json
 from emotion_ai.server.predict_request import Incoming, Outputs
 from emotion_ai.serving_api.messages import PredictRequest
-from emotion_ai.serving_api.tensors import MAX_DIMENSIONS
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 _SIZE = "binary_data_size"
+_Element = TypeVar("_Element")
+# Its first mistake is enough.
+_List = Annotated[list[_Element], FailFast()]
 
 
 class _Part(BaseModel):
@@ -32,7 +34,7 @@ class _Part(BaseModel):
 class _Input(_Part):
     name: str
     datatype: str
-    shape: list[int] = Field(max_length=MAX_DIMENSIONS)
+    shape: _List[int]
     parameters: dict[str, Any] = {}
     data: Any = None
 
@@ -45,8 +47,8 @@ class _Output(_Part):
 class _Infer(_Part):
     id: str = ""
     parameters: dict[str, Any] = {}
-    inputs: list[_Input]
-    outputs: list[_Output] = []
+    inputs: _List[_Input]
+    outputs: _List[_Output] = []
 
 
 def read_infer(spec: Any, json_length: int | None, body: bytes) -> Incoming[Answer]:
@@ -66,10 +68,18 @@ def read_infer(spec: Any, json_length: int | None, body: bytes) -> Incoming[Answ
     end = len(body) if json_length is None else json_length
     try:
         infer = _Infer.model_validate(parse_object(body[:end]))
+        return _read_tensors(spec, infer, body, end)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise invalid_argument(f"JSON: {place}: {first['msg']}") from None
+    except UnicodeEncodeError:
+        # JSON can escape a half of a pair of surrogates.
+        raise invalid_argument("JSON: a name that is no text") from None
+
+
+def _read_tensors(spec: Any, infer: _Infer, body: bytes, end: int) -> Incoming[Answer]:
+    """Read the tensors of a request, whose JSON ends at a position of the body."""
     request = PredictRequest(model_spec=spec)
     request.model_spec.signature_name = _parameter(infer.parameters, SIGNATURE, "")
     for tensor in infer.inputs:

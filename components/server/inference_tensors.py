@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from emotion_ai.server.bounded_json import MAX_VALUES
 from emotion_ai.server.errors import StatusError, invalid_argument
-from emotion_ai.serving_api.tensors import MAX_DIMENSIONS, fill_tensor, format_shape, numpy_dtype
+from emotion_ai.server.json_tensor import MAX_RANK
+from emotion_ai.serving_api.tensors import MAX_TENSOR_BYTES, fill_tensor, format_shape, numpy_dtype
 from emotion_ai.serving_api.wire import MAX_FIELDS
 
 _LENGTH = struct.Struct("<I")
@@ -160,10 +161,15 @@ def _start(proto: Any, tensor: Any) -> int:
 
 def _count(tensor: Any) -> int:
     shape: Sequence[int] = tensor.shape
-    if len(shape) > MAX_DIMENSIONS or any(size < 0 for size in shape):
+    # An array without elements has its limits too.
+    if (
+        len(shape) > MAX_RANK
+        or any(size < 0 for size in shape)
+        or math.prod(size or 1 for size in shape) > MAX_TENSOR_BYTES
+    ):
         raise invalid_argument(
-            f"{tensor.name}: shape {format_shape(tuple(shape))}; expected at most "
-            f"{MAX_DIMENSIONS} sizes, none below zero"
+            f"{tensor.name}: shape {format_shape(tuple(shape))}; expected at most {MAX_RANK} "
+            f"sizes, none below zero, and {MAX_TENSOR_BYTES} elements"
         )
     return math.prod(shape)
 

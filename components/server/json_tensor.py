@@ -31,7 +31,7 @@ _ALLOWED: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int
 # Of base64: whole groups of four.
 _PIECE_CHARACTERS = 1 << 19
 # More than any signature has.
-_MAX_RANK = 32
+MAX_RANK = 32
 
 
 def to_array(alias: str, value: Any, data_type: int) -> NDArray:
@@ -93,10 +93,9 @@ def _flatten(alias: str, value: Any) -> tuple[list[int], list[Any]]:
                 f"{len(shape)} expected size: {min(sizes)}"
             )
         shape += sizes
-        if len(shape) > _MAX_RANK:
+        if len(shape) > MAX_RANK:
             raise invalid_argument(
-                f"{alias}: Encountered list at unexpected level: {len(shape)} "
-                f"expected < {_MAX_RANK}"
+                f"{alias}: Encountered list at unexpected level: {len(shape)} expected < {MAX_RANK}"
             )
         elements = list(chain.from_iterable(elements))
     return shape, elements
