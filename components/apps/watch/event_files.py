@@ -14,14 +14,14 @@ from xml.sax.saxutils import quoteattr
 
 from emotion_ai.apps.watch.episodes import NO_FACE, Event
 from emotion_ai.apps.watch.event_store import EventStore
-from emotion_ai.client.records import CsvRows, ParquetRows, Row
+from emotion_ai.apps.watch.rows import open_rows
+from emotion_ai.client.records import Row
 from emotion_ai.terminal import clean_line
 
 COLUMNS = (
     *("kind", "track", "emotion", "onset_s", "apex_s", "offset_s", "duration_s"),
     *("looks", "peak", "mean", "baseline", "change"),
 )
-_MAX_ROWS_HELD = 1_000
 
 
 class Media(NamedTuple):
@@ -63,15 +63,8 @@ def _rows(store: EventStore) -> Iterator[Row]:
         yield row
 
 
-def _write_csv(path: Path, target: Path, store: EventStore, media: Media) -> None:
-    file = path.open("w", encoding="utf-8", newline="")
-    with contextlib.closing(CsvRows(file, COLUMNS)) as rows:
-        for row in _rows(store):
-            rows.add(row)
-
-
-def _write_parquet(path: Path, target: Path, store: EventStore, media: Media) -> None:
-    with contextlib.closing(ParquetRows(str(path), COLUMNS, _MAX_ROWS_HELD)) as rows:
+def _write_table(path: Path, target: Path, store: EventStore, media: Media) -> None:
+    with contextlib.closing(open_rows(path, COLUMNS)) as rows:
         for row in _rows(store):
             rows.add(row)
 
@@ -234,8 +227,8 @@ def _now() -> str:
 
 _Writer = Callable[[Path, Path, EventStore, Media], None]
 WRITERS: dict[str, _Writer] = {
-    ".csv": _write_csv,
-    ".parquet": _write_parquet,
+    ".csv": _write_table,
+    ".parquet": _write_table,
     ".eaf": _write_eaf,
     ".vtt": _write_vtt,
     ".boris": _write_boris,

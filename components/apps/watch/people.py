@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from emotion_ai.apps.watch.analysis import FrameResult
-from emotion_ai.client.records import CsvRows, ParquetRows, Row
+from emotion_ai.apps.watch.rows import open_rows
+from emotion_ai.client.records import Row
 from emotion_ai.client.results import Face
 from emotion_ai.errors import InputError
 from emotion_ai.faces.head_pose import Pose
@@ -26,9 +27,6 @@ COUNTS = ("track", "from_s", "to_s", "looks", "baseline_looks")
 _PREFIXES = ("episodes", "seconds", "mean", "baseline", "change")
 # Receives a face's row and its baseline when it does not come back.
 OnPerson = Callable[[dict[str, Any], dict[str, float]], None]
-
-
-_MAX_ROWS_HELD = 1_000
 
 
 class Baseline(NamedTuple):
@@ -171,11 +169,6 @@ def write_people(path: Path, people: Callable[[], Iterable[Row]]) -> None:
     """
     found = dict.fromkeys(name for row in people() for name in row if name not in COUNTS)
     columns = [*COUNTS, *sorted(found, key=lambda name: _PREFIXES.index(name.partition("_")[0]))]
-    rows: CsvRows | ParquetRows
-    if path.suffix.lower() == ".parquet":
-        rows = ParquetRows(str(path), columns, _MAX_ROWS_HELD)
-    else:
-        rows = CsvRows(path.open("w", encoding="utf-8", newline=""), columns)
-    with contextlib.closing(rows):
+    with contextlib.closing(open_rows(path, columns)) as rows:
         for row in people():
             rows.add(row)

@@ -1,40 +1,23 @@
 """The timeline: a row for each face in each analysed frame, as CSV or Parquet.
 
 Columns: `time_s`, `frame` (from 0), `track`, the box's `left`, `top`, `width`, `height` in pixels,
-the detector's `score`, `emotion`, `probability_` with each of the model's labels, the keypoints as
-`NAME_x` and `NAME_y` in pixels, `model_version`, `latency_ms`. Rows are written while the video is
+the detector's `score`, `emotion`, `probability_` with each of the model's labels, `valence`, the
+head's `yaw`, `pitch` and `roll`, `measure_` with each measure's name, the keypoints as `NAME_x` and
+`NAME_y` in pixels, `model_version`, `latency_ms`. Rows are written while the video is
 read. A frame without a face has no row.
 """
 
 import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 from emotion_ai.apps.watch.analysis import FrameResult
 from emotion_ai.apps.watch.outputs import atomic_output
-from emotion_ai.client.records import (
-    BOX_COLUMNS,
-    CsvRows,
-    ParquetRows,
-    Row,
-    face_columns,
-    face_row,
-)
+from emotion_ai.apps.watch.rows import RowWriter, open_rows
+from emotion_ai.client.records import BOX_COLUMNS, face_columns, face_row
 from emotion_ai.errors import Unavailable
 
 _FRAME_COLUMNS = ("time_s", "frame", "track")
-_MAX_ROWS_HELD = 1_000
-
-
-class _RowWriter(Protocol):
-    """A file of rows with fixed columns."""
-
-    def add(self, row: Row) -> None:
-        """Write a row."""
-
-    def close(self) -> None:
-        """Write the rest."""
 
 
 class Timeline:
@@ -42,7 +25,7 @@ class Timeline:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._rows: _RowWriter | None = None
+        self._rows: RowWriter | None = None
 
     def add(self, result: FrameResult) -> None:
         """Write a row for each face in the frame."""
@@ -56,11 +39,9 @@ class Timeline:
         """Write the rest; without any face, the columns alone."""
         (self._rows or self._open_rows(())).close()
 
-    def _open_rows(self, labels: Iterable[str]) -> _RowWriter:
+    def _open_rows(self, labels: Iterable[str]) -> RowWriter:
         columns = [*_FRAME_COLUMNS, *BOX_COLUMNS, *face_columns(labels)]
-        if self._path.suffix.lower() == ".parquet":
-            return ParquetRows(str(self._path), columns, _MAX_ROWS_HELD)
-        return CsvRows(self._path.open("w", encoding="utf-8", newline=""), columns)
+        return open_rows(self._path, columns)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,26 @@
+"""Tables that are written row by row: CSV or Parquet, by the file's suffix."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from emotion_ai.client.records import CsvRows, ParquetRows, Row
+
+_MAX_ROWS_HELD = 1_000
+
+
+class RowWriter(Protocol):
+    """A file of rows with fixed columns."""
+
+    def add(self, row: Row) -> None:
+        """Write a row."""
+
+    def close(self) -> None:
+        """Write the rest."""
+
+
+def open_rows(path: Path, columns: Sequence[str]) -> RowWriter:
+    """Open a table, .csv or .parquet, for writing."""
+    if path.suffix.lower() == ".parquet":
+        return ParquetRows(str(path), columns, _MAX_ROWS_HELD)
+    return CsvRows(path.open("w", encoding="utf-8", newline=""), columns)
