@@ -105,7 +105,8 @@ class Face:
             "emotion": self.emotion,
             "probabilities": {name: round(p, 6) for name, p in self.probabilities.items()},
             "valence": None if valence is None else round(valence, 6),
-            "pose": pose and {name: round(angle, 1) for name, angle in pose._asdict().items()},
+            # Without the sign that a zero may have.
+            "pose": pose and {name: round(a, 1) + 0.0 for name, a in pose._asdict().items()},
             "measures": measures and {name: round(size, 4) for name, size in measures.items()},
             "keypoints": {
                 name: [round(float(x), 2), round(float(y), 2)]

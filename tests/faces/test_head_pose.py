@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from emotion_ai.client.results import Box, Face
 from emotion_ai.faces import head_pose
 from emotion_ai.faces.head_pose import HeadFit, fit_head
 from emotion_ai.faces.keypoints import MIRROR, NAMES
@@ -131,3 +132,12 @@ def test_valence_is_happiness_minus_the_strongest_negative_emotion(
     probabilities: dict[str, float], expected: float | None
 ) -> None:
     assert valence(probabilities) == expected
+
+
+def test_a_pose_is_written_without_the_sign_of_a_zero() -> None:
+    probabilities = {"happy": 0.75, "sad": 0.25}
+    points = turned(0, 0, -0.01)
+    written = Face(Box(0, 0, 96, 96), "happy", probabilities, points, 1, 0.0).as_dict()
+    assert str(written["pose"]) == "{'yaw': 0.0, 'pitch': 0.0, 'roll': 0.0}"
+    assert written["valence"] == 0.5
+    assert set(written["measures"]) == set(MEASURES)
