@@ -1,7 +1,10 @@
 """Run the commands of a tutorial's page, and show below each what it printed and drew."""
 
+import contextlib
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +14,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 # Blocks that are run, in their order, in one folder; others show what is not run here.
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+PORTS = ("8500", "8501")
 PICTURES = (".png", ".jpg")
 _MAX_LINES, _MAX_WIDTH = 14, 110
 # What the commands find in their folder, as in a checkout.
@@ -26,6 +30,10 @@ class Page(NamedTuple):
 # Titles are in the pages; the order is the site's.
 PAGES = {
     "photo": Page(is_quick=True),
+    "faces": Page(is_quick=False),
+    "video": Page(is_quick=True),
+    "serve": Page(is_quick=True),
+    "cluster": Page(is_quick=False),
 }
 
 
@@ -56,27 +64,50 @@ def run_page(page: str, folder: Path, replace: dict[str, str] | None = None) -> 
     folder.mkdir(parents=True)
     for name in _LINKS:
         (folder / name).symlink_to(ROOT / name)
-    return [_run(language, text, folder, replace or {}) for language, text in blocks(page)]
+    replace = (replace or {}) | free_ports()
+    groups: list[int] = []
+    try:
+        return [_run(language, text, folder, replace, groups) for language, text in blocks(page)]
+    finally:
+        for group in groups:
+            # A server that a block has started.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGTERM)
 
 
-def _run(language: str, text: str, folder: Path, replace: dict[str, str]) -> Result:
+def free_ports() -> dict[str, str]:
+    """Return a free port for each that the pages name: this machine may have servers of its own."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in PORTS]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        ports = [str(listener.getsockname()[1]) for listener in sockets]
+    return dict(zip(PORTS, ports, strict=True))
+
+
+def _run(
+    language: str, text: str, folder: Path, replace: dict[str, str], groups: list[int]
+) -> Result:
     for word, other in replace.items():
         text = text.replace(word, other)
     program = ["bash", "-euo", "pipefail", "-c"] if language == "sh" else [sys.executable, "-c"]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     before = set(_pictures(folder))
-    done = subprocess.run(
+    process = subprocess.Popen(
         [*program, text],
         cwd=folder,
         env=os.environ | {"PATH": path, "COLUMNS": str(_MAX_WIDTH)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=600,
+        start_new_session=True,
     )
-    if done.returncode:
-        raise RuntimeError(f"{text}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    groups.append(process.pid)
+    printed, failure = process.communicate(timeout=600)
+    if process.returncode:
+        raise RuntimeError(f"{text}\nended with {process.returncode}:\n{printed}{failure}")
     made = sorted(set(_pictures(folder)) - before)
-    return Result(done.stdout, [os.path.relpath(path, HERE) for path in made])
+    return Result(printed, [os.path.relpath(path, HERE) for path in made])
 
 
 def _pictures(folder: Path) -> list[Path]:
