@@ -23,10 +23,12 @@ from websockets.exceptions import WebSocketException
 
 from emotion_ai.server.bounded_json import MAX_NAMES, MAX_VALUES
 from emotion_ai.server.http_server import MAX_BODY_BYTES
+from emotion_ai.server.inference_json import JSON_LENGTH
 from emotion_ai.serving_api.messages import MODEL_NAME, PREDICTION_SERVICE, PredictRequest
 
 PREDICT = f"/{PREDICTION_SERVICE}/Predict"
 REST_PREDICT = f"/v1/models/{MODEL_NAME}:predict"
+REST_INFER = f"/v2/models/{MODEL_NAME}/infer"
 OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -91,9 +93,12 @@ async def connect(address: str, said: tuple[bytes, ...] = (b"",)) -> None:
         await asyncio.sleep(0.005)
 
 
-async def post(address: str, count: int, body: bytes) -> None:
-    """Send a body to `:predict` again and again, on some connections at once."""
-    head = f"POST {REST_PREDICT} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {len(body)}\r\n\r\n"
+async def post(
+    address: str, count: int, body: bytes, path: str = REST_PREDICT, header: str = ""
+) -> None:
+    """Send a body again and again, on some connections at once; a header ends its line."""
+    sizes = f"Host: {address}\r\nContent-Length: {len(body)}\r\n{header}"
+    head = f"POST {path} HTTP/1.1\r\n{sizes}\r\n"
     host, _, port = address.rpartition(":")
 
     async def ask() -> None:
@@ -115,6 +120,21 @@ def largest_json() -> bytes:
     face = json.dumps(np.full((96, 96, 1), 200).tolist())
     faces = MAX_VALUES // (face.count(",") + face.count("[") + 1)
     return f'{{"instances": [{",".join([face] * faces)}]}}'.encode()
+
+
+def most_faces(address: str) -> Awaitable[None]:
+    """As many faces as a body may hold, as binary tensors."""
+    size = 96 * 96
+    faces = (MAX_BODY_BYTES - 1000) // size
+    tensor = {
+        "name": "images",
+        "datatype": "UINT8",
+        "shape": [faces, 96, 96, 1],
+        "parameters": {"binary_data_size": faces * size},
+    }
+    text = json.dumps({"inputs": [tensor]}).encode()
+    header = f"{JSON_LENGTH}: {len(text)}\r\n"
+    return post(address, 4, text + bytes(faces * size), REST_INFER, header)
 
 
 async def film(address: str) -> None:
@@ -158,6 +178,7 @@ REST_ATTACKS: dict[str, Attack] = {
     "13 JSON of names": lambda a: post(
         a, 4, json.dumps({"inputs": dict.fromkeys(map(str, range(MAX_NAMES - 1)), 1)}).encode()
     ),
+    "13 the most binary faces": most_faces,
     "13 JSON of long numbers": lambda a: post(
         a, 4, b'{"inputs": [%s]}' % b",".join([b"9" * 4300] * 970)
     ),
