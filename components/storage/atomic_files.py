@@ -179,10 +179,12 @@ def follow_links(output: Path) -> Path:
     """
     if not output.is_symlink():
         return output
-    try:
-        return output.resolve()
-    except (OSError, RuntimeError):
-        raise InputError(f"{output}: this is a link that leads to itself; name a file") from None
+    with contextlib.suppress(OSError, RuntimeError):
+        target = output.resolve()
+        # Python 3.13 ends where a circle of links closes, earlier ones raise.
+        if not target.is_symlink():
+            return target
+    raise InputError(f"{output}: this is a link that leads to itself; name a file")
 
 
 def check_replaceable(path: Path) -> None:
