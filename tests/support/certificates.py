@@ -42,6 +42,12 @@ class _Authority:
             .not_valid_after(now + datetime.timedelta(days=1))
             .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
             .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            # Python 3.13 asks for these, as RFC 5280 does.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False
+            )
+            .add_extension(_usage(is_authority), critical=True)
         )
         return builder.sign(self.key, hashes.SHA256())
 
@@ -63,6 +69,16 @@ def make_certificates() -> Certificates:
         server=trusted.issue("server"),
         client=trusted.issue("client"),
         untrusted_client=untrusted.issue("client"),
+    )
+
+
+def _usage(is_authority: bool) -> x509.KeyUsage:
+    signs = {"key_cert_sign": is_authority, "crl_sign": is_authority}
+    unused = dict.fromkeys(
+        ("content_commitment", "data_encipherment", "key_agreement", "key_encipherment"), False
+    )
+    return x509.KeyUsage(
+        digital_signature=True, encipher_only=False, decipher_only=False, **signs, **unused
     )
 
 
