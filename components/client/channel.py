@@ -58,12 +58,13 @@ OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_reconnect_backoff_ms", 5_000),
     # By default a name is resolved again after half a minute: too late where servers have moved.
     ("grpc.dns_min_time_between_resolutions_ms", 5_000),
-    # By default connecting to a host that vanished takes 20 s.
-    ("grpc.min_reconnect_backoff_ms", 2_000),
-    # A host that vanished, or hangs, is noticed within 4.5 s: a waiting call asks by a ping, and
+    # By default connecting to a host that vanished takes 20 s, and a Service's address may lead
+    # there again.
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    # A host that vanished, or hangs, is noticed within 3.5 s: a waiting call asks by a ping, and
     # data has to be acknowledged. Two pings are sent without data: a server with gRPC's own
     # settings closes the connection at the fourth.
-    ("grpc.keepalive_time_ms", 2_000),
+    ("grpc.keepalive_time_ms", 1_000),
     # TCP's limit for data that is not acknowledged.
     ("grpc.keepalive_timeout_ms", 2_500),
     # The limit of a ping's answer: https://github.com/grpc/grpc/pull/39239.

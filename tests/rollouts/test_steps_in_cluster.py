@@ -124,3 +124,18 @@ def test_describe_knows_what_a_rollout_has_left(world: World) -> None:
     world.adopt()
     found = describe_cluster_on(cluster, world.registry, world.champion, SETTINGS)
     assert found["warnings"] == []
+
+
+def test_a_rollout_that_goes_on_tells_what_served_before(world: World) -> None:
+    def interrupt(act: Act) -> None:
+        if (act.kind, world.journal.phase) == ("endpointslices", "verifying"):
+            world.server.before.remove(interrupt)
+            raise KeyboardInterrupt
+
+    world.server.before.append(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        world.roll_out(7, run="nightly")
+    record = world.roll_out(7, run="nightly")
+    assert record["previous"] == 6
+    told = [event["message"] for event in world.server.objects["events"].values()]
+    assert told[-1].endswith("answer as release 7 (before: 6)")

@@ -185,6 +185,8 @@ def _recover(ctx: Context, act: str, found: Observation, deployment: Deployment)
     elif act == "adopt":
         say(adopt(ctx, deployment))
     elif act == "finish":
+        # It is promoted already: what served before is what was proven last.
+        ctx.record["previous"] = found.journal.proven
         finish(ctx, release, found.journal.digest)
     else:
         go_back(ctx, ctx.journal.failure(release) or "the rollout was interrupted")
