@@ -195,7 +195,9 @@ def build_images(
     engine.chmod(0o755)
     notes.touch()
     here = (f"BIN={Path(sys.executable).parent}", f"CONTAINER_ENGINE={engine}", "TARGETS=client")
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
+    # Those of the make that runs the tests: it would say which folder it enters.
+    inherited = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+    environment = {k: v for k, v in os.environ.items() if k not in inherited}
     done = subprocess.run(
         ["make", "--old-file=.venv/.ready", "images", *here, *variables],
         cwd=ROOT,
