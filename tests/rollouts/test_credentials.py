@@ -130,6 +130,28 @@ def test_credentials_that_are_not_accepted_are_not_tried_again(
     assert len(_Api.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo no account is logged in >&2; exit 3", "no account is logged in"),
+        ("echo 'no JSON'", "failed to decode process output"),
+    ],
+    ids=["fails", "nonsense"],
+)
+def test_a_plug_in_of_the_kubeconfig_that_fails_is_one_sentence(
+    kubeconfig: Path, address: str, capfd: pytest.CaptureFixture[str], script: str, words: str
+) -> None:
+    plug_in = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "sh",
+        "args": ["-c", script],
+    }
+    kubeconfig.write_text(_kubeconfig(address, "", {"exec": plug_in}))
+    with pytest.raises(InputError, match=f"the kubeconfig cannot be used: .*{words}"):
+        connect("emotion-ai")
+    assert capfd.readouterr().err == ""
+
+
 def test_the_certificate_of_another_cluster_is_not_tried_again(
     kubeconfig: Path, address: str
 ) -> None:

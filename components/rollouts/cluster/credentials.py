@@ -1,5 +1,8 @@
 """The address and credentials of the cluster: of this pod, or of the kubeconfig."""
 
+import logging
+from logging.handlers import QueueHandler
+from queue import SimpleQueue
 from typing import Any
 
 from emotion_ai.errors import InputError, install_hint, one_line
@@ -38,11 +41,21 @@ def load_kubeconfig(settings: Any) -> None:
     """
     from kubernetes import config
 
+    # What a kubeconfig's own program (a cloud's plug-in) says when it fails is only logged.
+    said: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    listener = QueueHandler(said)
+    listener.setLevel(logging.ERROR)
+    logging.getLogger().addHandler(listener)
     try:
         config.load_kube_config(client_configuration=settings)
+        problem = one_line(said.get().getMessage()) if not said.empty() else ""
     except Exception as error:
         # The library checks little of the file, and raises whatever it stumbles over.
+        problem = one_line(error)
+    finally:
+        logging.getLogger().removeHandler(listener)
+    if problem:
         raise InputError(
             f"no cluster: this is no pod, and the kubeconfig cannot be used: "
-            f"{one_line(error).rstrip('.')}; set KUBECONFIG, or use the rollout target local"
-        ) from None
+            f"{problem.rstrip('.')}; set KUBECONFIG, or use the rollout target local"
+        )
