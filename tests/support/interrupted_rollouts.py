@@ -111,7 +111,7 @@ def check_recovery(
     # A release that is gone cannot be rolled out again.
     wanted, run = (serving, "") if phase == "back" else (version, "nightly-again")
     # Without a pause they take the processors from the rollout that is tried.
-    with calling(calls_folder, per_address=1, pause_s=0.02) as read:
+    with calling(calls_folder, per_address=1, pause_s=0.1) as read:
         wait_for("calls", lambda: len(read().records) > 20)
         interrupt(version, phase, hit, folder / "hidden")
         answer: Answer = roll_out(wanted, run=run)
