@@ -1,7 +1,7 @@
 """Draw predictions on pictures: boxes, keypoints and bars of the emotions."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from emotion_ai.client.images import read_image
 from emotion_ai.client.results import Box, Face
+from emotion_ai.client.xmp import xmp_packet
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.storage import write_bytes
 
@@ -103,16 +104,20 @@ def _draw(picture: Image.Image, faces: Sequence[Face]) -> None:
         _draw_panel(picture, panel, face)
 
 
-def annotate_file(source: Path, faces: Sequence[Face], target: Path) -> None:
+def annotate_file(
+    source: Path, faces: Sequence[Face], target: Path, about: Mapping[str, str] = {}
+) -> None:
     """Write an annotated copy of a picture file as JPEG, atomically.
 
     A picture too small for letters is enlarged by a whole factor. Where a face fills the picture, a
-    strip is added below it for the panel, which would otherwise cover the mouth.
+    strip is added below it for the panel, which would otherwise cover the mouth. Nothing of the
+    picture's metadata (its place, a preview) is in the copy.
 
     Args:
         source: The picture file.
         faces: Its faces.
         target: The file to write.
+        about: What the copy's own metadata says, by name.
 
     Raises:
         InputError: The picture cannot be read.
@@ -126,7 +131,7 @@ def annotate_file(source: Path, faces: Sequence[Face], target: Path) -> None:
     image = image.repeat(scale, 0).repeat(scale, 1)
     data = io.BytesIO()
     picture = Image.fromarray(annotate(image, [_enlarge(face, scale) for face in faces]))
-    picture.save(data, "JPEG", quality=_JPEG_QUALITY)
+    picture.save(data, "JPEG", quality=_JPEG_QUALITY, xmp=xmp_packet(about))
     write_bytes(str(target), data.getvalue())
 
 

@@ -3,7 +3,7 @@
 import csv
 import importlib.util
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, TextIO
 
 from emotion_ai.errors import InputError, install_hint
@@ -18,7 +18,9 @@ Record = dict[str, Any]
 Row = dict[str, Any]
 
 BOX_COLUMNS = ("left", "top", "width", "height")
-_TEXT_COLUMNS = ("file", "kind", "emotion", "error")
+# What the pictures are analysed for, where that is declared: a key of records, a column of tables.
+PURPOSE = "purpose"
+_TEXT_COLUMNS = ("file", "kind", "emotion", "error", PURPOSE)
 # What a cell begins with that a spreadsheet takes for a formula, as wide characters too.
 _FORMULA_STARTS = tuple(
     "=+-@\t\n"
@@ -77,17 +79,20 @@ class CsvRows:
     Args:
         file: A text file, opened with `newline=""`.
         columns: The names of the columns; a row may lack some.
+        about: Values that all rows have, in columns of their own after these.
     """
 
-    def __init__(self, file: TextIO, columns: Sequence[str]) -> None:
+    def __init__(self, file: TextIO, columns: Sequence[str], about: Mapping[str, str] = {}) -> None:
         self._file = file
-        self._columns = columns
+        self._columns = columns = [*columns, *about]
+        self._about = about
         self._writer = csv.writer(file, lineterminator="\n")
         self._writer.writerow(map(_csv_cell, columns))
 
     def add(self, row: Row) -> None:
         """Write a row."""
-        self._writer.writerow([_csv_cell(row.get(name)) for name in self._columns])
+        whole = {**row, **self._about}
+        self._writer.writerow([_csv_cell(whole.get(name)) for name in self._columns])
 
     def close(self) -> None:
         """Write the rest, and close the file."""
@@ -108,24 +113,32 @@ class ParquetRows:
         file: A binary file or a path.
         columns: The names of the columns; a row may lack some.
         max_rows_held: Rows of a group, which are in memory at once.
+        about: Values that all rows have, in columns of their own after these.
     """
 
-    def __init__(self, file: BinaryIO | str, columns: Sequence[str], max_rows_held: int) -> None:
+    def __init__(
+        self,
+        file: BinaryIO | str,
+        columns: Sequence[str],
+        max_rows_held: int,
+        about: Mapping[str, str] = {},
+    ) -> None:
         import pyarrow
         from pyarrow import parquet
 
         types = dict.fromkeys(_TEXT_COLUMNS, pyarrow.string())
         types |= dict.fromkeys(_INTEGER_COLUMNS, pyarrow.int64())
         self._schema = pyarrow.schema(
-            [(name, types.get(name, pyarrow.float64())) for name in columns]
+            [(name, types.get(name, pyarrow.float64())) for name in (*columns, *about)]
         )
         self._writer = parquet.ParquetWriter(file, self._schema)
         self._max_rows_held = max_rows_held
+        self._about = about
         self._rows: list[Row] = []
 
     def add(self, row: Row) -> None:
         """Write a row, with the others of its group."""
-        self._rows.append(row)
+        self._rows.append({**row, **self._about})
         if len(self._rows) == self._max_rows_held:
             self._write_group()
 

@@ -8,6 +8,7 @@ import typer
 from emotion_ai.pipeline.cli.arguments import named_path
 from emotion_ai.pipeline.cli.options import (
     OwnRegistry,
+    Purpose,
     Release,
     Server,
     Timeout,
@@ -15,6 +16,7 @@ from emotion_ai.pipeline.cli.options import (
     TlsCertificate,
     TlsKey,
     TlsName,
+    about,
     open_predictor,
     refuse_empty,
 )
@@ -46,6 +48,7 @@ def predict(
     annotate: Annotated[
         Path | None, typer.Option(help="Folder for the pictures with the predictions drawn.")
     ] = None,
+    purpose: Purpose = "",
     release: Release = "",
     timeout: Timeout = 30.0,
     tls_ca: TlsCa = None,
@@ -67,7 +70,7 @@ def predict(
         tls_key=tls_key,
         tls_name=tls_name,
     ) as predictor:
-        predict_paths(pictures, predictor, format, output, annotate)
+        predict_paths(pictures, predictor, format, output, annotate, about(purpose))
 
 
 def console(

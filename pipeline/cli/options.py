@@ -16,11 +16,15 @@ from emotion_ai.pipeline.choices import (
     join_choices,
     list_settings_files,
 )
+from emotion_ai.terminal import CONTROLS
 
 if TYPE_CHECKING:
     from emotion_ai.client.predictor import Predictor
 
 DEFAULT_SERVER = "127.0.0.1:8500"
+# Declares the purpose of all commands at once.
+PURPOSE_VARIABLE = "EMOTION_AI_PURPOSE"
+_MAX_PURPOSE = 200
 
 PRESET_NAMES = ", ".join(list_settings_files(PRESETS))
 ENVIRONMENT_NAMES = ", ".join(list_settings_files(ENVIRONMENTS))
@@ -44,6 +48,26 @@ def refuse_empty(context: typer.Context, parameter: typer.CallbackParam, value: 
     if given is not None and given.name == "COMMANDLINE" and not value.strip():
         raise InputError(f"{parameter.opts[0]}: is empty; give it a value, or leave it out")
     return value
+
+
+def check_purpose(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
+    """Return a purpose without blanks around it.
+
+    Raises:
+        InputError: It is empty on the command line, has several lines, or is too long.
+    """
+    value = refuse_empty(context, parameter, value).strip()
+    name = f"{parameter.opts[0]}, or {PURPOSE_VARIABLE}"
+    if CONTROLS.search(value) or "\n" in value or "\t" in value:
+        raise InputError(f"{name}: expected one line without control characters")
+    if len(value) > _MAX_PURPOSE:
+        raise InputError(f"{name}: has {len(value):,} characters; expected at most {_MAX_PURPOSE}")
+    return value
+
+
+def about(purpose: str) -> dict[str, str]:
+    """Return what all outputs say, by name: the purpose, if one is declared."""
+    return given(purpose=purpose)
 
 
 Server = Annotated[
@@ -98,6 +122,14 @@ OwnEnvironment = Annotated[
     str, typer.Option(callback=refuse_empty, help="local, or a YAML file of yours.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of weights, order and augmentation.")]
+Purpose = Annotated[
+    str,
+    typer.Option(
+        envvar=PURPOSE_VARIABLE,
+        callback=check_purpose,
+        help="What the faces are analysed for, such as 'study 12'; written into all outputs.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 

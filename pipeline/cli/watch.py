@@ -7,6 +7,7 @@ import typer
 
 from emotion_ai.pipeline.cli.options import (
     OwnRegistry,
+    Purpose,
     Release,
     Server,
     Timeout,
@@ -14,6 +15,7 @@ from emotion_ai.pipeline.cli.options import (
     TlsCertificate,
     TlsKey,
     TlsName,
+    about,
     open_predictor,
 )
 
@@ -58,6 +60,7 @@ def watch(
         str,
         typer.Option(help="Seconds from a face's first look, or a span of the video: 10-20."),
     ] = "5",
+    purpose: Purpose = "",
     release: Release = "",
     timeout: Timeout = 30.0,
     tls_ca: TlsCa = None,
@@ -71,6 +74,7 @@ def watch(
     from emotion_ai.apps.watch.study import Study
 
     study = Study(tuple(events or ()), people, read_baseline(baseline))
+    outputs = Outputs(output, plot, annotate, study, about(purpose))
 
     with open_predictor(
         server,
@@ -83,4 +87,4 @@ def watch(
         tls_key=tls_key,
         tls_name=tls_name,
     ) as predictor:
-        watch(source, predictor, Outputs(output, plot, annotate, study), every, duration)
+        watch(source, predictor, outputs, every, duration)

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from emotion_ai.apps.predict.files import PictureFile, copy_names, find_pictures
@@ -37,6 +37,7 @@ def predict_paths(
     format: str = "",
     output: Path | None = None,
     annotate: Path | None = None,
+    about: Mapping[str, str] = {},
 ) -> None:
     """Predict the faces in picture files and folders of them, with a progress bar on a terminal.
 
@@ -51,6 +52,7 @@ def predict_paths(
             suffix, else `table` on a terminal and `jsonl` elsewhere.
         output: The file to write; None for standard output.
         annotate: A folder for copies of the pictures with the predictions drawn on them.
+        about: The purpose by `PURPOSE`, if one is declared: a part of every record and copy.
 
     Raises:
         InputError: A picture could not be read, raised after all others are done; or an argument
@@ -69,13 +71,13 @@ def predict_paths(
         if prediction.error is not None:
             failed.append(prediction)
 
-    callbacks = [collect_failure, *([_annotator(files, annotate)] if annotate else [])]
+    callbacks = [collect_failure, *([_annotator(files, annotate, about)] if annotate else [])]
     with _progress(len(files)) as advance:
         callbacks.append(advance)
         if output is None:
-            _print(files, predictor, chosen, callbacks)
+            _print(files, predictor, chosen, callbacks, about)
         else:
-            _write(files, predictor, chosen, output, callbacks)
+            _write(files, predictor, chosen, output, callbacks, about)
     if failed:
         count = f"; {len(failed)} pictures could not be read" if len(failed) > 1 else ""
         raise InputError(f"{failed[0].error}{count}")
@@ -95,13 +97,16 @@ def _check_targets(
 
 
 def _predict(
-    files: Sequence[PictureFile], predictor: Predictor, callbacks: Sequence[OnPrediction]
+    files: Sequence[PictureFile],
+    predictor: Predictor,
+    callbacks: Sequence[OnPrediction],
+    about: Mapping[str, str],
 ) -> Iterator[Record]:
     predictions = predictor.predict_many(file.path for file in files)
     for file, prediction in zip(files, predictions, strict=True):
         for callback in callbacks:
             callback(file, prediction)
-        yield prediction.as_dict()
+        yield {**prediction.as_dict(), **about}
 
 
 def _print(
@@ -109,10 +114,11 @@ def _print(
     predictor: Predictor,
     format: str,
     callbacks: Sequence[OnPrediction],
+    about: Mapping[str, str],
 ) -> None:
     if format == "parquet":
         raise InputError("format parquet is binary; name a file: --output FILE.parquet")
-    records = _predict(files, predictor, callbacks)
+    records = _predict(files, predictor, callbacks, about)
     if format == "jsonl":
         for record in records:
             sys.stdout.write(json_line(record))
@@ -128,6 +134,7 @@ def _write(
     format: str,
     output: Path,
     callbacks: Sequence[OnPrediction],
+    about: Mapping[str, str],
 ) -> None:
     detector = predictor.detector
     settings = {
@@ -135,10 +142,11 @@ def _write(
         "version": predictor.version,
         "faces": [type(detector).__name__, getattr(detector, "side", None)],
         "columns": face_columns(()),
+        "about": dict(about),
     }
     with open_journal(output, settings) as journal:
         remaining = [file for file in files if file.path not in journal]
-        records = _predict(remaining, predictor, callbacks)
+        records = _predict(remaining, predictor, callbacks, about)
         for file, record in zip(remaining, records, strict=True):
             journal.add(file.path, record)
         _write_output(output, format, lambda: (journal.record(file.path) for file in files))
@@ -156,7 +164,9 @@ def _write_output(output: Path, format: str, records: RecordSource) -> None:
     flush_folder(output.parent)
 
 
-def _annotator(files: Sequence[PictureFile], folder: Path) -> OnPrediction:
+def _annotator(
+    files: Sequence[PictureFile], folder: Path, about: Mapping[str, str]
+) -> OnPrediction:
     from emotion_ai.client.drawing import annotate_file
 
     names = dict(zip(files, copy_names(files, ".jpg"), strict=True))
@@ -165,7 +175,7 @@ def _annotator(files: Sequence[PictureFile], folder: Path) -> OnPrediction:
 
     def annotate(file: PictureFile, prediction: Prediction) -> None:
         if prediction.error is None:
-            annotate_file(file.path, prediction.faces, folder / names[file])
+            annotate_file(file.path, prediction.faces, folder / names[file], about)
 
     return annotate
 

@@ -1,8 +1,8 @@
 """The formats of predictions: JSON lines, CSV, Parquet and a table.
 
-A record is `Prediction.as_dict()`. JSON lines have a line for each picture. The other formats have
-a row for each face, and one without a face for a picture in which none was found or that could not
-be read.
+A record is `Prediction.as_dict()`, with a `purpose` if one is declared. JSON lines have a line for
+each picture. The other formats have a row for each face, and one without a face for a picture in
+which none was found or that could not be read.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from typing import BinaryIO, TextIO
 
 from emotion_ai.client.records import (
     BOX_COLUMNS,
+    PURPOSE,
     CsvRows,
     ParquetRows,
     Record,
@@ -77,12 +78,13 @@ def _columns(records: RecordSource) -> list[str]:
     labels = dict.fromkeys(
         label for record in records() for face in record["faces"] for label in face["probabilities"]
     )
-    return ["file", "face", *BOX_COLUMNS, *face_columns(labels), "error"]
+    purpose = [PURPOSE] if any(PURPOSE in record for record in records()) else []
+    return ["file", "face", *BOX_COLUMNS, *face_columns(labels), "error", *purpose]
 
 
 def _rows(records: Iterable[Record]) -> Iterator[Row]:
     for record in records:
-        common = {"file": record["file"]}
+        common = {name: record[name] for name in ("file", PURPOSE) if name in record}
         if not record["faces"]:
             yield common | ({"error": record["error"]} if "error" in record else {})
         for number, face in enumerate(record["faces"]):

@@ -5,7 +5,7 @@ import importlib.util
 import itertools
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,12 +44,14 @@ class Outputs:
         plot: .png, .svg or .pdf.
         video: .mp4 or .webm.
         study: Events and people.
+        about: The purpose by `PURPOSE`, if one is declared; it is written into the files, too.
     """
 
     timeline: Path | None = None
     plot: Path | None = None
     video: Path | None = None
     study: Study = field(default_factory=Study)
+    about: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, source: str) -> None:
         """Raise `InputError` for an invalid name, and for a package that is not installed."""
@@ -131,7 +133,8 @@ def watch(
     outputs.check(source)
     totals = _Totals()
     with open_source(source) as opened, contextlib.ExitStack() as stack:
-        screen = Screen(opened, duration)
+        screen = Screen(opened, duration, outputs.about)
+        screen.print_notice()
         minutes = MinuteSummaries(screen.print_minute)
         files = _open_files(outputs, opened, stack)
         callbacks: list[OnResult] = [*files, minutes.add, screen.add, totals.add]
@@ -168,16 +171,18 @@ def _open_files(
     outputs: Outputs, source: Source, stack: contextlib.ExitStack
 ) -> Iterator[OnResult]:
     if outputs.timeline:
-        yield stack.enter_context(open_timeline(outputs.timeline)).add
+        yield stack.enter_context(open_timeline(outputs.timeline, outputs.about)).add
     if outputs.plot:
         # Matplotlib takes half a second to import.
         from emotion_ai.apps.watch.plot import open_plot
 
-        yield stack.enter_context(open_plot(outputs.plot, Path(source.name).name)).add
+        yield stack.enter_context(
+            open_plot(outputs.plot, Path(source.name).name, outputs.about)
+        ).add
     if outputs.video:
         yield stack.enter_context(open_annotator(outputs.video, source.fps)).add
     if outputs.study.paths():
-        yield stack.enter_context(open_study(outputs.study, source))
+        yield stack.enter_context(open_study(outputs.study, source, outputs.about))
 
 
 def _consume(results: Iterator[FrameResult], callbacks: Sequence[OnResult]) -> Failure | None:

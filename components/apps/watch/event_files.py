@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 from xml.sax.saxutils import quoteattr
@@ -15,7 +15,7 @@ from xml.sax.saxutils import quoteattr
 from emotion_ai.apps.watch.episodes import NO_FACE, Event
 from emotion_ai.apps.watch.event_store import EventStore
 from emotion_ai.apps.watch.rows import open_rows
-from emotion_ai.client.records import Row
+from emotion_ai.client.records import PURPOSE, Row
 from emotion_ai.terminal import clean_line
 
 COLUMNS = (
@@ -31,11 +31,13 @@ class Media(NamedTuple):
         path: The file; None for a camera or a stream.
         end_s: The time of the last frame.
         fps: Frames per second.
+        about: Its purpose by `PURPOSE`, if one is declared.
     """
 
     path: Path | None
     end_s: float
     fps: float
+    about: Mapping[str, str] = {}
 
 
 def write_events(path: Path, target: Path, store: EventStore, media: Media) -> None:
@@ -64,7 +66,7 @@ def _rows(store: EventStore) -> Iterator[Row]:
 
 
 def _write_table(path: Path, target: Path, store: EventStore, media: Media) -> None:
-    with contextlib.closing(open_rows(path, COLUMNS)) as rows:
+    with contextlib.closing(open_rows(path, COLUMNS, media.about)) as rows:
         for row in _rows(store):
             rows.add(row)
 
@@ -73,6 +75,9 @@ def _write_vtt(path: Path, target: Path, store: EventStore, media: Media) -> Non
     """Write cues (https://www.w3.org/TR/webvtt1/)."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write("WEBVTT\n")
+        for name, text in media.about.items():
+            # A note ends at an arrow, as a cue's time has it.
+            file.write(f"\nNOTE {name}: {html.escape(clean_line(text), quote=False)}\n")
         for event in store.events():
             text = html.escape(_describe(event), quote=False)
             file.write(f"\n{_stamp(event.onset_s)} --> {_stamp(event.offset_s)}\n{text}\n")
@@ -134,6 +139,9 @@ def _write_eaf_head(file: TextIO, target: Path, media: Media) -> None:
         file.write(
             f'<MEDIA_DESCRIPTOR MEDIA_URL={whole} MIME_TYPE="{kind}" RELATIVE_MEDIA_URL={place}/>\n'
         )
+    for name, text in media.about.items():
+        value = html.escape(_in_xml(text), quote=False)
+        file.write(f"<PROPERTY NAME={quoteattr(name)}>{value}</PROPERTY>\n")
     file.write("</HEADER>\n")
 
 
@@ -197,7 +205,7 @@ def _boris_observation(place: str, media: Media) -> dict[str, Any]:
         "file": {str(k): [place] if place and k == 1 else [] for k in range(1, 9)},
         "type": "MEDIA" if place else "LIVE",
         "date": _now()[:19],
-        "description": "",
+        "description": media.about.get(PURPOSE, ""),
         "time offset": 0.0,
         "observation time interval": [0, 0],
         "independent_variables": {},

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,15 +160,16 @@ class People:
         self._on_person(person.row(track), person.baseline())
 
 
-def write_people(path: Path, people: Callable[[], Iterable[Row]]) -> None:
+def write_people(path: Path, people: Callable[[], Iterable[Row]], about: Mapping[str, str]) -> None:
     """Write a row for each face.
 
     Args:
         path: The file, .csv or .parquet.
         people: Returns the rows, at each call anew: the columns are found in a first pass.
+        about: Values that all rows have, by column.
     """
     found = dict.fromkeys(name for row in people() for name in row if name not in COUNTS)
     columns = [*COUNTS, *sorted(found, key=lambda name: _PREFIXES.index(name.partition("_")[0]))]
-    with contextlib.closing(open_rows(path, columns)) as rows:
+    with contextlib.closing(open_rows(path, columns, about)) as rows:
         for row in people():
             rows.add(row)

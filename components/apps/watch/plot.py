@@ -1,7 +1,7 @@
 """Plot the timeline: a lane for each face, filled with its emotions."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,11 @@ from emotion_ai.apps.watch.emotion_bins import EmotionBins, TrackBins, spans
 from emotion_ai.apps.watch.minute_summaries import clock
 from emotion_ai.apps.watch.outputs import atomic_output
 from emotion_ai.client.drawing import COLOURS
+from emotion_ai.client.xmp import describe
 from emotion_ai.errors import one_line
 
+# What each format calls a description of its content.
+_DESCRIPTIONS = {"png": "Description", "svg": "Description", "pdf": "Subject"}
 _MAX_LANES = 12
 _INK, _FAINT, _LANE = "#30343b", "#8b929c", "#f1f2f4"
 _OTHER_COLOUR = (200, 203, 208)
@@ -31,12 +34,13 @@ _SMOOTHING_BINS = 5
 
 
 @contextlib.contextmanager
-def open_plot(path: Path, title: str) -> Iterator[EmotionBins]:
+def open_plot(path: Path, title: str, about: Mapping[str, str]) -> Iterator[EmotionBins]:
     """Collect results, and save their plot at `path` when the block succeeds.
 
     Args:
         path: The file to write; see `save_plot`.
         title: The plot's title.
+        about: What the file's metadata says, by name.
 
     Yields:
         The bins to add results to.
@@ -48,16 +52,17 @@ def open_plot(path: Path, title: str) -> Iterator[EmotionBins]:
     with atomic_output(path) as partial:
         bins = EmotionBins()
         yield bins
-        save_plot(bins, title, partial)
+        save_plot(bins, title, partial, about)
 
 
-def save_plot(bins: EmotionBins, title: str, path: Path) -> None:
+def save_plot(bins: EmotionBins, title: str, path: Path, about: Mapping[str, str]) -> None:
     """Write a plot of the tracks that were seen most.
 
     Args:
         bins: Sums of probabilities.
         title: The plot's title.
         path: The file to write, in the format of its suffix: .png, .svg or .pdf.
+        about: What its metadata says, by name.
     """
     tracks = bins.most_seen(_MAX_LANES)
     height = 0.95 + 0.72 * max(1, len(tracks))
@@ -80,7 +85,10 @@ def save_plot(bins: EmotionBins, title: str, path: Path) -> None:
     if hidden:
         note = f"and {hidden} more faces"
         figure.text(0.975, 0.13 / height, note, color=_FAINT, fontsize=8, ha="right", va="center")
-    figure.savefig(path, format=path.suffix.lstrip(".").lower(), dpi=130)
+    kind = path.suffix.lstrip(".").lower()
+    description = describe(about)
+    metadata = {_DESCRIPTIONS[kind]: description} if description else {}
+    figure.savefig(path, format=kind, dpi=130, metadata=metadata)
 
 
 def _draw_title(figure: Figure, title: str, y: float) -> None:

@@ -1,6 +1,6 @@
 """Tables that are written row by row: CSV or Parquet, by the file's suffix."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,8 +19,8 @@ class RowWriter(Protocol):
         """Write the rest."""
 
 
-def open_rows(path: Path, columns: Sequence[str]) -> RowWriter:
-    """Open a table, .csv or .parquet, for writing."""
+def open_rows(path: Path, columns: Sequence[str], about: Mapping[str, str]) -> RowWriter:
+    """Open a table, .csv or .parquet, for writing; `about` is what all its rows have."""
     if path.suffix.lower() == ".parquet":
-        return ParquetRows(str(path), columns, _MAX_ROWS_HELD)
-    return CsvRows(path.open("w", encoding="utf-8", newline=""), columns)
+        return ParquetRows(str(path), columns, _MAX_ROWS_HELD, about)
+    return CsvRows(path.open("w", encoding="utf-8", newline=""), columns, about)

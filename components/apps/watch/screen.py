@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from emotion_ai.apps.watch.analysis import FrameResult
@@ -12,6 +12,12 @@ from emotion_ai.client.drawing import COLOURS
 from emotion_ai.client.records import json_line
 from emotion_ai.terminal import clean_console, clean_line
 
+_NOTICE = """\
+What a face shows is not what a person feels: decide nothing about anybody by it.
+In the EU, inferring emotions at work or in education is prohibited, but for
+medical or safety reasons (AI Act, Article 5). Declare what this is for, with
+--purpose or EMOTION_AI_PURPOSE: the outputs say so, and this notice is gone.
+"""
 _BAR_WIDTH = 20
 _OTHER_COLOUR = (160, 160, 160)
 _COLUMNS = (("minute", 6, "right"), ("face", 5, "right"), ("seen", 15, "left"))
@@ -23,19 +29,28 @@ class Screen:
     Args:
         source: What is watched.
         duration: Seconds of the source to watch; None for all.
+        about: Values that all records have.
     """
 
-    def __init__(self, source: Source, duration: float | None) -> None:
+    def __init__(
+        self, source: Source, duration: float | None, about: Mapping[str, str] = {}
+    ) -> None:
         self._source = source
+        self._about = about
         self._total = duration or source.duration_s or None
         self._console: Any = None
         self._progress: Any = None
         self._has_header = False
 
+    def print_notice(self) -> None:
+        """Tell a person at a terminal what this is not for, until a purpose is declared."""
+        if not self._about and sys.stderr.isatty():
+            sys.stderr.write(_NOTICE)
+
     def print_minute(self, records: list[dict[str, Any]]) -> None:
         """Print the records of a minute; see `MinuteSummaries`."""
         if not sys.stdout.isatty():
-            sys.stdout.writelines(map(json_line, records))
+            sys.stdout.writelines(json_line({**record, **self._about}) for record in records)
             sys.stdout.flush()
             return
         table = _table(records)

@@ -1,7 +1,7 @@
 """Events and people of a video: collected while it is read, written when it ends."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,12 +33,15 @@ class Study(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_study(study: Study, source: Source) -> Iterator[Callable[[FrameResult], None]]:
+def open_study(
+    study: Study, source: Source, about: Mapping[str, str]
+) -> Iterator[Callable[[FrameResult], None]]:
     """Collect results, and write the files when the block succeeds; see `atomic_output`.
 
     Args:
         study: What to write.
         source: What is watched.
+        about: Its purpose by `PURPOSE`, if one is declared, for all files.
 
     Yields:
         Takes each result.
@@ -62,11 +65,11 @@ def open_study(study: Study, source: Source) -> Iterator[Callable[[FrameResult],
         yield add
         finder.end()
         people.end()
-        media = Media(None if source.live else Path(source.name), end_s, source.fps)
+        media = Media(None if source.live else Path(source.name), end_s, source.fps, about)
         for path in study.events:
             write_events(partials[path], path, store, media)
         if study.people:
-            write_people(partials[study.people], store.people)
+            write_people(partials[study.people], store.people, about)
 
 
 def _keeper(store: EventStore) -> Callable[[dict[str, Any], dict[str, float]], None]:

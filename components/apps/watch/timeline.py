@@ -3,12 +3,12 @@
 Columns: `time_s`, `frame` (from 0), `track`, the box's `left`, `top`, `width`, `height` in pixels,
 the detector's `score`, `emotion`, `probability_` with each of the model's labels, `valence`, the
 head's `yaw`, `pitch` and `roll`, `measure_` with each measure's name, the keypoints as `NAME_x` and
-`NAME_y` in pixels, `model_version`, `latency_ms`. Rows are written while the video is
-read. A frame without a face has no row.
+`NAME_y` in pixels, `model_version`, `latency_ms`, and `purpose` if one is declared. Rows are
+written while the video is read. A frame without a face has no row.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emotion_ai.apps.watch.analysis import FrameResult
@@ -23,8 +23,9 @@ _FRAME_COLUMNS = ("time_s", "frame", "track")
 class Timeline:
     """Writes the rows of results to a file; its columns are those of the first face's labels."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, about: Mapping[str, str]) -> None:
         self._path = path
+        self._about = about
         self._rows: RowWriter | None = None
 
     def add(self, result: FrameResult) -> None:
@@ -41,14 +42,19 @@ class Timeline:
 
     def _open_rows(self, labels: Iterable[str]) -> RowWriter:
         columns = [*_FRAME_COLUMNS, *BOX_COLUMNS, *face_columns(labels)]
-        return open_rows(self._path, columns)
+        return open_rows(self._path, columns, self._about)
 
 
 @contextlib.contextmanager
-def open_timeline(path: Path) -> Iterator[Timeline]:
-    """Open a timeline that appears at `path` when the block succeeds; see `atomic_output`."""
+def open_timeline(path: Path, about: Mapping[str, str] = {}) -> Iterator[Timeline]:
+    """Open a timeline that appears at `path` when the block succeeds; see `atomic_output`.
+
+    Args:
+        path: The file to write.
+        about: Values that all rows have, by column.
+    """
     with atomic_output(path) as partial:
-        timeline = Timeline(partial)
+        timeline = Timeline(partial, about)
         try:
             yield timeline
             timeline.end()

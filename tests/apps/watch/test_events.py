@@ -30,6 +30,7 @@ from support.videos import FPS, drawn_faces, partial_outputs, save_video, scene
 
 # The names of the files that one command writes.
 NAMES = ("e.csv", "e.parquet", "e.eaf", "e.vtt", "e.boris")
+PURPOSE = "study <12> --> b"
 IMAGE = np.zeros((2, 2, 3), np.uint8)
 
 
@@ -167,7 +168,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     video = save_video(folder / "a & b.mp4", frames, FPS)
     study = Study(tuple(folder / "out" / name for name in NAMES), folder / "out" / "people.csv")
     with fake_prediction_server() as server, Client(server.address) as client:
-        watch(str(video), client, Outputs(study=study), every=2)
+        outputs = Outputs(folder / "out" / "t.csv", study=study, about={"purpose": PURPOSE})
+        watch(str(video), client, outputs, every=2)
     assert not partial_outputs(folder / "out")
     return folder / "out"
 
@@ -237,6 +239,20 @@ def test_people_are_rows(written: Path) -> None:
         assert (row["episodes_happy"], row["seconds_happy"]) == ("1", "1.8")
         # Pose and measures of the answered keypoints, where they are a face's.
         assert row["baseline_looks"] != "0"
+
+
+def test_every_output_states_the_declared_purpose(written: Path) -> None:
+    for name in ("t.csv", "e.csv", "people.csv"):
+        with (written / name).open() as file:
+            rows = list(csv.DictReader(file))
+        assert {row["purpose"] for row in rows} == {PURPOSE}
+        assert list(rows[0])[-1] == "purpose"
+    assert parquet.read_table(written / "e.parquet")["purpose"].to_pylist() == [PURPOSE] * 3
+    assert Elan.Eaf(str(written / "e.eaf")).properties == [("purpose", PURPOSE)]
+    notes = (written / "e.vtt").read_text().split("\n\n")[1]
+    assert html.unescape(notes) == f"NOTE purpose: {PURPOSE}"
+    project = json.loads((written / "e.boris").read_text())
+    assert project["observations"]["e"]["description"] == PURPOSE
 
 
 def test_words_of_a_foreign_server_stay_words(video: Path, tmp_path: Path) -> None:

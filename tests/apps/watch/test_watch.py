@@ -92,6 +92,36 @@ def test_watch_prints_each_minute_as_json_lines(
     assert "13 of 130 frames analysed; 1 face tracked" in printed.err
 
 
+def test_minutes_and_plots_state_the_declared_purpose(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = {"purpose": "study 12"}
+    with fake_prediction_server() as server, Client(server.address) as client:
+        watch(str(video), client, Outputs(plot=tmp_path / "p.png", about=about), every=30)
+    lines = capsys.readouterr().out.splitlines()
+    assert {json.loads(line)["purpose"] for line in lines} == {"study 12"}
+    assert Image.open(tmp_path / "p.png").info["Description"] == "purpose: study 12"
+
+
+@pytest.mark.parametrize(("purpose", "shown"), [("", True), ("study 12", False)])
+def test_a_notice_is_shown_at_a_terminal_until_a_purpose_is_declared(
+    video: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    purpose: str,
+    shown: bool,
+) -> None:
+    about = {"purpose": purpose} if purpose else {}
+    with fake_prediction_server() as server, Client(server.address) as client:
+        watch(str(video), client, Outputs(about=about), every=30)
+        assert "AI Act" not in capsys.readouterr().err
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        watch(str(video), client, Outputs(about=about), every=30)
+    printed = capsys.readouterr()
+    assert ("prohibited" in printed.err) == shown
+    assert all(json.loads(line) for line in printed.out.splitlines())
+
+
 def test_watch_keeps_a_track_over_a_short_absence_only(tmp_path: Path) -> None:
     face = drawn_faces(1, 96)[0]
     away = [*range(20, 30), *range(50, 90)]
