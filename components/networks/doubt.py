@@ -69,11 +69,12 @@ def out_of_fold(
         count: The number of emotions.
 
     Raises:
-        InputError: An emotion has too few faces to learn it from the others.
+        InputError: There are too few faces or groups to learn an emotion from the others.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
 
+    _check_faces(targets, groups)
     scaled = (features - features.mean(0)) / np.maximum(features.std(0), 1e-6)
     answers = np.zeros((len(targets), count), np.float32)
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=0)
@@ -86,6 +87,14 @@ def out_of_fold(
             regression.fit(scaled[others], targets[others])
             answers[np.ix_(own, regression.classes_)] = regression.predict_proba(scaled[own])
     return answers
+
+
+def _check_faces(targets: NDArray[np.uint8], groups: NDArray[np.int64]) -> None:
+    if len(np.unique(groups)) < _FOLDS or np.bincount(targets).max() < _FOLDS:
+        raise InputError(
+            f"too few faces to judge labels by: expected {_FOLDS} of an emotion, and faces of "
+            f"{_FOLDS} persons"
+        )
 
 
 def _check_emotions(

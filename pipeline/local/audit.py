@@ -21,7 +21,7 @@ from emotion_ai.pipeline.local.faces import ingest_expression
 from emotion_ai.pipeline.local.run import with_absolute_paths
 from emotion_ai.pipeline.settings import RunSettings
 from emotion_ai.registry.champion import read_champion
-from emotion_ai.registry.releases import read_release, release_uri
+from emotion_ai.registry.releases import is_version, read_release, release_uri
 from emotion_ai.sources.corrections import LEFT_OUT, read_corrections
 from emotion_ai.sources.uri import corrections_uri, is_sample
 from emotion_ai.storage.atomic_files import check_writable_name
@@ -72,9 +72,10 @@ def _find_network(release: str, registry: str) -> str:
     """Return the address of the network that judges, for `read_features`."""
     if release == PRETRAINED:
         return release
-    version = int(release) if release.isdecimal() else None
     if release == "champion":
         version = read_champion(registry)
+    else:
+        version = int(release) if is_version(release) else None
     if version is None:
         raise InputError(
             f"--release {release[:30]!r}: expected {PRETRAINED}, or the number of a release or the "

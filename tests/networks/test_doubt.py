@@ -43,9 +43,18 @@ def test_a_label_is_not_judged_by_what_has_seen_it() -> None:
     assert (answers.argmax(1) == labels).mean() < 0.65
 
 
-def test_an_emotion_of_too_few_faces_is_refused() -> None:
-    features = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
-    targets = np.zeros(40, np.uint8)
-    targets[7] = 1
+@pytest.mark.parametrize(
+    ("targets", "persons"),
+    [
+        pytest.param([0] * 39 + [1], 40, id="one face of an emotion"),
+        pytest.param([0] * 40, 40, id="one emotion"),
+        pytest.param([0, 1] * 4, 8, id="four faces of each emotion"),
+        pytest.param([0, 1] * 20, 4, id="four persons"),
+        pytest.param([], 1, id="no face"),
+    ],
+)
+def test_too_few_faces_are_refused(targets: list[int], persons: int) -> None:
+    features = np.random.default_rng(0).normal(size=(len(targets), 3)).astype(np.float32)
+    groups = np.arange(len(targets)) % persons
     with pytest.raises(InputError, match="too few faces"):
-        out_of_fold(features, targets, np.arange(40), 2)
+        out_of_fold(features, np.array(targets, np.uint8), groups, 2)

@@ -15,12 +15,12 @@ from emotion_ai.html_page import Section, image_html, write_page
 _HELP = Markup(
     "<p>Click a face to give it the label under it, or choose another one; "
     "<b>none</b> leaves it out. Then save: put the file beside the source, under its name, and the "
-    "next run reads it. What you chose stays in this browser until you save.</p>"
+    "next run reads it. What you chose stays in this browser.</p>"
 )
 _FACE = Markup(
     '<figure data-row="{row}" data-emotion="{emotion}" data-suggested="{suggested}">'
     '<button type="button" aria-label="{where}: {suggested}" title="{where}">{image}</button>'
-    "<figcaption><b>{emotion}</b> {own:.0%}<br>{suggested} {other:.0%}</figcaption>"
+    "<figcaption><b>{emotion}</b> {own}<br>{suggested} {other}</figcaption>"
     '<select aria-label="{where}"><option value="">keep {emotion}</option>{options}'
     '<option value="none">none</option></select></figure>'
 )
@@ -122,7 +122,11 @@ def _face_html(
         suggested=suggested,
         where=where,
         image=image_html(image, where),
-        own=suspect.probability,
-        other=suspect.suggested_probability,
+        own=_share(suspect.probability),
+        other=_share(suspect.suggested_probability),
         options=Markup("").join(map(_OPTION.format, others)),
     )
+
+
+def _share(probability: float) -> str:
+    return f"{probability:.0%}" if probability >= 0.01 else "<1%"

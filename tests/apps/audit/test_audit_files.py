@@ -48,6 +48,7 @@ def test_a_table_and_a_page_show_the_corrected_labels(
         ("champion", "audit.csv", "'champion': expected pretrained, or the number"),
         ("best", "audit.csv", "'best': expected pretrained, or the number"),
         ("7", "audit.csv", "registry: no such folder"),
+        ("9" * 5000, "audit.csv", "'9{30}': expected pretrained, or the number"),
     ],
 )
 def test_what_cannot_be_is_refused_first(

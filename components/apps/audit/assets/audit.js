@@ -4,6 +4,8 @@ const audit = JSON.parse(document.getElementById("audit").textContent);
 const button = document.getElementById("save");
 const earlier = new Map(audit.earlier.map(([row, emotion, corrected]) => [row, { emotion, corrected }]));
 const figures = document.querySelector(".faces");
+// Of faces that another page of the same labels shows.
+const elsewhere = {};
 
 function remembered() {
   try {
@@ -30,7 +32,7 @@ function update() {
   document.getElementById("count").textContent =
     `${count} changed` + (earlier.size ? `, beside ${earlier.size} of before` : "");
   try {
-    localStorage.setItem(audit.key, JSON.stringify(chosen));
+    localStorage.setItem(audit.key, JSON.stringify({ ...elsewhere, ...chosen }));
   } catch {
     // A browser may forbid it to a page from a file; then nothing is remembered.
   }
@@ -69,5 +71,6 @@ button.addEventListener("click", save);
 for (const [row, value] of Object.entries(remembered())) {
   const select = figures.querySelector(`[data-row="${Number(row)}"] select`);
   if (select) select.value = value;
+  else elsewhere[row] = value;
 }
 update();
