@@ -12,9 +12,7 @@ Layout (schema version 1), with shards numbered from 00000 and at most 65,536 ro
 
 import contextlib
 import hashlib
-import itertools
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedRandom
@@ -30,7 +28,7 @@ from emotion_ai.errors import InputError
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.faces.kinds import KindName
 from emotion_ai.settings import StrictModel
-from emotion_ai.storage.array_files import map_array
+from emotion_ai.storage.array_files import copy_rows, map_array
 from emotion_ai.storage.atomic_files import create_private, make_private_folder
 
 SHARD_ROWS = 65_536
@@ -176,27 +174,9 @@ class Faces:
         return rows.take(inverse)
 
     def _copy(self, shard: int, index: NDArray[np.int64]) -> Rows:
-        columns = [np.asarray(getattr(self._shards[shard], name)[index]) for name in ARRAYS[1:]]
-        return Rows(self._read_images(shard, index), *columns)
-
-    def _read_images(self, shard: int, index: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Read the images at ascending positions of a shard.
-
-        Read and not copied from the mapping: a process keeps the mapped pages that it has touched,
-        and a few scattered faces touch nearly all of them.
-        """
-        mapped = cast(np.memmap, self._shards[shard].images)
-        images = np.empty((len(index), *mapped.shape[1:]), dtype=np.uint8)
-        size = mapped.strides[0]
-        runs = np.flatnonzero(np.diff(index, prepend=-2) != 1)
-        offsets = (mapped.offset + size * index[runs]).tolist()
-        path = self.path / f"images-{shard:05d}.npy"
-        with path.open("rb", buffering=0) as file, images.data.cast("B") as data:
-            bounds = itertools.pairwise([*(size * runs).tolist(), len(data)])
-            for offset, (start, stop) in zip(offsets, bounds, strict=True):
-                if os.preadv(file.fileno(), [data[start:stop]], offset) != stop - start:
-                    raise InputError(f"{path}: shorter than its header says; make it anew")
-        return images
+        rows = self._shards[shard]
+        columns = [np.asarray(getattr(rows, name)[index]) for name in ARRAYS[1:]]
+        return Rows(copy_rows(cast(np.memmap, rows.images), index), *columns)
 
 
 class FacesWriter:
@@ -255,13 +235,12 @@ class FacesWriter:
             start = stop
 
     def _write(self, name: str, values: NDArray) -> None:
-        if name not in self._files:
-            file = create_private(self._shard_path(name))
-            file.write(b"\0" * _HEADER_BYTES)
-            self._files[name] = file
-            self._layout[name] = (values.dtype, values.shape[1:])
-        if self._layout[name] != (values.dtype, values.shape[1:]):
+        layout = (values.dtype, values.shape[1:])
+        if self._layout.setdefault(name, layout) != layout:
             raise ValueError(f"{name}: {values.dtype} {values.shape[1:]} after other rows")
+        if name not in self._files:
+            self._files[name] = create_private(self._shard_path(name))
+            self._files[name].write(b"\0" * _HEADER_BYTES)
         self._files[name].write(np.ascontiguousarray(values).data)
 
     def _shard_path(self, name: str) -> Path:
@@ -304,12 +283,11 @@ class FacesWriter:
             raise
 
     def _discard(self) -> None:
-        names = [*self._sha256, *(Path(file.name).name for file in self._files.values())]
         for file in self._files.values():
             # Closing flushes buffered data, which may fail again; the file is removed anyway.
             with contextlib.suppress(OSError):
                 file.close()
-        for name in names:
+        for name in [*self._sha256, *(Path(file.name).name for file in self._files.values())]:
             (self.path / name).unlink(missing_ok=True)
 
     def _finish(self) -> None:

@@ -5,7 +5,9 @@ that are there before any memory is taken.
 """
 
 import io
+import itertools
 import math
+import os
 import tokenize
 import zipfile
 import zlib
@@ -14,6 +16,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from emotion_ai.errors import InputError
 
 # NumPy's own. Python's decompressors of the others have no limit on what a few bytes expand to.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -79,6 +83,33 @@ def map_array(path: Path) -> NDArray[Any]:
         except _DAMAGE as error:
             raise ValueError(f"{path.name}: damaged array: {error}") from None
     return np.asanyarray(np.load(path, mmap_mode="r"))
+
+
+def copy_rows(mapped: np.memmap, index: NDArray[np.int64]) -> NDArray[Any]:
+    """Copy rows of a mapped .npy file.
+
+    They are read and not copied from the mapping: a process keeps the mapped pages that it has
+    touched, and a few scattered faces touch nearly all of them.
+
+    Args:
+        mapped: The array in its file, see `map_array`.
+        index: Positions of rows, ascending.
+
+    Raises:
+        InputError: The file has become shorter.
+        OSError: The file cannot be read.
+    """
+    rows = np.empty((len(index), *mapped.shape[1:]), mapped.dtype)
+    size = mapped.strides[0]
+    runs = np.flatnonzero(np.diff(index, prepend=-2) != 1)
+    offsets = (mapped.offset + size * index[runs]).tolist()
+    path = Path(str(mapped.filename))
+    with path.open("rb", buffering=0) as file, rows.data.cast("B") as data:
+        bounds = itertools.pairwise([*(size * runs).tolist(), len(data)])
+        for offset, (start, stop) in zip(offsets, bounds, strict=True):
+            if os.preadv(file.fileno(), [data[start:stop]], offset) != stop - start:
+                raise InputError(f"{path}: shorter than its header says; make it anew")
+    return rows
 
 
 def _parse(content: bytes) -> NDArray[Any]:

@@ -133,7 +133,9 @@ def test_take_names_a_truncated_images_file(tmp_path):
         faces.take(np.arange(3))
 
 
-def test_append_rejects_rows_of_another_dtype(tmp_path):
+@pytest.mark.parametrize("shard_rows", [3, 100])
+def test_append_rejects_rows_of_another_dtype(tmp_path, monkeypatch, shard_rows):
+    monkeypatch.setattr("emotion_ai.faces.arrays.SHARD_ROWS", shard_rows)
     rows = _numbered_rows(np.arange(3))
     other = Rows(rows.images, rows.targets.astype(np.int64), rows.split, rows.row, rows.subject)
     with FacesWriter(tmp_path, INFO) as writer:
