@@ -1,25 +1,25 @@
-"""Objects in Google Cloud Storage: the remote implementation of `emotion_ai.storage`.
-
-Credentials are the environment's (Application Default Credentials). If STORAGE_EMULATOR_HOST is
-set, the client library sends its requests there, without credentials.
-"""
+"""Objects in Google Cloud Storage: the remote implementation of `emotion_ai.storage`."""
 
 import base64
 import contextlib
-import functools
 import io
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
-from emotion_ai.errors import InputError, Unavailable
-from emotion_ai.storage import gcs_waiting, local
-from emotion_ai.storage.uri import Entry, NotFound, join
-
-if TYPE_CHECKING:
-    from google.cloud.storage import Blob, Bucket, Client
+from emotion_ai.errors import InputError
+from emotion_ai.storage import local
+from emotion_ai.storage.gcs_requests import (
+    current_blob,
+    folder_prefix,
+    list_blobs,
+    named_blob,
+    request_options,
+    split,
+    translate_errors,
+)
+from emotion_ai.storage.uri import Entry, join
 
 _CHUNK_BYTES = 8 << 20
 
@@ -38,8 +38,8 @@ def read_start(uri: str, size: int) -> bytes:
     with translate_errors(uri):
         try:
             # Cloud Storage keeps no checksum of a part.
-            return _blob(uri).download_as_bytes(
-                end=size - 1, checksum=None, **_request_options(uri)
+            return named_blob(uri).download_as_bytes(
+                end=size - 1, checksum=None, **request_options(uri)
             )
         except RequestRangeNotSatisfiable:
             # An empty object has no first byte.
@@ -49,8 +49,8 @@ def read_start(uri: str, size: int) -> bytes:
 def write(uri: str, data: bytes) -> None:
     """Write an object in one upload."""
     with translate_errors(uri):
-        _blob(uri).upload_from_string(
-            data, content_type="application/octet-stream", **_request_options(uri)
+        named_blob(uri).upload_from_string(
+            data, content_type="application/octet-stream", **request_options(uri)
         )
 
 
@@ -81,7 +81,7 @@ def put(uri: str, source: Path | bytes, generation: int) -> int:
     from google.api_core.exceptions import PreconditionFailed
 
     with _open_source(source) as file, translate_errors(uri):
-        blob = _blob(uri)
+        blob = named_blob(uri)
         blob.metadata = {_UPLOAD_KEY: uuid.uuid4().hex}
         # The default chunk would hold 100 MB of a large file in memory.
         blob.chunk_size = _CHUNK_BYTES
@@ -93,11 +93,11 @@ def put(uri: str, source: Path | bytes, generation: int) -> int:
                 rewind=True,
                 content_type="application/octet-stream",
                 if_generation_match=generation,
-                **_request_options(uri),
+                **request_options(uri),
             )
         except PreconditionFailed:
             # An upload is retried if its response is lost, and then finds its own first attempt.
-            current = blob.bucket.get_blob(blob.name, **_request_options(uri))
+            current = blob.bucket.get_blob(blob.name, **request_options(uri))
             if (
                 current is None
                 or (current.metadata or {}).get(_UPLOAD_KEY) != blob.metadata[_UPLOAD_KEY]
@@ -107,11 +107,15 @@ def put(uri: str, source: Path | bytes, generation: int) -> int:
         return int(blob.generation)
 
 
+def _open_source(source: Path | bytes) -> BinaryIO:
+    return local.open_binary(str(source)) if isinstance(source, Path) else io.BytesIO(source)
+
+
 def read_generation(uri: str) -> tuple[bytes, int]:
     """Read a small object: its content and the generation of that content."""
     with translate_errors(uri):
-        blob = _current_blob(uri)
-        data = blob.download_as_bytes(**_request_options(uri))
+        blob = current_blob(uri)
+        data = blob.download_as_bytes(**request_options(uri))
         return data, int(blob.generation)
 
 
@@ -124,39 +128,43 @@ def check_writable(uri: str) -> None:
 
 def exists(uri: str) -> bool:
     """Return whether there is an object of this name, or one in a folder of this name."""
-    with translate_errors(uri):
-        bucket, name = _split(uri)
-        if name and bucket.blob(name).exists(**_request_options(uri)):
-            return True
-        return any(True for _ in _blobs(bucket, _folder_prefix(name), max_results=1))
+    return _has_object(uri) or _has_folder(uri)
 
 
 def list_names(uri: str) -> list[str]:
     """List the objects and folders directly in a folder, sorted."""
     with translate_errors(uri):
-        bucket, name = _split(uri)
-        prefix = _folder_prefix(name)
-        listing = _blobs(bucket, prefix, delimiter="/")
+        bucket, name = split(uri)
+        prefix = folder_prefix(name)
+        listing = list_blobs(bucket, prefix, delimiter="/")
         names = {blob.name for blob in listing} | set(listing.prefixes)
         return sorted({name[len(prefix) :].rstrip("/") for name in names} - {""})
 
 
 def is_folder(uri: str) -> bool:
     """Return whether there are objects in a folder of this name, and none of this name."""
+    return not _has_object(uri) and _has_folder(uri)
+
+
+def _has_object(uri: str) -> bool:
     with translate_errors(uri):
-        bucket, name = _split(uri)
-        if name and bucket.blob(name).exists(**_request_options(uri)):
-            return False
-        return any(True for _ in _blobs(bucket, _folder_prefix(name), max_results=1))
+        bucket, name = split(uri)
+        return bool(name) and bool(bucket.blob(name).exists(**request_options(uri)))
+
+
+def _has_folder(uri: str) -> bool:
+    with translate_errors(uri):
+        bucket, name = split(uri)
+        return any(True for _ in list_blobs(bucket, folder_prefix(name), max_results=1))
 
 
 def last_changes(uri: str) -> dict[str, float]:
     """Return the time of the newest object in each folder of a folder."""
     times: dict[str, float] = {}
     with translate_errors(uri):
-        bucket, name = _split(uri)
-        prefix = _folder_prefix(name)
-        for blob in _blobs(bucket, prefix):
+        bucket, name = split(uri)
+        prefix = folder_prefix(name)
+        for blob in list_blobs(bucket, prefix):
             folder, slash, _ = blob.name[len(prefix) :].partition("/")
             if folder and slash:
                 times[folder] = max(times.get(folder, 0.0), blob.updated.timestamp())
@@ -169,9 +177,9 @@ def walk(uri: str) -> Iterator[Entry]:
     Hidden ones (`.name`) and the empty objects that represent folders are skipped.
     """
     with translate_errors(uri):
-        bucket, name = _split(uri)
-        prefix = _folder_prefix(name)
-        for blob in _blobs(bucket, prefix):
+        bucket, name = split(uri)
+        prefix = folder_prefix(name)
+        for blob in list_blobs(bucket, prefix):
             relative = blob.name[len(prefix) :]
             if relative and not relative.endswith("/") and "/." not in f"/{relative}":
                 yield Entry(relative, base64.b64decode(blob.md5_hash or "").hex())
@@ -182,7 +190,7 @@ def open_binary(uri: str) -> BinaryIO:
     with translate_errors(uri):
         return cast(
             BinaryIO,
-            _current_blob(uri).open("rb", chunk_size=_CHUNK_BYTES, **_request_options(uri)),
+            current_blob(uri).open("rb", chunk_size=_CHUNK_BYTES, **request_options(uri)),
         )
 
 
@@ -192,121 +200,14 @@ def remove(uri: str, generation: int | None = None) -> None:
     from google.api_core.exceptions import PreconditionFailed
 
     with translate_errors(uri), contextlib.suppress(ObjectNotFound, PreconditionFailed):
-        _blob(uri).delete(if_generation_match=generation, **_request_options(uri))
+        named_blob(uri).delete(if_generation_match=generation, **request_options(uri))
 
 
 def remove_folder(uri: str) -> None:
     """Remove every object in a folder, in the generation that is listed."""
     with translate_errors(uri):
-        bucket, name = _split(uri)
+        bucket, name = split(uri)
         if not name:
             raise InputError(f"{uri}: names a bucket; a whole bucket is not removed here")
-        for blob in list(_blobs(bucket, _folder_prefix(name))):
+        for blob in list(list_blobs(bucket, folder_prefix(name))):
             remove(f"gs://{bucket.name}/{blob.name}", blob.generation)
-
-
-@functools.cache
-def _client(emulator: str | None) -> "Client":
-    # A client owns a connection pool, so it is kept for the life of the process. The library reads
-    # the emulator's address itself; it is an argument here only to be part of the cache key.
-    from google.cloud.storage import Client
-
-    return Client()
-
-
-def _client_of_environment() -> "Client":
-    return _client(os.environ.get("STORAGE_EMULATOR_HOST"))
-
-
-def _split(uri: str) -> tuple["Bucket", str]:
-    bucket, _, name = uri.removeprefix("gs://").partition("/")
-    if not bucket:
-        raise InputError(f"{uri}: names no bucket; expected gs://bucket/name")
-    try:
-        return _client_of_environment().bucket(bucket), name.strip("/")
-    except ValueError:
-        raise InputError(f"{uri}: {bucket!r} cannot be the name of a bucket") from None
-
-
-def _blob(uri: str) -> "Blob":
-    bucket, name = _split(uri)
-    if not name:
-        raise InputError(f"{uri}: names a bucket; expected an object in it")
-    return bucket.blob(name)
-
-
-def _open_source(source: Path | bytes) -> BinaryIO:
-    return local.open_binary(str(source)) if isinstance(source, Path) else io.BytesIO(source)
-
-
-def _current_blob(uri: str) -> "Blob":
-    bucket, name = _split(uri)
-    current = bucket.get_blob(name, **_request_options(uri)) if name else None
-    if current is None:
-        _check_bucket(bucket)
-        raise NotFound(f"{uri}: no such object")
-    # Chunks are separate requests; with a fixed generation they are all of the same content.
-    return bucket.blob(name, generation=current.generation)
-
-
-def _check_bucket(bucket: "Bucket") -> None:
-    """Raise `InputError` if there is no such bucket; a missing object raises the same error."""
-    from google.api_core.exceptions import Forbidden
-    from google.api_core.exceptions import NotFound as ObjectNotFound
-
-    try:
-        next(iter(_blobs(bucket, "", max_results=1)), None)
-    except Forbidden:
-        # An account may be allowed to read objects but not to list them.
-        return
-    except ObjectNotFound:
-        raise InputError(
-            f"gs://{bucket.name}: no such bucket; create it or name one that is there"
-        ) from None
-
-
-def _folder_prefix(name: str) -> str:
-    return f"{name}/" if name else ""
-
-
-def _blobs(bucket: "Bucket", prefix: str, **options: object) -> Any:
-    return bucket.client.list_blobs(
-        bucket, prefix=prefix, **_request_options(f"gs://{bucket.name}/{prefix}"), **options
-    )
-
-
-def _request_options(uri: str) -> dict[str, Any]:
-    """How long each request may take, and how it is repeated."""
-    return {
-        "timeout": gcs_waiting.TIMEOUT_SECONDS,
-        "retry": gcs_waiting.retry_with_message(uri, _client_of_environment().api_endpoint),
-    }
-
-
-@contextlib.contextmanager
-def translate_errors(uri: str) -> Iterator[None]:
-    """Translate the client library's errors in the block to the project's own.
-
-    A missing object is `NotFound`, a missing bucket `InputError`, anything else `Unavailable`.
-    """
-    from google.api_core.exceptions import Forbidden, GoogleAPIError, Unauthorized
-    from google.api_core.exceptions import NotFound as ObjectNotFound
-    from google.auth.exceptions import GoogleAuthError
-
-    try:
-        yield
-    except ObjectNotFound:
-        with translate_errors(uri):
-            _check_bucket(_split(uri)[0])
-        raise NotFound(f"{uri}: no such object") from None
-    except (Forbidden, Unauthorized, GoogleAuthError) as error:
-        raise Unavailable(
-            f"{uri}: Cloud Storage gives no access: {_summarize(error)}; grant this account a role "
-            "on the bucket, or name other credentials in GOOGLE_APPLICATION_CREDENTIALS"
-        ) from None
-    except (GoogleAPIError, OSError) as error:
-        raise Unavailable(f"{uri}: Cloud Storage did not answer: {_summarize(error)}") from None
-
-
-def _summarize(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
