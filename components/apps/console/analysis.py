@@ -1,16 +1,16 @@
 """Analyse a photo or a camera's frame, and build the JSON that the page receives."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_ai.client.detectors import Detector, open_detector
+from emotion_ai.client.following import Follower
 from emotion_ai.client.images import FORMATS, read_image
 from emotion_ai.client.results import Box, Face
-from emotion_ai.client.tracking import Tracker
 from emotion_ai.errors import EmotionAIError, Unavailable, one_line
 from emotion_ai.faces.picture_files import PictureError, photo_size
 
@@ -26,7 +26,7 @@ def live_detector(faces: str) -> Detector:
 
 
 # From pixels, boxes and the seconds that it may take to the faces in the boxes.
-Predict = Callable[[NDArray[np.uint8], list[Box], float], list[Face]]
+Predict = Callable[[NDArray[np.uint8], Sequence[Box], float], list[Face]]
 
 
 class PictureLimits(NamedTuple):
@@ -37,15 +37,15 @@ class PictureLimits(NamedTuple):
 
 
 def analyse_picture(
-    data: bytes, predict: Predict, detector: Detector, tracker: Tracker, limits: PictureLimits
+    data: bytes, predict: Predict, follower: Follower, limits: PictureLimits
 ) -> dict[str, Any]:
     """Predict the faces in a picture file and number them.
 
     Args:
         data: The file's content; see `images.read_image`.
         predict: Predicts the faces.
-        detector: Detects the faces, with the framing that `predict` has.
-        tracker: Numbers the faces; a face keeps its number in the next call with the same tracker.
+        follower: Finds the faces, with a detector that has the framing of `predict`; a face keeps
+            its number in the next call with the same follower.
         limits: What the picture may take.
 
     Returns:
@@ -57,17 +57,17 @@ def analyse_picture(
     """
     start = time.monotonic()
     pixels = read_image(data, max_pixels=limits.max_pixels)
-    # New faces are numbered from left to right.
-    boxes = sorted(detector.find_faces(pixels), key=lambda box: box.left)
-    faces = predict(pixels, boxes, limits.timeout_s)
-    numbers = tracker.update(boxes, start)
+    detected = None
+    if follower.is_due(pixels, start):
+        # New faces are numbered from left to right.
+        detected = sorted(follower.detector.find_faces(pixels), key=lambda box: box.left)
+    faces = follower.follow(
+        pixels, start, lambda image, boxes: predict(image, boxes, limits.timeout_s), detected
+    )
     return {
         "width": pixels.shape[1],
         "height": pixels.shape[0],
-        "faces": [
-            {"number": number} | _describe_face(face)
-            for number, face in zip(numbers, faces, strict=True)
-        ],
+        "faces": [{"number": number} | _describe_face(face) for number, face in faces],
         "ms": round(1000 * (time.monotonic() - start)),
     }
 

@@ -28,8 +28,8 @@ from emotion_ai.apps.console.origin_guard import OriginGuardMiddleware
 from emotion_ai.apps.console.queues import AnalysisQueue
 from emotion_ai.apps.console.uploads import Uploads
 from emotion_ai.client.detectors import open_detector
+from emotion_ai.client.following import Follower
 from emotion_ai.client.images import MAX_FILE_BYTES, MAX_PIXELS
-from emotion_ai.client.tracking import Tracker
 from emotion_ai.errors import EmotionAIError, InputError, Unavailable
 
 ASSETS = Path(__file__).parent / "assets"
@@ -141,8 +141,7 @@ class _Handlers:
                 analyse_picture,
                 data,
                 self._model_server.predict,
-                self._photo_detector,
-                Tracker(),
+                Follower(self._photo_detector),
                 _PHOTO_LIMITS,
             )
         )
@@ -151,9 +150,9 @@ class _Handlers:
         return Response(await asyncio.to_thread(_cached_example), media_type="image/jpeg")
 
     async def camera(self, socket: WebSocket) -> None:
-        """Answer each message, a frame as a picture file, with one result; one tracker for all."""
+        """Answer each message, a frame as a picture file, with one result; one follower for all."""
         await socket.accept()
-        tracker = Tracker()
+        follower = Follower(self._frame_detector)
         with contextlib.suppress(WebSocketDisconnect):
             while True:
                 try:
@@ -161,9 +160,9 @@ class _Handlers:
                 except TimeoutError:
                     await socket.close()
                     return
-                await socket.send_json(await self._analyse_message(message, tracker))
+                await socket.send_json(await self._analyse_message(message, follower))
 
-    async def _analyse_message(self, message: Any, tracker: Tracker) -> dict[str, Any]:
+    async def _analyse_message(self, message: Any, follower: Follower) -> dict[str, Any]:
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect
         frame = message.get("bytes") or b""
@@ -173,8 +172,7 @@ class _Handlers:
                     analyse_picture,
                     frame,
                     self._model_server.predict,
-                    self._frame_detector,
-                    tracker,
+                    follower,
                     _FRAME_LIMITS,
                 )
             )

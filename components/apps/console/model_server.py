@@ -1,6 +1,7 @@
 """What answers behind the console: a model server, or the pretrained networks in this process."""
 
 import ipaddress
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -30,7 +31,9 @@ class ModelServer(Protocol):
     def is_local(self) -> bool:
         """Whether faces stay on this machine."""
 
-    def predict(self, pixels: NDArray[np.uint8], boxes: list[Box], timeout_s: float) -> list[Face]:
+    def predict(
+        self, pixels: NDArray[np.uint8], boxes: Sequence[Box], timeout_s: float
+    ) -> list[Face]:
         """Predict the faces of a picture in these boxes; raises `Unavailable` after a timeout."""
 
     def state(self) -> ModelServerState:
@@ -60,7 +63,9 @@ class RemoteModelServer:
         except ValueError:
             return host == "localhost"
 
-    def predict(self, pixels: NDArray[np.uint8], boxes: list[Box], timeout_s: float) -> list[Face]:
+    def predict(
+        self, pixels: NDArray[np.uint8], boxes: Sequence[Box], timeout_s: float
+    ) -> list[Face]:
         """See `ModelServer.predict`."""
         return self._client.predict(pixels, boxes=boxes, timeout=timeout_s)
 
@@ -85,7 +90,9 @@ class OwnNetworks:
     def __init__(self, faces: str) -> None:
         self._analyzer = Analyzer(faces)
 
-    def predict(self, pixels: NDArray[np.uint8], boxes: list[Box], timeout_s: float) -> list[Face]:
+    def predict(
+        self, pixels: NDArray[np.uint8], boxes: Sequence[Box], timeout_s: float
+    ) -> list[Face]:
         """See `ModelServer.predict`; nothing is waited for."""
         return self._analyzer.predict(pixels, boxes=boxes)
 

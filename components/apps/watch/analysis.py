@@ -1,18 +1,21 @@
 """Detect, predict and track the faces in a sequence of frames."""
 
+import contextlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from emotion_ai.apps.watch.frames import Choice, Frame
+from emotion_ai.apps.watch.opencv import load_opencv
+from emotion_ai.client.following import Follower
 from emotion_ai.client.predictor import Predictor
-from emotion_ai.client.results import Face
-from emotion_ai.client.tracking import Tracker
+from emotion_ai.client.results import Box, Face
 from emotion_ai.errors import EmotionAIError
 
-# One detects faces while the other waits for the server.
-_WORKERS = 2
 MAX_FRAMES_AHEAD = 16
 
 
@@ -31,7 +34,7 @@ class FrameResult(NamedTuple):
 
 
 # A frame, and its faces once they are predicted; None where it is not analysed.
-_Pending = tuple[Frame, Future[list[Face]] | None]
+_Pending = tuple[Frame, Future[tuple[TrackedFace, ...]] | None]
 
 
 def analyse_frames(
@@ -43,7 +46,7 @@ def analyse_frames(
         frames: The frames, in order of time.
         predictor: Detects and predicts the faces.
         choose: Chooses the frames to analyse.
-        max_bytes_ahead: Bytes of frames to read ahead while the server works, which are at most
+        max_bytes_ahead: Bytes of frames to read ahead while others are analysed, which are at most
             `MAX_FRAMES_AHEAD` frames; 0 for a live source.
 
     Yields:
@@ -54,27 +57,50 @@ def analyse_frames(
             refused a request.
         Unavailable: Likewise, or the server did not answer.
     """
-    tracker = Tracker()
-    workers = ThreadPoolExecutor(_WORKERS)
+    follower = Follower(predictor.detector)
+    with contextlib.ExitStack() as stack:
+        # Faces are detected in later frames while those of earlier ones are followed, in order.
+        detecting, following = (_open_thread(stack) for _ in range(2))
 
-    def submit(frame: Frame) -> _Pending:
-        if not choose(frame.number, frame.time_s):
-            return frame, None
-        return frame, workers.submit(predictor.predict, frame.image, "bgr")
+        def submit(frame: Frame) -> _Pending:
+            if not choose(frame.number, frame.time_s):
+                return frame, None
+            detected = None
+            if follower.is_due(frame.image, frame.time_s):
+                detected = detecting.submit(_detect, predictor, frame)
+            return frame, following.submit(_follow, follower, predictor, frame, detected)
 
-    try:
         submitted = map(submit, frames)
         for frame, future in _read_ahead(submitted, max_bytes_ahead):
-            if future is None:
-                yield FrameResult(frame, None)
-                continue
-            faces = future.result()
-            tracks = tracker.update([face.box for face in faces], frame.time_s)
-            tracked = map(TrackedFace, tracks, faces)
-            yield FrameResult(frame, tuple(sorted(tracked, key=lambda item: item.track)))
-    finally:
-        # Requests that are still in flight end with the client's connection.
-        workers.shutdown(wait=False, cancel_futures=True)
+            yield FrameResult(frame, future.result() if future else None)
+
+
+def _open_thread(stack: contextlib.ExitStack) -> ThreadPoolExecutor:
+    thread = ThreadPoolExecutor(1)
+    # Requests that are still in flight end with the client's connection.
+    stack.callback(thread.shutdown, wait=False, cancel_futures=True)
+    return thread
+
+
+def _rgb(frame: Frame) -> NDArray[np.uint8]:
+    cv2 = load_opencv()
+    pixels: NDArray[np.uint8] = cv2.cvtColor(frame.image, cv2.COLOR_BGR2RGB)
+    return pixels
+
+
+def _detect(predictor: Predictor, frame: Frame) -> list[Box]:
+    return predictor.detector.find_faces(_rgb(frame))
+
+
+def _follow(
+    follower: Follower, predictor: Predictor, frame: Frame, detected: Future[list[Box]] | None
+) -> tuple[TrackedFace, ...]:
+    def predict(pixels: NDArray[np.uint8], boxes: Sequence[Box]) -> list[Face]:
+        return predictor.predict(pixels, boxes=boxes)
+
+    boxes = detected.result() if detected else None
+    faces = follower.follow(_rgb(frame), frame.time_s, predict, boxes)
+    return tuple(TrackedFace(*face) for face in sorted(faces, key=lambda face: face[0]))
 
 
 def _read_ahead(submitted: Iterable[_Pending], max_bytes: int) -> Iterator[_Pending]:

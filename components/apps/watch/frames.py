@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from emotion_ai.apps.watch.decoder_errors import DecoderErrors, listen_to_decoders
 from emotion_ai.apps.watch.holes import Steps, contains_damage, may_begin_anywhere
 from emotion_ai.apps.watch.opencv import CONTAINERS, check_name, load_opencv, open_capture
+from emotion_ai.client.following import at_rate
 from emotion_ai.errors import InputError
 from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE
 from emotion_ai.storage.local import open_regular
@@ -24,8 +25,6 @@ _DEFAULT_FPS, _MAX_FPS = 25.0, 240.0
 _MAX_STEP_S, _MAX_MISPLACED = 3_600.0, 5
 # A video may be shorter than its header says by this share and so many seconds.
 _MISSING_SHARE, _MISSING_S = 0.05, 0.5
-# Times are in whole milliseconds in many files, and may be rounded down.
-_ROUNDING_S = 0.0015
 # After so many in a row, or so long, without a frame that can be decoded, a video has ended.
 _MAX_UNDECODABLE, _MAX_UNDECODABLE_S = 20_000, 10.0
 _EXPECTED = "expected a video: MP4, MOV, WebM, MKV, AVI, MPEG, FLV, WMV, OGG or GIF"
@@ -56,17 +55,8 @@ def every_nth(count: int) -> Choice:
 
 def per_second(rate: float) -> Choice:
     """Choose the first frame in each of `rate` equal parts of a second."""
-    due = 0
-
-    def choose(_: int, time_s: float) -> bool:
-        nonlocal due
-        part = math.floor((time_s + _ROUNDING_S) * rate)
-        if part < due:
-            return False
-        due = part + 1
-        return True
-
-    return choose
+    is_time = at_rate(rate)
+    return lambda _, time_s: is_time(time_s)
 
 
 class Recording:
