@@ -1,7 +1,7 @@
 """Draw predictions on pictures: boxes, keypoints and bars of the emotions."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from emotion_ai.client.blurring import hide_faces
 from emotion_ai.client.images import read_image
 from emotion_ai.client.results import Box, Face
 from emotion_ai.client.xmp import xmp_packet
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.storage import write_bytes
+
+# Draws faces on a picture.
+Draw = Callable[[NDArray[np.uint8], Sequence[Face]], NDArray[np.uint8]]
 
 # Okabe and Ito 2008, "Color Universal Design" (https://jfly.uni-koeln.de/color/), which people with
 # colour blindness can distinguish; lightened where they are too dark for the panel.
@@ -55,6 +59,16 @@ class _Panel(NamedTuple):
     line: float
 
 
+class _Marks(NamedTuple):
+    """What is drawn within a face: points, and the ends of the line from the nose, [n, 2]."""
+
+    keypoints: NDArray[np.float64]
+    nose: NDArray[np.float64]
+
+
+_NOTHING = np.empty((0, 2))
+
+
 def annotate(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
     """Draw each face's box, keypoints and three most probable emotions on a copy of a picture.
 
@@ -74,7 +88,22 @@ def annotate(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint
             drawn = annotate(pixels, client.predict(pixels))
     """
     picture = Image.fromarray(image).convert("RGBA")
-    _draw(picture, faces)
+    _draw(picture, faces, _all_marks)
+    return np.asarray(picture.convert("RGB"))
+
+
+def annotate_blurred(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
+    """Draw boxes and emotions as `annotate` does, but hide the faces, and draw no keypoints.
+
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        faces: The faces, with boxes in its pixels.
+
+    Returns:
+        uint8 [H, W, 3] RGB.
+    """
+    picture = Image.fromarray(hide_faces(image, [face.box for face in faces])).convert("RGBA")
+    _draw(picture, faces, _no_marks)
     return np.asarray(picture.convert("RGB"))
 
 
@@ -89,14 +118,29 @@ def draw_overlay(size: tuple[int, int], faces: Sequence[Face]) -> Image.Image:
         An RGBA picture.
     """
     picture = Image.new("RGBA", size, (0, 0, 0, 0))
-    _draw(picture, faces)
+    _draw(picture, faces, _all_marks)
     return picture
 
 
-def _draw(picture: Image.Image, faces: Sequence[Face]) -> None:
+def draw_boxes(size: tuple[int, int], faces: Sequence[Face]) -> Image.Image:
+    """Draw what `annotate_blurred` draws on a transparent picture; see `draw_overlay`."""
+    picture = Image.new("RGBA", size, (0, 0, 0, 0))
+    _draw(picture, faces, _no_marks)
+    return picture
+
+
+def _all_marks(face: Face) -> _Marks:
+    return _Marks(face.keypoints, _nose(face) if face.pose else _NOTHING)
+
+
+def _no_marks(face: Face) -> _Marks:
+    return _Marks(_NOTHING, _NOTHING)
+
+
+def _draw(picture: Image.Image, faces: Sequence[Face], marks_of: Callable[[Face], _Marks]) -> None:
     unit = max(1.0, min(picture.size) / 500)
     for face in faces:
-        _draw_outline(picture, face, unit)
+        _draw_outline(picture, face, unit, marks_of(face))
     taken: list[Sequence[float]] = [face.box for face in faces]
     for face in faces:
         panel = _place_panel(face, picture.size, unit, taken)
@@ -105,7 +149,11 @@ def _draw(picture: Image.Image, faces: Sequence[Face]) -> None:
 
 
 def annotate_file(
-    source: Path, faces: Sequence[Face], target: Path, about: Mapping[str, str] = {}
+    source: Path,
+    faces: Sequence[Face],
+    target: Path,
+    draw: Draw = annotate,
+    about: Mapping[str, str] = {},
 ) -> None:
     """Write an annotated copy of a picture file as JPEG, atomically.
 
@@ -117,6 +165,7 @@ def annotate_file(
         source: The picture file.
         faces: Its faces.
         target: The file to write.
+        draw: Draws the faces: `annotate` or `annotate_blurred`.
         about: What the copy's own metadata says, by name.
 
     Raises:
@@ -130,7 +179,7 @@ def annotate_file(
         image = np.concatenate([image, strip])
     image = image.repeat(scale, 0).repeat(scale, 1)
     data = io.BytesIO()
-    picture = Image.fromarray(annotate(image, [_enlarge(face, scale) for face in faces]))
+    picture = Image.fromarray(draw(image, [_enlarge(face, scale) for face in faces]))
     picture.save(data, "JPEG", quality=_JPEG_QUALITY, xmp=xmp_packet(about))
     write_bytes(str(target), data.getvalue())
 
@@ -152,14 +201,14 @@ def _nose(face: Face) -> NDArray[np.float64]:
     return np.array([tip, tip + _NOSE_LENGTH * face.box.height * np.array(direction)])
 
 
-def _draw_outline(picture: Image.Image, face: Face, unit: float) -> None:
+def _draw_outline(picture: Image.Image, face: Face, unit: float, marks: _Marks) -> None:
     box = face.box
     size = min(box.width, box.height)
     line_width = float(np.clip(size / 60, 1.0, 3.0 * unit))
     dot = float(np.clip(size / 70, 0.8, 4.0 * unit))
-    keypoints = face.keypoints
-    nose = _nose(face)
-    seen = np.concatenate([keypoints, nose])
+    keypoints, nose = marks
+    # The corner, so that there is one point at least.
+    seen = np.concatenate([keypoints, nose, [[box.left, box.top]]])
     edges = np.concatenate([seen - 3 * dot, seen + 3 * dot])
     low = np.floor(np.minimum(edges.min(0), (box.left, box.top)) - 2 * line_width).astype(int)
     high = np.ceil(np.maximum(edges.max(0), (box.right, box.bottom)) + 2 * line_width).astype(int)
@@ -180,7 +229,7 @@ def _draw_outline(picture: Image.Image, face: Face, unit: float) -> None:
     for colour, pen in (((0, 0, 0, 110), line_width * 2), (outline, line_width)):
         pen_width = round(pen * _SUPERSAMPLING)
         draw.rounded_rectangle(corners, corner_radius, outline=colour, width=pen_width)
-    for colour, pen in ((_SHADE, 3.2 * dot), (_LIGHT, 1.6 * dot)) if face.pose else ():
+    for colour, pen in ((_SHADE, 3.2 * dot), (_LIGHT, 1.6 * dot)) if len(nose) else ():
         start, end = (on_layer(*point) for point in nose + 0.5)
         draw.line((*start, *end), colour, round(pen * _SUPERSAMPLING))
     for x, y in keypoints + 0.5:

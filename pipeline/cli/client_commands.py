@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from emotion_ai.errors import InputError
 from emotion_ai.pipeline.cli.arguments import named_path
 from emotion_ai.pipeline.cli.options import (
     OwnRegistry,
@@ -48,6 +49,7 @@ def predict(
     annotate: Annotated[
         Path | None, typer.Option(help="Folder for the pictures with the predictions drawn.")
     ] = None,
+    blur: Annotated[bool, typer.Option("--blur", help="Hide the faces in those pictures.")] = False,
     purpose: Purpose = "",
     release: Release = "",
     timeout: Timeout = 30.0,
@@ -57,7 +59,11 @@ def predict(
     tls_name: TlsName = "",
 ) -> None:
     """Predict the emotion and the keypoints of every face in photographs."""
-    from emotion_ai.apps.predict.command import predict_paths
+    from emotion_ai.apps.predict.command import Copies, predict_paths
+
+    if blur and annotate is None:
+        raise InputError("--blur: is for --annotate; name a folder with it")
+    copies = Copies(annotate, blur) if annotate else None
 
     with open_predictor(
         server,
@@ -70,7 +76,7 @@ def predict(
         tls_key=tls_key,
         tls_name=tls_name,
     ) as predictor:
-        predict_paths(pictures, predictor, format, output, annotate, about(purpose))
+        predict_paths(pictures, predictor, format, output, copies, about(purpose))
 
 
 def console(

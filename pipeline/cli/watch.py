@@ -60,6 +60,9 @@ def watch(
         str,
         typer.Option(help="Seconds from a face's first look, or a span of the video: 10-20."),
     ] = "5",
+    blur: Annotated[
+        bool, typer.Option("--blur", help="Hide the faces in --annotate and --plot.")
+    ] = False,
     purpose: Purpose = "",
     release: Release = "",
     timeout: Timeout = 30.0,
@@ -74,7 +77,7 @@ def watch(
     from emotion_ai.apps.watch.study import Study
 
     study = Study(tuple(events or ()), people, read_baseline(baseline))
-    outputs = Outputs(output, plot, annotate, study, about(purpose))
+    outputs = Outputs(output, plot, annotate, study, blur, about(purpose))
 
     with open_predictor(
         server,

@@ -5,6 +5,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from emotion_ai.apps.predict.files import PictureFile, copy_names, find_pictures
 from emotion_ai.apps.predict.journal import open_journal
@@ -31,12 +32,24 @@ from emotion_ai.terminal import clean_console
 OnPrediction = Callable[[PictureFile, Prediction], None]
 
 
+class Copies(NamedTuple):
+    """Copies of the pictures with the predictions drawn on them.
+
+    Attributes:
+        folder: Where they go.
+        blur: Whether their faces are hidden.
+    """
+
+    folder: Path
+    blur: bool = False
+
+
 def predict_paths(
     paths: Sequence[Path],
     predictor: Predictor,
     format: str = "",
     output: Path | None = None,
-    annotate: Path | None = None,
+    copies: Copies | None = None,
     about: Mapping[str, str] = {},
 ) -> None:
     """Predict the faces in picture files and folders of them, with a progress bar on a terminal.
@@ -51,7 +64,7 @@ def predict_paths(
         format: `jsonl`, `csv`, `table` or, with `output`, `parquet`; "" for that of the output's
             suffix, else `table` on a terminal and `jsonl` elsewhere.
         output: The file to write; None for standard output.
-        annotate: A folder for copies of the pictures with the predictions drawn on them.
+        copies: What to draw, and where; None for nothing.
         about: The purpose by `PURPOSE`, if one is declared: a part of every record and copy.
 
     Raises:
@@ -63,21 +76,21 @@ def predict_paths(
     chosen = choose_format(format, output) or ("table" if on_terminal else "jsonl")
     check_packages(chosen)
     output = output and follow_links(output)
-    files = find_pictures(paths, exclude=annotate)
-    _check_targets(files, output, annotate)
+    files = find_pictures(paths, exclude=copies and copies.folder)
+    _check_targets(files, output, copies and copies.folder)
     failed: list[Prediction] = []
 
     def collect_failure(file: PictureFile, prediction: Prediction) -> None:
         if prediction.error is not None:
             failed.append(prediction)
 
-    callbacks = [collect_failure, *([_annotator(files, annotate, about)] if annotate else [])]
+    callbacks = [collect_failure, *([_annotator(files, copies, about)] if copies else [])]
     with _progress(len(files)) as advance:
         callbacks.append(advance)
         if output is None:
             _print(files, predictor, chosen, callbacks, about)
         else:
-            _write(files, predictor, chosen, output, callbacks, about)
+            _write(files, predictor, chosen, output, callbacks, about, copies)
     if failed:
         count = f"; {len(failed)} pictures could not be read" if len(failed) > 1 else ""
         raise InputError(f"{failed[0].error}{count}")
@@ -135,6 +148,7 @@ def _write(
     output: Path,
     callbacks: Sequence[OnPrediction],
     about: Mapping[str, str],
+    copies: Copies | None,
 ) -> None:
     detector = predictor.detector
     settings = {
@@ -143,6 +157,8 @@ def _write(
         "faces": [type(detector).__name__, getattr(detector, "side", None)],
         "columns": face_columns(()),
         "about": dict(about),
+        # Copies that an interrupted command drew otherwise would stay as they are.
+        "copies": copies and [str(copies.folder), copies.blur],
     }
     with open_journal(output, settings) as journal:
         remaining = [file for file in files if file.path not in journal]
@@ -165,19 +181,21 @@ def _write_output(output: Path, format: str, records: RecordSource) -> None:
 
 
 def _annotator(
-    files: Sequence[PictureFile], folder: Path, about: Mapping[str, str]
+    files: Sequence[PictureFile], copies: Copies, about: Mapping[str, str]
 ) -> OnPrediction:
-    from emotion_ai.client.drawing import annotate_file
+    from emotion_ai.client.drawing import annotate, annotate_blurred, annotate_file
 
+    folder = copies.folder
+    draw = annotate_blurred if copies.blur else annotate
     names = dict(zip(files, copy_names(files, ".jpg"), strict=True))
     with translate_errors(str(folder)):
         make_private_folder(folder)
 
-    def annotate(file: PictureFile, prediction: Prediction) -> None:
+    def draw_copy(file: PictureFile, prediction: Prediction) -> None:
         if prediction.error is None:
-            annotate_file(file.path, prediction.faces, folder / names[file], about)
+            annotate_file(file.path, prediction.faces, folder / names[file], draw, about)
 
-    return annotate
+    return draw_copy
 
 
 @contextlib.contextmanager

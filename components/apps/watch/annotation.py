@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ from emotion_ai.apps.watch.analysis import FrameResult, TrackedFace
 from emotion_ai.apps.watch.opencv import load_opencv, silence_stderr
 from emotion_ai.apps.watch.outputs import atomic_output
 from emotion_ai.client.drawing import draw_overlay
+from emotion_ai.client.results import Face
 
 # Codecs of FFmpeg that are not under the GPL: MPEG-4 Part 2, for players, and VP8, for browsers
 # too, at eight times the processor time.
 _CODECS = {".mp4": "mp4v", ".webm": "VP80"}
 _MAX_FPS = 60.0
+# Draws faces on a transparent picture of this width and height.
+_Draw = Callable[[tuple[int, int], Sequence[Face]], Image.Image]
 _TAG_COLOUR, _TEXT_COLOUR = (18, 22, 28, 255), (245, 246, 248, 255)
 # A frame is repeated until the next one's time, but for no longer than this.
 _MAX_REPEAT_S = 10.0
@@ -32,10 +35,12 @@ class VideoAnnotator:
     Args:
         path: The video to write, .mp4 or .webm.
         fps: Frames per second, at most 60.
+        draw: Draws the faces.
     """
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: float, draw: _Draw) -> None:
         self._path = path
+        self._draw = draw
         self.fps = min(fps, _MAX_FPS)
         self.written = 0
         self._skipped = 0
@@ -46,7 +51,7 @@ class VideoAnnotator:
     def add(self, result: FrameResult) -> None:
         """Write the frame as many times as are needed to reach its time."""
         if result.faces is not None:
-            self._overlay = _draw_faces(result.frame.image.shape, result.faces)
+            self._overlay = _draw_faces(result.frame.image.shape, result.faces, self._draw)
         due = round(result.frame.time_s * self.fps) + 1 - self.written - self._skipped
         if due < 1:
             return
@@ -95,17 +100,25 @@ class VideoAnnotator:
 
 
 @contextlib.contextmanager
-def open_annotator(path: Path, fps: float) -> Iterator[VideoAnnotator]:
-    """Open an annotated video that appears at `path` when the block succeeds."""
+def open_annotator(path: Path, fps: float, draw: _Draw = draw_overlay) -> Iterator[VideoAnnotator]:
+    """Open an annotated video that appears at `path` when the block succeeds.
+
+    Args:
+        path: The video to write, .mp4 or .webm.
+        fps: Frames per second.
+        draw: `drawing.draw_overlay` or `drawing.draw_boxes`.
+    """
     with atomic_output(path) as partial:
-        annotator = VideoAnnotator(partial, fps)
+        annotator = VideoAnnotator(partial, fps, draw)
         yield annotator
         annotator.end()
 
 
-def _draw_faces(shape: tuple[int, ...], faces: Sequence[TrackedFace]) -> Image.Image:
+def _draw_faces(
+    shape: tuple[int, ...], faces: Sequence[TrackedFace], draw_all: _Draw
+) -> Image.Image:
     """Draw faces on a transparent layer for frames of this shape: BGR and alpha, as they are."""
-    layer = draw_overlay((shape[1], shape[0]), [face for _, face in faces])
+    layer = draw_all((shape[1], shape[0]), [face for _, face in faces])
     draw = ImageDraw.Draw(layer)
     for track, face in faces:
         size = float(np.clip(face.box.height / 8, 10.0, max(10.0, min(layer.size) / 18)))

@@ -13,6 +13,7 @@ from emotion_ai.apps.watch.analysis import FrameResult, analyse_frames
 from emotion_ai.apps.watch.annotation import open_annotator
 from emotion_ai.apps.watch.event_files import WRITERS
 from emotion_ai.apps.watch.frames import every_nth, per_second
+from emotion_ai.apps.watch.hiding import open_hider
 from emotion_ai.apps.watch.interruption import Interruption
 from emotion_ai.apps.watch.minute_summaries import MinuteSummaries, clock
 from emotion_ai.apps.watch.outputs import check_output
@@ -20,6 +21,7 @@ from emotion_ai.apps.watch.screen import Screen
 from emotion_ai.apps.watch.sources import Source, open_source
 from emotion_ai.apps.watch.study import Study, open_study
 from emotion_ai.apps.watch.timeline import open_timeline, require_one_label_set
+from emotion_ai.client.drawing import draw_boxes, draw_overlay
 from emotion_ai.client.predictor import Predictor
 from emotion_ai.client.records import check_packages
 from emotion_ai.errors import EmotionAIError, InputError, install_hint
@@ -44,6 +46,7 @@ class Outputs:
         plot: .png, .svg or .pdf.
         video: .mp4 or .webm.
         study: Events and people.
+        blur: Whether faces are hidden in plot and video.
         about: The purpose by `PURPOSE`, if one is declared; it is written into the files, too.
     """
 
@@ -51,6 +54,7 @@ class Outputs:
     plot: Path | None = None
     video: Path | None = None
     study: Study = field(default_factory=Study)
+    blur: bool = False
     about: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, source: str) -> None:
@@ -67,6 +71,8 @@ class Outputs:
                 check_output(path, suffixes)
                 if path.exists() and Path(source).exists() and path.samefile(source):
                     raise InputError(f"{path}: this is the source; name another file")
+        if self.blur and not (self.plot or self.video):
+            raise InputError("--blur: is for --annotate and --plot; name a file with one of them")
         paths = self.paths()
         if twice := [path for path in paths if paths.count(path) > 1]:
             raise InputError(f"{twice[0]}: two outputs have this name; name another file for one")
@@ -120,8 +126,9 @@ def watch(
         source: A file, a camera or an address; see `sources.open_source`.
         predictor: Detects and predicts the faces.
         outputs: The files to write.
-        every: Analyse every `every`-th frame. None for five frames a second of a recorded video,
-            and for the newest frame of a live source whenever the last one is answered.
+        every: Analyse every `every`-th frame. None for five frames a second of a recorded video
+            (each, where the faces in an annotated one are hidden), and for the newest frame of a
+            live source whenever the last one is answered.
         duration: Seconds of the source's time to watch; None for all of it.
 
     Raises:
@@ -155,6 +162,10 @@ def _results(
     duration: float | None,
     outputs: Outputs,
 ) -> Iterator[FrameResult]:
+    if outputs.blur and outputs.video and not source.live:
+        if every and every > 1:
+            raise InputError(f"--every {every}: --blur hides faces in each frame; leave one out")
+        every = 1
     by_number = every_nth(every or 1)
     chosen = by_number if every or source.live else per_second(_DEFAULT_RATE)
     # An annotated video has all frames, also those that are not analysed.
@@ -172,6 +183,17 @@ def _open_files(
 ) -> Iterator[OnResult]:
     if outputs.timeline:
         yield stack.enter_context(open_timeline(outputs.timeline, outputs.about)).add
+    pictures = list(_open_pictures(outputs, source, stack))
+    if outputs.blur:
+        pictures = [stack.enter_context(open_hider(pictures))]
+    yield from pictures
+    if outputs.study.paths():
+        yield stack.enter_context(open_study(outputs.study, source, outputs.about))
+
+
+def _open_pictures(
+    outputs: Outputs, source: Source, stack: contextlib.ExitStack
+) -> Iterator[OnResult]:
     if outputs.plot:
         # Matplotlib takes half a second to import.
         from emotion_ai.apps.watch.plot import open_plot
@@ -180,9 +202,8 @@ def _open_files(
             open_plot(outputs.plot, Path(source.name).name, outputs.about)
         ).add
     if outputs.video:
-        yield stack.enter_context(open_annotator(outputs.video, source.fps)).add
-    if outputs.study.paths():
-        yield stack.enter_context(open_study(outputs.study, source, outputs.about))
+        draw = draw_boxes if outputs.blur else draw_overlay
+        yield stack.enter_context(open_annotator(outputs.video, source.fps, draw)).add
 
 
 def _consume(results: Iterator[FrameResult], callbacks: Sequence[OnResult]) -> Failure | None:
