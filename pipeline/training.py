@@ -3,13 +3,14 @@
 kfp dsl compile --py pipeline/training.py --output emotion-ai.yaml
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from kfp import dsl
 
 from emotion_ai.pipeline.cluster_settings import check_registry_volume
 from emotion_ai.pipeline.parameters import prepare_compiler, training_parameters
-from emotion_ai.pipeline.policy import ConfigureTask, task_configurer
+from emotion_ai.pipeline.policy import task_configurer
+from emotion_ai.pipeline.preparation import ingest_and_prepare
 from emotion_ai.pipeline.revisions import step_revision
 from emotion_ai.pipeline.settings import (
     CompileSettings,
@@ -19,9 +20,7 @@ from emotion_ai.pipeline.settings import (
 )
 from emotion_ai.steps.combine.component import combine
 from emotion_ai.steps.evaluate.component import evaluate
-from emotion_ai.steps.ingest.component import ingest
 from emotion_ai.steps.notify.component import notify
-from emotion_ai.steps.prepare.component import prepare
 from emotion_ai.steps.push.component import push
 from emotion_ai.steps.record.component import record
 from emotion_ai.steps.reject.component import reject
@@ -32,18 +31,6 @@ from emotion_ai.steps.train_keypoints.component import train_keypoints
 from emotion_ai.steps.validate.component import validate
 
 JOB_ID = dsl.PIPELINE_JOB_ID_PLACEHOLDER
-
-
-class PreparedFaces(NamedTuple):
-    """The two tasks that made one kind of faces ready for training."""
-
-    ingest_task: Any
-    prepare_task: Any
-
-    @property
-    def faces(self) -> Any:
-        """The prepared faces, an artifact."""
-        return self.prepare_task.outputs["prepared"]
 
 
 def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) -> Any:
@@ -292,49 +279,6 @@ def training_pipeline(compile_settings: CompileSettings, defaults: RunSettings) 
                 configure(reject_task, "reject candidate")
 
     return emotion_ai_training
-
-
-def ingest_and_prepare(
-    configure: ConfigureTask,
-    *,
-    kind: str,
-    source: Any,
-    fingerprint: Any,
-    label_set: Any,
-    emotions: Any,
-    checks: Any,
-    cache_period: Any,
-    augmentation: Any,
-) -> PreparedFaces:
-    """Read one source and split its faces.
-
-    Args:
-        configure: what gives a task its image and resources.
-        kind: keypoints or expression.
-        source: where the faces are.
-        fingerprint: of the source's content.
-        label_set: of the emotions; "" for keypoints.
-        emotions: those to learn; "" for all.
-        checks: settings of ingest.
-        cache_period: of resolve; counts for KFP's cache alone.
-        augmentation: settings of prepare.
-
-    Returns:
-        Both tasks.
-    """
-    ingest_task = ingest(
-        source=source,
-        fingerprint=fingerprint,
-        kind=kind,
-        label_set=label_set,
-        emotions=emotions,
-        checks=checks,
-        cache_period=cache_period,
-    )
-    configure(ingest_task, f"ingest {kind}")
-    prepare_task = prepare(faces=ingest_task.outputs["faces"], augmentation=augmentation)
-    configure(prepare_task, f"prepare {kind}")
-    return PreparedFaces(ingest_task, prepare_task)
 
 
 # For `kfp dsl compile`, which imports this file by its path. The package's commands build it with
