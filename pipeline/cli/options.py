@@ -163,11 +163,12 @@ def open_predictor(
         Unavailable: The registry's storage failed.
     """
     from emotion_ai.client.channel import Tls
+    from emotion_ai.registry.releases import is_version
 
     tls = Tls(tls_ca, tls_certificate, tls_key, tls_name or None)
-    version = int(release) if release.isdecimal() else release or None
-    if isinstance(version, int) and version >= 2**63:
+    if release.isdecimal() and not is_version(release):
         raise InputError(f"--release {release[:30]}: expected the number of a release, or a label")
+    version = int(release) if release.isdecimal() else release or None
     if server:
         from emotion_ai.client.client import Client
 

@@ -18,6 +18,7 @@ from support.command_line import assert_refused, emotion_ai
 COMMANDS = (
     "run",
     "answers",
+    "audit",
     "sample-data",
     "serve",
     "predict",
