@@ -93,8 +93,10 @@ def console(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     faces: Annotated[str, typer.Option(help="Face detector: yunet or dlib.")] = "yunet",
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    purpose: Purpose = "",
 ) -> None:
     """Open a page that shows predictions for dropped photos and for the camera."""
     from emotion_ai.apps.console.command import open_browser, run_console
 
-    run_console(server, host, port, faces, open_browser if browser else lambda url: None)
+    open_page = open_browser if browser else lambda url: None
+    run_console(server, host, port, faces, open_page, about(purpose))

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +48,21 @@ _UPLOAD_TIMEOUT_S = 60.0
 FRAME_TIMEOUT_S = 60.0
 
 
-def create_application(model_server: ModelServer, faces: str, name: str) -> Starlette:
+def create_application(
+    model_server: ModelServer, faces: str, name: str, about: Mapping[str, str] = {}
+) -> Starlette:
     """Create the ASGI application; it closes the model server when it ends.
 
     Args:
         model_server: Answers the requests.
         faces: The name of a detector, as in `Client`.
         name: A host name that requests may use, besides localhost and IP addresses.
+        about: The purpose by `PURPOSE`, if one is declared.
 
     Returns:
         The application.
     """
-    handlers = _Handlers(model_server, faces)
+    handlers = _Handlers(model_server, faces, about)
     routes: list[BaseRoute] = [
         Route("/state", handlers.state),
         Route("/photo", handlers.photo, methods=["POST"]),
@@ -85,8 +88,9 @@ class _Handlers:
     Nothing that many callers share is held while one of them is to send or to take something.
     """
 
-    def __init__(self, model_server: ModelServer, faces: str) -> None:
+    def __init__(self, model_server: ModelServer, faces: str, about: Mapping[str, str]) -> None:
         self._model_server = model_server
+        self._about = about
         self._photo_detector = open_detector(faces)
         self._frame_detector = live_detector(faces)
         self._small_photos = AnalysisQueue(*SMALL_PHOTOS)
@@ -111,6 +115,7 @@ class _Handlers:
                 "words": state.message,
                 "stays_here": self._model_server.is_local,
                 "most_bytes": MAX_FILE_BYTES,
+                **self._about,
             }
         )
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from emotion_ai.client.detectors import open_detector
@@ -26,7 +26,12 @@ _SHUTDOWN_TIMEOUT_S = 2
 
 
 def run_console(
-    server: str, host: str, port: int, faces: str, open_page: Callable[[str], None]
+    server: str,
+    host: str,
+    port: int,
+    faces: str,
+    open_page: Callable[[str], None],
+    about: Mapping[str, str] = {},
 ) -> None:
     """Serve the page until Ctrl-C or SIGTERM; call this in the main thread.
 
@@ -36,6 +41,7 @@ def run_console(
         port: The port to listen on; 0 is any free one.
         faces: The name of a detector, as in `detectors.open_detector`.
         open_page: Called with the page's address once the console listens.
+        about: The purpose by `PURPOSE`, if one is declared; the page shows and saves it.
 
     Raises:
         InputError: An argument is invalid or a package is not installed.
@@ -56,7 +62,8 @@ def run_console(
         sys.stdout.write(f"console on {url} ({model}); Ctrl-C ends it\n")
         sys.stdout.flush()
         open_page(url)
-        asyncio.run(_serve(create_application(model_server, faces, host), listener))
+        app = create_application(model_server, faces, host, about)
+        asyncio.run(_serve(app, listener))
 
 
 def open_browser(url: str) -> None:

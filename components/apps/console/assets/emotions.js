@@ -39,6 +39,11 @@ export function mostProbable(probabilities) {
   return Object.entries(probabilities).reduce((best, entry) => (entry[1] > best[1] ? entry : best));
 }
 
+/** Return what a face shows, or why nobody can tell. */
+export function answerOf(face) {
+  return face.cannot_tell ? `cannot tell: ${face.cannot_tell}` : mostProbable(face.probabilities)[0];
+}
+
 /** Format a count: "3 faces", "1 face". */
 export function pluralize(count, singular, plural) {
   return `${count} ${count === 1 ? singular : plural}`;

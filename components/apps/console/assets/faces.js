@@ -1,6 +1,6 @@
 // The results as text: a card for each face, and a sentence for screen readers.
 
-import { mostProbable, percent, pluralize, styleOf } from "./emotions.js";
+import { answerOf, mostProbable, percent, pluralize, styleOf } from "./emotions.js";
 
 // A card is kept for a moment when its face is not detected.
 const KEEP_MS = 1_200;
@@ -22,9 +22,9 @@ function createElement(name, className, text) {
 export function describeFaces(faces) {
   if (!faces.length) return "No face was found.";
   const descriptions = faces.map((face) => {
-    const [emotion, probability] = mostProbable(face.probabilities);
+    const probability = mostProbable(face.probabilities)[1];
     const name = faces.length > 1 ? `face ${face.number} ` : "";
-    return `${name}${emotion} (${percent(probability)})`;
+    return `${name}${answerOf(face)}${face.cannot_tell ? "" : ` (${percent(probability)})`}`;
   });
   return `${pluralize(faces.length, "face", "faces")}: ${descriptions.join(", ")}.`;
 }
@@ -63,7 +63,7 @@ export class FaceCards {
       if (missingMs > KEEP_MS) this.#remove(number, card);
     }
     const key = result.faces
-      .map((face) => `${face.number} ${mostProbable(face.probabilities)[0]}`)
+      .map((face) => `${face.number} ${answerOf(face)}`)
       .sort()
       .join();
     if (key !== this.#spoken.key && now - this.#spoken.at > SPEECH_INTERVAL_MS) {
@@ -108,10 +108,10 @@ export class FaceCards {
     }
     if (now - card.numbersAt < NUMBERS_INTERVAL_MS) return;
     card.numbersAt = now;
-    card.emotion.textContent = emotion;
+    card.emotion.textContent = answerOf(face);
     for (const [name, row] of card.rows) {
       row.share.textContent = percent(face.probabilities[name] ?? 0);
-      row.line.classList.toggle("strongest", name === emotion);
+      row.line.classList.toggle("strongest", name === emotion && !face.cannot_tell);
     }
     writeLines(card.places, describePlaces, face);
     writeLines(card.head, describeHead, face);

@@ -12,6 +12,13 @@ let tableAt = -Infinity;
 let lanesAt = -Infinity;
 // Since the table was last written.
 let frames = 0;
+// Of all that the console analyses; "" where none is declared.
+let purpose = "";
+
+/** Set the purpose that is saved with the samples. */
+export function setPurpose(text) {
+  purpose = text;
+}
 
 /** Remove all samples. */
 export function clearTimeline() {
@@ -74,7 +81,7 @@ function writeText() {
 
 function saveCsv() {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([timeline.csv()], { type: "text/csv" }));
+  link.href = URL.createObjectURL(new Blob([timeline.csv(purpose)], { type: "text/csv" }));
   link.download = "emotions.csv";
   link.click();
   // By then the browser has read it.

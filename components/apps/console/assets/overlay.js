@@ -1,6 +1,6 @@
 // Draws results over a picture: boxes, keypoints and the most probable emotion.
 
-import { colourOf, mostProbable, percent } from "./emotions.js";
+import { answerOf, colourOf, mostProbable, percent } from "./emotions.js";
 
 // Keypoints that are joined by lines.
 const LINES = [
@@ -59,7 +59,7 @@ export function drawScene(canvas, scene) {
   const opacity = (face) => (scene.selected == null || scene.selected === face.number ? 1 : 0.35);
   scene.faces.forEach((face, k) => {
     context.globalAlpha = opacity(face);
-    drawBox(context, boxes[k], colourOf(face.emotion));
+    drawBox(context, boxes[k], colourOf(face.cannot_tell ? "other" : face.emotion));
     if (scene.showKeypoints) drawKeypoints(context, face, boxes[k].width, toCanvas);
   });
   // After all boxes, so that no line crosses a label.
@@ -109,8 +109,9 @@ function drawKeypoints(context, face, boxWidth, toCanvas) {
 
 function drawLabel(context, box, face, picture) {
   const [emotion, probability] = mostProbable(face.probabilities);
+  const share = face.cannot_tell ? "" : ` ${percent(probability)}`;
   const size = Math.min(17, Math.max(11, box.width / 9));
-  const text = `${face.number}  ${emotion} ${percent(probability)}`;
+  const text = `${face.number}  ${answerOf(face)}${share}`;
   context.font = `600 ${size}px system-ui, sans-serif`;
   const height = 1.7 * size;
   const width = context.measureText(text).width + 2.1 * size;
@@ -121,7 +122,7 @@ function drawLabel(context, box, face, picture) {
   context.beginPath();
   context.roundRect(left, top, width, height, height / 2);
   context.fill();
-  context.fillStyle = colourOf(emotion);
+  context.fillStyle = colourOf(face.cannot_tell ? "other" : emotion);
   context.beginPath();
   context.arc(left + 0.85 * size, top + height / 2, 0.3 * size, 0, 2 * Math.PI);
   context.fill();

@@ -1,12 +1,16 @@
 // The page's controls: photos by choosing, dropping and pasting; the camera; the server's state.
 
 import { pluralize } from "./emotions.js";
+import { setPurpose } from "./history.js";
 import { isCameraOn, startCamera, stopCamera } from "./live.js";
 import { cancelPhoto, showPhotoFile } from "./photos.js";
 import { pollState } from "./server.js";
 import { element, hasMessage, showMessage } from "./stage.js";
 
 const STATES = { ready: "Ready", loading: "Loading", down: "Not available", empty: "No release" };
+
+// What the browser remembers for this address, so that the notice is shown once.
+const UNDERSTOOD = "emotion-ai: notice understood";
 
 const stage = element("stage");
 let maxBytes = Infinity;
@@ -80,12 +84,37 @@ element("camera").addEventListener("click", () => {
 });
 element("cameras").addEventListener("change", (event) => useCamera(event.target.value));
 
+element("notice").hidden = wasUnderstood();
+element("understood").addEventListener("click", () => {
+  // The button disappears with the notice, so the focus moves first.
+  element("choose").focus();
+  element("notice").hidden = true;
+  try {
+    localStorage.setItem(UNDERSTOOD, "yes");
+  } catch {
+    // Without storage it is shown again the next time.
+  }
+});
+
+function wasUnderstood() {
+  try {
+    return localStorage.getItem(UNDERSTOOD) !== null;
+  } catch {
+    return false;
+  }
+}
+
 pollState((state) => {
   const badge = element("state");
   badge.dataset.status = state.status;
   const text = `${STATES[state.status] ?? state.status}: ${state.words}`;
   if (badge.textContent !== text) badge.textContent = text;
   maxBytes = state.most_bytes ?? maxBytes;
+  if (state.purpose) {
+    element("purpose").textContent = `Purpose: ${state.purpose}`;
+    element("purpose").hidden = false;
+    setPurpose(state.purpose);
+  }
   if (state.stays_here === false) {
     element("privacy").textContent =
       "Pictures are analysed on this machine; faces cropped from them are sent to the model " +

@@ -134,9 +134,11 @@ export class Timeline {
       });
   }
 
-  /** Format all samples as CSV. */
-  csv() {
-    const lines = [["seconds", "face", "emotion", ...this.labels].map(csvCell).join(",")];
+  /** Format all samples as CSV, each with the purpose unless it is "". */
+  csv(purpose) {
+    const heads = ["seconds", "face", "emotion", ...this.labels, ...(purpose ? ["purpose"] : [])];
+    const about = purpose ? [csvCell(purpose)] : [];
+    const lines = [heads.map(csvCell).join(",")];
     const rows = [...this.#tracks].flatMap(([number, samples]) =>
       samples.map((sample) => ({ number, ...sample })),
     );
@@ -144,7 +146,7 @@ export class Timeline {
     for (const { time, number, shares } of rows) {
       const values = this.labels.map((name) => (shares[name] ?? 0).toFixed(4));
       const emotion = csvCell(mostProbable(shares)[0]);
-      lines.push([time.toFixed(2), number, emotion, ...values].join(","));
+      lines.push([time.toFixed(2), number, emotion, ...values, ...about].join(","));
     }
     return `${lines.join("\n")}\n`;
   }
