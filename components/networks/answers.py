@@ -199,7 +199,16 @@ def check_bank(address: str, bank: AnswerBank, expected: Mapping[str, Any]) -> N
 def open_bank(
     address: str, faces: Faces, settings: TrainingSettings, seed: int
 ) -> NDArray[np.float16]:
-    """Read the answers for a training, [epochs, faces shown in an epoch, k].
+    """Read the answers for a training.
+
+    Args:
+        address: The bank's path or URI, with its digest; see `with_digest`.
+        faces: The training's prepared faces of expressions.
+        settings: Of the training.
+        seed: Of the training.
+
+    Returns:
+        The answers, float16 [epochs, faces shown in an epoch, k].
 
     Raises:
         InputError: There is no bank at the address, or it is for other faces or settings.

@@ -125,7 +125,18 @@ def read_json(uri: str) -> dict[str, Any]:
 
 
 def record_report(registry: str, run_id: str, name: str, local_path: str) -> None:
-    """Copy a step's HTML report into the run's folder."""
+    """Copy a step's HTML report into the run's folder.
+
+    Args:
+        registry: A local folder or a gs:// URI.
+        run_id: The run's id.
+        name: The report's name, without `.html`.
+        local_path: The report.
+
+    Raises:
+        InputError: There is no such file, it is too large, or a name is invalid.
+        Unavailable: A storage failed.
+    """
     data = storage.read_bytes(local_path, _MAX_REPORT_BYTES)
     file = f"{_check_name('report', name)}.html"
     storage.write_bytes(storage.join(run_uri(registry, run_id), "reports", file), data)

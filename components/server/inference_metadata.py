@@ -61,7 +61,12 @@ def model_metadata(manager: VersionManager[Any], name: str, number: str) -> Any:
 
 
 def is_model_ready(manager: VersionManager[Any], name: str, number: str) -> bool:
-    """Whether a version of a model, or its newest one, answers.
+    """Whether a version of a model answers.
+
+    Args:
+        manager: The loaded versions.
+        name: The model's name.
+        number: A version or a label; "" is the newest version.
 
     Raises:
         StatusError: INVALID_ARGUMENT for a missing name and an unknown label.

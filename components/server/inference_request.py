@@ -46,7 +46,16 @@ def check_parameters(name: str, parameters: Any) -> None:
 
 
 def new_input(request: Any, name: str, parameters: Any) -> Any:
-    """Return the empty TensorProto of a PredictRequest's next input."""
+    """Return the empty TensorProto of a PredictRequest's next input.
+
+    Args:
+        request: The `PredictRequest`, to which it is added.
+        name: The input's name.
+        parameters: Of the tensor, by name.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT for a name that is there already; see `check_parameters`.
+    """
     check_parameters(name, parameters)
     if name in request.inputs:
         raise invalid_argument(f"input {name} is there twice")

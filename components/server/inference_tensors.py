@@ -113,6 +113,11 @@ def fill_from_contents(proto: Any, tensor: Any) -> None:
 def fill_from_array(proto: Any, tensor: Any, array: NDArray) -> None:
     """Fill a TensorProto with an array of the tensor's datatype, whatever that array's shape is.
 
+    Args:
+        proto: An empty `TensorProto`.
+        tensor: Has name, datatype and shape.
+        array: The elements, in row-major order.
+
     Raises:
         StatusError: INVALID_ARGUMENT for a shape with another number of elements.
     """

@@ -204,7 +204,12 @@ def remove(uri: str, generation: int | None = None) -> None:
 
 
 def remove_folder(uri: str) -> None:
-    """Remove every object in a folder, in the generation that is listed."""
+    """Remove every object in a folder, in the generation that is listed.
+
+    Raises:
+        InputError: The URI names a whole bucket.
+        Unavailable: The storage failed.
+    """
     with translate_errors(uri):
         bucket, name = split(uri)
         if not name:

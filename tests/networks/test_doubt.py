@@ -12,13 +12,16 @@ from emotion_ai.networks.doubt import out_of_fold, read_features
 from support.ingest_step import LENIENT, Outputs
 
 
-def test_planted_labels_are_among_the_first(tmp_path: Path) -> None:
+def test_planted_labels_are_among_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     outputs = Outputs(tmp_path)
     outputs.ingest("sample://300?seed=5", checks=LENIENT)
     faces = outputs.faces
     seen: list[int] = []
+    monkeypatch.setattr("emotion_ai.networks.doubt._FACES_AT_ONCE", 256)
     features = read_features(faces, "pretrained", seen.append)
-    assert seen == [len(faces)]
+    assert seen == [256, len(faces)]
     generator = np.random.default_rng(0)
     planted = generator.choice(len(faces), 20, replace=False)
     targets = faces.column("targets")
