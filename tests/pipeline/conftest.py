@@ -8,7 +8,8 @@ import pytest
 from emotion_ai.pipeline.compiler import compile_pipeline
 from emotion_ai.pipeline.settings import CompileSettings, load_run_settings
 
-from support.kfp_api_server import KfpApiServer, running_kfp_api_server
+from support.kfp_api_http import running_kfp_api_server
+from support.kfp_api_server import KfpApiServer
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from emotion_ai.pipeline.publishing.schedules import replace_schedule
 from emotion_ai.pipeline.publishing.server import connect
 
 from support.kfp_api_server import KfpApiServer
+from support.publishing import NIGHTLY
 
 LIST = "GET /apis/v2beta1/recurringruns"
-NIGHTLY = "0 0 3 * * *"
 MORNING = "0 0 6 * * *"
 # Ends a test that would hang.
 PATIENCE_SECONDS = 300

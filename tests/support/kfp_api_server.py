@@ -1,4 +1,4 @@
-"""A stand-in for the API server of Kubeflow Pipelines 2.17: its protocol over HTTP on loopback.
+"""What a stand-in for the API server of Kubeflow Pipelines 2.17 keeps, and how it answers.
 
 It keeps pipelines, versions, experiments, schedules and runs in memory, and answers as the real one
 did: a name that is taken is 409, a parameter of another type is 400, a schedule without a mode is
@@ -8,15 +8,12 @@ DISABLED and never fires, and removing a schedule ends its runs unless they are 
 import base64
 import contextlib
 import copy
-import email
-import email.policy
 import itertools
 import json
 import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -81,12 +78,13 @@ class KfpApiServer:
             if schedule["status"] == "ENABLED"
         ]
 
-    def answer(self, method: str, url: str, body: bytes, content_type: str) -> Row:
+    def answer(self, method: str, url: str, content: Any) -> Row:
         """Do what a request asks for; raise `Refused` or `ConnectionError`."""
-        request = f"{method} {urlsplit(url).path}"
+        parts = urlsplit(url)
+        request = f"{method} {parts.path}"
         self._pause(request)
         with self._turn:
-            answer = copy.deepcopy(self._answer(method, url, body, content_type))
+            answer = copy.deepcopy(self._answer(request, parts.query, content))
         self._pause(request)
         return answer
 
@@ -95,19 +93,14 @@ class KfpApiServer:
             with contextlib.suppress(threading.BrokenBarrierError):
                 self.pauses[request].wait()
 
-    def _answer(self, method: str, url: str, body: bytes, content_type: str) -> Row:
-        parts = urlsplit(url)
-        path = parts.path
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        self.requests.append(f"{method} {path}")
-        failure = next(
-            (f for r, f in self._failures.items() if f"{method} {path}".startswith(r)), None
-        )
+    def _answer(self, request: str, parameters: str, content: Any) -> Row:
+        query = {name: values[0] for name, values in parse_qs(parameters).items()}
+        self.requests.append(request)
+        failure = next((f for r, f in self._failures.items() if request.startswith(r)), None)
         if isinstance(failure, Refused):
             raise failure
         for route, handle in self._routes():
-            if match := re.fullmatch(route, f"{method} {path.removeprefix('/apis/v2beta1')}"):
-                content = _content(body, content_type)
+            if match := re.fullmatch(route, request.replace("/apis/v2beta1", "", 1)):
                 answer = handle(*match.groups(), query, content)
                 if failure:
                     raise failure
@@ -299,73 +292,8 @@ class KfpApiServer:
 _CREATED = "2026-11-25T03:00:00Z"
 
 
-def _content(body: bytes, content_type: str) -> Any:
-    if not content_type.startswith("multipart/"):
-        return json.loads(body or b"{}")
-    header = f"Content-Type: {content_type}\r\n\r\n".encode()
-    message = email.message_from_bytes(header + body, policy=email.policy.HTTP)
-    (part,) = message.iter_parts()
-    assert part.get_param("name", header="content-disposition") == "uploadfile"
-    return part.get_payload(decode=True)
-
-
 def _spec(package: bytes) -> Row:
     documents = [document for document in yaml.safe_load_all(package) if document]
     if not documents or "pipelineInfo" not in documents[0]:
         raise Refused(400, "Failed to create a pipeline version: no pipeline spec")
     return documents[0]
-
-
-@contextlib.contextmanager
-def running_kfp_api_server() -> Iterator[KfpApiServer]:
-    """Run an empty server on loopback."""
-    content = KfpApiServer()
-    handler = type("Handler", (_Handler,), {"content": content})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    content.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield content
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    content: KfpApiServer
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-
-    def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        token = self.content.token
-        try:
-            if token and self.headers.get("Authorization") != f"Bearer {token}":
-                raise Refused(401, "Unauthenticated")
-            content_type = self.headers.get("Content-Type") or ""
-            status, answer = 200, self.content.answer(self.command, self.path, body, content_type)
-        except Refused as refused:
-            status, answer = refused.status, self._error(refused)
-        except ConnectionError:
-            self.close_connection = True
-            return
-        data = json.dumps(answer).encode()
-        self.send_response_only(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-        self.wfile.flush()
-
-    def _error(self, refused: Refused) -> Row:
-        if "/upload" in self.path:
-            return {"error_message": str(refused), "error_details": f"{refused}\nmain.go:1"}
-        stack = {"error_message": str(refused), "error_details": "stack"}
-        return {"error": str(refused), "code": 3, "message": str(refused), "details": [stack]}
-
-    do_GET = do_POST = do_DELETE = _handle
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing, so that the tests' output shows failures only."""

@@ -2,9 +2,10 @@
 
 import contextlib
 import http.client
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from support.http_servers import running_http_server
 
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _HOP_HEADERS = {"connection", "transfer-encoding", "content-length", "host", "keep-alive"}
@@ -42,17 +43,9 @@ class StorageProxy:
 def running_storage_proxy(upstream: str) -> Iterator[StorageProxy]:
     """Run a proxy on loopback in front of the server at this address."""
     proxy = StorageProxy(upstream)
-    handler = type("Handler", (_Handler,), {"proxy": proxy})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    proxy.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with running_http_server(type("Handler", (_Handler,), {"proxy": proxy})) as address:
+        proxy.address = address
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):
