@@ -22,13 +22,6 @@ from support.registry_writers import RegistryWriters, running_registry_writers
 _MAX_WRITES = 200
 
 
-@pytest.fixture(params=["local", "gs"])
-def registry(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "gs":
-        return storage.join(request.getfixturevalue("cloud_storage"), tmp_path.name, "registry")
-    return str(tmp_path / "registry")
-
-
 @pytest.fixture
 def writers(registry: str) -> Iterator[RegistryWriters]:
     # After `registry`, which sets the emulator's address in the environment.
