@@ -58,8 +58,16 @@ ARROWS: dict[str, set[str]] = {
     "steps.prepare": {"faces", "html_page"},
     "steps.train_keypoints": {"networks"},
     "steps.train_expression": {"faces", "networks"},
-    # The champion is a release, asked in this process.
-    "steps.evaluate": {"export", "faces", "html_page", "markdown_text", "networks", "registry"},
+    # The champion is a release, asked in this process. Both models are asked about drawn faces.
+    "steps.evaluate": {
+        "export",
+        "faces",
+        "html_page",
+        "markdown_text",
+        "networks",
+        "registry",
+        "sample",
+    },
     "steps.record": {"registry"},
     # Golden faces are drawn.
     "steps.combine": {"export", "faces", "networks", "sample", "serving_api"},

@@ -39,16 +39,6 @@ def load_network(model_dir: str | Path) -> Any:
     return keras.saving.load_model(Path(model_dir, MODEL_FILE), compile=False)
 
 
-def predict_keypoints(model_dir: str | Path, images: NDArray) -> NDArray[np.float32]:
-    """Predict keypoints [n, 15, 2] in pixels of the 96x96 frame from uint8 images [n, H, W]."""
-    return run_in_batches(load_network(model_dir), images)
-
-
-def predict_expression(model_dir: str | Path, images: NDArray) -> NDArray[np.float32]:
-    """Predict the probabilities [n, k] of the emotions from uint8 images [n, H, W]."""
-    return softmax(run_in_batches(load_network(model_dir), images))
-
-
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Convert logits [n, k] to probabilities [n, k]."""
     exponents = np.exp(logits - logits.max(-1, keepdims=True))

@@ -42,6 +42,8 @@ class ExpressionFloors(StrictModel):
         calibration_error: Ceiling for the expected calibration error.
         robustness: Floor for the share of its accuracy that the model keeps on corrupted faces,
             which is measured only where this is set; 0 measures and refuses nothing.
+        groups: Ceiling for how much lower the accuracy on any group of faces is than on the rest,
+            for groups that the source names and that are large enough.
     """
 
     accuracy: Share | None = None
@@ -51,6 +53,7 @@ class ExpressionFloors(StrictModel):
     recall: dict[Emotion, Share] = {}
     calibration_error: Share | None = None
     robustness: Share | None = None
+    groups: Share | None = None
 
 
 class KeypointLimits(StrictModel):
@@ -62,12 +65,15 @@ class KeypointLimits(StrictModel):
         keypoint_rmse_px: Ceilings for single keypoints, which override `every_rmse_px`.
         share_under_5_percent_nme: Floor for the share of faces whose mean error is under 5 % of
             the distance between the eyes.
+        groups: Ceiling for how much larger the RMSE on any group of faces is than on the rest, for
+            groups that the source names and that are large enough.
     """
 
     rmse_px: Pixels | None = None
     every_rmse_px: Pixels | None = None
     keypoint_rmse_px: dict[Keypoint, Pixels] = {}
     share_under_5_percent_nme: Share | None = None
+    groups: Pixels | None = None
 
 
 class Tolerances(StrictModel):

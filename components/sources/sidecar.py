@@ -6,7 +6,17 @@ from collections.abc import Sequence
 import pandas as pd
 
 from emotion_ai.errors import InputError
-from emotion_ai.sources.csv_lines import read_lines
+from emotion_ai.sources.csv_lines import CsvLine, read_lines
+
+
+def read_header(uri: str) -> list[str]:
+    """Read the names of a CSV's columns, in lower case without the blanks around them.
+
+    Raises:
+        InputError: The file is damaged.
+        Unavailable: The storage failed.
+    """
+    return _names(next(read_lines(uri), None))
 
 
 def read_cells(uri: str, columns: Sequence[str], max_rows: int) -> pd.DataFrame:
@@ -23,8 +33,7 @@ def read_cells(uri: str, columns: Sequence[str], max_rows: int) -> pd.DataFrame:
         Unavailable: The storage failed.
     """
     lines = read_lines(uri)
-    header = next(lines, None)
-    names = [_decode(name).lower() for name in header.fields] if header else []
+    names = _names(next(lines, None))
     positions = [names.index(name) for name in columns if names.count(name) == 1]
     if len(positions) < len(columns):
         found = ", ".join(names[:5])[:100] or "nothing"
@@ -41,6 +50,10 @@ def read_cells(uri: str, columns: Sequence[str], max_rows: int) -> pd.DataFrame:
     if len(cells) > max_rows:
         raise InputError(f"{uri}: more than max_rows {max_rows} rows")
     return pd.DataFrame(cells, columns=list(columns), dtype=str)
+
+
+def _names(header: CsvLine | None) -> list[str]:
+    return [_decode(name).lower() for name in header.fields] if header else []
 
 
 def _decode(field: bytes) -> str:

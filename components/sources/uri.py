@@ -78,6 +78,11 @@ def corrections_uri(source: str) -> str:
     return f"{_stem(source)}.corrections.csv"
 
 
+def groups_uri(source: str) -> str:
+    """Return the URI of a source's groups of faces, which need not exist; see `subjects_uri`."""
+    return f"{_stem(source)}.groups.csv"
+
+
 def _stem(source: str) -> str:
     name = _PACKED.sub("", source.rstrip("/"))
     stem = name.removesuffix(".zip").removesuffix(".csv")
@@ -88,7 +93,7 @@ def _stem(source: str) -> str:
 
 
 def fingerprint(source: str) -> str:
-    """Compute the SHA-256 of a source's content and of the files of subjects and corrections.
+    """Compute the SHA-256 of a source's content and of the files beside it.
 
     The same content under another name has the same fingerprint. A folder's fingerprint covers
     the names and contents of its visible files; a sample's, its parameters and the code that draws
@@ -118,9 +123,9 @@ def fingerprint(source: str) -> str:
     subjects = subjects_uri(source)
     if storage.exists(subjects):
         digest.update(storage.sha256(subjects).encode())
-    corrections = corrections_uri(source)
-    if storage.exists(corrections):
-        digest.update(f"corrections {storage.sha256(corrections)}".encode())
+    for name, uri in (("corrections", corrections_uri(source)), ("groups", groups_uri(source))):
+        if storage.exists(uri):
+            digest.update(f"{name} {storage.sha256(uri)}".encode())
     return digest.hexdigest()
 
 

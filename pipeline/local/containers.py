@@ -26,7 +26,7 @@ from emotion_ai.errors import ERROR_LINE, Unavailable, one_line
 from emotion_ai.pipeline.policy import STEPS
 from emotion_ai.pipeline.resources import in_bytes
 from emotion_ai.pipeline.settings import RunSettings
-from emotion_ai.sources.uri import corrections_uri, is_sample, subjects_uri
+from emotion_ai.sources.uri import corrections_uri, groups_uri, is_sample, subjects_uri
 
 # Steps that connect to the model server. If all data is on this machine no other needs a network.
 _NETWORKED = {"resolve", "rollout"}
@@ -232,7 +232,10 @@ def _is_rootless(engine: Mapping[str, Any]) -> bool:
 def _input_uris(sources: Iterable[str]) -> list[str]:
     """Return the files that the sources consist of; drawn samples have none."""
     files = [source for source in sources if not is_sample(source)]
-    return [*files, *map(subjects_uri, files), *map(corrections_uri, files)]
+    beside = [
+        uri_of(file) for file in files for uri_of in (subjects_uri, corrections_uri, groups_uri)
+    ]
+    return [*files, *beside]
 
 
 def _mounts(writable: Iterable[str], readable: Iterable[str]) -> Iterator[Mount]:

@@ -15,8 +15,8 @@ from emotion_ai.faces.arrays import Faces
 from emotion_ai.networks.architectures import build_network
 from emotion_ai.networks.inference import (
     load_network,
-    predict_expression,
-    predict_keypoints,
+    run_in_batches,
+    softmax,
 )
 from emotion_ai.networks.objectives import rmse
 from emotion_ai.networks.settings import TrainingSettings
@@ -109,7 +109,8 @@ def test_train_keypoints_learns_positions_in_pixels(tmp_path: Path) -> None:
     )
     faces = Faces(path)
     train = faces.take(faces.positions(0))
-    predicted = predict_keypoints(tmp_path / "out" / "model", train.images)
+    network = load_network(tmp_path / "out" / "model")
+    predicted = run_in_batches(network, train.images)
     assert predicted.shape == (len(train), 15, 2)
     centre = np.full_like(train.targets, 48.0)
     assert rmse(predicted, train.targets) < 0.6 * rmse(centre, train.targets)
@@ -117,9 +118,7 @@ def test_train_keypoints_learns_positions_in_pixels(tmp_path: Path) -> None:
     assert [entry["epoch"] for entry in history["epochs"]] == [1, 2, 3, 4, 5, 6]
     assert "<img" in (tmp_path / "out" / "curves").read_text()
     validation = faces.take(faces.positions(1))
-    score = rmse(
-        predict_keypoints(tmp_path / "out" / "model", validation.images), validation.targets
-    )
+    score = rmse(run_in_batches(network, validation.images), validation.targets)
     assert score == pytest.approx(history["score_float16"], rel=1e-5)
     assert score == pytest.approx(history["score_float32"], rel=1e-2)
 
@@ -147,7 +146,9 @@ def test_train_expression_mixes_teachers_and_labels_by_distillation(tmp_path: Pa
         train_expression(str(path), settings, context, output_paths(folder))
         history = json.loads((folder / "history").read_text())
         assert history["teachers"] == list(context.teachers)
-        predicted = predict_expression(folder / "model", faces.take(np.arange(98)).images)
+        predicted = softmax(
+            run_in_batches(load_network(folder / "model"), faces.take(np.arange(98)).images)
+        )
         shares.append((predicted.argmax(axis=1) == faces.info.labels.index("sad")).mean())
     assert shares[0] < 0.6
     assert shares[1] > 0.9
@@ -175,12 +176,12 @@ def test_train_expression_model_equals_its_weights_file(tmp_path: Path) -> None:
         np.testing.assert_array_equal(weights, desired)
 
 
-def test_predict_expression_probabilities_sum_to_one(tmp_path: Path) -> None:
+def test_probabilities_of_an_expression_sum_to_one(tmp_path: Path) -> None:
     path = write_faces(tmp_path / "faces", "expression")
     settings = SETTINGS | {"epochs": 1}
     train_expression(str(path), settings, TrainingContext(), output_paths(tmp_path / "out"))
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
-    probabilities = predict_expression(tmp_path / "out" / "model", images)
+    probabilities = softmax(run_in_batches(load_network(tmp_path / "out" / "model"), images))
     assert probabilities.shape == (5, 7)
     np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
 

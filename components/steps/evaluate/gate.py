@@ -143,7 +143,7 @@ def _all_checks(settings: GateSettings, inputs: GateInputs) -> Iterator[Check]:
         # Predictions that are not finite have no other scores.
         if inputs.candidate.scores.get(finite_share) != 1.0:
             continue
-        for score, limit in _limits(settings, inputs.candidate.emotions):
+        for score, limit in _limits(settings, inputs.candidate):
             if score.startswith(kind):
                 yield _limit_check(inputs, score, "floor", limit)
         for score, limit in inputs.baselines.items():
@@ -152,9 +152,11 @@ def _all_checks(settings: GateSettings, inputs: GateInputs) -> Iterator[Check]:
         yield from _champion_checks(settings.champion, inputs, kind)
 
 
-def _limits(settings: GateSettings, emotions: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+def _limits(settings: GateSettings, candidate: PairScores) -> Iterator[tuple[str, float]]:
     expression, keypoints = settings.expression, settings.keypoints
-    recall = {name: expression.recall.get(name, expression.every_recall) for name in emotions}
+    recall = {
+        name: expression.recall.get(name, expression.every_recall) for name in candidate.emotions
+    }
     rmse = {name: keypoints.keypoint_rmse_px.get(name, keypoints.every_rmse_px) for name in NAMES}
     limits = {
         "expression/accuracy": expression.accuracy,
@@ -163,13 +165,23 @@ def _limits(settings: GateSettings, emotions: tuple[str, ...]) -> Iterator[tuple
         **{f"expression/recall/{name}": floor for name, floor in recall.items()},
         "expression/calibration_error": expression.calibration_error,
         "expression/robustness": expression.robustness,
+        **_group_limits(candidate, "expression/group_accuracy_gap", expression.groups),
         "keypoints/rmse_px": keypoints.rmse_px,
         **{f"keypoints/rmse_px/{name}": ceiling for name, ceiling in rmse.items()},
         "keypoints/share_under_5_percent_nme": keypoints.share_under_5_percent_nme,
+        **_group_limits(candidate, "keypoints/group_rmse_gap_px", keypoints.groups),
     }
     for score, limit in limits.items():
         if limit is not None:
             yield score, limit
+
+
+def _group_limits(
+    candidate: PairScores, score: str, limit: float | None
+) -> dict[str, float | None]:
+    """Limit each group's gap; where no group is large enough, one that could not be measured."""
+    groups = [name for name in candidate.scores if name.startswith(f"{score}/")]
+    return dict.fromkeys(groups or [score], limit)
 
 
 def _limit_check(inputs: GateInputs, score: str, comparison: Comparison, limit: float) -> Check:

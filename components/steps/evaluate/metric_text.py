@@ -41,6 +41,13 @@ _METRICS = {
     "expression/robustness": MetricInfo(
         "share of expression accuracy kept on corrupted faces", "%", higher_is_better=True
     ),
+    # Without a group that is large enough; each of those has a score of its own, below.
+    "expression/group_accuracy_gap": MetricInfo(
+        "largest loss of accuracy on a group of faces", "%", higher_is_better=False
+    ),
+    "keypoints/group_rmse_gap_px": MetricInfo(
+        "largest excess of the RMSE on a group of faces", "px", higher_is_better=False
+    ),
     "keypoints/finite_share": MetricInfo(
         "share of faces with finite keypoints", "%", higher_is_better=True
     ),
@@ -55,6 +62,8 @@ _METRICS = {
 _ITEM_METRICS = {
     "recall": MetricInfo("recall of {}", "%", higher_is_better=True),
     "robustness": MetricInfo("share of accuracy kept: {}", "%", higher_is_better=True),
+    "group_accuracy_gap": MetricInfo("loss of accuracy on group {}", "%", higher_is_better=False),
+    "group_rmse_gap_px": MetricInfo("excess of the RMSE on group {}", "px", higher_is_better=False),
     "rmse_px": MetricInfo("RMSE of {}", "px", higher_is_better=False),
 }
 

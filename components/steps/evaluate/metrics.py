@@ -10,16 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_ai.faces.keypoints import FRAME, MIRROR, NAMES
+from emotion_ai.steps.evaluate.bootstrap import percentile_interval, resample_people
 
 Scores = dict[str, float]
 
 CALIBRATION_BINS = 15
-RESAMPLES = 1000
 # A face under this normalised mean error counts as found (5 % of the distance of the eyes).
 MAX_FOUND_NME = 0.05
 LEFT_EYE, RIGHT_EYE = NAMES.index("left_eye_center"), NAMES.index("right_eye_center")
-# Bootstrap weights held in memory at once: 32 MB of int64.
-_MAX_BATCH_WEIGHTS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -256,29 +254,10 @@ def majority_class(truth: NDArray) -> int:
 def _bootstrap_interval(
     numerator: NDArray, denominator: NDArray, subject: NDArray
 ) -> tuple[float, float]:
-    """Compute the percentile bootstrap (Efron 1979) of sum(numerator) / sum(denominator), seeded.
-
-    People are resampled, not their pictures: errors on pictures of one person (`subject` >= 0) are
-    correlated, and an interval that assumed them independent would be too narrow.
-    """
-    is_unknown = subject < 0
-    group = np.where(is_unknown, np.arange(len(subject)) + subject.max(initial=0) + 1, subject)
-    _, person = np.unique(group, return_inverse=True)
-    numerator, denominator = np.bincount(person, numerator), np.bincount(person, denominator)
-    people = len(numerator)
-    rng = np.random.default_rng(0)
-    batch = max(1, min(RESAMPLES, _MAX_BATCH_WEIGHTS // people))
-    ratios = []
-    for start in range(0, RESAMPLES, batch):
-        size = min(batch, RESAMPLES - start)
-        weights = rng.multinomial(people, np.full(people, 1 / people), size=size)
-        total = weights @ denominator
-        ratios.append((weights @ numerator)[total > 0] / total[total > 0])
-    resampled = np.concatenate(ratios)
-    if not len(resampled):
-        return float("nan"), float("nan")
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return float(low), float(high)
+    """Compute the percentile bootstrap (Efron 1979) of sum(numerator) / sum(denominator)."""
+    sums = resample_people(np.stack([numerator, denominator], 1), subject)
+    sums = sums[sums[:, 1] > 0]
+    return percentile_interval(sums[:, 0] / sums[:, 1])
 
 
 def _root_mean(squares: NDArray) -> float:

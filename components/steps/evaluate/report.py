@@ -9,6 +9,11 @@ from emotion_ai.html_page import Section, sentences_html, table_html, write_page
 from emotion_ai.steps.evaluate.expression_sections import expression_sections
 from emotion_ai.steps.evaluate.gate import Check, GateReport
 from emotion_ai.steps.evaluate.keypoint_sections import keypoint_sections
+from emotion_ai.steps.evaluate.probe_sections import (
+    drawn_section,
+    group_sections,
+    steadiness_section,
+)
 from emotion_ai.steps.evaluate.results import ModelEvaluation
 from emotion_ai.steps.evaluate.score_table import format_score
 from emotion_ai.steps.evaluate.verdict import CHECK_COLUMNS, check_cells
@@ -54,7 +59,11 @@ def write_report(
             Section("Why", sentences_html(decision.reasons)),
             Section("Every check", _check_table(decision.checks)),
             *expression_sections(expression),
+            *group_sections(expression),
             *keypoint_sections(keypoints),
+            *group_sections(keypoints),
+            *drawn_section(keypoints, expression),
+            *steadiness_section(keypoints, expression),
         ],
     )
 

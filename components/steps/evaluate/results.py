@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from emotion_ai.faces.arrays import TEST, TRAIN, VALIDATION, Faces
 from emotion_ai.faces.corruptions import CORRUPTIONS
+from emotion_ai.steps.evaluate.face_errors import Interval
 from emotion_ai.steps.evaluate.metrics import Scores
 
 # Train is scored to detect overfitting, for which a sample is enough.
@@ -72,6 +73,62 @@ class Robustness(NamedTuple):
         return {"robustness": float(kept.mean())} | {f"robustness/{n}": v for n, v in by_name}
 
 
+class Slice(NamedTuple):
+    """A group of faces of the test split.
+
+    Attributes:
+        column: What kind of group it is, as the source calls it.
+        name: The group.
+        faces: How many faces it has there.
+        people: How many people they show; a face of nobody known counts as one.
+        error: One minus the accuracy, or the RMSE in pixels; None where too few are in it or in
+            the rest, as for the two below.
+        rest: That of all other faces.
+        gap: How much larger the group's is.
+    """
+
+    column: str
+    name: str
+    faces: int
+    people: int
+    error: float | None = None
+    rest: float | None = None
+    gap: Interval | None = None
+
+
+class DrawnVariant(NamedTuple):
+    """What a model makes of drawn faces in one variant.
+
+    Attributes:
+        name: The variant.
+        error: One minus the accuracy among the drawn emotions, or the RMSE in pixels.
+        gap: How much larger it is than for the same faces in the reference's tone.
+        change: The share of the faces that get another label than there, or how far the points
+            move, as an RMSE in pixels.
+    """
+
+    name: str
+    error: float
+    gap: Interval
+    change: float
+
+
+class Steadiness(NamedTuple):
+    """How much the answers for a face change that does not.
+
+    Attributes:
+        name: What was done to the face.
+        faces: How many faces were used.
+        alone: Changes of the label a minute, or the points' deviation from their means in pixels.
+        averaged: The same with answers averaged over a second.
+    """
+
+    name: str
+    faces: int
+    alone: Interval
+    averaged: Interval
+
+
 @dataclass(frozen=True)
 class ModelEvaluation:
     """Predictions and scores of one of the two models.
@@ -84,6 +141,9 @@ class ModelEvaluation:
         champion: The champion's predictions for test; None if it cannot be compared.
         champion_scores: The champion's scores on test; empty if it cannot be compared.
         robustness: Accuracies on corrupted faces; None where they were not asked for.
+        slices: The groups of the test split that the source names.
+        drawn: What it makes of drawn faces; empty where it knows too few of the drawn emotions.
+        steadiness: How steady it is; empty where its answers are not finite.
     """
 
     faces: Faces
@@ -93,6 +153,14 @@ class ModelEvaluation:
     champion: NDArray | None
     champion_scores: Scores
     robustness: Robustness | None = None
+    slices: tuple[Slice, ...] = ()
+    drawn: tuple[DrawnVariant, ...] = ()
+    steadiness: tuple[Steadiness, ...] = ()
+
+    @property
+    def is_expression(self) -> bool:
+        """Whether it is the model of expressions, and not that of keypoints."""
+        return bool(self.faces.info.labels)
 
     @property
     def test(self) -> SplitPredictions:

@@ -13,12 +13,15 @@ from emotion_ai.registry.gate_settings import GateSettings
 from emotion_ai.settings import validate_settings
 from emotion_ai.steps.evaluate import metrics
 from emotion_ai.steps.evaluate.champion import ChampionPredictions, predict_with_champion
+from emotion_ai.steps.evaluate.drawn_faces import with_drawn_faces
 from emotion_ai.steps.evaluate.gate import GateInputs, PairScores, decide
 from emotion_ai.steps.evaluate.headlines import headlines
 from emotion_ai.steps.evaluate.report import write_report
-from emotion_ai.steps.evaluate.results import ModelEvaluation
+from emotion_ai.steps.evaluate.results import ModelEvaluation, Predict
 from emotion_ai.steps.evaluate.robustness import with_robustness
 from emotion_ai.steps.evaluate.scoring import flat_metrics, score_expression, score_keypoints
+from emotion_ai.steps.evaluate.slices import with_slices
+from emotion_ai.steps.evaluate.steadiness import with_steadiness
 from emotion_ai.steps.evaluate.verdict import write_verdict
 from emotion_ai.storage.atomic_files import remove_on_failure
 
@@ -83,21 +86,26 @@ def run(
         VerificationError: A file of the champion's release was altered.
         Unavailable: The registry failed, or an output cannot be written.
     """
-    from emotion_ai.networks.inference import predict_expression, predict_keypoints
+    from emotion_ai.networks.inference import load_network, run_in_batches, softmax
 
     settings = validate_settings(GateSettings, gate, "gate")
     faces = _open_faces(keypoint_faces, "keypoints"), _open_faces(expression_faces, "expression")
     champion_predictions = predict_with_champion(registry, champion, *faces)
-    keypoints = score_keypoints(
-        faces[0], lambda images: predict_keypoints(keypoint_model, images), champion_predictions
-    )
+    # Loaded once: the models are asked many times.
+    networks = load_network(keypoint_model), load_network(expression_model)
+
+    def predict_points(images: NDArray) -> NDArray:
+        return run_in_batches(networks[0], images)
 
     def predict_emotions(images: NDArray) -> NDArray:
-        return predict_expression(expression_model, images)
+        return softmax(run_in_batches(networks[1], images))
 
+    keypoints = score_keypoints(faces[0], predict_points, champion_predictions)
     expression = score_expression(faces[1], predict_emotions, champion_predictions)
     if settings.expression.robustness is not None:
         expression = with_robustness(expression, predict_emotions)
+    keypoints = _with_probes(keypoints, predict_points)
+    expression = _with_probes(expression, predict_emotions)
     inputs = _gate_inputs(keypoints, expression, champion_predictions)
     decision = decide(settings, inputs, force_accept)
     decision = decision.model_copy(update={"metrics": flat_metrics(keypoints, expression)})
@@ -130,6 +138,11 @@ def _open_faces(path: str, kind: str) -> Faces:
             name = faces.info.split_names[split]
             raise InputError(f"{path}: no face is in {name}; prepare must split the faces first")
     return faces
+
+
+def _with_probes(model: ModelEvaluation, predict: Predict) -> ModelEvaluation:
+    """Add the groups of faces, drawn faces, and steadiness."""
+    return with_steadiness(with_drawn_faces(with_slices(model), predict), predict)
 
 
 def _gate_inputs(

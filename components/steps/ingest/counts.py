@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emotion_ai.faces.arrays import UNASSIGNED, FacesInfo
+from emotion_ai.faces.groups import FaceGroups
 from emotion_ai.sources.csv_table import BadRow, Block
 
 # Bad rows kept for the report, for each check; all of them are counted.
@@ -24,6 +25,7 @@ class IngestCounts:
         rows_of_other_emotions: Good rows of emotions that are not selected.
         labels_corrected: Good rows whose label people have corrected.
         rows_left_out_by_correction: Good rows that people have left out.
+        groups: The groups of the rows; None if the source names none.
         emotion_words: Good rows by emotion as the source writes it, and its code.
         split_words: Good rows by split as the source writes it.
         code_counts: Rows by the source's emotion code, before any selection, [256].
@@ -37,6 +39,7 @@ class IngestCounts:
     rows_of_other_emotions: int = 0
     labels_corrected: int = 0
     rows_left_out_by_correction: int = 0
+    groups: FaceGroups | None = None
     emotion_words: Counter[tuple[str, int]] = field(default_factory=Counter)
     split_words: Counter[str] = field(default_factory=Counter)
     code_counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
@@ -74,6 +77,12 @@ class IngestCounts:
         """Return faces kept by emotion, in the order of `labels`."""
         counts = np.bincount(self.faces_index()["target"], minlength=len(labels))
         return dict(zip(labels, counts.tolist(), strict=True))
+
+    def faces_by_group(self) -> dict[str, dict[str, int]]:
+        """Return faces kept by the columns of the source's groups, and by group."""
+        if self.groups is None:
+            return {}
+        return self.groups.faces_by_group(self.faces_index()["row"].to_numpy())
 
     def faces_index(self) -> pd.DataFrame:
         """Return the index of all faces kept."""

@@ -75,6 +75,8 @@ def write_report(
             sections += _emotion_sections(faces, counts.faces_index())
     if statistics["emotion_words"]:
         sections.append(Section("Emotions as the source writes them", _words_table(statistics)))
+    if statistics["groups"]:
+        sections.append(Section("Groups of faces", _groups_table(statistics["groups"])))
     sections += [
         Section("Rows left out", _bad_rows_table(counts)),
         Section("Source", _source_table(faces, statistics)),
@@ -222,6 +224,16 @@ def _words_table(statistics: dict[str, Any]) -> Markup:
         [
             (each["word"], each["emotion"] or "left out", f"{each['rows']:,}")
             for each in statistics["emotion_words"][:_MAX_WORDS_SHOWN]
+        ],
+    )
+
+
+def _groups_table(groups: dict[str, dict[str, int]]) -> Markup:
+    return table_html(
+        ("groups", "faces"),
+        [
+            (column, ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none")
+            for column, counts in groups.items()
         ],
     )
 

@@ -12,11 +12,13 @@ from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import INFO_FILE, Faces, FacesInfo, FacesWriter, Rows
 from emotion_ai.faces.file_names import FILE_NAMES, write_file_names
+from emotion_ai.faces.groups import GROUPS, write_groups
 from emotion_ai.faces.kinds import EXPRESSION, KEYPOINTS, kind_of
 from emotion_ai.faces.labels import OTHER_EMOTION, label_set_names, select_emotions
 from emotion_ai.settings import validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.corrections import read_corrections
+from emotion_ai.sources.groups import check_last_row, read_source_groups
 from emotion_ai.sources.open import Source, open_source
 from emotion_ai.sources.split_words import name_splits
 from emotion_ai.sources.subjects import look_up_subjects, read_subjects
@@ -54,7 +56,7 @@ def run(
 
     Args:
         source: Path, gs:// or sample:// URI of a CSV or of pictures; NAME.subjects.csv beside it
-            names the persons, NAME.corrections.csv corrects labels.
+            names the persons, NAME.corrections.csv corrects labels, NAME.groups.csv has groups.
         fingerprint: The source's fingerprint when the run started; "" to skip the comparison.
         kind: "keypoints" (96x96 images) or "expression" (48x48 images).
         label_set: "fer7" or "course5"; ignored for keypoints.
@@ -75,7 +77,7 @@ def run(
     """
     data_checks = validate_settings(DataChecks, checks, "checks")
     info = _faces_info(source, fingerprint, kind, label_set, emotions)
-    with remove_on_failure(Path(faces_path, INFO_FILE), Path(faces_path, FILE_NAMES)):
+    with remove_on_failure(*(Path(faces_path, name) for name in (INFO_FILE, FILE_NAMES, GROUPS))):
         opened, counts = _write_faces(info, data_checks, emotions, faces_path)
         results = _run_checks(counts, info, data_checks, opened.files)
         faces = Faces(faces_path)
@@ -99,6 +101,8 @@ def _write_faces(
         FacesWriter(faces_path, info) as writer,
     ):
         counts = _copy_faces(source, info, checks, writer)
+        if groups := counts.groups:
+            write_groups(faces_path, groups)
         if source.files:
             write_file_names(faces_path, source.files)
         # Computed after the last row, so that it is the fingerprint of what was read.
@@ -137,6 +141,7 @@ def _copy_faces(
     names = label_set_names(info.label_set) if info.labels else ()
     subjects = read_subjects(source.uri, checks.max_rows)
     corrections = read_corrections(source.uri, names, checks.max_rows)
+    counts.groups = read_source_groups(source.uri, source.files, checks.max_rows)
     for block in source.blocks:
         counts.add_block(block)
         rows = block.rows if corrections is None else corrections.apply(block.rows, names)
@@ -153,6 +158,8 @@ def _copy_faces(
             f"{subjects_uri(source.uri)}: column row: {len(subjects) - 1} is beyond the last "
             f"data row of {source.uri}, {counts.rows_read - 1} (counted from 0)"
         )
+    if counts.groups is not None:
+        check_last_row(source.uri, counts.groups, counts.rows_read)
     if corrections is not None:
         corrections.check_end(counts.rows_read)
         counts.labels_corrected = corrections.changed

@@ -53,6 +53,7 @@ def summarise(
         "ignored_columns": list(source.ignored_columns),
         "files_skipped": len(source.skipped),
         "first_files_skipped": list(source.skipped[:_MAX_SKIPPED_SHOWN]),
+        "groups": counts.faces_by_group(),
         "counts": faces.info.counts,
         "brightness": _brightness(counts),
         "findings": [asdict(result) for result in results],

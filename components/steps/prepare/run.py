@@ -18,6 +18,7 @@ from emotion_ai.faces.arrays import (
 )
 from emotion_ai.faces.augmentation import AugmentationPolicy
 from emotion_ai.faces.file_names import FILE_NAMES, copy_file_names
+from emotion_ai.faces.groups import GROUPS, copy_groups
 from emotion_ai.faces.kinds import KINDS
 from emotion_ai.settings import validate_settings
 from emotion_ai.steps.prepare.preview import write_preview
@@ -90,9 +91,12 @@ def run(
         "augmentation": policy.model_dump(),
         "counts": counts,
     }
-    with remove_on_failure(Path(prepared_path, INFO_FILE), Path(prepared_path, FILE_NAMES)):
+    with remove_on_failure(
+        *(Path(prepared_path, name) for name in (INFO_FILE, FILE_NAMES, GROUPS))
+    ):
         with FacesWriter(prepared_path, faces.info.model_copy(update=update)) as writer:
             copy_file_names(faces.path, prepared_path)
+            copy_groups(faces.path, prepared_path)
             _write_rows(faces, assignment.split, writer)
         write_preview(Faces(prepared_path), policy, preview_path)
 
