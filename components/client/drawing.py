@@ -225,7 +225,7 @@ def _draw_outline(picture: Image.Image, face: Face, unit: float, marks: _Marks) 
 
     corners = (*on_layer(box.left, box.top), *on_layer(box.right, box.bottom))
     corner_radius = 0.08 * size * _SUPERSAMPLING
-    outline = (*_colour(face.emotion), 255)
+    outline = (*(_OTHER_COLOUR if face.cannot_tell else _colour(face.emotion)), 255)
     for colour, pen in (((0, 0, 0, 110), line_width * 2), (outline, line_width)):
         pen_width = round(pen * _SUPERSAMPLING)
         draw.rounded_rectangle(corners, corner_radius, outline=colour, width=pen_width)
@@ -236,7 +236,7 @@ def _draw_outline(picture: Image.Image, face: Face, unit: float, marks: _Marks) 
         for colour, radius in ((_SHADE, dot * 1.6), (_LIGHT, dot)):
             ellipse = (*on_layer(x - radius, y - radius), *on_layer(x + radius, y + radius))
             draw.ellipse(ellipse, colour)
-    reduced = layer.resize((width, height), Image.Resampling.BOX)
+    reduced = layer.reduce(_SUPERSAMPLING)
     picture.alpha_composite(reduced, (int(low[0]), int(low[1])))
 
 
@@ -247,7 +247,7 @@ def _place_panel(
     box = face.box
     line = float(np.clip(box.height / 9, 9.0 * unit, 20.0 * unit))
     width = max(box.width, 9 * line)
-    height = line * (_BARS + 0.5)
+    height = line * (_BARS + bool(face.cannot_tell) + 0.5)
     middle = box.left + (box.width - width) / 2
     gap = line / 3
     corners = (
@@ -291,7 +291,10 @@ def _draw_panel(picture: Image.Image, panel: _Panel, face: Face) -> None:
     percent_width = draw.textlength("100%", font)
     start = margin + name_width + margin
     end = layer.width - percent_width - 2 * margin
-    for number, (name, probability) in enumerate(bars):
+    if face.cannot_tell:
+        # The bars stay: they say between which emotions it hesitates.
+        draw.text((margin, 0.75 * line), f"cannot tell: {face.cannot_tell}", _TEXT, font, "lm")
+    for number, (name, probability) in enumerate(bars, bool(face.cannot_tell)):
         middle = line * (number + 0.75)
         draw.text((margin, middle), name, _TEXT, font, anchor="lm")
         draw.text((layer.width - margin, middle), f"{probability:.0%}", _TEXT, font, anchor="rm")
@@ -304,5 +307,6 @@ def _draw_panel(picture: Image.Image, panel: _Panel, face: Face) -> None:
         # A shorter bar has no room for its round ends.
         if filled_end - start > 2 * half_height:
             filled = (start, top_y, filled_end, bottom_y)
-            draw.rounded_rectangle(filled, half_height, _colour(name))
+            colour = _OTHER_COLOUR if face.cannot_tell else _colour(name)
+            draw.rounded_rectangle(filled, half_height, colour)
     picture.alpha_composite(layer, (max(left, 0), max(top, 0)))

@@ -20,7 +20,7 @@ Row = dict[str, Any]
 BOX_COLUMNS = ("left", "top", "width", "height")
 # What the pictures are analysed for, where that is declared: a key of records, a column of tables.
 PURPOSE = "purpose"
-_TEXT_COLUMNS = ("file", "kind", "emotion", "error", PURPOSE)
+_TEXT_COLUMNS = ("file", "kind", "emotion", "cannot_tell", "error", PURPOSE)
 # What a cell begins with that a spreadsheet takes for a formula, as wide characters too.
 _FORMULA_STARTS = tuple(
     "=+-@\t\n"
@@ -56,12 +56,14 @@ def face_columns(labels: Iterable[str]) -> list[str]:
     """
     probabilities = [f"probability_{label}" for label in labels]
     measures = ["valence", *Pose._fields, *(f"measure_{name}" for name in MEASURES)]
-    return ["score", "emotion", *probabilities, *measures, *COLUMNS, "model_version", "latency_ms"]
+    answer = ["score", "emotion", "cannot_tell", "face_score", *probabilities]
+    return [*answer, *measures, *COLUMNS, "model_version", "latency_ms"]
 
 
 def face_row(face: Record) -> Row:
     """Flatten `Face.as_dict()` to values of `BOX_COLUMNS` and `face_columns`."""
-    names = ("score", "emotion", "valence", "model_version", "latency_ms")
+    answer = ("score", "emotion", "cannot_tell", "face_score", "valence")
+    names = (*answer, "model_version", "latency_ms")
     row = face["box"] | {name: face[name] for name in names} | (face["pose"] or {})
     row |= {f"measure_{name}": size for name, size in (face["measures"] or {}).items()}
     row |= {f"probability_{name}": p for name, p in face["probabilities"].items()}

@@ -13,6 +13,7 @@ from emotion_ai.client.images import Channels, ImageLike, name_of, read_image
 from emotion_ai.client.results import Box, Face, ModelResponse, Prediction
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.faces.keypoints import FRAME, NAMES
+from emotion_ai.faces.reasons import picture_reason
 from emotion_ai.serving_api import messages
 from emotion_ai.serving_api.messages import MODEL_NAME
 from emotion_ai.serving_api.tensors import fill_tensor, read_tensor
@@ -195,8 +196,10 @@ def decode_faces(
         rows = (row for response in responses for row in _decode_rows(response))
         return [
             [
-                _decode_face(box, frame, next(rows))
-                for box, frame in zip(picture.boxes, picture.frames, strict=True)
+                _decode_face(box, crop, frame, next(rows))
+                for box, crop, frame in zip(
+                    picture.boxes, picture.crops, picture.frames, strict=True
+                )
             ]
             for picture in pictures
         ]
@@ -215,7 +218,10 @@ def _decode_rows(timed: TimedResponse) -> Iterator[dict[str, Any]]:
         # JSON holds no NaN.
         if not (labels and keypoints.shape == (len(NAMES), 2)):
             raise ValueError(f"{len(labels)} labels, and keypoints of shape {keypoints.shape}")
-        if not (np.isfinite(probabilities).all() and np.isfinite(keypoints).all()):
+        # Releases of earlier versions do not say whether an answer is one.
+        face_score = float(outputs["face_score"][k]) if "face_score" in outputs else None
+        numbers = [*probabilities, face_score or 0.0]
+        if not (np.isfinite(numbers).all() and np.isfinite(keypoints).all()):
             raise ValueError("a number that is not finite")
         yield {
             "emotion": emotion.decode(),
@@ -223,12 +229,19 @@ def _decode_rows(timed: TimedResponse) -> Iterator[dict[str, Any]]:
             "keypoints": keypoints,
             "model_version": version,
             "latency_s": latency_s,
+            "face_score": face_score,
+            "picture_reason": outputs["cannot_tell"][k].decode()
+            if "cannot_tell" in outputs
+            else "",
         }
 
 
-def _decode_face(box: Box, frame: NDArray[np.float64], row: dict[str, Any]) -> Face:
+def _decode_face(
+    box: Box, crop: NDArray[np.uint8], frame: NDArray[np.float64], row: dict[str, Any]
+) -> Face:
     keypoints = to_image_coordinates(row["keypoints"][None], frame[None])[0]
-    return Face(box=box, **(row | {"keypoints": keypoints}))
+    reason = picture_reason(crop, float(frame[2:].min()), row["picture_reason"])
+    return Face(box=box, **(row | {"keypoints": keypoints, "picture_reason": reason}))
 
 
 def decode_batch(

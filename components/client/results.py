@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from emotion_ai.faces.head_pose import HeadFit, Pose, fit_head
 from emotion_ai.faces.keypoints import NAMES
 from emotion_ai.faces.measures import measure, valence
+from emotion_ai.faces.reasons import pose_reason
 
 
 class Box(NamedTuple):
@@ -56,6 +57,10 @@ class Face:
             centre of the first pixel, in the order of `emotion_ai.faces.keypoints.NAMES`.
         model_version: The release that answered.
         latency_s: Seconds that the server took to answer the request with this face.
+        face_score: How surely the picture shows a face: 0 or more where the networks take it for
+            one; None where the release does not know.
+        picture_reason: Why its picture and the networks are no ground for an answer, or "";
+            `cannot_tell` knows the head's pose too.
 
     Example:
         with Client("127.0.0.1:8500") as client:
@@ -69,6 +74,13 @@ class Face:
     keypoints: NDArray[np.float64]
     model_version: int
     latency_s: float
+    face_score: float | None = None
+    picture_reason: str = ""
+
+    @property
+    def cannot_tell(self) -> str:
+        """Why the emotion is no answer, a word of `faces.reasons`; "" where it is one."""
+        return pose_reason(self.pose, self.picture_reason)
 
     @property
     def pose(self) -> Pose | None:
@@ -93,9 +105,9 @@ class Face:
         """Convert to values that JSON can hold.
 
         Returns:
-            `box`, `score`, `emotion`, `probabilities`, `valence`, `pose` (`yaw`, `pitch`, `roll`),
-            `measures`, `keypoints` ([x, y] by name), `model_version` and `latency_ms`, rounded for
-            reading.
+            `box`, `score`, `emotion`, `cannot_tell` (None where the emotion is an answer),
+            `face_score`, `probabilities`, `valence`, `pose` (`yaw`, `pitch`, `roll`), `measures`,
+            `keypoints` ([x, y] by name), `model_version` and `latency_ms`, rounded for reading.
         """
         valence, pose, measures = self.valence, self.pose, self.measures
         left, top, width, height, score = (round(float(number), 3) for number in self.box)
@@ -103,6 +115,8 @@ class Face:
             "box": {"left": left, "top": top, "width": width, "height": height},
             "score": score,
             "emotion": self.emotion,
+            "cannot_tell": self.cannot_tell or None,
+            "face_score": None if self.face_score is None else round(self.face_score, 3),
             "probabilities": {name: round(p, 6) for name, p in self.probabilities.items()},
             "valence": None if valence is None else round(valence, 6),
             # Without the sign that a zero may have.
@@ -164,7 +178,8 @@ class ModelResponse(NamedTuple):
     Attributes:
         outputs: Arrays by output name, batch first: `keypoints` float32 [n, 15, 2] in pixels of
             the 96x96 frame, `emotion_probabilities` float32 [n, k], and `emotion` [n] and
-            `emotion_labels` [n, k], objects of bytes.
+            `emotion_labels` [n, k], objects of bytes; and of a release that knows when its answer
+            is none, `face_score` float32 [n] and `cannot_tell` [n], objects of bytes.
         version: The release that answered.
 
     Example:

@@ -85,6 +85,7 @@ def _describe_face(face: Face) -> dict[str, Any]:
     # The names of emotions are the model server's own words.
     return face.as_dict() | {
         "emotion": _clean_name(face.emotion),
+        "cannot_tell": _clean_name(face.cannot_tell) or None,
         "probabilities": {_clean_name(name): p for name, p in face.probabilities.items()},
     }
 
