@@ -70,10 +70,12 @@ class FaceHider:
         time_s = result.frame.time_s
         here = {track: _Look(face.box, time_s) for track, face in result.faces or ()}
         self._last |= here
+        coming = dict(self._next_looks(set(here)))
         for track in [k for k, look in self._last.items() if time_s - look.time_s > _AFTER_S]:
             del self._last[track]
-            self._blocks.pop(track)
-        looks = [*self._last.items(), *self._next_looks(set(here))]
+            if track not in coming:
+                del self._blocks[track]
+        looks = [*self._last.items(), *coming.items()]
         image = result.frame.image.copy()
         for track, look in looks:
             away = min(_MAX_SIDES, _SIDES_PER_S * abs(time_s - look.time_s))

@@ -58,6 +58,13 @@ def test_a_face_is_hidden_before_it_is_found_and_while_it_is_missed() -> None:
         assert passed[number].frame.image.std() > 70
 
 
+def test_a_face_that_comes_back_under_its_number_is_hidden() -> None:
+    """As its track does where few frames are analysed."""
+    passed = pass_through({0: {1: 60}, 25: {1: 60}}, 60)
+    hidden = [result.frame.number for result in passed if is_hidden(result, 60)]
+    assert hidden == [*range(46)]
+
+
 def test_a_face_s_blocks_keep_their_colours() -> None:
     passed = pass_through({number: {1: 60, 2: 200} for number in range(10)}, 10)
     colours = [
