@@ -58,8 +58,11 @@ def watch(
     ] = None,
     baseline: Annotated[
         str,
-        typer.Option(help="Seconds from a face's first look, or a span of the video: 10-20."),
-    ] = "5",
+        typer.Option(
+            help="What is usual for a face: its first seconds (5), or a span of the video (10-20). "
+            "If given, the timeline has the changes from it, too."
+        ),
+    ] = "",
     blur: Annotated[
         bool, typer.Option("--blur", help="Hide the faces in --annotate and --plot.")
     ] = False,
@@ -76,8 +79,10 @@ def watch(
     from emotion_ai.apps.watch.people import read_baseline
     from emotion_ai.apps.watch.study import Study
 
-    study = Study(tuple(events or ()), people, read_baseline(baseline))
-    outputs = Outputs(output, plot, annotate, study, blur, about(purpose))
+    study = Study(tuple(events or ()), people, read_baseline(baseline or "5"))
+    outputs = Outputs(
+        output, plot, annotate, study, study.baseline if baseline else None, blur, about(purpose)
+    )
 
     with open_predictor(
         server,

@@ -17,6 +17,8 @@ from emotion_ai.apps.watch.hiding import open_hider
 from emotion_ai.apps.watch.interruption import Interruption
 from emotion_ai.apps.watch.minute_summaries import MinuteSummaries, clock
 from emotion_ai.apps.watch.outputs import check_output
+from emotion_ai.apps.watch.people import Baseline
+from emotion_ai.apps.watch.relative_timeline import open_relative_timeline
 from emotion_ai.apps.watch.screen import Screen
 from emotion_ai.apps.watch.sources import Source, open_source
 from emotion_ai.apps.watch.study import Study, open_study
@@ -46,6 +48,7 @@ class Outputs:
         plot: .png, .svg or .pdf.
         video: .mp4 or .webm.
         study: Events and people.
+        baseline: From when the baselines are taken that the timeline compares with; None for none.
         blur: Whether faces are hidden in plot and video.
         about: The purpose by `PURPOSE`, if one is declared; it is written into the files, too.
     """
@@ -54,6 +57,7 @@ class Outputs:
     plot: Path | None = None
     video: Path | None = None
     study: Study = field(default_factory=Study)
+    baseline: Baseline | None = None
     blur: bool = False
     about: Mapping[str, str] = field(default_factory=dict)
 
@@ -181,7 +185,10 @@ def _results(
 def _open_files(
     outputs: Outputs, source: Source, stack: contextlib.ExitStack
 ) -> Iterator[OnResult]:
-    if outputs.timeline:
+    if outputs.timeline and outputs.baseline:
+        opened = open_relative_timeline(outputs.timeline, outputs.about, outputs.baseline)
+        yield stack.enter_context(opened).add
+    elif outputs.timeline:
         yield stack.enter_context(open_timeline(outputs.timeline, outputs.about)).add
     pictures = list(_open_pictures(outputs, source, stack))
     if outputs.blur:

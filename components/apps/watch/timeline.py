@@ -14,7 +14,7 @@ from pathlib import Path
 from emotion_ai.apps.watch.analysis import FrameResult
 from emotion_ai.apps.watch.outputs import atomic_output
 from emotion_ai.apps.watch.rows import RowWriter, open_rows
-from emotion_ai.client.records import BOX_COLUMNS, face_columns, face_row
+from emotion_ai.client.records import BOX_COLUMNS, Row, face_columns, face_row
 from emotion_ai.errors import Unavailable
 
 _FRAME_COLUMNS = ("time_s", "frame", "track")
@@ -30,19 +30,29 @@ class Timeline:
 
     def add(self, result: FrameResult) -> None:
         """Write a row for each face in the frame."""
-        for track, face in result.faces or ():
-            rows = self._rows = self._rows or self._open_rows(face.probabilities)
-            time_s = round(result.frame.time_s, 3)
-            frame = {"time_s": time_s, "frame": result.frame.number, "track": track}
-            rows.add(frame | face_row(face.as_dict()))
+        for row, (_, face) in zip(rows_of(result), result.faces or (), strict=True):
+            self._rows = self._rows or self._open_rows(face.probabilities)
+            self._rows.add(row)
 
     def end(self) -> None:
         """Write the rest; without any face, the columns alone."""
         (self._rows or self._open_rows(())).close()
 
     def _open_rows(self, labels: Iterable[str]) -> RowWriter:
-        columns = [*_FRAME_COLUMNS, *BOX_COLUMNS, *face_columns(labels)]
-        return open_rows(self._path, columns, self._about)
+        return open_rows(self._path, columns_of(labels), self._about)
+
+
+def columns_of(labels: Iterable[str]) -> list[str]:
+    """Return the columns of a timeline, of faces with these emotions."""
+    return [*_FRAME_COLUMNS, *BOX_COLUMNS, *face_columns(labels)]
+
+
+def rows_of(result: FrameResult) -> Iterator[Row]:
+    """Yield a row for each face of a frame."""
+    for track, face in result.faces or ():
+        time_s = round(result.frame.time_s, 3)
+        frame = {"time_s": time_s, "frame": result.frame.number, "track": track}
+        yield frame | face_row(face.as_dict())
 
 
 @contextlib.contextmanager

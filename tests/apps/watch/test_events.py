@@ -2,6 +2,7 @@
 
 import csv
 import html
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -239,6 +240,35 @@ def test_people_are_rows(written: Path) -> None:
         assert (row["episodes_happy"], row["seconds_happy"]) == ("1", "1.8")
         # Pose and measures of the answered keypoints, where they are a face's.
         assert row["baseline_looks"] != "0"
+
+
+def test_a_timeline_has_the_changes_from_each_face_s_baseline(video: Path, tmp_path: Path) -> None:
+    shown = itertools.cycle([0.2, 0.9, 0.5, 0.6])
+
+    def brighten(outputs: dict[str, Any]) -> None:
+        happy = next(shown)
+        outputs["emotion_probabilities"][:] = [happy, 1 - happy]
+
+    baseline = Baseline(0.0, 2.0)
+    with fake_prediction_server(alter=brighten) as server, Client(server.address) as client:
+        for name in ("t.csv", "t.parquet"):
+            outputs = Outputs(tmp_path / name, baseline=baseline, about={"purpose": PURPOSE})
+            watch(str(video), client, outputs, every=10)
+    rows = parquet.read_table(tmp_path / "t.parquet").to_pylist()
+    assert len(rows) == 12
+    for track in (1, 2):
+        mine = [row for row in rows if row["track"] == track]
+        usual = np.median([row["probability_happy"] for row in mine if row["time_s"] < 2])
+        for row in mine:
+            change = row["probability_happy"] - usual
+            assert row["change_probability_happy"] == pytest.approx(change, abs=1e-3)
+    assert len({row["change_probability_happy"] for row in rows}) > 2
+    assert {row["purpose"] for row in rows} == {PURPOSE}
+    with (tmp_path / "t.csv").open() as file:
+        read = list(csv.DictReader(file))
+    assert list(read[0]) == list(rows[0])
+    # The keypoints of the fake server are no face's: there is no pose to compare.
+    assert "change_yaw" not in rows[0]
 
 
 def test_every_output_states_the_declared_purpose(written: Path) -> None:
