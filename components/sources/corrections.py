@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import Rows
 from emotion_ai.faces.labels import EmotionReader
-from emotion_ai.sources.sidecar import read_cells
+from emotion_ai.sources.sidecar import read_cells, read_rows, refuse_cell
 from emotion_ai.sources.uri import corrections_uri
 
 COLUMNS = ("row", "emotion", "corrected")
@@ -102,9 +101,7 @@ def read_corrections(source: str, names: Sequence[str], max_rows: int) -> Correc
         raise InputError(f"{uri}: corrects emotions, and the source has keypoints; rename the file")
     cells = read_cells(uri, COLUMNS, max_rows)
     cells = cells[cells["corrected"] != ""]
-    numbers = pd.to_numeric(cells["row"], errors="coerce")
-    is_row = (numbers >= 0) & (numbers < max_rows) & (numbers % 1 == 0) & ~numbers.duplicated()
-    _refuse(uri, cells, "row", is_row, f"a whole number from 0 below {max_rows}, each row once")
+    rows = read_rows(uri, cells["row"], max_rows)
     codes = {}
     reader = EmotionReader(tuple(names))
     for column in ("emotion", "corrected"):
@@ -112,22 +109,7 @@ def read_corrections(source: str, names: Sequence[str], max_rows: int) -> Correc
         if column == "corrected":
             found = found.mask(cells[column].str.lower() == LEFT_OUT, _LEFT_OUT_CODE)
         words = ", ".join(names) + (f", or {LEFT_OUT}" if column == "corrected" else "")
-        _refuse(uri, cells, column, found.notna(), f"one of {words}")
+        refuse_cell(uri, cells[column], found.notna(), f"one of {words}")
         codes[column] = found.to_numpy(np.uint8)
-    order = np.argsort(numbers.to_numpy())
-    return Corrections(
-        uri,
-        numbers.to_numpy(np.int64)[order],
-        codes["emotion"][order],
-        codes["corrected"][order],
-    )
-
-
-def _refuse(
-    uri: str, cells: pd.DataFrame, column: str, is_good: "pd.Series[bool]", expected: str
-) -> None:
-    for at in np.flatnonzero(~is_good.to_numpy())[:1]:
-        raise InputError(
-            f"{uri}: data row {cells.index[at]} (from 0), column {column}: "
-            f"{cells[column].iloc[at][:20]!r}; expected {expected}"
-        )
+    order = np.argsort(rows)
+    return Corrections(uri, rows[order], codes["emotion"][order], codes["corrected"][order])

@@ -16,7 +16,7 @@ from emotion_ai import storage
 from emotion_ai.errors import InputError
 from emotion_ai.faces.groups import NO_GROUP, FaceGroups
 from emotion_ai.sources.schema import MISSING
-from emotion_ai.sources.sidecar import read_cells, read_header
+from emotion_ai.sources.sidecar import read_cells, read_header, read_rows, refuse_cell
 from emotion_ai.sources.uri import groups_uri
 
 _KEYS = ("row", "file")
@@ -91,18 +91,13 @@ def _check_header(uri: str, header: list[str]) -> tuple[str, list[str]]:
 def _read_rows(
     uri: str, cells: "pd.Series[str]", files: Sequence[str], max_rows: int
 ) -> NDArray[np.int64]:
-    if cells.name == "file":
-        if not files:
-            raise InputError(f"{uri}: column file: the source has no pictures; expected column row")
-        row_of = {name: row for row, name in enumerate(files)}
-        numbers = cells.map(row_of)
-        is_good = numbers.notna()
-        expected = f"a picture of the source, such as {files[0]}, each once"
-    else:
-        numbers = pd.to_numeric(cells, errors="coerce")
-        is_good = (numbers >= 0) & (numbers < max_rows) & (numbers % 1 == 0)
-        expected = f"a whole number from 0 below {max_rows}, each row once"
-    _refuse(uri, cells, is_good & ~numbers.duplicated(), expected)
+    if cells.name == "row":
+        return read_rows(uri, cells, max_rows)
+    if not files:
+        raise InputError(f"{uri}: column file: the source has no pictures; expected column row")
+    numbers = cells.map({name: row for row, name in enumerate(files)})
+    expected = f"a picture of the source, such as {files[0]}, each once"
+    refuse_cell(uri, cells, numbers.notna() & ~numbers.duplicated(), expected)
     return numbers.to_numpy(np.int64)
 
 
@@ -110,7 +105,7 @@ def _read_column(uri: str, cells: "pd.Series[str]") -> tuple[tuple[str, ...], ND
     """Return the groups of a column in order, and the code of each cell."""
     is_group = ~cells.str.lower().isin(_MISSING)
     is_good = ~is_group | ((cells.str.len() <= _MAX_LETTERS) & ~cells.str.contains("/"))
-    _refuse(uri, cells, is_good, f"a group of {_MAX_LETTERS} letters or less, without a slash")
+    refuse_cell(uri, cells, is_good, f"a group of {_MAX_LETTERS} letters or less, without a slash")
     names = tuple(sorted(cells[is_group].unique()))
     if len(names) > _MAX_GROUPS:
         raise InputError(
@@ -119,11 +114,3 @@ def _read_column(uri: str, cells: "pd.Series[str]") -> tuple[tuple[str, ...], ND
         )
     code_of = {name: code for code, name in enumerate(names)}
     return names, cells.map(code_of).fillna(NO_GROUP).to_numpy(np.uint8)
-
-
-def _refuse(uri: str, cells: "pd.Series[str]", is_good: "pd.Series[bool]", expected: str) -> None:
-    for at in np.flatnonzero(~is_good.to_numpy(bool))[:1]:
-        raise InputError(
-            f"{uri}: data row {cells.index[at]} (from 0), column {cells.name}: "
-            f"{cells.iloc[at][:20]!r}; expected {expected}"
-        )
