@@ -1,11 +1,12 @@
 """Calls of TensorFlow Serving's ModelService: the state of releases, and unloading them."""
 
+import functools
+from typing import Any
+
 import grpc
 
 from emotion_ai.client.base_client import BaseClient
-from emotion_ai.client.channel import DEFAULT_TIMEOUT_S, Tls, map_grpc_errors
-from emotion_ai.client.detectors import Detector
-from emotion_ai.client.requests import Version
+from emotion_ai.client.channel import DEFAULT_TIMEOUT_S, map_grpc_errors
 from emotion_ai.client.results import VersionStatus
 from emotion_ai.serving_api import messages
 from emotion_ai.serving_api.messages import MODEL_NAME, MODEL_SERVICE
@@ -18,21 +19,15 @@ class ModelServiceClient(BaseClient):
 
     _grpc = grpc
 
-    def __init__(
-        self,
-        address: str,
-        faces: str | Detector = "yunet",
-        version: Version = None,
-        tls: Tls | None = None,
-        timeout: float = DEFAULT_TIMEOUT_S,
-    ) -> None:
-        super().__init__(address, faces, version, tls, timeout)
-        self._get_status = self._method(
-            MODEL_SERVICE, "GetModelStatus", messages.GetModelStatusResponse.FromString
-        )
-        self._reload_config = self._method(
-            MODEL_SERVICE, "HandleReloadConfigRequest", messages.ReloadConfigResponse.FromString
-        )
+    @functools.cached_property
+    def _get_status(self) -> Any:
+        parse = messages.GetModelStatusResponse.FromString
+        return self._method(MODEL_SERVICE, "GetModelStatus", parse)
+
+    @functools.cached_property
+    def _reload_config(self) -> Any:
+        parse = messages.ReloadConfigResponse.FromString
+        return self._method(MODEL_SERVICE, "HandleReloadConfigRequest", parse)
 
     def model_status(
         self, version: int | None = None, timeout: float = DEFAULT_TIMEOUT_S

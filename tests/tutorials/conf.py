@@ -15,7 +15,7 @@ ROOT = HERE.parents[1]
 # Other modules of this folder.
 sys.path.insert(0, str(HERE))
 
-from tutorial_pages import PAGES, run_page, with_results  # noqa: E402
+from tutorial_pages import PAGES, SLOW_PAGES, run_page, with_results  # noqa: E402
 
 project = "Emotion-AI"
 author = "the authors of Emotion-AI"
@@ -79,10 +79,7 @@ CHAPTERS = {
 
 def change_source(app: Sphinx, name: str, content: list[str]) -> None:
     """Add the contents' list to the first page, and to a tutorial what its commands printed."""
-    text = content[0]
-    # Nothing here draws it; its text says as much.
-    text = text.replace("```mermaid\n", "```text\n")
-    text = LINK.sub(lambda link: _page_link(link, ROOT / name), text)
+    text = LINK.sub(lambda link: _page_link(link, ROOT / name), content[0])
     if name == root_doc:
         for caption, entries in CHAPTERS.items():
             text += TOC.replace("CAPTION", caption).replace("ENTRIES", "\n".join(entries))
@@ -109,7 +106,7 @@ def run_tutorials(app: Sphinx) -> None:
     """Run the commands of the pages that take seconds; their pictures are the site's."""
     folder = Path(app.config.tutorial_folder)
     app.config.tutorial_results = {
-        page: run_page(page, folder / page) for page in PAGES if PAGES[page].is_quick
+        page: run_page(page, folder / page) for page in PAGES if page not in SLOW_PAGES
     }
 
 

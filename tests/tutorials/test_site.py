@@ -61,9 +61,7 @@ def test_links_between_pages_lead_somewhere(site: Path) -> None:
         for link in re.findall(r"\bhref=\"([^\"]+)\"", text):
             if "://" in link or link.startswith("mailto:"):
                 continue
-            name, anchor = urldefrag(
-                unquote(link.partition("?")[0]) if "#" not in link else unquote(link)
-            )
+            name, anchor = urldefrag(unquote(link))
             target = (path.parent / name.partition("?")[0]).resolve() if name else path
             if not target.is_file() or (anchor and f'id="{anchor}"' not in texts.get(target, "")):
                 lost.append(f"{path.name}: {link}")
