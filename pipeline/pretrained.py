@@ -34,6 +34,22 @@ from emotion_ai.registry.releases import (
 )
 from emotion_ai.steps.push.model_card import model_card
 
+# Of the faces that the shipped networks were trained on; their releases name no licences.
+_RIGHTS = """\
+The weights are licensed as the code is, under [Apache-2.0](LICENSE). That grants no rights in the
+pictures they were trained on; neither the package nor the weights hold any of them.
+
+- Expression: FER-2013 ([Goodfellow et al. 2013](https://arxiv.org/abs/1307.0414)), pictures that an
+  image search found on the web, published for research and in a contest of Kaggle. Their
+  photographers gave no licence, and the people in them were not asked.
+- Keypoints: frames of YouTube Faces (Wolf, Hassner and Maoz 2011), videos collected for research.
+  Their points were set by a program, not by people.
+- The first networks of this project started from random weights; these started from them, and
+  learnt from them and from these faces alone. No weights of others are in them.
+
+What may be done with weights learnt from such pictures is judged differently from country to
+country. This says where they come from, and is no promise that a use is lawful."""
+
 
 def ship_pretrained(
     registry: Annotated[str, typer.Argument(help="Registry that holds the release.")],
@@ -55,7 +71,7 @@ def ship_pretrained(
             )
         lite = read_verified(registry, version, LITE_PATH)
         storage.write_bytes(str(PRETRAINED_LITE), lite, storage.SHARED)
-        card = model_card(_release_without_addresses(info))
+        card = model_card(_release_without_addresses(info), _RIGHTS)
         card += f"- command: `{command}`\n"
         path = Path(emotion_ai.__path__[0]).parent / "MODEL_CARD.md"
         storage.write_bytes(str(path), card.encode(), storage.SHARED)

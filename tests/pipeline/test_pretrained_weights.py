@@ -21,6 +21,11 @@ KINDS = ("keypoints", "expression")
 FOREIGN = "tiny_net of npm @example/models 1.0 (MIT)"
 
 
+def section(card: str, title: str) -> str:
+    """Return what follows a title, to the next one."""
+    return card.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
 def test_ship_pretrained_removes_the_addresses_of_the_training(tmp_path: Path) -> None:
     registry = tmp_path / "secret-folder" / "registry"
     kernel = np.array([[0.25, -3.0]], np.float32)
@@ -75,6 +80,10 @@ def test_ship_pretrained_removes_the_addresses_of_the_training(tmp_path: Path) -
     assert f"| 2 | 3 (2) | 1 | release 7 | {teachers} | tensorflow | a machine |" in text
     assert f"- command: `{command}`" in text
     assert "secret-folder" not in text
+    # The card of what is shipped was made so, too.
+    shipped_card = (ROOT / "MODEL_CARD.md").read_text()
+    title = "Licence of the weights"
+    assert section(text, title) == section(shipped_card, title) != ""
     assert (tmp_path / "copy/emotion_ai/litert/pretrained.tflite").read_bytes() == b"for LiteRT"
     for kind in KINDS:
         shipped = tmp_path / f"copy/emotion_ai/networks/pretrained/{kind}.npz"

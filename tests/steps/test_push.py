@@ -122,6 +122,8 @@ def test_push_publishes_the_model_with_its_origin(push_model: Push, tmp_path: Pa
     assert "- every floor is kept" in card
     assert "- code revision `r1`" in card
     assert "- packages: keras 3.10.0, tensorflow 2.20.0\n" in card
+    assert "## Licence of the weights\n\nNot stated. Who trained" in card
+    assert "prohibited to infer emotions of people at work or in education" in card
 
 
 def test_card_has_no_markup_of_others(push_model: Push, tmp_path: Path) -> None:

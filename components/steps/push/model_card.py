@@ -90,10 +90,18 @@ with `--prefer_tflite_model`. On faces of validation and test:
 - It names the expression that people see in the picture, not what the person feels. Do not base
   decisions about a person on it. Its labels are people's guesses and contradict each other for some
   pictures.
+- In the EU it is prohibited to infer emotions of people at work or in education, but for medical or
+  safety reasons ([AI Act](https://eur-lex.europa.eu/eli/reg/2024/1689/oj), Article 5(1)(f)).
+  Elsewhere there it is high-risk (Annex III) and people must be told of it (Article 50(3)). Other
+  countries have laws of their own. This is no legal advice.
 - Posed and spontaneous faces differ: scores on the one say little about the other.
 - Keypoints are as good as the annotations; if a program made these, its errors are learnt too.
 - Its errors may differ between groups of people, as its training faces do. Groups are not annotated
   in these faces, so no such difference has been measured.
+
+## Licence of the weights
+
+{{ rights }}
 
 ## Origin
 
@@ -104,14 +112,20 @@ with `--prefer_tflite_model`. On faces of validation and test:
 - packages: {% for name, version in info.packages.items() | sort %}{{ name }} {{ version }}{% if not loop.last %}, {% endif %}{% endfor %}
 """  # noqa: E501 - a line of the template is a line of the card
 
+# Nobody is asked for them.
+_UNKNOWN_RIGHTS = """\
+Not stated. Who trained the networks decides on it, as far as the licences of the faces above allow,
+and those of the networks that they started from or learnt from. None of these was checked."""
+
 Table = list[list[str]]
 
 
-def model_card(info: ReleaseInfo) -> str:
+def model_card(info: ReleaseInfo, rights: str = _UNKNOWN_RIGHTS) -> str:
     """Render the model card of a release.
 
     Args:
         info: The content of release.json.
+        rights: Markdown: the licence of its weights, and of what they were made of.
 
     Returns:
         The card as Markdown, with a newline at its end.
@@ -132,6 +146,7 @@ def model_card(info: ReleaseInfo) -> str:
     environment.filters["row"] = lambda cells: Markup(markdown_row(cells))  # noqa: S704
     return environment.from_string(_TEMPLATE).render(
         info=info,
+        rights=Markup(rights),  # noqa: S704 - own words
         tables=[table for table in tables if len(table) > 1],
         lite=_lite_rows(info.lite),
     )
