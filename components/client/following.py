@@ -56,11 +56,12 @@ class Follower:
 
     Args:
         detector: Detects faces.
+        detections_per_s: In how many frames a second they are detected, whatever happens.
     """
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, detections_per_s: float = DETECTIONS_PER_S) -> None:
         self.detector = detector
-        self._is_time = at_rate(DETECTIONS_PER_S)
+        self._is_time = at_rate(detections_per_s)
         self._is_cut = _CutFinder()
         self._anchors: list[_Anchor] = []
         self._boxes: list[Box] = []

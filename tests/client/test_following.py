@@ -94,6 +94,13 @@ def test_a_moving_face_is_followed_as_if_it_was_always_detected(analyzer: Analyz
     assert min(overlaps) > 0.75
 
 
+@pytest.mark.parametrize(("detections_per_s", "due"), [(5, 5), (1000, 60)])
+def test_faces_are_detected_so_many_times_a_second(detections_per_s: float, due: int) -> None:
+    follower = Follower(CountingDetector(), detections_per_s)
+    frame = ground(WIDTH, HEIGHT)
+    assert sum(follower.is_due(frame, round(k / 60, 3)) for k in range(60)) == due
+
+
 def test_a_cut_is_noticed_at_once(analyzer: Analyzer) -> None:
     def scenes() -> Iterator[NDArray[np.uint8]]:
         yield from one_head(lambda _: Place(80, 120, 180), 2)

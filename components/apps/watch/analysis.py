@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emotion_ai.apps.watch.frames import Choice, Frame
 from emotion_ai.apps.watch.opencv import load_opencv
-from emotion_ai.client.following import Follower
+from emotion_ai.client.following import DETECTIONS_PER_S, Follower
 from emotion_ai.client.predictor import Predictor
 from emotion_ai.client.results import Box, Face
 from emotion_ai.errors import EmotionAIError
@@ -38,7 +38,11 @@ _Pending = tuple[Frame, Future[tuple[TrackedFace, ...]] | None]
 
 
 def analyse_frames(
-    frames: Iterable[Frame], predictor: Predictor, choose: Choice, max_bytes_ahead: int
+    frames: Iterable[Frame],
+    predictor: Predictor,
+    choose: Choice,
+    max_bytes_ahead: int,
+    detections_per_s: float = DETECTIONS_PER_S,
 ) -> Iterator[FrameResult]:
     """Analyse the faces in the frames that are chosen, in order; pass on the others.
 
@@ -48,6 +52,7 @@ def analyse_frames(
         choose: Chooses the frames to analyse.
         max_bytes_ahead: Bytes of frames to read ahead while others are analysed, which are at most
             `MAX_FRAMES_AHEAD` frames; 0 for a live source.
+        detections_per_s: See `Follower`.
 
     Yields:
         A result for each frame.
@@ -57,7 +62,7 @@ def analyse_frames(
             refused a request.
         Unavailable: Likewise, or the server did not answer.
     """
-    follower = Follower(predictor.detector)
+    follower = Follower(predictor.detector, detections_per_s)
     with contextlib.ExitStack() as stack:
         # Faces are detected in later frames while those of earlier ones are followed, in order.
         detecting, following = (_open_thread(stack) for _ in range(2))

@@ -4,7 +4,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,22 @@ _MAX_REPEAT_S = 10.0
 _LENGTH_TOLERANCE = 0.02
 
 
+class _Patch(NamedTuple):
+    """A part of what is drawn: where it is, its colours, BGR, and how opaque it is."""
+
+    left: int
+    top: int
+    colours: Image.Image
+    opacity: Image.Image
+
+
+class _Overlay(NamedTuple):
+    """What is drawn on frames of this width and height."""
+
+    size: tuple[int, int]
+    patches: list[_Patch]
+
+
 class VideoAnnotator:
     """Writes frames with drawings; frames that were not analysed get those of the last one.
 
@@ -46,7 +62,7 @@ class VideoAnnotator:
         self._skipped = 0
         self._size = (0, 0)
         self._writer: Any = None
-        self._overlay: Image.Image | None = None
+        self._overlay: _Overlay | None = None
 
     def add(self, result: FrameResult) -> None:
         """Write the frame as many times as are needed to reach its time."""
@@ -114,10 +130,8 @@ def open_annotator(path: Path, fps: float, draw: _Draw = draw_overlay) -> Iterat
         annotator.end()
 
 
-def _draw_faces(
-    shape: tuple[int, ...], faces: Sequence[TrackedFace], draw_all: _Draw
-) -> Image.Image:
-    """Draw faces on a transparent layer for frames of this shape: BGR and alpha, as they are."""
+def _draw_faces(shape: tuple[int, ...], faces: Sequence[TrackedFace], draw_all: _Draw) -> _Overlay:
+    """Draw faces for frames of this shape."""
     layer = draw_all((shape[1], shape[0]), [face for _, face in faces])
     draw = ImageDraw.Draw(layer)
     for track, face in faces:
@@ -130,16 +144,29 @@ def _draw_faces(
         draw.rounded_rectangle(corners, 0.3 * size, _TAG_COLOUR)
         middle = (left + width / 2, top + 0.65 * size)
         draw.text(middle, name, _TEXT_COLOUR, font, anchor="mm")
-    red, green, blue, alpha = layer.split()
-    return Image.merge("RGBA", (blue, green, red, alpha))
+    return _Overlay(layer.size, list(_cut_out(layer)))
 
 
-def _blend(image: NDArray[np.uint8], overlay: Image.Image | None) -> NDArray[np.uint8]:
+def _cut_out(layer: Image.Image) -> Iterator[_Patch]:
+    """Cut out what is drawn: most of a frame has nothing on it, and would cost as much."""
+    drawn = np.asarray(layer.getchannel("A")).any(0)
+    edges = np.flatnonzero(np.diff(drawn, prepend=False, append=False))
+    for left, right in edges.reshape(-1, 2).tolist():
+        columns = layer.crop((left, 0, right, layer.height))
+        rows = np.flatnonzero(np.asarray(columns.getchannel("A")).any(1))
+        top, bottom = int(rows[0]), int(rows[-1]) + 1
+        red, green, blue, alpha = layer.crop((left, top, right, bottom)).split()
+        yield _Patch(left, top, Image.merge("RGB", (blue, green, red)), alpha)
+
+
+def _blend(image: NDArray[np.uint8], overlay: _Overlay | None) -> NDArray[np.uint8]:
     """Return the frame with the overlay on it, where one of its size has something drawn."""
-    area = overlay.getbbox() if overlay else None
-    if overlay is None or area is None or overlay.size != (image.shape[1], image.shape[0]):
+    if overlay is None or overlay.size != (image.shape[1], image.shape[0]):
         return image
-    picture = Image.fromarray(image)
-    part = overlay.crop(area)
-    picture.paste(part.convert("RGB"), area, part.getchannel("A"))
-    return np.asarray(picture)
+    picture = image.copy()
+    for left, top, colours, opacity in overlay.patches:
+        area = picture[top : top + colours.height, left : left + colours.width]
+        part = Image.fromarray(area)
+        part.paste(colours, mask=opacity)
+        area[:] = np.asarray(part)
+    return picture

@@ -24,13 +24,14 @@ from emotion_ai.apps.watch.sources import Source, open_source
 from emotion_ai.apps.watch.study import Study, open_study
 from emotion_ai.apps.watch.timeline import open_timeline, require_one_label_set
 from emotion_ai.client.drawing import draw_boxes, draw_overlay
+from emotion_ai.client.following import DETECTIONS_PER_S
 from emotion_ai.client.predictor import Predictor
 from emotion_ai.client.records import check_packages
 from emotion_ai.errors import EmotionAIError, InputError, install_hint
 from emotion_ai.terminal import clean_line
 
-# Analysed frames per second of a recorded video, by default.
-_DEFAULT_RATE = 5
+# More detections a second than a video has frames: none of its faces is to be seen.
+_ALWAYS = 1000.0
 # Of a recorded video, read ahead while the server works: a dozen frames in high definition.
 _MAX_BYTES_AHEAD = 64 * 1024 * 1024
 _PLOTS, _TABLES, _VIDEOS = (".png", ".svg", ".pdf"), (".csv", ".parquet"), (".mp4", ".webm")
@@ -171,14 +172,15 @@ def _results(
             raise InputError(f"--every {every}: --blur hides faces in each frame; leave one out")
         every = 1
     by_number = every_nth(every or 1)
-    chosen = by_number if every or source.live else per_second(_DEFAULT_RATE)
+    chosen = by_number if every or source.live else per_second(DETECTIONS_PER_S)
     # An annotated video has all frames, also those that are not analysed.
     to_read = every_nth(1) if outputs.video and not source.live else chosen
     to_analyse = chosen if to_read is not chosen else every_nth(1)
     limit = math.inf if duration is None else duration
     frames = itertools.takewhile(lambda frame: frame.time_s < limit, source.frames(to_read))
     max_bytes_ahead = 0 if source.live else _MAX_BYTES_AHEAD
-    results = analyse_frames(frames, predictor, to_analyse, max_bytes_ahead)
+    rate = _ALWAYS if outputs.blur else DETECTIONS_PER_S
+    results = analyse_frames(frames, predictor, to_analyse, max_bytes_ahead, rate)
     return require_one_label_set(results) if outputs.timeline else results
 
 
