@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emotion_ai import storage
 from emotion_ai.apps.audit.page import Audit, write_audit_page
@@ -24,6 +23,7 @@ from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.releases import is_version, read_release, release_uri
 from emotion_ai.sources.corrections import LEFT_OUT, read_corrections
 from emotion_ai.sources.uri import corrections_uri, is_sample
+from emotion_ai.steps.evaluate.bootstrap import number_people
 from emotion_ai.storage.atomic_files import check_writable_name
 
 _SUFFIXES = (".html", ".csv")
@@ -93,35 +93,27 @@ def _rank(
 
     features = read_features(faces, address, on_faces)
     targets = faces.column("targets")
-    labels = len(faces.info.labels)
-    return rank(out_of_fold(features, targets, _groups(faces), labels), targets, count)
-
-
-def _groups(faces: Faces) -> NDArray[np.int64]:
-    """Return a number for each person; a face of nobody known is a group of its own."""
-    subjects = faces.column("subject")
-    alone = subjects.max(initial=-1) + 1 + np.arange(len(subjects))
-    return np.where(subjects < 0, alone, subjects)
+    people = number_people(faces.column("subject"))
+    return rank(out_of_fold(features, targets, people, len(faces.info.labels)), targets, count)
 
 
 def _describe(settings: RunSettings, address: str, faces: Faces) -> Audit:
-    source = settings.expression
-    names = label_set_names(settings.label_set)
-    found = None if is_sample(source) else read_corrections(source, names, settings.checks.max_rows)
-    words = dict(enumerate(names))
-    earlier = (
-        [
-            (row, words[before], words.get(after, LEFT_OUT))
-            for row, before, after in zip(
-                found.rows.tolist(), found.before.tolist(), found.after.tolist(), strict=True
-            )
-        ]
-        if found
-        else []
-    )
+    source, info = settings.expression, faces.info
     file = "corrections.csv" if is_sample(source) else Path(corrections_uri(source)).name
-    info = faces.info
+    earlier = [] if is_sample(source) else _read_earlier(settings)
     return Audit(source, info.fingerprint, file, address, info.labels, len(faces), earlier)
+
+
+def _read_earlier(settings: RunSettings) -> list[tuple[int, str, str]]:
+    """Read the corrections that are there: data rows, the emotion in the source, the right one."""
+    names = label_set_names(settings.label_set)
+    found = read_corrections(settings.expression, names, settings.checks.max_rows)
+    if found is None:
+        return []
+    words = dict(enumerate(names))
+    before = [words[code] for code in found.before.tolist()]
+    after = [words.get(code, LEFT_OUT) for code in found.after.tolist()]
+    return list(zip(found.rows.tolist(), before, after, strict=True))
 
 
 def _table(
