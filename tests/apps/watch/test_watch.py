@@ -156,12 +156,12 @@ def test_annotated_video_is_the_video_with_boxes(video: Path, tmp_path: Path, su
         watch(str(video), client, Outputs(video=target), every=4)
     before, after = read_frames(video), read_frames(target)
     assert (len(after), open_file(target).fps) == (60, FPS)
-    yellow = np.array(COLOURS["happy"][::-1])
     for k in (0, 30, 59):
         change = np.abs(before[k].astype(int) - after[k])
         # The background is unchanged.
         assert np.median(change) < 8
-        assert (np.abs(after[k].astype(int) - yellow).max(-1) < 60).sum() > 50
+        # The fake server's keypoints are no face's: boxes are white.
+        assert (after[k].min(-1) > 200).sum() > (before[k].min(-1) > 200).sum() + 50
 
 
 def test_watch_writes_columns_for_a_video_without_faces(tmp_path: Path) -> None:
