@@ -130,6 +130,10 @@ ship: $(READY) ## make a release the pretrained networks: REGISTRY=registry RELE
 	@test -n "$(COMMAND)" || { echo "make: name the command that made the release, for the model card: COMMAND=\"emotion-ai run ...\""; exit 2; }
 	$(BIN)/python -m emotion_ai.pipeline.pretrained $(REGISTRY) $(RELEASE) "$(COMMAND)"
 
+ship-refusal: $(READY) ## fit when the pretrained networks give no answer: KEYPOINTS=keypoints.csv.gz EXPRESSION=fer2013.csv.gz
+	@test -n "$(KEYPOINTS)" && test -n "$(EXPRESSION)" || { echo "make: name the faces that they were trained on: KEYPOINTS=... EXPRESSION=..."; exit 2; }
+	$(BIN)/python -m emotion_ai.pipeline.pretrained_refusal "$(KEYPOINTS)" "$(EXPRESSION)"
+
 lock: $(READY) ## update requirements.lock: every dependency pinned for all machines, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --upgrade --generate-hashes --no-header \
 		--annotation-style line --output-file requirements.lock --quiet

@@ -3,7 +3,8 @@
     make ship REGISTRY=registry RELEASE=1 COMMAND="emotion-ai run ..."
 
 Writes `components/networks/pretrained/{keypoints,expression}.npz`, the same for LiteRT as
-`components/litert/pretrained.tflite`, and `MODEL_CARD.md`, all from the content of the release.
+`components/litert/pretrained.tflite`, when they give no answer as `refusal.npz` beside them, and
+`MODEL_CARD.md`, all from the content of the release.
 """
 
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,7 @@ from emotion_ai import storage
 from emotion_ai.errors import exit_on_failure
 from emotion_ai.faces.kinds import KINDS
 from emotion_ai.litert.pretrained import PRETRAINED as PRETRAINED_LITE
+from emotion_ai.networks.refusal import PRETRAINED_REFUSAL, REFUSAL_PATH
 from emotion_ai.networks.weights import (
     PRETRAINED,
     pack_weights,
@@ -71,6 +73,10 @@ def ship_pretrained(
             )
         lite = read_verified(registry, version, LITE_PATH)
         storage.write_bytes(str(PRETRAINED_LITE), lite, storage.SHARED)
+        PRETRAINED_REFUSAL.unlink(missing_ok=True)
+        if REFUSAL_PATH in info.files:
+            refusal = read_verified(registry, version, REFUSAL_PATH)
+            storage.write_bytes(str(PRETRAINED_REFUSAL), refusal, storage.SHARED)
         card = model_card(_release_without_addresses(info), _RIGHTS)
         card += f"- command: `{command}`\n"
         path = Path(emotion_ai.__path__[0]).parent / "MODEL_CARD.md"

@@ -1,11 +1,14 @@
 """The exported graph: both networks behind two signatures, for raw pixels or image files."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from emotion_ai.export.exif import turn_upright
 from emotion_ai.faces.keypoints import FRAME, NAMES
+from emotion_ai.faces.reasons import AMBIGUOUS, BY_THE_NETWORKS, NOT_A_FACE
+from emotion_ai.networks.refusal import Refusal, with_last_map
 
 # A small file can decode to gigabytes, and in production clients reach the graph directly.
 MAX_SIDE = 4_096
@@ -24,19 +27,33 @@ class FaceModel(tf.Module):
     - emotion: string [n], the most probable emotion.
     - emotion_labels: string [n, k], the emotions in the order of the probabilities.
 
+    With a refusal also:
+
+    - face_score: float32 [n], 0 or more where the picture shows a face.
+    - cannot_tell: string [n], why the answer is none: "not a face" or "ambiguous"; else "".
+
     Args:
         keypoints: Keras network from float32 [n, s, s, 1] to [n, 15, 2]; s divides 96.
         expression: Keras network from float32 [n, s, s, 1] to logits [n, k].
         labels: The k emotions in the order of the logits.
+        refusal: When the answer is none; None where that is not known.
     """
 
-    def __init__(self, keypoints: Any, expression: Any, labels: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        keypoints: Any,
+        expression: Any,
+        labels: tuple[str, ...],
+        refusal: Refusal | None = None,
+    ) -> None:
         super().__init__()
         # Track the TensorFlow variables, not the Keras networks that wrap them. Tracked through
         # both, each would be exported twice, and TensorFlow Serving, which restores by the saver
         # alone, would restore the copy that no signature reads.
         self.weights = [weight.value for net in (keypoints, expression) for weight in net.weights]
-        self._networks = lambda: (keypoints, expression)
+        networks = with_last_map(keypoints), with_last_map(expression)
+        self._networks = lambda: networks
+        self._refusal = refusal and tuple(map(tf.constant, refusal))
         self.labels = labels
 
     @tf.function(input_signature=[tf.TensorSpec([None, FRAME, FRAME, 1], tf.uint8, "images")])
@@ -45,15 +62,31 @@ class FaceModel(tf.Module):
         pixels = tf.cast(images, tf.float32)
         labels = tf.constant(self.labels)
         keypoints, expression = self._networks()
-        logits = expression(_downsample(pixels, expression.input_shape[1]), training=False)
+        size = expression.input_shape[1]
+        logits, emotion_map = expression(_downsample(pixels, size), training=False)
         probabilities = tf.nn.softmax(logits)
-        points = keypoints(_downsample(pixels, keypoints.input_shape[1]), training=False)
-        return {
+        size = keypoints.input_shape[1]
+        points, place_map = keypoints(_downsample(pixels, size), training=False)
+        outputs = {
             "keypoints": tf.ensure_shape(points, [None, len(NAMES), 2]),
             "emotion_probabilities": probabilities,
             "emotion": tf.gather(labels, tf.argmax(probabilities, axis=-1)),
             "emotion_labels": tf.tile(labels[None], [tf.shape(images)[0], 1]),
         }
+        return outputs | self._refuse((emotion_map, place_map), probabilities)
+
+    def _refuse(self, maps: Sequence[tf.Tensor], probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Say whether the answer is one; say nothing where no refusal is known."""
+        if self._refusal is None:
+            return {}
+        weights, bias, min_probability = self._refusal
+        features = tf.concat([tf.reduce_mean(each, [1, 2]) for each in maps], 1)
+        score = tf.reduce_sum(features * weights, -1) + bias
+        is_sure = tf.reduce_max(probabilities, -1) >= min_probability
+        reasons = [BY_THE_NETWORKS.index(reason) for reason in (NOT_A_FACE, AMBIGUOUS, "")]
+        not_a_face, ambiguous, answer = (tf.constant(reason) for reason in reasons)
+        reason = tf.where(score < 0, not_a_face, tf.where(is_sure, answer, ambiguous))
+        return {"face_score": score, "cannot_tell": tf.gather(tf.constant(BY_THE_NETWORKS), reason)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -12,6 +12,7 @@ from emotion_ai import storage
 from emotion_ai.errors import Unavailable
 from emotion_ai.export.batch_norm import fold_batch_norm
 from emotion_ai.export.face_model import FaceModel
+from emotion_ai.networks.refusal import Refusal
 from emotion_ai.networks.weights import NetworkSpec
 from emotion_ai.registry.digest import CONTENT_PATH, ModelContent, weights_sha256
 
@@ -26,7 +27,10 @@ class NetworkPair(NamedTuple):
 
 
 def save_combined(
-    networks: NetworkPair, specs: Sequence[NetworkSpec], saved_model: str
+    networks: NetworkPair,
+    specs: Sequence[NetworkSpec],
+    saved_model: str,
+    refusal: Refusal | None = None,
 ) -> tuple[Any, ModelContent]:
     """Write both networks, with batch normalisation folded, as one SavedModel.
 
@@ -34,6 +38,7 @@ def save_combined(
         networks: The two Keras networks.
         specs: The networks' specs, in the same order.
         saved_model: Folder to write.
+        refusal: When its answer is none; None where that is not known.
 
     Returns:
         The SavedModel's signatures, loaded from its folder, and the description of its content.
@@ -43,7 +48,7 @@ def save_combined(
     """
     expression_spec = specs[1]
     folded = NetworkPair(*map(fold_batch_norm, networks))
-    model = FaceModel(folded.keypoints, folded.expression, expression_spec.labels)
+    model = FaceModel(folded.keypoints, folded.expression, expression_spec.labels, refusal)
     signatures = {"serving_default": model.serving_default, "encoded": model.encoded}
     try:
         tf.saved_model.save(model, saved_model, signatures=signatures)
@@ -55,7 +60,7 @@ def save_combined(
         label_set=expression_spec.label_set,
         labels=expression_spec.labels,
         signatures=_describe_signatures(exported),
-        weights_sha256=weights_sha256(_named_weights(folded)),
+        weights_sha256=weights_sha256(_named_weights(folded, refusal)),
         packages=_package_versions(),
         training={spec.kind: spec.training for spec in specs},
     )
@@ -68,10 +73,13 @@ def write_content(saved_model: str, content: ModelContent) -> None:
     storage.write_bytes(storage.join(saved_model, CONTENT_PATH), text.encode())
 
 
-def _named_weights(networks: NetworkPair) -> Iterator[tuple[str, NDArray]]:
+def _named_weights(networks: NetworkPair, refusal: Refusal | None) -> Iterator[tuple[str, NDArray]]:
     for kind, network in networks._asdict().items():
         for weight in network.weights:
             yield f"{kind}/{weight.path}", keras.ops.convert_to_numpy(weight)
+    if refusal:
+        for name, values in refusal._asdict().items():
+            yield f"refusal/{name}", values
 
 
 def _describe_signatures(signatures: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class ModelContent(StrictModel):
     training: dict[str, dict[str, Any]] = {}
     # What model.tflite contains, and the accuracy that its quantized weights cost.
     lite: dict[str, Any] = {}
+    # When its answer is none, and what was measured of it; or why that is not known.
+    refusal: dict[str, Any] = {}
 
 
 class FileDigest(StrictModel):
@@ -45,7 +47,7 @@ def content_digest(content: ModelContent, revision: str) -> str:
     It covers label set, labels, signatures, weights and the revision of combine's code. The bytes
     of a SavedModel differ from export to export and are not part of it.
     """
-    parts = content.model_dump(mode="json", exclude={"packages", "training", "lite"}) | {
+    parts = content.model_dump(mode="json", exclude={"packages", "training", "lite", "refusal"}) | {
         "revision": revision
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -81,12 +81,14 @@ class ReleaseInfo(StrictModel):
     seen: tuple[SeenSource, ...] = ()
     # What model.tflite is, and what its weights cost in accuracy; {} where there is none.
     lite: Annotated[dict[str, Any], BeforeValidator(with_current_names)] = {}
+    # When its answer is none, and what was measured of it; older releases do not say.
+    refusal: dict[str, Any] = {}
 
     def to_json(self, version: int) -> bytes:
         """Return the bytes of release.json for this version."""
         info = self.model_copy(update={"version": version})
-        # Servers of earlier versions, which do not know the key, read releases without it.
-        empty = set() if info.seen else {"seen"}
+        # Servers of earlier versions, which do not know the keys, read releases without them.
+        empty = {name for name in ("seen", "refusal") if not getattr(info, name)}
         return info.model_dump_json(indent=1, exclude=empty).encode() + b"\n"
 
 

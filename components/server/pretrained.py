@@ -5,9 +5,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emotion_ai.errors import InputError, install_hint
 from emotion_ai.faces.kinds import KINDS
+
+if TYPE_CHECKING:
+    from emotion_ai.export.saved_model import NetworkPair
+    from emotion_ai.networks.weights import NetworkSpec
 
 
 @contextlib.contextmanager
@@ -22,14 +27,26 @@ def pretrained_registry() -> Iterator[str]:
     """
     # Not at the top: these import TensorFlow.
     try:
-        from emotion_ai.export.saved_model import NetworkPair, save_combined
-        from emotion_ai.networks.architectures import build_network
+        from emotion_ai.export.saved_model import save_combined
     except ModuleNotFoundError as missing:
         raise InputError(
             f"the pretrained networks need package {missing.name}: {install_hint('train')}"
         ) from None
-    from emotion_ai.networks.weights import PRETRAINED, read_weights, weights_uri
+    from emotion_ai.networks.refusal import read_pretrained_refusal
     from emotion_ai.registry.champion import write_champion
+
+    networks, specs = pretrained_networks()
+    with tempfile.TemporaryDirectory(prefix="emotion-ai-pretrained-") as folder:
+        save_combined(networks, specs, str(Path(folder, "1")), read_pretrained_refusal())
+        write_champion(folder, 1)
+        yield folder
+
+
+def pretrained_networks() -> "tuple[NetworkPair, list[NetworkSpec]]":
+    """Build the pretrained networks; return them and their specs."""
+    from emotion_ai.export.saved_model import NetworkPair
+    from emotion_ai.networks.architectures import build_network
+    from emotion_ai.networks.weights import PRETRAINED, read_weights, weights_uri
 
     networks, specs = [], []
     for kind in KINDS:
@@ -38,10 +55,7 @@ def pretrained_registry() -> Iterator[str]:
         network.set_weights(weights)
         networks.append(network)
         specs.append(spec)
-    with tempfile.TemporaryDirectory(prefix="emotion-ai-pretrained-") as folder:
-        save_combined(NetworkPair(*networks), specs, str(Path(folder, "1")))
-        write_champion(folder, 1)
-        yield folder
+    return NetworkPair(*networks), specs
 
 
 def add_lite_model(registry: str) -> None:

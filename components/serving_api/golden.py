@@ -25,6 +25,8 @@ EXPORT_TOLERANCE = 1e-4
 # Between two programs or processors with the same weights: they sum in different orders, so they
 # round differently.
 SERVER_TOLERANCE = 1e-3
+# It follows from numbers that are compared, and turns where one of them is at a threshold.
+_NOT_COMPARED = {"cannot_tell"}
 _MAX_BYTES = 16 << 20
 
 
@@ -37,6 +39,8 @@ class Golden(NamedTuple):
         emotion_probabilities: float32 [n, k].
         emotion: str [n], the most probable emotion.
         emotion_labels: str [n, k], the emotions in the order of the probabilities.
+        face_score: float32 [n], None where the model does not say whether its answer is one.
+        cannot_tell: str [n], why it is none; None likewise.
     """
 
     images: NDArray[np.uint8]
@@ -44,11 +48,18 @@ class Golden(NamedTuple):
     emotion_probabilities: NDArray[np.float32]
     emotion: NDArray[np.str_]
     emotion_labels: NDArray[np.str_]
+    face_score: NDArray[np.float32] | None = None
+    cannot_tell: NDArray[np.str_] | None = None
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """The faces, and the model's outputs by name."""
+        return {name: array for name, array in self._asdict().items() if array is not None}
 
     @property
     def answers(self) -> dict[str, NDArray]:
         """The model's outputs by name."""
-        outputs = self._asdict()
+        outputs = self.arrays
         del outputs["images"]
         return outputs
 
@@ -60,7 +71,7 @@ def write_golden(path: str, golden: Golden) -> None:
         Unavailable: The file cannot be written.
     """
     content = io.BytesIO()
-    np.savez(content, **golden._asdict())
+    np.savez(content, **golden.arrays)
     storage.write_bytes(path, content.getvalue())
 
 
@@ -75,8 +86,8 @@ def read_golden(path: str) -> Golden:
     data = storage.read_bytes(path, _MAX_BYTES)
     try:
         arrays = unpack_arrays(data, _MAX_BYTES)
-        golden = Golden(*(arrays[name] for name in Golden._fields))
-    except (KeyError, ValueError) as error:
+        golden = Golden(**arrays)
+    except (TypeError, ValueError) as error:
         raise InputError(f"{path}: not the golden answers that combine writes: {error}") from None
     count, classes = golden.images.shape[:1], golden.emotion_probabilities.shape[-1:]
     expected: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -85,8 +96,10 @@ def read_golden(path: str) -> Golden:
         "emotion_probabilities": ("float32", (*count, *classes)),
         "emotion": ("str", count),
         "emotion_labels": ("str", (*count, *classes)),
+        "face_score": ("float32", count),
+        "cannot_tell": ("str", count),
     }
-    for name, array in golden._asdict().items():
+    for name, array in golden.arrays.items():
         dtype = "str" if array.dtype.kind == "U" else str(array.dtype)
         if (dtype, array.shape) != expected[name] or not array.size:
             raise InputError(
@@ -148,9 +161,10 @@ def compare_answers(
         VerificationError: Names, shapes, dtypes or strings differ, or a number differs by more
             than `tolerance`; names the output.
     """
-    if set(outputs) != set(expected):
+    compared = set(expected) - _NOT_COMPARED
+    if set(outputs) - _NOT_COMPARED != compared:
         raise VerificationError(f"outputs {sorted(outputs)}, expected {sorted(expected)}")
-    return max(_difference(name, expected[name], outputs[name], tolerance) for name in expected)
+    return max(_difference(name, expected[name], outputs[name], tolerance) for name in compared)
 
 
 def _difference(name: str, expected: NDArray, output: NDArray, tolerance: float) -> float:

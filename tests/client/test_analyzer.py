@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from emotion_ai import Analyzer, Client, InputError, VerificationError, analyze
+from emotion_ai.faces.non_faces import KINDS, draw_non_faces
 from emotion_ai.litert.lite_model import LiteModel
 from emotion_ai.litert.pretrained import PRETRAINED
 from emotion_ai.registry.champion import write_champion
@@ -60,6 +61,22 @@ def test_shipped_file_holds_the_pretrained_networks(tmp_path: Path) -> None:
     lite = LiteModel(PRETRAINED.read_bytes()).run(faces)
     assert np.abs(lite["keypoints"] - exact["keypoints"]).mean() < 0.2
     assert (lite["emotion"] == exact["emotion"]).mean() > 0.95
+
+
+def test_pretrained_networks_tell_a_face_from_other_pictures() -> None:
+    (face,) = analyze(portrait())
+    assert face.cannot_tell == ""
+    assert face.face_score is not None
+    assert face.face_score > 0
+    drawn = next(draw_faces(40, 6)).images
+    others = np.concatenate([draw_non_faces(kind, 20, 9, drawn) for kind in KINDS])
+    analyzer = Analyzer()
+    said = [
+        analyzer.predict_arrays(images[..., None]).outputs["cannot_tell"] == b"not a face"
+        for images in (drawn, others)
+    ]
+    assert said[0].mean() <= 0.05
+    assert said[1].mean() >= 0.85
 
 
 @pytest.fixture(scope="module")

@@ -85,6 +85,8 @@ def test_ship_pretrained_removes_the_addresses_of_the_training(tmp_path: Path) -
     title = "Licence of the weights"
     assert section(text, title) == section(shipped_card, title) != ""
     assert (tmp_path / "copy/emotion_ai/litert/pretrained.tflite").read_bytes() == b"for LiteRT"
+    # The release does not say when it gives no answer, so nor do the shipped networks.
+    assert not (tmp_path / "copy/emotion_ai/networks/pretrained/refusal.npz").exists()
     for kind in KINDS:
         shipped = tmp_path / f"copy/emotion_ai/networks/pretrained/{kind}.npz"
         spec, weights = read_weights(str(shipped))

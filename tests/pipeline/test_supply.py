@@ -116,7 +116,7 @@ def test_networks_are_named_where_they_are(sboms: dict[str, dict[str, Any]]) -> 
         str(file.relative_to(code)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files
     }
     pretrained = {name for name in digests if name.startswith("networks/pretrained/")}
-    assert len(pretrained) == 2
+    assert len(pretrained) == 3
     for name, sbom in sboms.items():
         models = [c for c in sbom["components"] if c["type"] == "machine-learning-model"]
         found = {model["name"]: model["hashes"][0]["content"] for model in models}

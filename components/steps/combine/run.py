@@ -1,7 +1,8 @@
 """Combine both networks into one SavedModel.
 
-Reads two Keras models and the faces they were trained on; writes a SavedModel with two signatures,
-`model.tflite` and `assets.extra/content.json` inside it, and golden answers.
+Reads two Keras models and the faces they were trained on; fits when their answer is none; writes a
+SavedModel with two signatures, `model.tflite` and `assets.extra/content.json` inside it, and golden
+answers.
 """
 
 from collections.abc import Mapping
@@ -17,8 +18,11 @@ from emotion_ai.errors import VerificationError
 from emotion_ai.export.inference import call_signature
 from emotion_ai.export.lite import write_lite
 from emotion_ai.export.saved_model import NetworkPair, save_combined, write_content
+from emotion_ai.faces.arrays import Faces
 from emotion_ai.faces.keypoints import FRAME
 from emotion_ai.networks.inference import load_network
+from emotion_ai.networks.refusal import REFUSAL_PATH, pack_refusal
+from emotion_ai.networks.refusal_fit import fit_refusal
 from emotion_ai.networks.weights import WEIGHTS_FILE, read_weights, release_path
 from emotion_ai.sample.drawing import draw_faces
 from emotion_ai.serving_api.golden import EXPORT_TOLERANCE, Golden, write_golden
@@ -40,8 +44,8 @@ def run(
     Args:
         keypoint_model: Folder of the trained keypoint network, see `networks.artifacts`.
         expression_model: Folder of the trained expression network.
-        faces: Folders of prepared faces by kind. The quality of `model.tflite` is measured on
-            their validation and test splits.
+        faces: Folders of prepared faces by kind. When the answer is none is fitted to them, and
+            the quality of `model.tflite` is measured on their validation and test splits.
         saved_model: Folder to write, with the networks' weights in it.
         golden: .npz file to write, see `serving_api.golden`.
 
@@ -55,12 +59,18 @@ def run(
     images = next(draw_faces(_GOLDEN_FACES, _GOLDEN_SEED)).images[..., None]
     with remove_on_failure(saved_model, golden):
         specs = [read_weights(str(path))[0] for path in weights_files]
-        signatures, content = save_combined(networks, specs, saved_model)
+        prepared = {kind: Faces(path) for kind, path in faces.items()}
+        refusal, refusal_report = fit_refusal(*networks, prepared)
+        signatures, content = save_combined(networks, specs, saved_model, refusal)
         predict = partial(call_signature, signatures["serving_default"])
         golden_answers = Golden(images, **predict(images))
         _check_parity(golden_answers, networks)
         lite = write_lite(saved_model, predict, golden_answers, faces)
-        write_content(saved_model, content.model_copy(update={"lite": lite}))
+        reports = {"lite": lite, "refusal": refusal_report}
+        write_content(saved_model, content.model_copy(update=reports))
+        if refusal:
+            target = storage.join(saved_model, REFUSAL_PATH)
+            storage.write_bytes(target, pack_refusal(refusal))
         for spec, path in zip(specs, weights_files, strict=True):
             target = storage.join(saved_model, release_path(spec.kind))
             storage.write_bytes(target, path.read_bytes())

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from emotion_ai.markdown_text import escape_markdown, markdown_code, markdown_row
 from emotion_ai.registry.releases import ReleaseInfo
 from emotion_ai.registry.scores import scores_by_split
+from emotion_ai.steps.push.refusal_section import refusal_section
 
 _TEMPLATE = """# Emotion-AI: keypoints and emotion of a face
 
@@ -84,9 +85,10 @@ with `--prefer_tflite_model`. On faces of validation and test:
 {{ row | row }}
 {% endfor %}
 {% endif -%}
+{{ refusal }}
 ## Intended use and limits
 
-- It expects one face: it does not find faces in a picture, nor report that there is none.
+- It expects one face: it does not find faces in a picture.
 - It names the expression that people see in the picture, not what the person feels. Do not base
   decisions about a person on it. Its labels are people's guesses and contradict each other for some
   pictures.
@@ -149,6 +151,7 @@ def model_card(info: ReleaseInfo, rights: str = _UNKNOWN_RIGHTS) -> str:
         rights=Markup(rights),  # noqa: S704 - own words
         tables=[table for table in tables if len(table) > 1],
         lite=_lite_rows(info.lite),
+        refusal=Markup(refusal_section(info.refusal)),  # noqa: S704 - of numbers and own words
     )
 
 

@@ -95,6 +95,7 @@ def run(
         training=content.training,
         seen=seen_sources(content.training.values()),
         lite=content.lite,
+        refusal=content.refusal,
         metrics=gate.get("metrics", {}),
         gate=_gate_decision(gate_report, gate),
     )
