@@ -26,8 +26,9 @@ Call = Callable[[], Any]
 
 def measured(calls: list[Call], faces: int, seconds: float) -> dict[str, float]:
     """Faces a second, and p50 and p99 of a call in ms, of callers that run side by side."""
+    warm_up = max(2, _WARM_UP_CALLS // len(calls))
     for call in calls:
-        for _ in range(max(2, _WARM_UP_CALLS // len(calls))):
+        for _ in range(warm_up):
             call()
     times: list[list[float]] = [[] for _ in calls]
     end = time.perf_counter() + seconds
@@ -53,6 +54,7 @@ def measured(calls: list[Call], faces: int, seconds: float) -> dict[str, float]:
         "p99_ms": float(np.percentile(every, 99) * 1e3),
         "cpu_ms_per_face": (time.process_time() - cpu) * 1e3 / (len(every) * faces),
         "calls": len(every),
+        "warm_up_calls": warm_up * len(calls),
     }
 
 
