@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_ai.client.detectors import Detector
+from emotion_ai.client.detectors import Detector, Whole
 from emotion_ai.client.results import Box, Face
 from emotion_ai.client.tracking import Tracker
 
@@ -75,7 +75,8 @@ class Follower:
             time_s: The frame's time in seconds, which never decreases.
         """
         is_cut = self._is_cut(image)
-        return self._is_time(time_s) or is_cut
+        # A face that is the whole picture goes nowhere.
+        return self._is_time(time_s) or is_cut or isinstance(self.detector, Whole)
 
     def follow(
         self,

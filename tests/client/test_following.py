@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from emotion_ai.client.analyzer import Analyzer
-from emotion_ai.client.detectors import YuNet
+from emotion_ai.client.detectors import YuNet, open_detector
 from emotion_ai.client.following import DETECTIONS_PER_S, Follower, overlap
 from emotion_ai.client.results import Box, Face
 from emotion_ai.client.tracking import Tracker
@@ -94,9 +94,14 @@ def test_a_moving_face_is_followed_as_if_it_was_always_detected(analyzer: Analyz
     assert min(overlaps) > 0.75
 
 
-@pytest.mark.parametrize(("detections_per_s", "due"), [(5, 5), (1000, 60)])
-def test_faces_are_detected_so_many_times_a_second(detections_per_s: float, due: int) -> None:
-    follower = Follower(CountingDetector(), detections_per_s)
+@pytest.mark.parametrize(
+    ("detector", "detections_per_s", "due"),
+    [("yunet", 5, 5), ("yunet", 1000, 60), ("whole", 5, 60)],
+)
+def test_faces_are_detected_so_many_times_a_second(
+    detector: str, detections_per_s: float, due: int
+) -> None:
+    follower = Follower(open_detector(detector), detections_per_s)
     frame = ground(WIDTH, HEIGHT)
     assert sum(follower.is_due(frame, round(k / 60, 3)) for k in range(60)) == due
 

@@ -45,18 +45,28 @@ def draw_heads(
     ground: NDArray[np.uint8], placed: Sequence[tuple[NDArray[np.uint8], Place]]
 ) -> NDArray[np.uint8]:
     """Put heads, in soft ellipses, on a picture; later ones are in front."""
-    cv2 = load_opencv()
-    frame = ground.astype(np.float32)
-    size = (ground.shape[1], ground.shape[0])
+    frame = ground.copy()
     for head, place in placed:
-        matrix = cv2.getRotationMatrix2D(
-            (head.shape[1] / 2, head.shape[0] / 2), -place.tilt, place.height / head.shape[0]
-        )
-        matrix[:, 2] += (place.x - head.shape[1] / 2, place.y - head.shape[0] / 2)
-        head_and_mask = np.dstack([head, _ellipse(*head.shape[:2])]).astype(np.float32)
-        layer = cv2.warpAffine(head_and_mask, matrix, size, flags=cv2.INTER_AREA)
-        frame += layer[..., 3:] * (layer[..., :3] - frame)
-    return np.rint(frame).clip(0, 255).astype(np.uint8)
+        _put(frame, head, place)
+    return frame
+
+
+def _put(frame: NDArray[np.uint8], head: NDArray[np.uint8], place: Place) -> None:
+    cv2 = load_opencv()
+    height, width = head.shape[:2]
+    # Where the head may be, however it is tilted.
+    reach = np.hypot(height, width) * place.height / height / 2
+    low = np.floor([place.x - reach, place.y - reach]).astype(int).clip(0, frame.shape[1::-1])
+    high = np.ceil([place.x + reach, place.y + reach]).astype(int).clip(0, frame.shape[1::-1])
+    size = high - low
+    if not size.all():
+        return
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -place.tilt, place.height / height)
+    matrix[:, 2] += (place.x - width / 2 - low[0], place.y - height / 2 - low[1])
+    region = frame[low[1] : high[1], low[0] : high[0]]
+    warped = cv2.warpAffine(head, matrix, size.tolist())
+    mask = cv2.warpAffine(_ellipse(height, width), matrix, size.tolist())[..., None]
+    region[:] = np.rint(region + mask * (warped.astype(np.float32) - region))
 
 
 def _cut(
