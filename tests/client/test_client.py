@@ -3,9 +3,7 @@
 import asyncio
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +27,7 @@ from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.serving_api.messages import PREDICTION_SERVICE, PredictRequest
 
 from support.certificates import make_certificates
-from support.fake_prediction_server import fake_prediction_server
+from support.fake_prediction_server import abort, fake_prediction_server
 
 FACE = np.zeros((1, 96, 96, 1), np.uint8)
 GRAY = np.full((96, 96), 5, np.uint8)
@@ -78,81 +76,6 @@ def test_client_rejects_invalid_addresses(address: str) -> None:
     for kind in (Client, AsyncClient):
         with pytest.raises(InputError, match="HOST:PORT"):
             kind(address)
-
-
-def abort(*codes: grpc.StatusCode) -> Callable[[int, Any], None]:
-    """Fail the first calls with these codes, in order; later calls succeed."""
-
-    def on_call(number: int, context: Any) -> None:
-        if number < len(codes):
-            context.abort(codes[number], "not now")
-
-    return on_call
-
-
-# gRPC by itself gives up retrying what is larger than 256 KiB.
-@pytest.mark.parametrize("size", [1, MAX_FACES_PER_REQUEST, 400])
-def test_client_retries_an_unavailable_server(size: int) -> None:
-    unavailable = grpc.StatusCode.UNAVAILABLE
-    with fake_prediction_server(abort(unavailable, unavailable)) as server:
-        with Client(server.address, faces="whole") as client:
-            answer = client.predict_arrays(np.repeat(FACE, size, 0))
-        assert len(answer.outputs["emotion"]) == size
-        assert [count for _, count in server.calls] == [size] * 3
-
-
-def test_client_retries_what_a_server_that_stops_has_cancelled() -> None:
-    async def predict(address: str) -> None:
-        async with AsyncClient(address, faces="whole") as client:
-            assert (await client.predict(GRAY))[0].emotion == "happy"
-
-    cancelled = grpc.StatusCode.CANCELLED
-    with fake_prediction_server(abort(cancelled, cancelled)) as server:
-        asyncio.run(predict(server.address))
-        assert len(server.calls) == 3
-    with fake_prediction_server(abort(cancelled, cancelled)) as server:
-        with Client(server.address) as client:
-            client.predict_arrays(FACE)
-        assert len(server.calls) == 3
-
-
-def test_client_does_not_send_what_its_caller_has_cancelled_again() -> None:
-    started = threading.Event()
-
-    def wait(number: int, context: Any) -> None:
-        started.set()
-        time.sleep(1)
-
-    with fake_prediction_server(wait) as server, ThreadPoolExecutor(1) as pool:
-        client = Client(server.address, faces="whole")
-        call = pool.submit(client.predict_arrays, FACE)
-        started.wait()
-        client.close()
-        with pytest.raises(Unavailable):
-            call.result()
-        time.sleep(1)
-        assert len(server.calls) == 1
-
-
-@pytest.mark.parametrize(
-    ("code", "failure"),
-    [
-        (grpc.StatusCode.INTERNAL, Unavailable),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, Unavailable),
-        (grpc.StatusCode.NOT_FOUND, Unavailable),
-        (grpc.StatusCode.INVALID_ARGUMENT, InputError),
-    ],
-)
-def test_client_does_not_retry_other_errors(
-    code: grpc.StatusCode, failure: type[Exception]
-) -> None:
-    with (
-        fake_prediction_server(abort(code)) as server,
-        Client(server.address, faces="whole") as client,
-    ):
-        with pytest.raises(failure, match=server.address):
-            client.predict(GRAY)
-        assert len(server.calls) == 1
 
 
 def test_client_requests_a_version_by_number_or_label() -> None:

@@ -18,8 +18,6 @@ from support.kfp_server_rule import refusals
 from support.publishing import NIGHTLY
 
 TEXT = "expected text (digits, true, false and null as text need quotes of their own: '\"2026\"')"
-
-
 ACCEPTED = [
     "seed=7",
     "seed=7.0",

@@ -14,8 +14,6 @@ from support.kfp_api_server import KfpApiServer
 from support.publishing import NIGHTLY, changes, printed_command, publish_to, run_kfp, schedules
 
 CREATE = "POST /apis/v2beta1/recurringruns"
-
-
 DELETE = "DELETE /apis/v2beta1/recurringruns"
 
 

@@ -11,8 +11,6 @@ from emotion_ai.rollouts.cluster.observation import Counts, total
 from emotion_ai.rollouts.settings import CanarySettings
 
 SETTINGS = CanarySettings()
-
-
 BOUNDS = (*(10 * 1.8**power for power in range(32)), math.inf)
 
 

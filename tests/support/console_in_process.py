@@ -12,11 +12,7 @@ from emotion_ai.apps.console.command import server_config
 from emotion_ai.apps.console.model_server import RemoteModelServer
 
 HEAD = b"GET /example HTTP/1.1\r\nHost: localhost\r\n"
-
-
 GET = HEAD + b"\r\n"
-
-
 NOBODY = "127.0.0.1:1"
 
 

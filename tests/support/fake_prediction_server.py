@@ -104,6 +104,16 @@ def fake_prediction_server(
         server.stop(0).wait()
 
 
+def abort(*codes: grpc.StatusCode) -> OnCall:
+    """Fail the first calls with these codes, in order; later calls succeed."""
+
+    def on_call(number: int, context: Any) -> None:
+        if number < len(codes):
+            context.abort(codes[number], "not now")
+
+    return on_call
+
+
 def _handler(service: str, name: str, method: Callable[[Any, Any], Any], request_class: Any) -> Any:
     handler = grpc.unary_unary_rpc_method_handler(
         method,

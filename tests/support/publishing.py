@@ -13,8 +13,6 @@ from emotion_ai.pipeline.publishing.server import connect
 from support.kfp_api_server import KfpApiServer
 
 KFP = str(Path(sys.executable).with_name("kfp"))
-
-
 NIGHTLY = "0 0 3 * * *"
 
 
