@@ -1,8 +1,8 @@
 """Why an answer is none: the words, and what the picture and the head's pose alone can tell.
 
 The limits come from validation faces made smaller or blurred, with the pretrained networks
-(`make bench NAME=refusal`): a face of 24 pixels keeps 85 % of the accuracy, one of 16 half of it; a
-blur of 1.5 pixels of 48, of which 2 in 3 faces are below the limit of sharpness, costs a third.
+(`make bench NAME=refusal`): a face of 24 pixels keeps 84 % of the accuracy, one of 16 half of it; a
+blur of 1.5 pixels of 48, of which 7 in 10 faces are below the limit of sharpness, costs a third.
 Faces that are turned by more than 40 degrees are too few in any data here to know how well they do.
 """
 
