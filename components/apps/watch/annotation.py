@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from emotion_ai.apps.watch.analysis import FrameResult, TrackedFace
 from emotion_ai.apps.watch.opencv import load_opencv, silence_stderr
 from emotion_ai.apps.watch.outputs import atomic_output
+from emotion_ai.apps.watch.video_notes import add_notes
 from emotion_ai.client.drawing import draw_overlay
 from emotion_ai.client.results import Face
 
@@ -116,18 +117,23 @@ class VideoAnnotator:
 
 
 @contextlib.contextmanager
-def open_annotator(path: Path, fps: float, draw: _Draw = draw_overlay) -> Iterator[VideoAnnotator]:
+def open_annotator(
+    path: Path, fps: float, draw: _Draw = draw_overlay, about: Mapping[str, str] = {}
+) -> Iterator[VideoAnnotator]:
     """Open an annotated video that appears at `path` when the block succeeds.
 
     Args:
         path: The video to write, .mp4 or .webm.
         fps: Frames per second.
         draw: `drawing.draw_overlay` or `drawing.draw_boxes`.
+        about: What its metadata says, by name.
     """
     with atomic_output(path) as partial:
         annotator = VideoAnnotator(partial, fps, draw)
         yield annotator
         annotator.end()
+        if annotator.written:
+            add_notes(partial, about)
 
 
 def _draw_faces(shape: tuple[int, ...], faces: Sequence[TrackedFace], draw_all: _Draw) -> _Overlay:

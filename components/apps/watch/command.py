@@ -212,7 +212,9 @@ def _open_pictures(
         ).add
     if outputs.video:
         draw = draw_boxes if outputs.blur else draw_overlay
-        yield stack.enter_context(open_annotator(outputs.video, source.fps, draw)).add
+        yield stack.enter_context(
+            open_annotator(outputs.video, source.fps, draw, outputs.about)
+        ).add
 
 
 def _consume(results: Iterator[FrameResult], callbacks: Sequence[OnResult]) -> Failure | None:

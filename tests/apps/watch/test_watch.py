@@ -103,6 +103,29 @@ def test_minutes_and_plots_state_the_declared_purpose(
     assert Image.open(tmp_path / "p.png").info["Description"] == "purpose: study 12"
 
 
+@pytest.mark.parametrize(
+    ("suffix", "stated"),
+    [(".mp4", b"purpose: study &lt;12&gt;<"), (".webm", b"purpose: study <12>")],
+)
+def test_an_annotated_video_states_the_declared_purpose_and_is_whole(
+    video: Path, tmp_path: Path, suffix: str, stated: bytes
+) -> None:
+    target = tmp_path / f"seen{suffix}"
+    with fake_prediction_server() as server, Client(server.address) as client:
+        watch(str(video), client, Outputs(video=target, about={"purpose": "study <12>"}), every=30)
+    content = target.read_bytes()
+    assert content.count(stated) == 1
+    assert len(read_frames(target)) == 60
+    if suffix == ".webm":
+        # Its index, by which players find it, says where it is: from the segment's content on.
+        start = content.index(bytes.fromhex("18538067")) + 12
+        place = (
+            content.index(bytes.fromhex("53ab01000000000000041254c36753ac0100000000000008")) + 24
+        )
+        tags = start + int.from_bytes(content[place : place + 8], "big")
+        assert content[tags : tags + 4] == bytes.fromhex("1254c367")
+
+
 @pytest.mark.parametrize(("purpose", "shown"), [("", True), ("study 12", False)])
 def test_a_notice_is_shown_at_a_terminal_until_a_purpose_is_declared(
     video: Path,
