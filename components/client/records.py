@@ -56,8 +56,9 @@ def face_columns(labels: Iterable[str]) -> list[str]:
     """
     probabilities = [f"probability_{label}" for label in labels]
     measures = ["valence", *Pose._fields, *(f"measure_{name}" for name in MEASURES)]
-    answer = ["score", "emotion", "cannot_tell", "face_score", *probabilities]
-    return [*answer, *measures, *COLUMNS, "model_version", "latency_ms"]
+    answer = ["score", "emotion", *probabilities, *measures, *COLUMNS]
+    # The last columns are the newest: others keep their places.
+    return [*answer, "model_version", "latency_ms", "cannot_tell", "face_score"]
 
 
 def face_row(face: Record) -> Row:

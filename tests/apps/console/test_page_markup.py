@@ -9,6 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 
+from emotion_ai.sample.drawing import draw_faces
+
 from support.console_page import open_page, send_files
 from support.console_process import running_console
 from support.fake_prediction_server import fake_prediction_server
@@ -26,6 +28,8 @@ def rename(outputs: dict[str, NDArray]) -> None:
     outputs["emotion"] = np.array([names[0]] * count, object)
     outputs["emotion_labels"] = np.array([names] * count, object)
     outputs["emotion_probabilities"] = np.tile(np.float32([0.2, 0.2, 0.6]), (count, 1))
+    # Keypoints of a face, without which no emotion would be named.
+    outputs["keypoints"] = np.float32(next(draw_faces(1, 4)).keypoints).repeat(count, 0)
 
 
 def test_page_takes_names_of_emotions_for_text(page: Page, picture: Path, tmp_path: Path) -> None:
