@@ -36,8 +36,8 @@ _OTHER_COLOUR = (235, 235, 235)
 _PANEL = (18, 22, 28, 190)
 _TEXT = (245, 246, 248)
 _TRACK = (66, 72, 80, 215)
-# Of keypoints, and of the line that shows where a face is turned.
-_SHADE, _LIGHT = (0, 0, 0, 120), (255, 255, 255, 235)
+# Of keypoints, and of the line that shows where a face is turned; multiplied by their alpha.
+_SHADE, _LIGHT = (0, 0, 0, 120), (235, 235, 235, 235)
 # Of a nose that is seen from the side, in heights of the box.
 _NOSE_LENGTH = 0.5
 # The most probable emotions, shown beside a face.
@@ -217,7 +217,8 @@ def _draw_outline(picture: Image.Image, face: Face, unit: float, marks: _Marks) 
         return
     width, height = int(high[0] - low[0]), int(high[1] - low[1])
     layer_size = (width * _SUPERSAMPLING, height * _SUPERSAMPLING)
-    layer = Image.new("RGBA", layer_size, (0, 0, 0, 0))
+    # With colours multiplied by their alpha, it need not be converted to be reduced.
+    layer = Image.new("RGBa", layer_size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
 
     def on_layer(x: float, y: float) -> tuple[float, float]:
@@ -236,7 +237,7 @@ def _draw_outline(picture: Image.Image, face: Face, unit: float, marks: _Marks) 
         for colour, radius in ((_SHADE, dot * 1.6), (_LIGHT, dot)):
             ellipse = (*on_layer(x - radius, y - radius), *on_layer(x + radius, y + radius))
             draw.ellipse(ellipse, colour)
-    reduced = layer.reduce(_SUPERSAMPLING)
+    reduced = layer.reduce(_SUPERSAMPLING).convert("RGBA")
     picture.alpha_composite(reduced, (int(low[0]), int(low[1])))
 
 
