@@ -17,6 +17,7 @@ from emotion_ai.pipeline.cli.options import (
     TlsName,
     about,
     open_predictor,
+    refuse_empty,
 )
 
 
@@ -59,8 +60,9 @@ def watch(
     baseline: Annotated[
         str,
         typer.Option(
+            callback=refuse_empty,
             help="What is usual for a face: its first seconds (5), or a span of the video (10-20). "
-            "If given, the timeline has the changes from it, too."
+            "If given, the timeline has the changes from it, too.",
         ),
     ] = "",
     blur: Annotated[
