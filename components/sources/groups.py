@@ -23,6 +23,9 @@ _KEYS = ("row", "file")
 # "none" may be a group: of glasses.
 _MISSING = MISSING - {"none"}
 _MAX_COLUMNS, _MAX_GROUPS, _MAX_LETTERS = 16, 30, 40
+_NAME = f"1 to {_MAX_LETTERS} letters of UTF-8 without a slash"
+# What decoding puts in the place of bytes that are not UTF-8.
+_NOT_UTF_8 = "\N{REPLACEMENT CHARACTER}"
 
 
 def read_source_groups(source: str, files: Sequence[str], max_rows: int) -> FaceGroups | None:
@@ -74,10 +77,9 @@ def _check_header(uri: str, header: list[str]) -> tuple[str, list[str]]:
             f"age; the header has {found}"
         )
     for k, name in enumerate(header, start=1):
-        if not name or len(name) > _MAX_LETTERS or "/" in name:
+        if not _is_name(name):
             raise InputError(
-                f"{uri}: column {k} is named {name[:_MAX_LETTERS]!r}; expected 1 to "
-                f"{_MAX_LETTERS} letters without a slash"
+                f"{uri}: column {k} is named {name[:_MAX_LETTERS]!r}; expected {_NAME}"
             )
         if header.count(name) > 1:
             raise InputError(f"{uri}: column {name} is in the header twice")
@@ -86,6 +88,10 @@ def _check_header(uri: str, header: list[str]) -> tuple[str, list[str]]:
             f"{uri}: {len(columns)} columns of groups; expected {_MAX_COLUMNS} or less"
         )
     return key, columns
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= _MAX_LETTERS and text.isprintable() and not {"/", _NOT_UTF_8} & {*text}
 
 
 def _read_rows(
@@ -104,8 +110,7 @@ def _read_rows(
 def _read_column(uri: str, cells: "pd.Series[str]") -> tuple[tuple[str, ...], NDArray[np.uint8]]:
     """Return the groups of a column in order, and the code of each cell."""
     is_group = ~cells.str.lower().isin(_MISSING)
-    is_good = ~is_group | ((cells.str.len() <= _MAX_LETTERS) & ~cells.str.contains("/"))
-    refuse_cell(uri, cells, is_good, f"a group of {_MAX_LETTERS} letters or less, without a slash")
+    refuse_cell(uri, cells, ~is_group | cells.map(_is_name).astype(bool), _NAME)
     names = tuple(sorted(cells[is_group].unique()))
     if len(names) > _MAX_GROUPS:
         raise InputError(

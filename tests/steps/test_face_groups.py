@@ -86,8 +86,9 @@ def test_groups_of_pictures_are_named_by_file(tmp_path: Path, outputs: Outputs) 
         ("file,age\na.png,old\n", "column file: the source has no pictures; expected column row"),
         (
             f"row,age\n1,{'o' * 41}\n",
-            r"data row 0 \(from 0\), column age: 'oooo.*; expected a group",
+            r"data row 0 \(from 0\), column age: 'oooo.*; expected 1 to 40 letters",
         ),
+        ("row,age\n1,\x1b[31m\n", r"data row 0 \(from 0\), column age: .*31m'; expected 1 to 40"),
         ("row,age\n1,20/29\n", r"data row 0 \(from 0\), column age: '20/29'; .* without a slash"),
     ],
     ids=lambda text: text[:12].split("\n")[0],

@@ -18,7 +18,7 @@ from emotion_ai.sample.anatomy import Anatomy, draw_anatomy, keypoints_in_pixels
 from emotion_ai.sample.drawing import halve
 from emotion_ai.sample.painting import paint_faces
 from emotion_ai.steps.evaluate.face_errors import measure_gap, point_errors, wrong_share
-from emotion_ai.steps.evaluate.metrics import Scores, finite_rows
+from emotion_ai.steps.evaluate.metrics import finite_rows
 from emotion_ai.steps.evaluate.results import DrawnVariant, ModelEvaluation, Predict
 
 # The others (anger, disgust, fear, a face at rest) are told from real faces by more than is drawn.
@@ -98,19 +98,40 @@ def with_drawn_faces(model: ModelEvaluation, predict: Predict) -> ModelEvaluatio
         model: The model's evaluation.
         predict: Runs the model, from uint8 [n, H, H] to predictions [n, ...].
     """
+    variants = measure_drawn(predict, model.faces.info.labels)
+    name = "drawn_accuracy" if model.is_expression else "drawn_rmse_px"
+    found = {
+        f"{name}/{each.name.replace(' ', '_')}": 1 - each.error
+        if model.is_expression
+        else each.error
+        for each in variants
+    }
+    train, validation, scores = model.scores
+    return replace(model, drawn=variants, scores=(train, validation, {**scores, **found}))
+
+
+def measure_drawn(predict: Predict, labels: tuple[str, ...]) -> tuple[DrawnVariant, ...]:
+    """Measure what a network makes of the drawn faces.
+
+    Args:
+        predict: Runs it, from uint8 [n, H, H] to predictions [n, ...].
+        labels: Its emotions; none for a network of keypoints.
+
+    Returns:
+        The variants; none if its answers are not finite, or if it knows too few of the emotions.
+    """
+    measure = _measure_emotions(labels) if labels else _measure_points
+    if measure is None:
+        return ()
     drawn = draw_variants()
     images = np.concatenate(list(drawn.images.values()))
-    predicted = predict(halve(images) if model.is_expression else images)
-    measure = _measure_emotions(model.faces.info.labels) if model.is_expression else _measure_points
-    if measure is None or not finite_rows(predicted).all():
-        return model
+    predicted = predict(halve(images) if labels else images)
+    if not finite_rows(predicted).all():
+        return ()
     by_variant = dict(zip(drawn.images, np.split(predicted, len(drawn.images)), strict=True))
-    variants = tuple(
+    return tuple(
         measure(drawn, name, answers, by_variant[REFERENCE]) for name, answers in by_variant.items()
     )
-    train, validation, scores = model.scores
-    found = _scores(variants, "accuracy" if model.is_expression else "rmse_px")
-    return replace(model, drawn=variants, scores=(train, validation, {**scores, **found}))
 
 
 _Measure = Callable[[DrawnSet, str, NDArray, NDArray], DrawnVariant]
@@ -150,12 +171,3 @@ def _measure_emotions(labels: tuple[str, ...]) -> _Measure | None:
         return DrawnVariant(name, errors.value(), gap, changed.value())
 
     return measure
-
-
-def _scores(variants: tuple[DrawnVariant, ...], score: str) -> Scores:
-    return {
-        f"drawn_{score}/{each.name.replace(' ', '_')}": 1 - each.error
-        if score == "accuracy"
-        else each.error
-        for each in variants
-    }

@@ -25,7 +25,7 @@ def group_sections(model: ModelEvaluation) -> Iterator[Section]:
         "<p>Of groups as the source names them; the rest are all other faces of {}. A gap above 0 "
         "is to the group's disadvantage. Coloured is one whose 95 % interval (a bootstrap over "
         "people) leaves out 0, as one of twenty does by chance. Too few are under {} faces or {} "
-        "people, in the group or in the rest.</p>"
+        "people, in the group or in the rest; a face of nobody known counts as a person.</p>"
     ).format(model.test.name, MIN_FACES, MIN_PEOPLE)
     columns = ("", "group", "faces", "people", score, f"{score} of the rest", "gap (95 % interval)")
     rows = [_slice_cells(each, model) for each in model.slices]
