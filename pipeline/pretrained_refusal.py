@@ -24,6 +24,7 @@ from emotion_ai.litert.lite_model import LiteModel
 from emotion_ai.litert.pretrained import PRETRAINED as PRETRAINED_LITE
 from emotion_ai.networks.refusal import PRETRAINED_REFUSAL, pack_refusal
 from emotion_ai.networks.refusal_fit import fit_refusal
+from emotion_ai.networks.weights import NetworkSpec
 from emotion_ai.sample.drawing import draw_faces
 from emotion_ai.server.pretrained import pretrained_networks
 from emotion_ai.steps.ingest.run import run as ingest
@@ -39,9 +40,11 @@ def ship_refusal(
 ) -> None:
     """Fit when the pretrained networks give no answer, and write it into the package."""
     with exit_on_failure(), tempfile.TemporaryDirectory(prefix="refusal-") as scratch:
-        sources = {"keypoints": keypoints, "expression": expression}
-        faces = {kind: _prepare(kind, source, scratch) for kind, source in sources.items()}
         networks, specs = pretrained_networks()
+        faces = {
+            spec.kind: _prepare(spec, source, scratch)
+            for spec, source in zip(specs, (keypoints, expression), strict=True)
+        }
         refusal, report = fit_refusal(
             *networks, {kind: Faces(path) for kind, path in faces.items()}
         )
@@ -58,13 +61,13 @@ def ship_refusal(
         storage.write_bytes(str(path), card.encode(), storage.SHARED)
 
 
-def _prepare(kind: str, source: str, scratch: str) -> str:
+def _prepare(spec: NetworkSpec, source: str, scratch: str) -> str:
     """Read faces and split them as the pipeline does; return the folder of the prepared ones."""
-    folder = Path(scratch, kind)
+    folder = Path(scratch, spec.kind)
     folder.mkdir()
     read, page, statistics = (str(folder / name) for name in ("read", "page.html", "counts.json"))
     prepared = str(folder / "prepared")
-    ingest(source, "", kind, "fer7", "", {}, read, page, statistics)
+    ingest(source, "", spec.kind, spec.label_set, "", {}, read, page, statistics)
     prepare(read, {}, prepared, page)
     return prepared
 
