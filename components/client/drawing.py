@@ -8,10 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from emotion_ai.client.blurring import hide_faces
 from emotion_ai.client.images import read_image
+from emotion_ai.client.panels import (
+    OTHER_COLOUR,
+    PANEL_COLOUR,
+    colour_of,
+    draw_panel,
+    place_panel,
+)
 from emotion_ai.client.results import Box, Face
 from emotion_ai.client.xmp import xmp_packet
 from emotion_ai.faces.keypoints import NAMES
@@ -20,43 +27,15 @@ from emotion_ai.storage import write_bytes
 # Draws faces on a picture.
 Draw = Callable[[NDArray[np.uint8], Sequence[Face]], NDArray[np.uint8]]
 
-# Okabe and Ito 2008, "Color Universal Design" (https://jfly.uni-koeln.de/color/), which people with
-# colour blindness can distinguish; lightened where they are too dark for the panel.
-COLOURS = {
-    "angry": (230, 92, 40),
-    "anger": (230, 92, 40),
-    "disgust": (64, 190, 140),
-    "fear": (204, 140, 190),
-    "happy": (246, 220, 70),
-    "sad": (86, 160, 233),
-    "surprise": (240, 160, 30),
-    "neutral": (190, 196, 204),
-}
-_OTHER_COLOUR = (235, 235, 235)
-_PANEL = (18, 22, 28, 190)
-_TEXT = (245, 246, 248)
-_TRACK = (66, 72, 80, 215)
 # Of keypoints, and of the line that shows where a face is turned; multiplied by their alpha.
 _SHADE, _LIGHT = (0, 0, 0, 120), (235, 235, 235, 235)
 # Of a nose that is seen from the side, in heights of the box.
 _NOSE_LENGTH = 0.5
-# The most probable emotions, shown beside a face.
-_BARS = 3
 # Outlines are drawn so many times larger and then reduced: smooth edges.
 _SUPERSAMPLING = 3
 _JPEG_QUALITY = 90
 # A picture whose longer side has fewer pixels is enlarged, so that letters are readable.
 _MIN_READABLE_SIDE = 288
-
-
-class _Panel(NamedTuple):
-    """The rectangle of a face's bars, and the height of one line; pixels."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-    line: float
 
 
 class _Marks(NamedTuple):
@@ -143,9 +122,9 @@ def _draw(picture: Image.Image, faces: Sequence[Face], marks_of: Callable[[Face]
         _draw_outline(picture, face, unit, marks_of(face))
     taken: list[Sequence[float]] = [face.box for face in faces]
     for face in faces:
-        panel = _place_panel(face, picture.size, unit, taken)
+        panel = place_panel(face, picture.size, unit, taken)
         taken.append(panel)
-        _draw_panel(picture, panel, face)
+        draw_panel(picture, panel, face)
 
 
 def annotate_file(
@@ -175,7 +154,7 @@ def annotate_file(
     image = read_image(source)
     scale = -(-_MIN_READABLE_SIDE // max(image.shape[:2]))
     if any(face.box.height > 0.8 * image.shape[0] for face in faces):
-        strip = np.full((image.shape[0] // 4, image.shape[1], 3), _PANEL[:3], np.uint8)
+        strip = np.full((image.shape[0] // 4, image.shape[1], 3), PANEL_COLOUR[:3], np.uint8)
         image = np.concatenate([image, strip])
     image = image.repeat(scale, 0).repeat(scale, 1)
     data = io.BytesIO()
@@ -188,10 +167,6 @@ def _enlarge(face: Face, scale: int) -> Face:
     left, top, width, height, score = face.box
     box = Box(scale * left, scale * top, scale * width, scale * height, score)
     return replace(face, box=box, keypoints=scale * (face.keypoints + 0.5) - 0.5)
-
-
-def _colour(emotion: str) -> tuple[int, int, int]:
-    return COLOURS.get(emotion, _OTHER_COLOUR)
 
 
 def _nose(face: Face) -> NDArray[np.float64]:
@@ -226,7 +201,7 @@ def _draw_outline(picture: Image.Image, face: Face, unit: float, marks: _Marks) 
 
     corners = (*on_layer(box.left, box.top), *on_layer(box.right, box.bottom))
     corner_radius = 0.08 * size * _SUPERSAMPLING
-    outline = (*(_OTHER_COLOUR if face.cannot_tell else _colour(face.emotion)), 255)
+    outline = (*(OTHER_COLOUR if face.cannot_tell else colour_of(face.emotion)), 255)
     for colour, pen in (((0, 0, 0, 110), line_width * 2), (outline, line_width)):
         pen_width = round(pen * _SUPERSAMPLING)
         draw.rounded_rectangle(corners, corner_radius, outline=colour, width=pen_width)
@@ -239,75 +214,3 @@ def _draw_outline(picture: Image.Image, face: Face, unit: float, marks: _Marks) 
             draw.ellipse(ellipse, colour)
     reduced = layer.reduce(_SUPERSAMPLING).convert("RGBA")
     picture.alpha_composite(reduced, (int(low[0]), int(low[1])))
-
-
-def _place_panel(
-    face: Face, size: tuple[int, int], unit: float, taken: Sequence[Sequence[float]]
-) -> _Panel:
-    """Choose a place below, above or beside the box: the first that is free, else the best."""
-    box = face.box
-    line = float(np.clip(box.height / 9, 9.0 * unit, 20.0 * unit))
-    width = max(box.width, 9 * line)
-    height = line * (_BARS + bool(face.cannot_tell) + 0.5)
-    middle = box.left + (box.width - width) / 2
-    gap = line / 3
-    corners = (
-        (middle, box.bottom + gap),
-        (middle, box.top - height - gap),
-        (box.right + gap, box.top),
-        (box.left - width - gap, box.top),
-        (box.right + gap, box.bottom - height),
-        (box.left - width - gap, box.bottom - height),
-    )
-    candidates = []
-    for rank, (left, top) in enumerate(corners):
-        inside_x = min(max(left, 0.0), max(0.0, size[0] - width))
-        inside_y = min(max(top, 0.0), max(0.0, size[1] - height))
-        panel = _Panel(inside_x, inside_y, width, height, line)
-        covered = sum(_overlap(panel, other) for other in taken) / (width * height)
-        moved = abs(inside_x - left) / width + abs(inside_y - top) / height
-        candidates.append((4 * covered + moved + 0.1 * rank, rank, panel))
-    return min(candidates)[2]
-
-
-def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    across = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    down = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    return max(0.0, across) * max(0.0, down)
-
-
-def _most_probable(face: Face) -> list[tuple[str, float]]:
-    return sorted(face.probabilities.items(), key=lambda item: -item[1])[:_BARS]
-
-
-def _draw_panel(picture: Image.Image, panel: _Panel, face: Face) -> None:
-    left, top, width, height, line = (round(number) for number in panel)
-    layer = Image.new("RGBA", (width, height), (0, 0, 0, 0))
-    draw = ImageDraw.Draw(layer)
-    draw.rounded_rectangle((0, 0, layer.width - 1, layer.height - 1), line * 0.35, _PANEL)
-    font = ImageFont.load_default(max(7, round(line * 0.72)))
-    margin = 0.4 * line
-    bars = _most_probable(face)
-    name_width = max(draw.textlength(name, font) for name, _ in bars)
-    percent_width = draw.textlength("100%", font)
-    start = margin + name_width + margin
-    end = layer.width - percent_width - 2 * margin
-    if face.cannot_tell:
-        # The bars stay: they say between which emotions it hesitates.
-        draw.text((margin, 0.75 * line), f"cannot tell: {face.cannot_tell}", _TEXT, font, "lm")
-    for number, (name, probability) in enumerate(bars, bool(face.cannot_tell)):
-        middle = line * (number + 0.75)
-        draw.text((margin, middle), name, _TEXT, font, anchor="lm")
-        draw.text((layer.width - margin, middle), f"{probability:.0%}", _TEXT, font, anchor="rm")
-        if end - start < line / 2:
-            continue
-        half_height = 0.18 * line
-        top_y, bottom_y = middle - half_height, middle + half_height
-        draw.rounded_rectangle((start, top_y, end, bottom_y), half_height, _TRACK)
-        filled_end = start + probability * (end - start)
-        # A shorter bar has no room for its round ends.
-        if filled_end - start > 2 * half_height:
-            filled = (start, top_y, filled_end, bottom_y)
-            colour = _OTHER_COLOUR if face.cannot_tell else _colour(name)
-            draw.rounded_rectangle(filled, half_height, colour)
-    picture.alpha_composite(layer, (max(left, 0), max(top, 0)))

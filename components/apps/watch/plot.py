@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from emotion_ai.apps.watch.emotion_bins import EmotionBins, TrackBins, spans
 from emotion_ai.apps.watch.minute_summaries import clock
 from emotion_ai.apps.watch.outputs import atomic_output
-from emotion_ai.client.drawing import COLOURS
+from emotion_ai.client.panels import COLOURS
 from emotion_ai.client.xmp import describe
 from emotion_ai.errors import one_line
 

@@ -8,7 +8,7 @@ from typing import Any
 from emotion_ai.apps.watch.analysis import FrameResult
 from emotion_ai.apps.watch.minute_summaries import clock
 from emotion_ai.apps.watch.sources import Source
-from emotion_ai.client.drawing import COLOURS
+from emotion_ai.client.panels import COLOURS
 from emotion_ai.client.records import json_line
 from emotion_ai.terminal import clean_console, clean_line
 

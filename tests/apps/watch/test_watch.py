@@ -22,7 +22,7 @@ from emotion_ai.apps.watch.command import Outputs, watch
 from emotion_ai.apps.watch.frames import every_nth, open_file
 from emotion_ai.apps.watch.opencv import load_opencv
 from emotion_ai.client.client import Client
-from emotion_ai.client.drawing import COLOURS
+from emotion_ai.client.panels import COLOURS
 from emotion_ai.errors import InputError, Unavailable
 
 from support.fake_prediction_server import fake_prediction_server
