@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from emotion_ai.apps.watch.episodes import Event
+from emotion_ai.apps.watch.people import labels_of
 from emotion_ai.errors import Unavailable
 
 _COLUMNS = ", ".join(Event._fields)
@@ -67,9 +68,9 @@ class EventStore:
 
     def people(self) -> Iterator[dict[str, Any]]:
         """Yield the faces' rows, in order of their numbers, with how many episodes they had."""
-        emotions = self.emotions()
-        for track, row in self._database.execute("SELECT track, row FROM people ORDER BY track"):
-            yield json.loads(row) | self._count_episodes(track, emotions)
+        for track, text in self._database.execute("SELECT track, row FROM people ORDER BY track"):
+            row = json.loads(text)
+            yield row | self._count_episodes(track, labels_of(row))
 
     def _count_episodes(self, track: int, emotions: list[str]) -> dict[str, float]:
         query = (

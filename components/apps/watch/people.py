@@ -23,8 +23,7 @@ _FORGET_S, _FORGET_MISSES = 10.0, 10
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?")
 
 # The columns that have a name of their own, before the means, the baselines and the changes.
-COUNTS = ("track", "from_s", "to_s", "looks", "baseline_looks")
-_PREFIXES = ("episodes", "seconds", "mean", "baseline", "change")
+_COUNTS = ("track", "from_s", "to_s", "looks", "baseline_looks")
 # Receives a face's row and its baseline when it does not come back.
 OnPerson = Callable[[dict[str, Any], dict[str, float]], None]
 
@@ -63,6 +62,12 @@ def read_baseline(text: str) -> Baseline:
     if not 0 < baseline.length_s <= _MAX_BASELINE_S:
         raise InputError(f"baseline {text!r}: expected at most {_MAX_BASELINE_S:.0f} s, above 0")
     return baseline
+
+
+def value_names(labels: Iterable[str]) -> list[str]:
+    """Return the names of the numbers that a face with these emotions shows; see `values_of`."""
+    probabilities = [f"probability_{label}" for label in labels]
+    return [*probabilities, "valence", *Pose._fields, *(f"measure_{name}" for name in MEASURES)]
 
 
 def values_of(face: Face) -> dict[str, float]:
@@ -111,7 +116,7 @@ class _Person:
         """Return the columns of a row."""
         times = (round(self.first_s, 3), round(self.seen_s, 3))
         row: dict[str, Any] = dict(
-            zip(COUNTS, (track, *times, self.looks, len(self.usual)), strict=True)
+            zip(_COUNTS, (track, *times, self.looks, len(self.usual)), strict=True)
         )
         usual = self.baseline()
         for name, total in self.totals.items():
@@ -160,16 +165,28 @@ class People:
         self._on_person(person.row(track), person.baseline())
 
 
+def labels_of(person: Row) -> list[str]:
+    """Return the emotions that a face's row has means of."""
+    prefix = "mean_probability_"
+    return [name.removeprefix(prefix) for name in person if name.startswith(prefix)]
+
+
 def write_people(path: Path, people: Callable[[], Iterable[Row]], about: Mapping[str, str]) -> None:
-    """Write a row for each face.
+    """Write a row for each face; which columns there are depends on the label set alone.
 
     Args:
         path: The file, .csv or .parquet.
         people: Returns the rows, at each call anew: the columns are found in a first pass.
         about: Values that all rows have, by column.
     """
-    found = dict.fromkeys(name for row in people() for name in row if name not in COUNTS)
-    columns = [*COUNTS, *sorted(found, key=lambda name: _PREFIXES.index(name.partition("_")[0]))]
+    labels = dict.fromkeys(label for row in people() for label in labels_of(row))
+    counts = [f"{prefix}_{label}" for prefix in ("episodes", "seconds") for label in labels]
+    values = [
+        f"{prefix}_{name}"
+        for prefix in ("mean", "baseline", "change")
+        for name in value_names(labels)
+    ]
+    columns = [*_COUNTS, *counts, *values]
     with contextlib.closing(open_rows(path, columns, about)) as rows:
         for row in people():
             rows.add(row)

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from emotion_ai.apps.watch.analysis import FrameResult
 from emotion_ai.apps.watch.outputs import atomic_output
-from emotion_ai.apps.watch.people import Baseline, People
+from emotion_ai.apps.watch.people import Baseline, People, value_names
 from emotion_ai.apps.watch.rows import open_rows
 from emotion_ai.apps.watch.timeline import columns_of, rows_of
 from emotion_ai.client.records import Row
@@ -36,7 +36,7 @@ class RelativeTimeline:
         self._about = about
         self._spool = spool
         self._people = People(baseline, self._keep)
-        # Of each face by its number, and the names of what any of them has.
+        # Of each face by its number.
         self._baselines: dict[int, dict[str, float]] = {}
         self._labels: dict[str, None] = {}
 
@@ -52,8 +52,7 @@ class RelativeTimeline:
         """Write the rows."""
         self._people.end()
         columns = columns_of(self._labels)
-        names = dict.fromkeys(name for usual in self._baselines.values() for name in usual)
-        changes = [f"change_{name}" for name in columns if name in names]
+        changes = [f"change_{name}" for name in value_names(self._labels)]
         self._spool.seek(0)
         with contextlib.closing(open_rows(self._path, [*columns, *changes], self._about)) as rows:
             for line in self._spool:

@@ -18,8 +18,9 @@ from pympi import Elan
 from emotion_ai.apps.watch.analysis import FrameResult, TrackedFace
 from emotion_ai.apps.watch.command import Outputs, watch
 from emotion_ai.apps.watch.episodes import EMOTION, NO_FACE, EpisodeFinder, Event
+from emotion_ai.apps.watch.event_store import open_event_store
 from emotion_ai.apps.watch.frames import Frame
-from emotion_ai.apps.watch.people import Baseline, People, read_baseline
+from emotion_ai.apps.watch.people import Baseline, People, read_baseline, write_people
 from emotion_ai.apps.watch.study import Study
 from emotion_ai.client.client import Client
 from emotion_ai.client.results import Box, Face
@@ -146,6 +147,27 @@ def test_people_who_left_are_passed_on() -> None:
     assert [row["to_s"] for row in rows] == [0.9]
 
 
+def test_columns_of_people_do_not_depend_on_what_a_video_shows(tmp_path: Path) -> None:
+    headers = []
+    # A face that shows an emotion, one that shows none, and one that comes after the baseline.
+    for looks in ([[0.9]] * 10, [[0.1]] * 10, [[None]] * 60 + [[0.9]] * 10):
+        with open_event_store() as store:
+            finder = EpisodeFinder(store.add)
+            people = People(Baseline(0.0, 5.0), lambda row, _, keep=store.add_person: keep(row))
+            for result in results(looks):
+                finder.add(result)
+                people.add(result)
+            finder.end()
+            people.end()
+            write_people(tmp_path / "p.csv", store.people, {})
+        with (tmp_path / "p.csv").open() as file:
+            (row,) = csv.DictReader(file)
+        headers.append(list(row))
+    assert "episodes_happy" in headers[0]
+    assert "change_yaw" in headers[0]
+    assert headers[1:] == headers[:1] * 2
+
+
 @pytest.mark.parametrize("text", ["5", "0.5", " 10-20 ", "0-60"])
 def test_a_baseline_is_a_length_or_a_span(text: str) -> None:
     first, _, last = text.strip().partition("-")
@@ -268,7 +290,7 @@ def test_a_timeline_has_the_changes_from_each_face_s_baseline(video: Path, tmp_p
         read = list(csv.DictReader(file))
     assert list(read[0]) == list(rows[0])
     # The keypoints of the fake server are no face's: there is no pose to compare.
-    assert "change_yaw" not in rows[0]
+    assert {row["change_yaw"] for row in rows} == {None}
 
 
 def test_every_output_states_the_declared_purpose(written: Path) -> None:
