@@ -92,9 +92,10 @@ def _rows(records: Iterable[Record]) -> Iterator[Row]:
 
 
 def _write_table(records: Iterable[Record], file: TextIO) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0), caption_justify="left")
     table.add_column("picture", overflow="fold", ratio=1)
     table.add_column("face at", no_wrap=True)
     table.add_column("emotion", no_wrap=True)
@@ -103,6 +104,8 @@ def _write_table(records: Iterable[Record], file: TextIO) -> None:
     for record in records:
         for cells in _table_cells(record):
             table.add_row(*cells)
+        if PURPOSE in record:
+            table.caption = f"purpose: {escape(clean_line(record[PURPOSE]))}"
     width = shutil.get_terminal_size((120, 24)).columns
     clean_console(file, max(width, 60)).print(table)
 

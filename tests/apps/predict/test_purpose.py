@@ -45,9 +45,11 @@ def test_all_formats_state_a_purpose_that_was_declared_once(photo: Path, tmp_pat
         record = json.loads(run(*command, purpose=PURPOSE))
         other = json.loads(run(*command, "--purpose", " another ", purpose=PURPOSE))
         assert "purpose" not in json.loads(run(*command, purpose=""))
+        table = run(*command, "--format", "table", purpose=PURPOSE)
         for name in ("f.csv", "f.parquet"):
             run(*command, "-o", str(tmp_path / name), purpose=PURPOSE)
     assert (record["purpose"], other["purpose"]) == (PURPOSE, "another")
+    assert table.splitlines()[-1].strip() == f"purpose: {PURPOSE}"
     with (tmp_path / "f.csv").open(encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     assert row["purpose"] == PURPOSE
