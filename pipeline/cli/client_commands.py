@@ -47,7 +47,12 @@ def predict(
         typer.Option("-o", "--output", help="File to write; an interrupted command resumes."),
     ] = None,
     annotate: Annotated[
-        Path | None, typer.Option(help="Folder for the pictures with the predictions drawn.")
+        Path | None,
+        typer.Option(
+            parser=named_path,
+            metavar="<path>",
+            help="Folder for the pictures with the predictions drawn.",
+        ),
     ] = None,
     blur: Annotated[bool, typer.Option("--blur", help="Hide the faces in those pictures.")] = False,
     purpose: Purpose = "",

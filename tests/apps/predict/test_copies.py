@@ -60,3 +60,12 @@ def test_copies_of_an_interrupted_command_are_hidden_when_it_goes_on_with_blur(
 def test_blur_needs_copies(photos: Path) -> None:
     with pytest.raises(InputError, match="--blur: is for --annotate"):
         run(str(photos), "--blur")
+
+
+def test_an_empty_folder_for_copies_is_not_the_current_one(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"^'': expected the name of a file or folder"):
+        run(str(photos), "--annotate", "")
+    assert [*tmp_path.iterdir()] == [photos]
