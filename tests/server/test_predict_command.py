@@ -110,7 +110,9 @@ def test_predict_prints_a_table(server: RunningServer, folder: Path) -> None:
     pictures = [str(folder / "more" / name) for name in ("PORTRAIT.PNG", "empty.webp")]
     result = emotion_ai("predict", *pictures, "--server", server.address, "--format", "table")
     assert result.returncode == 0
-    assert re.search(r" \d+,\d+ \d+x\d+ +[a-z]+ \d+% +[a-z]+ \d+%, ", result.stdout)
+    # The server's small network may have learnt too little to tell.
+    answer = r"([a-z]+ \d+% +[a-z]+ \d+%, |cannot tell +[a-z ]+: )"
+    assert re.search(rf" \d+,\d+ \d+x\d+ +{answer}", result.stdout)
     assert "no face found" in result.stdout
     assert "PNG" in result.stdout
 

@@ -120,15 +120,14 @@ def _table_cells(record: Record) -> Iterator[tuple[str, ...]]:
     for face in record["faces"]:
         box = face["box"]
         ranked = sorted(face["probabilities"].items(), key=lambda item: -item[1])
-        words = [f"{label} {p:.0%}" for label, p in ranked[:3]]
+        most, *others = (escape(clean_line(f"{label} {p:.0%}")) for label, p in ranked[:3])
         if face["cannot_tell"]:
-            words.insert(0, f"cannot tell: {face['cannot_tell']}")
-        percentages = [escape(clean_line(word)) for word in words]
+            most, others = "cannot tell", [f"{face['cannot_tell']}: {most}", *others]
         yield (
             name,
             f"{box['left']:.0f},{box['top']:.0f} {box['width']:.0f}x{box['height']:.0f}",
-            ", ".join(percentages[:1]),
-            ", ".join(percentages[1:]),
+            most,
+            ", ".join(others),
             str(face["model_version"]),
         )
         # The picture's name is shown once.
