@@ -15,7 +15,8 @@ from support.cluster_objects import deployment
         ({"updatedReplicas": 3, "availableReplicas": 3, "replicas": 3}, ""),
         ({"observedGeneration": 2}, "the change was not taken up yet"),
         ({"updatedReplicas": 1, "replicas": 4}, "1 of 3 pods have the new template"),
-        ({"updatedReplicas": 3, "replicas": 4}, "1 pods of the old template are left"),
+        ({"updatedReplicas": 3, "replicas": 4}, "1 pod of the old template is left"),
+        ({"updatedReplicas": 3, "replicas": 5}, "2 pods of the old template are left"),
         (
             {"updatedReplicas": 3, "replicas": 3, "availableReplicas": 2},
             "2 of 3 pods are available",

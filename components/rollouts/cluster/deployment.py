@@ -130,7 +130,9 @@ def _progress(body: Object) -> str:
     if updated < replicas:
         return f"{updated} of {replicas} pods have the new template"
     if status.get("replicas", 0) > updated:
-        return f"{status['replicas'] - updated} pods of the old template are left"
+        old = status["replicas"] - updated
+        words = "pod of the old template is" if old == 1 else "pods of the old template are"
+        return f"{old} {words} left"
     if status.get("availableReplicas", 0) < updated:
         return f"{status.get('availableReplicas', 0)} of {updated} pods are available"
     return ""
