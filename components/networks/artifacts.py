@@ -22,7 +22,14 @@ from emotion_ai.networks.machine import machine_name
 from emotion_ai.networks.objectives import Objective
 from emotion_ai.networks.settings import TrainingSettings
 from emotion_ai.networks.training import TrainingContext, train, validation_rows
-from emotion_ai.networks.weights import WEIGHTS_FILE, pack_weights, round_to_float16, spec_for
+from emotion_ai.networks.weights import (
+    WEIGHTS_FILE,
+    pack_weights,
+    read_weights,
+    round_to_float16,
+    spec_for,
+    weights_uri,
+)
 from emotion_ai.storage.atomic_files import remove_on_failure
 
 
@@ -79,7 +86,7 @@ def train_to_artifacts(
         favour_rare(network, weight, settings.logit_adjustment)
         history["temperature"] = calibrate(network, validation)
     history |= _round_weights(network, objective, validation)
-    spec = spec_for(faces.info, settings, _training_summary(history))
+    spec = spec_for(faces.info, settings, _training_record(history, faces, context))
     packed = pack_weights(spec, network.get_weights())
     with remove_on_failure(model, outputs["history"], outputs["curves"]):
         with storage.translate_errors(str(model)):
@@ -158,6 +165,19 @@ def _training_summary(history: dict[str, Any]) -> dict[str, Any]:
         "epochs": len(history["epochs"]),
         "seconds": sum(epoch["seconds"] for epoch in history["epochs"]),
     }
+
+
+def _training_record(
+    history: dict[str, Any], faces: Faces, context: TrainingContext
+) -> dict[str, Any]:
+    """Say how a network was trained; weights that were taken as they are keep their record."""
+    summary = _training_summary(history)
+    if history["epochs"]:
+        return summary
+    source = weights_uri(context.start, faces.info.kind)
+    measured = ("best_score", "score_name", "temperature", "score_float32", "score_float16")
+    scores = {name: summary[name] for name in measured if name in summary}
+    return summary | read_weights(source)[0].training | scores
 
 
 def _write_curves(path: str, history: dict[str, Any], faces: Faces) -> None:

@@ -19,7 +19,8 @@ class TrainingSettings(StrictModel):
         settings = TrainingSettings(epochs=40, widths=(32, 64, 128, 256))
     """
 
-    epochs: int = Field(20, ge=1, le=10_000)
+    # 0 trains nothing: the network is released with the weights that it starts from.
+    epochs: int = Field(20, ge=0, le=10_000)
     # Training stops after this many epochs without a better validation score.
     patience: int = Field(10, ge=1)
     batch_size: int = Field(128, ge=2, le=8_192)

@@ -18,7 +18,12 @@ from emotion_ai.networks.inference import run_in_batches
 from emotion_ai.networks.machine import mixed_precision
 from emotion_ai.networks.objectives import Objective
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.weights import load_initial_weights, spec_for, weights_uri
+from emotion_ai.networks.weights import (
+    check_complete_start,
+    load_initial_weights,
+    spec_for,
+    weights_uri,
+)
 
 # Enough rows to choose an epoch by; the evaluation scores every row.
 _MAX_VALIDATION_ROWS = 8_192
@@ -52,7 +57,8 @@ def train(
     """Train a network, resuming from its checkpoint if there is one.
 
     A resumed training ends with the weights of an uninterrupted one. Training stops early after
-    `settings.patience` epochs without a better score on the validation split.
+    `settings.patience` epochs without a better score on the validation split. With 0 epochs the
+    network keeps the weights that it starts from.
 
     Args:
         objective: The loss and the score.
@@ -67,6 +73,8 @@ def train(
     Raises:
         InputError: The loss is not finite, or the weights to start or learn from do not fit.
     """
+    if not settings.epochs:
+        return _take_weights(objective, faces, settings, context.start)
     keras.utils.set_random_seed(context.seed)
     with mixed_precision(settings.precision):
         resumed = _load_checkpoint(checkpoint)
@@ -105,6 +113,18 @@ def compile_network(
 def validation_rows(faces: Faces) -> Rows:
     """Load the rows that epochs are scored on: the validation split, or its first 8,192 rows."""
     return faces.take(faces.positions(VALIDATION)[:_MAX_VALIDATION_ROWS])
+
+
+def _take_weights(
+    objective: Objective, faces: Faces, settings: TrainingSettings, start: str
+) -> tuple[keras.Model, Progress]:
+    spec = spec_for(faces.info, settings)
+    check_complete_start(start, spec.kind, spec.labels)
+    network = build_network(spec)
+    print(load_initial_weights(network, spec, weights_uri(start, spec.kind)), flush=True)
+    rows = validation_rows(faces)
+    score = objective.score(run_in_batches(network, rows.images), rows.targets)
+    return network, Progress(best_score=score)
 
 
 def _load_checkpoint(uri: str) -> tuple[Progress, keras.Model] | None:

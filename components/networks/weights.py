@@ -168,6 +168,32 @@ def check_initial_weights(release: str, kind: KindName, settings: TrainingSettin
         raise _other_shape(uri, source, kind, settings)
 
 
+def check_complete_start(release: str, kind: KindName, labels: tuple[str, ...]) -> None:
+    """Check that a training of 0 epochs has weights for every layer.
+
+    Args:
+        release: "pretrained" or the release's URI; "" for random weights.
+        kind: The network's kind.
+        labels: The emotions that it predicts; none for keypoints.
+
+    Raises:
+        InputError: There are no weights, or they are for other emotions.
+        Unavailable: The storage failed.
+    """
+    setting = f"setting training.{kind}.epochs = 0"
+    if not release:
+        raise InputError(
+            f"{setting}: there are no weights to take as they are; name them with init, or train "
+            "for 1 epoch or more"
+        )
+    found = read_weights(weights_uri(release, kind))[0].labels
+    if found != labels:
+        raise InputError(
+            f"{setting}: the weights of {release} predict {', '.join(found)}; to predict "
+            f"{', '.join(labels)} train for 1 epoch or more"
+        )
+
+
 def _other_shape(
     uri: str, source: NetworkSpec, kind: KindName, settings: TrainingSettings
 ) -> InputError:

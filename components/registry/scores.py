@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from emotion_ai.faces.arrays import TEST
 from emotion_ai.faces.kinds import EXPRESSION, KEYPOINTS, FaceKind
+from emotion_ai.faces.split_words import split_of
 from emotion_ai.registry.releases import ReleaseInfo
 
 # How the headline metric of each kind reads: its factor, decimals and unit.
@@ -23,7 +25,7 @@ def scores_by_split(metrics: Mapping[str, Any], kind: str) -> dict[str, dict[str
             metric_kind, split, score = name.split("/", 2)
             if metric_kind == kind:
                 splits.setdefault(split, {})[score] = value
-    return splits
+    return dict(sorted(splits.items(), key=lambda split: split_of(split[0])))
 
 
 def headline(info: ReleaseInfo, before: ReleaseInfo | None) -> str:
@@ -55,8 +57,10 @@ def _headlines(info: ReleaseInfo, before: ReleaseInfo | None) -> Iterator[str]:
 
 
 def _test_score(info: ReleaseInfo, kind: FaceKind) -> float | None:
-    splits = list(scores_by_split(info.metrics, kind.name).values())
-    return splits[-1].get(kind.metric) if splits else None
+    splits = scores_by_split(info.metrics, kind.name).items()
+    return next(
+        (scores.get(kind.metric) for name, scores in splits if split_of(name) == TEST), None
+    )
 
 
 def _tested_on(info: ReleaseInfo, kind: FaceKind) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from emotion_ai.errors import InputError
 from emotion_ai.faces.arrays import UNASSIGNED
 from emotion_ai.faces.labels import EMOTION_WORDS, RAF_DB_NUMBERS, EmotionReader, words_like
-from emotion_ai.sources.split_words import SPLIT_WORDS
+from emotion_ai.faces.split_words import SPLIT_WORDS
 
 MAX_FILES = 2_000_000
 # What macOS, Windows and network drives add to folders and archives, in lower case.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emotion_ai.faces.keypoints import COLUMNS, FRAME, NAMES
 from emotion_ai.faces.labels import OTHER_EMOTION, EmotionReader, words_like
-from emotion_ai.sources.split_words import SPLIT_WORDS
+from emotion_ai.faces.split_words import SPLIT_WORDS
 
 _OPTIONAL = {
     "usage": pa.Column(

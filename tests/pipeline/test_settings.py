@@ -46,7 +46,7 @@ def test_load_run_settings_accepts_every_shipped_environment_and_preset(
         ("run: {sed: 7}", "run.sed is unknown"),
         ("run: {gate: {expression: {accuracy: 1.5}}}", "run.gate.expression.accuracy = 1.5"),
         ("run: {gate: {expression: {recall: {angst: 0.5}}}}", "angst"),
-        ("run: {training: {keypoints: {epochs: 0}}}", "run.training.keypoints.epochs = 0"),
+        ("run: {training: {keypoints: {epochs: -1}}}", "run.training.keypoints.epochs = -1"),
         ("run: {checks: {duplicates: -1}}", "run.checks.duplicates = -1"),
         ("compiler: {}", "compiler is unknown"),
         ("compile: {retries: many}", "compile.retries = 'many'"),

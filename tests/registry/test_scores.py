@@ -24,8 +24,11 @@ def scored(
         "expression/PublicTest/accuracy": 0.98,
         "expression/PrivateTest/accuracy": accuracy,
         "keypoints/train/rmse_px": 0.5,
-        "keypoints/test/rmse_px": rmse_px,
+        "keypoints/validation carved from train/rmse_px": 1.2,
+        "keypoints/test carved from train/rmse_px": rmse_px,
     }
+    # As release.json has them: in the order of the alphabet, not of the splits.
+    metrics = dict(sorted(metrics.items()))
     changes = {"metrics": metrics, "data": {"expression": data, "keypoints": data}}
     return unscored.model_copy(update=changes)
 

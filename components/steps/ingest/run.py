@@ -15,12 +15,12 @@ from emotion_ai.faces.file_names import FILE_NAMES, write_file_names
 from emotion_ai.faces.groups import GROUPS, write_groups
 from emotion_ai.faces.kinds import EXPRESSION, KEYPOINTS, kind_of
 from emotion_ai.faces.labels import OTHER_EMOTION, label_set_names, select_emotions
+from emotion_ai.faces.split_words import name_splits
 from emotion_ai.settings import validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.corrections import read_corrections
 from emotion_ai.sources.groups import check_last_row, read_source_groups
 from emotion_ai.sources.open import Source, open_source
-from emotion_ai.sources.split_words import name_splits
 from emotion_ai.sources.subjects import look_up_subjects, read_subjects
 from emotion_ai.sources.uri import fingerprint as compute_fingerprint
 from emotion_ai.sources.uri import subjects_uri

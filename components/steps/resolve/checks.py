@@ -15,7 +15,12 @@ from emotion_ai.networks.settings import (
     check_keypoint_training,
     check_teaching,
 )
-from emotion_ai.networks.weights import PRETRAINED, check_initial_weights, check_teacher
+from emotion_ai.networks.weights import (
+    PRETRAINED,
+    check_complete_start,
+    check_initial_weights,
+    check_teacher,
+)
 from emotion_ai.registry.champion import read_champion
 from emotion_ai.registry.gate_settings import GateSettings
 from emotion_ai.registry.placeholders import refuse_example
@@ -165,11 +170,14 @@ def _check_source(kind: FaceKind, source: str, settings: Mapping[str, Any]) -> N
 
 
 def _check_releases(weights: str, teachers: Sequence[str], settings: Mapping[str, Any]) -> None:
-    if weights:
-        for kind in _TRAININGS:
-            check_initial_weights(weights, kind, _training(settings, kind))
     label_set = settings.get("label_set", SAMPLE_LABEL_SET)
     labels = select_emotions(label_set, settings.get("emotions", ""))
+    for kind in _TRAININGS:
+        training = _training(settings, kind)
+        if weights:
+            check_initial_weights(weights, kind, training)
+        if not training.epochs:
+            check_complete_start(weights, kind, labels if kind == EXPRESSION.name else ())
     if only_bank(teachers):
         _check_bank(teachers[0], labels, settings)
         return

@@ -36,3 +36,14 @@ def name_splits(words: Mapping[str, int]) -> tuple[str, str, str]:
     for word in sorted(words, key=lambda word: (words[word], word)):
         names[SPLIT_WORDS[word.lower()]] = word
     return names[TRAIN], names[VALIDATION], names[TEST]
+
+
+def split_of(name: str) -> int:
+    """Return the split that a source's word means, also with a note: "test carved from train".
+
+    Args:
+        name: One of the names in `FacesInfo.split_names`; of any other one nothing is known, and it
+            counts as train.
+    """
+    word, _, _ = name.partition(" ")
+    return SPLIT_WORDS.get(word.lower(), TRAIN)
