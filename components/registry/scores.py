@@ -31,6 +31,8 @@ def scores_by_split(metrics: Mapping[str, Any], kind: str) -> dict[str, dict[str
 def headline(info: ReleaseInfo, before: ReleaseInfo | None) -> str:
     """Return a release's test scores in words, such as "67.7 % (+1.0), 1.48 px (-0.02)".
 
+    They end with "forced past the gate" for a release that was.
+
     Args:
         info: The release.
         before: The release that serves before it; None for none. Its scores are compared where
@@ -54,6 +56,8 @@ def _headlines(info: ReleaseInfo, before: ReleaseInfo | None) -> Iterator[str]:
         if former is not None:
             words += f" ({(score - former) * factor:+.{decimals}f})"
         yield words
+    if info.gate.forced:
+        yield "forced past the gate"
 
 
 def _test_score(info: ReleaseInfo, kind: FaceKind) -> float | None:

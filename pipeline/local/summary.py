@@ -69,6 +69,8 @@ class Progress:
 
 def print_summary(console: Console, run: LocalRun) -> None:
     """Print the gate's checks, the outcome, the predictions and the commands to continue with."""
+    if adopted := run.record["steps"].get("resolve", {}).get("adopted"):
+        console.print(f"\nBefore the run: {escape(adopted)}", highlight=False, soft_wrap=True)
     _print_gate(console, run.record["steps"]["gate"])
     _print_outcome(console, run)
     if run.predictions:
@@ -158,7 +160,8 @@ def _print_outcome(console: Console, run: LocalRun) -> None:
         f"\n[bold {colour}]{record['outcome']}[/]{_force_note(record)}: ", end="", soft_wrap=True
     )
     if record["outcome"] == "rejected":
-        console.print("; ".join(map(escape, record["reasons"])), highlight=False)
+        reasons = "; ".join(map(escape, record["reasons"]))
+        console.print(reasons, highlight=False, soft_wrap=True)
         champion = record["champion"]
         serving = f"release {champion} still answers" if champion else "no release answers"
         console.print(serving, highlight=False)
@@ -168,7 +171,7 @@ def _print_outcome(console: Console, run: LocalRun) -> None:
     rollout = record["steps"].get("rollout", {})
     if rollout.get("outcome") == "superseded":
         note += f"; superseded: {escape('; '.join(rollout['reasons']))}"
-    console.print(f"release {record['release']}{note}", highlight=False)
+    console.print(f"release {record['release']}{note}", highlight=False, soft_wrap=True)
 
 
 def _force_note(record: dict[str, Any]) -> str:

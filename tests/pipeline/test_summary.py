@@ -81,3 +81,9 @@ def test_print_summary_says_that_a_newer_release_serves() -> None:
     rollout = {"outcome": "superseded", "reasons": ["release 8 serves"]}
     lines = _printed(_accepted_run("", rollout=rollout))
     assert "accepted: release 1; superseded: release 8 serves" in lines
+
+
+def test_print_summary_says_first_what_the_run_adopted() -> None:
+    adopted = "release 1 was put back with kubectl; adopted"
+    lines = _printed(_accepted_run("", resolve={"adopted": adopted}))
+    assert lines.index(f"Before the run: {adopted}") < lines.index("The gate")

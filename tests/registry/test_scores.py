@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion_ai.registry.releases import DataInfo, ReleaseInfo
+from emotion_ai.registry.releases import DataInfo, GateDecision, ReleaseInfo
 from emotion_ai.registry.scores import headline
 
 from support.minimal_release import write_minimal_release
@@ -51,6 +51,12 @@ def test_headline_compares_test_scores_on_the_same_faces(
 ) -> None:
     before = scored(unscored, 0.667, 1.5, fingerprint)
     assert headline(scored(unscored, 0.677, 1.48), before) == words
+
+
+def test_headline_says_that_a_release_was_forced(unscored: ReleaseInfo) -> None:
+    gate = GateDecision(outcome="accepted", forced="a demonstration")
+    forced = scored(unscored, 0.143, 4.16).model_copy(update={"gate": gate})
+    assert headline(forced, None) == "14.3 %, 4.16 px, forced past the gate"
 
 
 def test_headline_of_a_release_without_scores_is_empty(unscored: ReleaseInfo) -> None:

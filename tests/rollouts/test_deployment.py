@@ -13,7 +13,7 @@ from support.cluster_objects import deployment
     ("status", "progress"),
     [
         ({"updatedReplicas": 3, "availableReplicas": 3, "replicas": 3}, ""),
-        ({"observedGeneration": 2}, "the change was not taken up yet"),
+        ({"observedGeneration": 2}, "Kubernetes has not begun with the change yet"),
         ({"updatedReplicas": 1, "replicas": 4}, "1 of 3 pods have the new template"),
         ({"updatedReplicas": 3, "replicas": 4}, "1 pod of the old template is left"),
         ({"updatedReplicas": 3, "replicas": 5}, "2 pods of the old template are left"),
@@ -34,4 +34,4 @@ def test_a_deployment_says_what_it_waits_for(status: dict[str, Any], progress: s
 def test_a_new_deployment_without_a_status_is_not_complete() -> None:
     body = deployment(None, 1)
     del body["status"]
-    assert read_deployment(body).progress == "the change was not taken up yet"
+    assert read_deployment(body).progress == "Kubernetes has not begun with the change yet"

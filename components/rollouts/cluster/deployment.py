@@ -126,7 +126,7 @@ def _progress(body: Object) -> str:
     status, spec = body.get("status") or {}, body["spec"]
     replicas, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
     if status.get("observedGeneration", 0) < body["metadata"].get("generation", 0):
-        return "the change was not taken up yet"
+        return "Kubernetes has not begun with the change yet"
     if updated < replicas:
         return f"{updated} of {replicas} pods have the new template"
     if status.get("replicas", 0) > updated:
