@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from emotion_ai.faces.degradation import degrade
 from emotion_ai.faces.geometry import affine_matrices, move_keypoints, swap_left_right, warp
 from emotion_ai.settings import StrictModel
 
@@ -46,6 +47,11 @@ class AugmentationPolicy(StrictModel):
         description="maximum side of that rectangle, as a share of the image's side; the minimum "
         "is half of it",
     )
+    degraded: Share = Field(
+        0.0,
+        description="probability of showing the face as a worse camera would: with noise, blurred "
+        "or as JPEG",
+    )
 
 
 def augment(
@@ -63,7 +69,8 @@ def augment(
             not of the face.
         policy: Which transformations to apply, and how strongly.
         rng: The source of the amounts. Every amount is drawn whatever the policy, so that changing
-            one setting leaves the draws of the others unchanged.
+            one setting leaves the draws of the others unchanged. Degrading draws from a generator
+            of its own, which this one spawns: what is drawn from this one later stays the same too.
 
     Returns:
         Images float32 [n, H, H] within 0..255, and keypoints float32 [n, 15, 2] or None. A
@@ -84,6 +91,9 @@ def augment(
     )
     augmented = _jitter_light(warp(images, matrices), policy, rng)
     _erase(augmented, policy, rng)
+    if policy.degraded:
+        # Last, as the camera is: what hides a part of the face is seen by it too.
+        degrade(augmented, policy.degraded, rng.spawn(1)[0])
     if keypoints is None:
         return augmented, None
     bias = np.array([policy.keypoint_bias, 0], np.float32)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from emotion_ai import storage
 from emotion_ai.errors import InputError
@@ -53,7 +53,8 @@ class AnswersInfo(StrictModel):
     Attributes:
         labels: The emotions, in the order of the answers.
         faces: Fingerprint of the prepared faces; see `faces_fingerprint`.
-        augmentation: How they were augmented: the fields of `AugmentationPolicy`.
+        augmentation: How they were augmented: the fields of `AugmentationPolicy`. A bank from
+            before there was `degraded` lacks it, and is read as one with 0.
         seed: The seed of order, augmentation and mixing.
         batch_size: Faces that are mixed among themselves.
         mixup: As in `TrainingSettings`.
@@ -70,6 +71,11 @@ class AnswersInfo(StrictModel):
     mixup: float
     cutmix: float
     teachers: Annotated[tuple[Teacher, ...], Field(min_length=1, max_length=100)]
+
+    @field_validator("augmentation")
+    @classmethod
+    def _add_degraded(cls, augmentation: dict[str, float]) -> dict[str, float]:
+        return augmentation | {"degraded": augmentation.get("degraded", 0.0)}
 
 
 class AnswerBank(NamedTuple):

@@ -14,6 +14,7 @@ from emotion_ai.faces.arrays import Faces
 from emotion_ai.networks.answers import (
     AnswersInfo,
     Teacher,
+    check_bank,
     describe_answers,
     is_bank,
     only_bank,
@@ -80,7 +81,7 @@ def test_a_bank_keeps_its_answers_and_says_who_gave_them(tmp_path: Path, faces: 
     [
         ({"seed": 4}, r"answers for seed 4; this training has 3: make the bank anew"),
         ({"faces": "b" * 64}, r'answers for faces "bbbb.*; this training has "'),
-        ({"augmentation": {"scale": 0.35}}, r'answers for augmentation \{"scale": 0.35\}'),
+        ({"augmentation": {"scale": 0.35}}, r'answers for augmentation \{"scale": 0.35'),
         ({"batch_size": 7}, r"answers for batch_size 7; this training has 14"),
         ({"mixup": 0.0}, r"answers for mixup 0.0; this training has 0.4"),
         ({"cutmix": 0.0}, r"answers for cutmix 0.0; this training has 0.5"),
@@ -94,6 +95,19 @@ def test_a_bank_for_another_training_is_refused(
     path = write_bank(tmp_path / "bank.npz", faces, uniform(), **changed)
     with pytest.raises(InputError, match=sentence):
         open_bank(path, faces, SETTINGS, SEED)
+
+
+def test_a_bank_from_before_there_was_degraded_answers_faces_that_are_not(
+    tmp_path: Path, faces: Faces
+) -> None:
+    earlier = {"mirror": 0.5, "rotation": 10.0}
+    path = write_bank(tmp_path / "bank.npz", faces, uniform(), augmentation=earlier)
+    with np.load(path) as arrays:
+        assert json.loads(arrays["about"].tobytes())["augmentation"] == earlier
+    bank = read_bank(path)
+    check_bank(path, bank, {"augmentation": earlier | {"degraded": 0.0}})
+    with pytest.raises(InputError, match=r'"degraded": 0.0\}; this training has .*: 0.2\}'):
+        check_bank(path, bank, {"augmentation": earlier | {"degraded": 0.2}})
 
 
 def test_a_bank_for_other_epochs_of_faces_is_refused(tmp_path: Path, faces: Faces) -> None:
