@@ -90,8 +90,8 @@ def test_every_setting_is_refused_in_plain_words(
             "run.training.keypoints.widths holds keys and values: expected a list",
         ),
         (
-            "run: {training: {keypoints: {epochs: 0}}}",
-            "run.training.keypoints.epochs = 0: expected at least 1",
+            "run: {training: {keypoints: {epochs: -1}}}",
+            "run.training.keypoints.epochs = -1: expected at least 0",
         ),
         (
             "run: {training: {keypoints: {learning_rate: 2}}}",
