@@ -17,6 +17,8 @@ _PATCHES = (12, 16, 24)
 # Shapes and lines are drawn so many times larger and then reduced: smooth edges.
 _SUPERSAMPLING = 2
 _CANVAS = FRAME * _SUPERSAMPLING
+# Sides of the pictures of grain and checks, which are then scaled as the client scales a picture.
+_SIDES = (48, 48, 64, 96, 96, 128, 150, 200)
 
 Draw = Callable[[np.random.Generator], NDArray]
 Change = Callable[[NDArray, np.random.Generator], NDArray]
@@ -35,14 +37,15 @@ def draw_non_faces(kind: str, count: int, seed: int, faces: NDArray[np.uint8]) -
         uint8 [count, 96, 96].
     """
     rng = np.random.default_rng([seed, list(KINDS).index(kind)])
-    pictures = [_finish(_draw_one(kind, rng, faces), rng) for _ in range(count)]
+    finish = _finish_stark if kind in STARK else _finish
+    pictures = [finish(_draw_one(kind, rng, faces), rng) for _ in range(count)]
     return np.array(pictures, np.uint8).reshape(-1, FRAME, FRAME)
 
 
 def _draw_one(kind: str, rng: np.random.Generator, faces: NDArray[np.uint8]) -> NDArray:
     if kind in OF_FACES:
         return OF_FACES[kind](faces[rng.integers(len(faces))], rng)
-    return _DRAWN[kind](rng)
+    return (STARK[kind] if kind in STARK else _DRAWN[kind])(rng)
 
 
 def _finish(picture: NDArray, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -54,6 +57,13 @@ def _finish(picture: NDArray, rng: np.random.Generator) -> NDArray[np.uint8]:
     if rng.random() < 0.5:
         halved = picture.reshape(FRAME // 2, 2, FRAME // 2, 2).mean((1, 3))
         picture = halved.repeat(2, 0).repeat(2, 1)
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+def _finish_stark(picture: NDArray, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Give a picture the contrast of few photographs, up to nothing but black and white."""
+    picture = (picture - picture.mean()) / max(picture.std(), 1e-6)
+    picture = rng.normal(127.5, 20) + rng.uniform(50, 128) * picture
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
@@ -132,6 +142,37 @@ def _tiles(rng: np.random.Generator) -> NDArray:
     return _reduced(canvas.rotate(rng.uniform(-20, 20), Image.Resampling.BILINEAR))
 
 
+def _grain(rng: np.random.Generator) -> NDArray:
+    """White noise, of single pixels or of squares: normal, uniform, of two grays, or specks."""
+    side = int(rng.choice(_SIDES))
+    square = 1 if rng.random() < 0.6 else int(rng.integers(2, 14))
+    across = -(-side // square)
+    uniform, share = rng.random((across, across)), rng.uniform(0.1, 0.9)
+    specks = 0.5 * (uniform > share / 2) + 0.5 * (uniform > 1 - share / 2)
+    noises = (rng.normal(size=uniform.shape), uniform, uniform > share, specks)
+    noise = noises[rng.integers(len(noises))].repeat(square, 0).repeat(square, 1)
+    return _scaled(noise[:side, :side])
+
+
+def _checks(rng: np.random.Generator) -> NDArray:
+    """Checkerboards, and fewer stripes and rings: of two grays, one in three of them turned."""
+    side = int(rng.choice(_SIDES))
+    y, x = np.mgrid[:side, :side] - rng.uniform(0, side, 2)[:, None, None]
+    width = np.exp(rng.uniform(0, np.log(side / 3)))
+    angle = rng.uniform(0, np.pi) if rng.random() < 0.3 else 0
+    if angle == 0:
+        width = np.rint(width)
+    along = np.floor((x * np.cos(angle) + y * np.sin(angle)) / width)
+    across = np.floor((y * np.cos(angle) - x * np.sin(angle)) / width)
+    patterns = (along + across, along + across, along, across, np.floor(np.hypot(x, y) / width))
+    return _scaled(patterns[rng.integers(len(patterns))] % 2)
+
+
+def _scaled(picture: NDArray) -> NDArray:
+    image = Image.fromarray(picture.astype(np.float32))
+    return np.asarray(image.resize((FRAME, FRAME), Image.Resampling.BOX), np.float64)
+
+
 def _reduced(canvas: Image.Image) -> NDArray:
     return np.asarray(canvas.resize((FRAME, FRAME), Image.Resampling.BOX), np.float64)
 
@@ -169,4 +210,6 @@ _DRAWN: dict[str, Draw] = {
     "tiles": _tiles,
 }
 OF_FACES: dict[str, Change] = {"shuffled": _shuffled, "part": _part, "scrambled": _scrambled}
-KINDS = (*_DRAWN, *OF_FACES)
+# The networks take noise and checks of such contrast for faces, and those above have less of it.
+STARK: dict[str, Draw] = {"grain": _grain, "checks": _checks}
+KINDS = (*_DRAWN, *OF_FACES, *STARK)

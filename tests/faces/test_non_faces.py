@@ -27,3 +27,15 @@ def test_faces_in_pieces_need_faces_and_leave_them_as_they_are(kind: str) -> Non
 
 def test_no_pictures_can_be_asked_for() -> None:
     assert draw_non_faces("noise", 0, 1, FACES).shape == (0, 96, 96)
+
+
+def test_a_share_goes_from_black_to_white_and_a_share_of_that_is_white_noise() -> None:
+    pictures = np.concatenate([draw_non_faces(kind, 60, 2, FACES) for kind in KINDS])
+    contrast = pictures.std((1, 2))
+    # As the expression network sees them.
+    halved = pictures.reshape(-1, 48, 2, 48, 2).mean((2, 4))
+    centred = halved - halved.mean((1, 2), keepdims=True)
+    beside = (centred[:, :, 1:] * centred[:, :, :-1]).mean((1, 2))
+    is_white = beside < 0.2 * centred.var((1, 2))
+    assert (contrast > 75).mean() > 0.08
+    assert (is_white & (contrast > 50)).mean() > 0.05

@@ -96,6 +96,24 @@ def test_report_has_what_was_lost_refused_and_answered(fitted: Fitted) -> None:
     assert coverages == sorted(coverages, reverse=True)
 
 
+def test_fit_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_info
+
+    threads: list[int] = []
+    fit = LogisticRegression.fit
+
+    def watched(self: Any, *arguments: Any) -> Any:
+        threads.extend(pool["num_threads"] for pool in threadpool_info())
+        return fit(self, *arguments)
+
+    monkeypatch.setattr(LogisticRegression, "fit", watched)
+    features = np.random.default_rng(1).normal(size=(40, 4)).astype(np.float32)
+    weights, bias = refusal_fit._separate(features + 3, [features - 3])
+    assert set(threads) == {1}
+    assert ((features + 3) @ weights + bias > 0).all()
+
+
 def test_few_faces_give_no_thresholds_and_the_reason(fitted: Fitted) -> None:
     refusal, report = fit_refusal(*fitted.networks, fitted.faces)
     assert refusal is None
