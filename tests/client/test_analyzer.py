@@ -79,6 +79,15 @@ def test_pretrained_networks_tell_a_face_from_other_pictures() -> None:
     assert said[1].mean() >= 0.85
 
 
+@pytest.mark.parametrize("shape", [(96, 96), (120, 120), (200, 150, 3)])
+@pytest.mark.parametrize("grays", [2, 256])
+def test_noise_from_black_to_white_is_no_face(shape: tuple[int, ...], grays: int) -> None:
+    rng = np.random.default_rng(grays)
+    noise = (255 / (grays - 1) * rng.integers(0, grays, (20, *shape))).astype(np.uint8)
+    answers = [analyze(Image.fromarray(picture), "whole")[0] for picture in noise]
+    assert np.mean([face.cannot_tell == "not a face" for face in answers]) >= 0.9
+
+
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Release 1 without model.tflite, and release 2, the champion, with one."""
