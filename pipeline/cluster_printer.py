@@ -27,10 +27,11 @@ def print_cluster(console: Console, description: dict[str, Any]) -> None:
     )
     if cluster["release"] is None:
         _print(console, "Serving   nothing: the pods wait for the first rollout")
-    console.print()
-    for row in _align([_COLUMNS, *_rows(description)]):
-        _print(console, row)
-    console.print()
+    if rows := [*_rows(description)]:
+        console.print()
+        for row in _align([_COLUMNS, *rows]):
+            _print(console, row)
+        console.print()
     if cluster["canary"]:
         _print(console, f"Canary    {_canary_words(cluster['canary'])}")
     _print(console, f"Rollout   {_rollout_words(cluster['rollout'])}")

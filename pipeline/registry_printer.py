@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from emotion_ai.errors import one_line
 from emotion_ai.faces.kinds import KINDS
+from emotion_ai.faces.split_words import split_of
 from emotion_ai.pipeline.cluster_printer import print_cluster
 
 # Metrics shown of every release, for each split: name, title and format.
@@ -72,12 +73,12 @@ def _summary_rows(release: dict[str, Any]) -> Iterator[tuple[str, str]]:
     # Metrics are named KIND/SPLIT/METRIC.
     metrics = {tuple(name.split("/")): value for name, value in release["metrics"].items()}
     for metric, title, template in _HEADLINES:
-        values = [
-            f"{key[1]} {template.format(value)}"
+        scores = {
+            key[1]: template.format(value)
             for key, value in metrics.items()
             if key[2:] == (metric,) and value is not None
-        ]
-        yield title, ", ".join(values)
+        }
+        yield title, ", ".join(f"{split} {scores[split]}" for split in sorted(scores, key=split_of))
     gate = release["gate"]
     yield "accepted", f"by force: {gate['forced']}" if gate["forced"] else gate["reasons"][0]
 

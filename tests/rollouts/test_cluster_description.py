@@ -228,19 +228,28 @@ def test_a_pod_that_cannot_start_is_a_warning(registry: str) -> None:
     assert warning == "pod c: its container server cannot start: ErrImagePull: not found"
 
 
-def test_a_new_installation_waits_for_its_first_rollout(registry: str) -> None:
-    cluster = _installation(
+def _waiting() -> Cluster:
+    return _installation(
         Journal(),
         deployments=[deployment(None, 1, registry="/registry", updated=0)],
         replicasets=[replica_set(None, 1, 2)],
         pods=[],
         endpointslices=[endpoints()],
     )
-    found = _describe(cluster, registry, champion=None)
+
+
+def test_a_new_installation_waits_for_its_first_rollout(registry: str) -> None:
+    found = _describe(_waiting(), registry, champion=None)
     assert (found["release"], found["releases"], found["warnings"]) == (None, [], [])
     text = _printed(registry, found)
     assert "Serving   nothing: the pods wait for the first rollout\n" in text
     assert text.endswith("Rollout   none under way; none was proven yet\n")
+
+
+def test_a_new_installation_without_releases_has_no_table(tmp_path: Path) -> None:
+    text = _printed(str(tmp_path), _describe(_waiting(), str(tmp_path), champion=None))
+    assert "the pods wait for the first rollout" in text
+    assert "RELEASE" not in text
 
 
 def test_what_is_missing_is_said(registry: str) -> None:

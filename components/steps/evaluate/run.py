@@ -86,26 +86,11 @@ def run(
         VerificationError: A file of the champion's release was altered.
         Unavailable: The registry failed, or an output cannot be written.
     """
-    from emotion_ai.networks.inference import load_network, run_in_batches, softmax
-
     settings = validate_settings(GateSettings, gate, "gate")
     faces = _open_faces(keypoint_faces, "keypoints"), _open_faces(expression_faces, "expression")
     champion_predictions = predict_with_champion(registry, champion, *faces)
-    # Loaded once: the models are asked many times.
-    networks = load_network(keypoint_model), load_network(expression_model)
-
-    def predict_points(images: NDArray) -> NDArray:
-        return run_in_batches(networks[0], images)
-
-    def predict_emotions(images: NDArray) -> NDArray:
-        return softmax(run_in_batches(networks[1], images))
-
-    keypoints = score_keypoints(faces[0], predict_points, champion_predictions)
-    expression = score_expression(faces[1], predict_emotions, champion_predictions)
-    if settings.expression.robustness is not None:
-        expression = with_robustness(expression, predict_emotions)
-    keypoints = _with_probes(keypoints, predict_points)
-    expression = _with_probes(expression, predict_emotions)
+    models = keypoint_model, expression_model
+    keypoints, expression = _score(faces, models, champion_predictions, settings)
     inputs = _gate_inputs(keypoints, expression, champion_predictions)
     decision = decide(settings, inputs, force_accept)
     decision = decision.model_copy(update={"metrics": flat_metrics(keypoints, expression)})
@@ -127,6 +112,30 @@ def run(
         _write_json(gate_report_path, decision.model_dump(mode="json"))
         write_verdict(verdict_path, decision)
     return result
+
+
+def _score(
+    faces: tuple[Faces, Faces],
+    models: tuple[str, str],
+    champion: ChampionPredictions | None,
+    settings: GateSettings,
+) -> tuple[ModelEvaluation, ModelEvaluation]:
+    """Score the keypoint model and the expression model, each loaded once for many questions."""
+    from emotion_ai.networks.inference import load_network, run_in_batches, softmax
+
+    networks = load_network(models[0]), load_network(models[1])
+
+    def predict_points(images: NDArray) -> NDArray:
+        return run_in_batches(networks[0], images)
+
+    def predict_emotions(images: NDArray) -> NDArray:
+        return softmax(run_in_batches(networks[1], images))
+
+    keypoints = score_keypoints(faces[0], predict_points, champion)
+    expression = score_expression(faces[1], predict_emotions, champion)
+    if settings.expression.robustness is not None:
+        expression = with_robustness(expression, predict_emotions)
+    return _with_probes(keypoints, predict_points), _with_probes(expression, predict_emotions)
 
 
 def _open_faces(path: str, kind: str) -> Faces:
