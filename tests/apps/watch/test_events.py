@@ -1,29 +1,20 @@
-"""Episodes, gaps and people, and the files of `watch --events` as their real readers see them."""
+"""The files of `watch --events` and `--people`, as their real readers see them."""
 
 import csv
 import html
-import itertools
 import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
-import numpy as np
 import pytest
 import webvtt
 from pyarrow import parquet
 from pympi import Elan
 
-from emotion_ai.apps.watch.analysis import FrameResult, TrackedFace
 from emotion_ai.apps.watch.command import Outputs, watch
-from emotion_ai.apps.watch.episodes import EMOTION, NO_FACE, EpisodeFinder, Event
-from emotion_ai.apps.watch.event_store import open_event_store
-from emotion_ai.apps.watch.frames import Frame
-from emotion_ai.apps.watch.people import Baseline, People, read_baseline, write_people
 from emotion_ai.apps.watch.study import Study
 from emotion_ai.client.client import Client
-from emotion_ai.client.results import Box, Face
 from emotion_ai.errors import InputError, Unavailable
 
 from support.fake_prediction_server import fake_prediction_server
@@ -33,152 +24,6 @@ from support.videos import FPS, drawn_faces, partial_outputs, save_video, scene
 # The names of the files that one command writes.
 NAMES = ("e.csv", "e.parquet", "e.eaf", "e.vtt", "e.boris")
 PURPOSE = "study <12> --> b"
-IMAGE = np.zeros((2, 2, 3), np.uint8)
-
-
-def face(happy: float) -> Face:
-    emotion = "happy" if happy >= 0.5 else "sad"
-    points = np.arange(15.0)[:, None] * [1, 2.5]
-    probabilities = {"happy": happy, "sad": 1 - happy}
-    return Face(Box(0, 0, 1, 1), emotion, probabilities, points, 1, 0.0)
-
-
-def results(happiness: Iterable[Sequence[float | None]]) -> Iterable[FrameResult]:
-    """Ten results a second, with the happiness of each face; None where it is not seen."""
-    for number, row in enumerate(happiness):
-        faces = [TrackedFace(k, face(p)) for k, p in enumerate(row, 1) if p is not None]
-        yield FrameResult(Frame(number, number / 10, IMAGE), tuple(faces))
-
-
-def find(happiness: Iterable[Sequence[float | None]]) -> list[Event]:
-    found: list[Event] = []
-    finder = EpisodeFinder(found.append)
-    for result in results(happiness):
-        finder.add(result)
-    finder.end()
-    return found
-
-
-def episodes(happiness: Iterable[Sequence[float | None]]) -> list[tuple[Any, ...]]:
-    return [event[:6] for event in find(happiness)]
-
-
-def test_an_episode_has_onset_apex_and_offset() -> None:
-    found = find([[p] for p in (0.5, 0.7, 0.9, 0.8, 0.6, 0.4, 0.1, 0.1, 0.1, 0.1)])
-    happy, sad = found
-    assert happy[:6] == (EMOTION, 1, "happy", 0.0, 0.2, 0.5)
-    assert happy[6:] == (5, 0.9, pytest.approx(0.7))
-    # It lasts as long as the face is seen.
-    assert sad[:6] == (EMOTION, 1, "sad", 0.5, 0.6, 0.9)
-
-
-def test_an_episode_outlasts_a_probability_between_the_thresholds() -> None:
-    def three(p: float, q: float) -> Face:
-        probabilities = {"happy": p, "sad": q, "fear": 1 - p - q}
-        return Face(Box(0, 0, 1, 1), "happy", probabilities, np.zeros((15, 2)), 1, 0.0)
-
-    found: list[Event] = []
-    finder = EpisodeFinder(found.append)
-    shown = [(0.6, 0.1), (0.4, 0.3), (0.36, 0.3), (0.5, 0.1), (0.34, 0.33), (0.2, 0.3), (0.2, 0.3)]
-    for k, (p, q) in enumerate(shown):
-        tracked = (TrackedFace(4, three(p, q)),)
-        finder.add(FrameResult(Frame(k, k / 10, IMAGE), tracked))
-    finder.end()
-    assert [event[:6] for event in found] == [(EMOTION, 4, "happy", 0.0, 0.0, 0.4)]
-
-
-def test_short_episodes_and_gaps_are_left_out() -> None:
-    assert episodes([[0.9], [0.9], [0.1], [0.1], [0.9], [0.9]]) == []
-    assert episodes([[0.9]] * 3 + [[None]] * 2 + [[0.9]] * 3) == [
-        (EMOTION, 1, "happy", 0.0, 0.0, 0.7)
-    ]
-
-
-def test_a_face_that_is_away_for_long_ends_its_episode_and_leaves_a_gap() -> None:
-    assert episodes([[0.9]] * 5 + [[None]] * 15 + [[0.9]] * 5) == [
-        (EMOTION, 1, "happy", 0.0, 0.0, 0.4),
-        (NO_FACE, None, None, 0.5, None, 2.0),
-        (EMOTION, 1, "happy", 2.0, 2.0, 2.4),
-    ]
-    # Another face is there meanwhile, so there is no gap.
-    assert [event.track for event in find([[0.9, 0.1]] * 5 + [[None, 0.1]] * 15)] == [1, 2]
-
-
-def test_a_gap_lasts_to_the_end_and_frames_that_are_not_analysed_do_not_count() -> None:
-    found: list[Event] = []
-    finder = EpisodeFinder(found.append)
-    for k in range(20):
-        finder.add(FrameResult(Frame(k, k / 10, IMAGE), None if k % 5 else ()))
-    finder.end()
-    assert found == [Event(NO_FACE, None, None, 0.0, None, 1.5, 4, None, None)]
-
-
-def people(baseline: Baseline, happiness: Iterable[Sequence[float | None]]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    summed = People(baseline, lambda row, usual: rows.append(row))
-    for result in results(happiness):
-        summed.add(result)
-    summed.end()
-    return rows
-
-
-def test_a_person_has_means_and_what_differs_from_its_baseline() -> None:
-    happiness = [[None, 0.5]] * 2 + [[0.2, 0.5], [0.2, 0.5], [0.4, 0.5], [0.9, 0.5], [0.9, 0.5]]
-    first, second = people(Baseline(None, 0.3), happiness)
-    assert (first["track"], first["from_s"], first["to_s"]) == (1, 0.2, 0.6)
-    assert (first["looks"], first["baseline_looks"]) == (5, 3)
-    assert first["mean_probability_happy"] == pytest.approx(0.52)
-    assert first["baseline_probability_happy"] == pytest.approx(0.2)
-    assert first["change_probability_happy"] == pytest.approx(0.32)
-    assert first["baseline_valence"] == pytest.approx(-0.6)
-    # Its keypoints are on a line: no pose.
-    assert "mean_yaw" not in first
-    assert second["change_valence"] == 0
-    span = people(Baseline(0.5, 0.2), happiness)
-    assert [row["baseline_probability_happy"] for row in span] == [0.9, 0.5]
-    assert "baseline_valence" not in people(Baseline(30.0, 5.0), happiness)[0]
-
-
-def test_people_who_left_are_passed_on() -> None:
-    rows: list[dict[str, Any]] = []
-    summed = People(Baseline(), lambda row, usual: rows.append(row))
-    for result in results([[0.5]] * 10 + [[None]] * 150):
-        summed.add(result)
-    assert [row["to_s"] for row in rows] == [0.9]
-
-
-def test_columns_of_people_do_not_depend_on_what_a_video_shows(tmp_path: Path) -> None:
-    headers = []
-    # A face that shows an emotion, one that shows none, and one that comes after the baseline.
-    for looks in ([[0.9]] * 10, [[0.1]] * 10, [[None]] * 60 + [[0.9]] * 10):
-        with open_event_store() as store:
-            finder = EpisodeFinder(store.add)
-            people = People(Baseline(0.0, 5.0), lambda row, _, keep=store.add_person: keep(row))
-            for result in results(looks):
-                finder.add(result)
-                people.add(result)
-            finder.end()
-            people.end()
-            write_people(tmp_path / "p.csv", store.people, {})
-        with (tmp_path / "p.csv").open() as file:
-            (row,) = csv.DictReader(file)
-        headers.append(list(row))
-    assert "episodes_happy" in headers[0]
-    assert "change_yaw" in headers[0]
-    assert headers[1:] == headers[:1] * 2
-
-
-@pytest.mark.parametrize("text", ["5", "0.5", " 10-20 ", "0-60"])
-def test_a_baseline_is_a_length_or_a_span(text: str) -> None:
-    first, _, last = text.strip().partition("-")
-    expected = Baseline(float(first), float(last) - float(first)) if last else (None, float(first))
-    assert read_baseline(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "0", "five", "-5", "20-10", "0-61", "1-2-3", "nan"])
-def test_other_baselines_are_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"^baseline '"):
-        read_baseline(text)
 
 
 @pytest.fixture(scope="module")
@@ -262,35 +107,6 @@ def test_people_are_rows(written: Path) -> None:
         assert (row["episodes_happy"], row["seconds_happy"]) == ("1", "1.8")
         # Pose and measures of the answered keypoints, where they are a face's.
         assert row["baseline_looks"] != "0"
-
-
-def test_a_timeline_has_the_changes_from_each_face_s_baseline(video: Path, tmp_path: Path) -> None:
-    shown = itertools.cycle([0.2, 0.9, 0.5, 0.6])
-
-    def brighten(outputs: dict[str, Any]) -> None:
-        happy = next(shown)
-        outputs["emotion_probabilities"][:] = [happy, 1 - happy]
-
-    baseline = Baseline(0.0, 2.0)
-    with fake_prediction_server(alter=brighten) as server, Client(server.address) as client:
-        for name in ("t.csv", "t.parquet"):
-            outputs = Outputs(tmp_path / name, baseline=baseline, about={"purpose": PURPOSE})
-            watch(str(video), client, outputs, every=10)
-    rows = parquet.read_table(tmp_path / "t.parquet").to_pylist()
-    assert len(rows) == 12
-    for track in (1, 2):
-        mine = [row for row in rows if row["track"] == track]
-        usual = np.median([row["probability_happy"] for row in mine if row["time_s"] < 2])
-        for row in mine:
-            change = row["probability_happy"] - usual
-            assert row["change_probability_happy"] == pytest.approx(change, abs=1e-3)
-    assert len({row["change_probability_happy"] for row in rows}) > 2
-    assert {row["purpose"] for row in rows} == {PURPOSE}
-    with (tmp_path / "t.csv").open() as file:
-        read = list(csv.DictReader(file))
-    assert list(read[0]) == list(rows[0])
-    # The keypoints of the fake server are no face's: there is no pose to compare.
-    assert {row["change_yaw"] for row in rows} == {None}
 
 
 def test_every_output_states_the_declared_purpose(written: Path) -> None:
