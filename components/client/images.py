@@ -1,6 +1,7 @@
 """Read a picture from a file, bytes or pixels as upright RGB pixels, within bounds."""
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -9,12 +10,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emotion_ai.errors import InputError
-from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE, PictureError, read_photo, rgb_array
+from emotion_ai.faces.picture_files import (
+    MAX_PIXELS,
+    MIN_SIDE,
+    PictureError,
+    UnknownFormatError,
+    read_photo,
+    rgb_array,
+)
 from emotion_ai.storage.local import open_regular
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF")
 _EXPECTED = f"expected a picture ({', '.join(FORMATS)})"
+# A Path has one slash of the two; a drive of Windows has one letter.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 ImageLike = str | Path | bytes | Image.Image | NDArray
 # The order of an array's colours; OpenCV's frames are "bgr". Files state their own.
@@ -64,11 +74,15 @@ def read_image(
         if len(data) > MAX_FILE_BYTES:
             raise PictureError(f"more than {MAX_FILE_BYTES >> 20} MiB")
         return read_photo(data, FORMATS, max_pixels)
+    except UnknownFormatError as error:
+        reason = f"{error}; {_EXPECTED}"
     except PictureError as error:
         reason = str(error)
     except (OSError, ValueError) as error:
         reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-    raise InputError(f"{name}: {reason}; {_EXPECTED}" if name else f"{reason}; {_EXPECTED}")
+        if _ADDRESS.match(name):
+            reason += "; expected a file: a picture at an address is saved first"
+    raise InputError(f"{name}: {reason}" if name else reason)
 
 
 def _read_file(path: Path) -> bytes:

@@ -39,6 +39,10 @@ class PictureError(Exception):
     """Bytes that cannot be read as a picture; the message says why."""
 
 
+class UnknownFormatError(PictureError):
+    """Bytes of no format that is read."""
+
+
 @functools.cache
 def formats() -> tuple[str, ...]:
     """Return the formats that Pillow reads, except PostScript, which Ghostscript would execute."""
@@ -147,7 +151,7 @@ def _picture_errors() -> Iterator[None]:
     except PictureError:
         raise
     except UnidentifiedImageError as error:
-        raise PictureError(str(error)) from None
+        raise UnknownFormatError(str(error)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError(f"too large: {error}") from None
     except Exception as error:

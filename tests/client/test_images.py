@@ -114,14 +114,18 @@ def test_read_image_reads_every_format(format: str) -> None:
 def test_read_image_names_unreadable_files(tmp_path: Path) -> None:
     text = tmp_path / "note.png"
     text.write_text("not a picture")
-    whole = save_picture(tmp_path / "whole.png", np.zeros((96, 96), np.uint8)).read_bytes()
+    whole = save_picture(tmp_path / "whole.png", COLOURS).read_bytes()
     truncated = tmp_path / "truncated.png"
     truncated.write_bytes(whole[: len(whole) // 2])
     empty = tmp_path / "empty.png"
     empty.touch()
     for path in (text, truncated, empty, tmp_path / "absent.png", tmp_path):
-        with pytest.raises(InputError, match=str(path)):
+        with pytest.raises(InputError, match=str(path)) as error:
             read_image(path)
+        # The formats help where the file has none of them.
+        assert ("expected a picture (JPEG, PNG" in str(error.value)) == (path in (text, empty))
+    with pytest.raises(InputError, match=r"expected a file: a picture at an address is saved"):
+        read_image("https://pictures.example/party.jpg")
 
 
 # Pillow itself refuses the second.
