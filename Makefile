@@ -123,7 +123,8 @@ conformance: $(READY) ## test a running server: SERVER=host:port [REST=host:port
 	@test -n "$(SERVER)" || { echo "make: name a server that serves a release of emotion_ai: SERVER=127.0.0.1:8500"; exit 2; }
 	CONFORMANCE_SERVER="$(SERVER)" CONFORMANCE_REST="$(REST)" CONFORMANCE_TLS_CA="$(TLS_CA)" \
 		CONFORMANCE_TLS_CERTIFICATE="$(TLS_CERTIFICATE)" CONFORMANCE_TLS_KEY="$(TLS_KEY)" CONFORMANCE_TLS_NAME="$(TLS_NAME)" \
-		$(BIN)/python -m pytest --verbose -rs tests/server/test_conformance.py tests/server/test_metadata.py \
+		$(BIN)/python -m pytest --verbose -rs tests/server/test_conformance.py \
+		tests/server/test_conformance_refusals.py tests/server/test_metadata.py \
 		tests/server/test_conformance_running.py $(ARGS)
 
 ship: $(READY) ## make a release the pretrained networks: REGISTRY=registry RELEASE=1 COMMAND="emotion-ai run ..."
