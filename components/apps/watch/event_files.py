@@ -14,7 +14,7 @@ from xml.sax.saxutils import quoteattr
 
 from emotion_ai.apps.watch.episodes import NO_FACE, Event
 from emotion_ai.apps.watch.event_store import EventStore
-from emotion_ai.apps.watch.rows import open_rows
+from emotion_ai.apps.watch.rows import open_rows, rounded
 from emotion_ai.client.records import PURPOSE, Row
 from emotion_ai.terminal import clean_line
 
@@ -61,7 +61,7 @@ def _rows(store: EventStore) -> Iterator[Row]:
         row["duration_s"] = round(event.offset_s - event.onset_s, 4)
         baseline = store.baseline(event.track, f"probability_{event.emotion}")
         if baseline is not None and event.peak is not None:
-            row |= {"baseline": round(baseline, 4), "change": round(event.peak - baseline, 4)}
+            row |= {"baseline": rounded(baseline), "change": rounded(event.peak - baseline)}
         yield row
 
 

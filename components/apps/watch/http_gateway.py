@@ -73,6 +73,8 @@ class HttpGateway:
             error.close()
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
+            # Without the number of the error, which is another one on each system.
+            reason = getattr(reason, "strerror", None) or reason
             self.failure = Unavailable(f"{name}: no video answers there: {reason}")
         else:
             self.has_length = answer.headers["Content-Length"] is not None

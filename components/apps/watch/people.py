@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from emotion_ai.apps.watch.analysis import FrameResult
-from emotion_ai.apps.watch.rows import open_rows
+from emotion_ai.apps.watch.rows import open_rows, rounded
 from emotion_ai.client.records import Row
 from emotion_ai.client.results import Face
 from emotion_ai.errors import InputError
@@ -60,7 +60,9 @@ def read_baseline(text: str) -> Baseline:
     first = float(found[1])
     baseline = Baseline(first, float(found[2]) - first) if found[2] else Baseline(None, first)
     if not 0 < baseline.length_s <= _MAX_BASELINE_S:
-        raise InputError(f"baseline {text!r}: expected at most {_MAX_BASELINE_S:.0f} s, above 0")
+        raise InputError(
+            f"baseline {text!r}: expected a span of more than 0 and at most {_MAX_BASELINE_S:.0f} s"
+        )
     return baseline
 
 
@@ -121,10 +123,10 @@ class _Person:
         usual = self.baseline()
         for name, total in self.totals.items():
             mean = total / self.known[name]
-            row[f"mean_{name}"] = round(mean, 4)
+            row[f"mean_{name}"] = rounded(mean)
             if name in usual:
-                row[f"baseline_{name}"] = round(usual[name], 4)
-                row[f"change_{name}"] = round(mean - usual[name], 4)
+                row[f"baseline_{name}"] = rounded(usual[name])
+                row[f"change_{name}"] = rounded(mean - usual[name])
         return row
 
 

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from emotion_ai.apps.watch.analysis import FrameResult
 from emotion_ai.apps.watch.outputs import atomic_output
 from emotion_ai.apps.watch.people import Baseline, People, value_names
-from emotion_ai.apps.watch.rows import open_rows
+from emotion_ai.apps.watch.rows import open_rows, rounded
 from emotion_ai.apps.watch.timeline import columns_of, rows_of
 from emotion_ai.client.records import Row
 
@@ -65,7 +65,7 @@ class RelativeTimeline:
 
 def _changes(row: Row, usual: Mapping[str, float]) -> Row:
     return {
-        f"change_{name}": round(row[name] - value, 4)
+        f"change_{name}": rounded(row[name] - value)
         for name, value in usual.items()
         if row.get(name) is not None
     }

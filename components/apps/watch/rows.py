@@ -24,3 +24,8 @@ def open_rows(path: Path, columns: Sequence[str], about: Mapping[str, str]) -> R
     if path.suffix.lower() == ".parquet":
         return ParquetRows(str(path), columns, _MAX_ROWS_HELD, about)
     return CsvRows(path.open("w", encoding="utf-8", newline=""), columns, about)
+
+
+def rounded(value: float) -> float:
+    """Round a change or a mean to four digits, without the sign that a zero may have."""
+    return round(value, 4) + 0.0

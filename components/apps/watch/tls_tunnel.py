@@ -38,7 +38,7 @@ class TlsTunnel:
             port = asyncio.run_coroutine_threadsafe(_start(address), self._loop).result()
         except (OSError, TimeoutError, ValueError) as error:
             self.close()
-            reason = f"{error}" or "no answer in time"
+            reason = getattr(error, "strerror", None) or f"{error}" or "no answer in time"
             name = redact(urlunsplit(address))
             raise Unavailable(f"{name}: no video answers there: {reason}") from None
         user, at, _ = address.netloc.rpartition("@")

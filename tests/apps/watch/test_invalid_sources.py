@@ -82,6 +82,7 @@ def invalid_sources(folder: Path) -> Iterator[tuple[str, int, str]]:
     yield "ftp://host/a.mp4", 2, "expected rtsp://"
     yield "/dev/null", 2, "no camera"
     yield "rtsp://me:secret@127.0.0.1:9/a", 1, "rtsp://127.0.0.1:9/a: no video answers there"
+    yield "http://127.0.0.1:9/a.mp4", 1, "/a.mp4: no video answers there: Connection refused"
 
 
 def test_watch_rejects_what_is_not_a_video(tmp_path: Path) -> None:

@@ -49,6 +49,11 @@ def test_a_person_has_means_and_what_differs_from_its_baseline() -> None:
     assert "baseline_valence" not in people(Baseline(30.0, 5.0), happiness)[0]
 
 
+def test_a_change_that_is_rounded_to_zero_has_no_sign() -> None:
+    (row,) = people(Baseline(None, 0.2), [[0.5], [0.5], [0.49999]])
+    assert str(row["change_probability_happy"]) == "0.0"
+
+
 def test_people_who_left_are_passed_on() -> None:
     rows: list[dict[str, Any]] = []
     summed = People(Baseline(), lambda row, usual: rows.append(row))
