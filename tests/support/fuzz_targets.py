@@ -3,15 +3,9 @@
 A case may be read, or rejected as bad input; anything else is a defect.
 """
 
-import bz2
 import contextlib
-import gzip
-import io
 import json
-import lzma
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,49 +13,45 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from PIL import Image
 
-from emotion_ai import storage
 from emotion_ai.client.images import read_image
 from emotion_ai.errors import EmotionAIError, InputError
-from emotion_ai.faces.arrays import INFO_FILE, Faces, FacesInfo
+from emotion_ai.faces.arrays import Faces
 from emotion_ai.faces.kinds import KindName
-from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.weights import pack_weights, read_weights, spec_for
+from emotion_ai.networks.weights import read_weights
 from emotion_ai.pipeline.settings import (
     Environment,
     RunSettings,
     load_environment,
     load_run_settings,
 )
-from emotion_ai.registry.champion import CONFIG_NAME, read_champion, write_champion
-from emotion_ai.registry.publishing import publish
+from emotion_ai.registry.champion import CONFIG_NAME, read_champion
 from emotion_ai.registry.releases import INFO_PATH, list_versions, verify_release
 from emotion_ai.server.batch_policy import BatchPolicy
 from emotion_ai.server.configuration import ConfigSource, plan_models
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.parameter_files import read_parameters
-from emotion_ai.serving_api.golden import Golden, read_golden, write_golden
+from emotion_ai.serving_api.golden import read_golden
 from emotion_ai.settings import restore_integers, validate_settings
 from emotion_ai.sources.checks import DataChecks
 from emotion_ai.sources.csv_table import open_table, read_blocks
 from emotion_ai.sources.subjects import read_subjects
 
-from support.face_csv import FER7, keypoint_cells, write_expression, write_keypoints
-from support.minimal_release import write_minimal_release
-from support.prepared_faces import write_faces
+from support.face_csv import FER7
+from support.fuzz_examples import (
+    BATCHING,
+    checkpoint_state,
+    faces_files,
+    packed_golden,
+    packed_weights,
+    picture_examples,
+    registry_examples,
+    table_examples,
+)
 
 _TOKENS = [b"\0", b"\n", b",", b'"', b" ", b"nan", b"-1", b"1e309", b"9" * 30, b"\xff\xff\xff\xff"]
 
 DAMAGED_ARRAY = "targets-00000.npy"
-
-_BATCHING = b"""
-max_batch_size { value: 128 }
-batch_timeout_micros { value: 0 }
-num_batch_threads { value: 8 }
-allowed_batch_sizes: 128
-thread_pool_name { value: "batches" }
-"""
 
 
 class Target(NamedTuple):
@@ -91,101 +81,6 @@ def damaged(examples: list[bytes]) -> SearchStrategy[bytes]:
     position = st.one_of(st.floats(0, 1), st.floats(0, 0.02), st.floats(0.98, 1))
     changes = st.lists(st.tuples(position, st.integers(0, 40), inserted), min_size=1, max_size=6)
     return st.builds(damage, st.sampled_from(examples), changes)
-
-
-def _picture_examples() -> list[bytes]:
-    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    encoded = []
-    for form in ("JPEG", "PNG", "BMP", "GIF", "WEBP"):
-        picture = io.BytesIO()
-        Image.fromarray(pixels).save(picture, form, exif=exif.tobytes())
-        encoded.append(picture.getvalue())
-    for gray in (np.zeros((30, 30), np.uint16), np.zeros((30, 30), bool)):
-        picture = io.BytesIO()
-        Image.fromarray(gray).save(picture, "PNG")
-        encoded.append(picture.getvalue())
-    return encoded
-
-
-def _compressed_forms(text: bytes) -> list[bytes]:
-    zipped = []
-    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA):
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w", method) as file:
-            file.writestr("faces.csv", text)
-        zipped.append(archive.getvalue())
-    tars = []
-    for mode in ("w:", "w:gz", "w:xz"):
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode=mode) as tar:
-            member = tarfile.TarInfo("faces/faces.csv")
-            member.size = len(text)
-            tar.addfile(member, io.BytesIO(text))
-        tars.append(archive.getvalue())
-    others = [text.decode().encode("utf-16"), text.replace(b"\n", b"\r"), text.replace(b",", b";")]
-    packed = [gzip.compress(text), bz2.compress(text), lzma.compress(text)]
-    return [text, text, *packed, *zipped, *tars, *others]
-
-
-def _table_examples() -> tuple[list[bytes], list[bytes]]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "faces.csv")
-        usage = ["Training", "PublicTest"]
-        expression = write_expression(path, [0, 6], usage).read_bytes()
-        keypoints = write_keypoints(path, keypoint_cells(2)).read_bytes()
-    return _compressed_forms(expression), _compressed_forms(keypoints)
-
-
-def _registry_examples() -> tuple[bytes, bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        files, draft = write_minimal_release(Path(folder, "export"), "a")
-        registry = str(Path(folder, "registry"))
-        publish(registry, files, draft)
-        write_champion(registry, 1)
-        return (
-            storage.read_bytes(storage.join(registry, CONFIG_NAME), 1 << 20),
-            storage.read_bytes(storage.join(registry, "1", INFO_PATH), 1 << 20),
-        )
-
-
-def _checkpoint_state() -> bytes:
-    files = {"latest": "latest-00002.keras", "best": "best-00001.npz"}
-    entries = [{"epoch": k, "loss": 1.5, "score": 0.5, "seconds": 3.25} for k in (1, 2)]
-    state = {
-        "epoch": 2,
-        "best_epoch": 1,
-        "best_score": 0.5,
-        "history": entries,
-        "files": {key: {"name": name, "sha256": "0" * 64} for key, name in files.items()},
-    }
-    return json.dumps(state).encode()
-
-
-def _faces_files() -> dict[str, bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        faces = write_faces(Path(folder, "faces"), "expression")
-        return {path.name: path.read_bytes() for path in faces.iterdir()}
-
-
-def _packed_weights(faces: dict[str, bytes]) -> bytes:
-    spec = spec_for(FacesInfo.model_validate_json(faces[INFO_FILE]), TrainingSettings())
-    return pack_weights(spec, [np.ones((3, 3, 1, 8), np.float32), np.zeros(8, np.float32)])
-
-
-def _packed_golden() -> bytes:
-    golden = Golden(
-        images=np.zeros((2, 96, 96, 1), np.uint8),
-        keypoints=np.zeros((2, 15, 2), np.float32),
-        emotion_probabilities=np.zeros((2, 2), np.float32),
-        emotion=np.array(["happy", "sad"]),
-        emotion_labels=np.array([["happy", "sad"]] * 2),
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "golden.npz")
-        write_golden(str(path), golden)
-        return path.read_bytes()
 
 
 def _read_table(kind: KindName) -> Callable[[Path, bytes], None]:
@@ -288,9 +183,9 @@ def _read_environment(folder: Path, case: bytes) -> None:
 
 def fuzz_targets() -> dict[str, Target]:
     """Return the targets by name."""
-    expression, keypoints = _table_examples()
-    config, release = _registry_examples()
-    faces = _faces_files()
+    expression, keypoints = table_examples()
+    config, release = registry_examples()
+    faces = faces_files()
     settings = RunSettings().model_dump_json().encode()
     environments = [
         Environment().model_dump_json().encode(),
@@ -302,13 +197,13 @@ def fuzz_targets() -> dict[str, Target]:
         "expression": Target(damaged(expression), _read_table("expression")),
         "keypoints": Target(damaged(keypoints), _read_table("keypoints")),
         "subjects": Target(damaged([b"row,subject\n0,1\n5,2\n"]), _read_subjects),
-        "picture": Target(damaged(_picture_examples()), _read_picture),
-        "parameters": Target(damaged([_BATCHING]), _read_parameters),
+        "picture": Target(damaged(picture_examples()), _read_picture),
+        "parameters": Target(damaged([BATCHING]), _read_parameters),
         "models.config": Target(damaged([config]), _read_config),
         "release.json": Target(damaged([release]), _read_release),
-        "checkpoint": Target(damaged([_checkpoint_state()]), _read_checkpoint),
-        "weights": Target(damaged([_packed_weights(faces)]), _read_weights),
-        "golden": Target(damaged([_packed_golden()]), _read_golden),
+        "checkpoint": Target(damaged([checkpoint_state()]), _read_checkpoint),
+        "weights": Target(damaged([packed_weights(faces)]), _read_weights),
+        "golden": Target(damaged([packed_golden()]), _read_golden),
         "faces": Target(damaged([faces[DAMAGED_ARRAY]]), _read_faces(faces)),
         "settings": Target(damaged([settings]), _read_json),
         "environment": Target(damaged(environments), _read_environment),
