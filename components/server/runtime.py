@@ -1,12 +1,14 @@
 """Imports TensorFlow for the server: late, and without Keras."""
 
 import gc
+import importlib.util
 import logging
 import os
 import sys
 import time
 from typing import Any
 
+from emotion_ai.errors import InputError, install_hint
 from emotion_ai.server.flags import ServerFlags
 
 _log = logging.getLogger(__name__)
@@ -33,6 +35,15 @@ class LazyLoader:
             # The imported modules stay: spare the garbage collector from traversing them.
             gc.freeze()
         return self._load(base_path, version)
+
+
+def check_tensorflow() -> None:
+    """Raise `InputError` where TensorFlow is not installed, without importing it."""
+    if importlib.util.find_spec("tensorflow") is None:
+        raise InputError(
+            "the model server needs package tensorflow, which is not installed: "
+            f"{install_hint('serve')}"
+        )
 
 
 def import_tensorflow() -> None:

@@ -39,7 +39,7 @@ from emotion_ai.server.parameter_files import read_parameters
 from emotion_ai.server.prediction_service import Limits, PredictionService
 from emotion_ai.server.rest import REST_PORT_ADVICE, Monitoring, rest_server
 from emotion_ai.server.rpc import Arrivals
-from emotion_ai.server.runtime import LazyLoader
+from emotion_ai.server.runtime import LazyLoader, check_tensorflow
 from emotion_ai.server.tls import load_credentials
 from emotion_ai.server.version_state import RetryPolicy
 from emotion_ai.server.versions import VersionManager
@@ -68,7 +68,7 @@ def serve(flags: ServerFlags) -> None:
         flags: What to serve, and how; see `parse_flags`.
 
     Raises:
-        InputError: A flag, a file or the registry is invalid.
+        InputError: A flag, a file or the registry is invalid, or TensorFlow is not installed.
         Unavailable: The address cannot be bound; or the models do not load, and are not a
             registry's.
 
@@ -76,6 +76,7 @@ def serve(flags: ServerFlags) -> None:
         serve(ServerFlags(registry="./registry", port=8500))
     """
     _configure_logging()
+    check_tensorflow()
     _check_addresses(flags)
     if flags.pretrained:
         _serve_pretrained(flags)

@@ -1,11 +1,12 @@
-"""Addresses that cannot be listened on are told before anything is loaded."""
+"""Addresses that cannot be listened on, and a missing package, are told before all else."""
 
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
-from emotion_ai.errors import Unavailable
+from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.server.flags import ServerFlags
 from emotion_ai.server.grpc_server import check_socket_path
 from emotion_ai.server.server import serve
@@ -41,3 +42,9 @@ def test_socket_path_that_can_be_is_left_free(tmp_path: Path) -> None:
         other.bind(str(path))
         check_socket_path(str(path))
         assert path.is_socket()
+
+
+def test_serve_names_the_missing_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(InputError, match=r"package tensorflow, .*emotion-ai\[serve\]"):
+        serve(ServerFlags(registry=str(tmp_path), port=0))
