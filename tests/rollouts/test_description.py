@@ -44,7 +44,7 @@ def test_describe_lists_every_release_with_its_origin(
     assert second["data"]["keypoints"]["rows"] == 20
     assert second["created"].startswith("2026-01-02T")
     assert second["revision"] == "abc123"
-    assert second["metrics"] == {"expression/PublicTest/accuracy": 0.61}
+    assert second["metrics"] == {"expression/PrivateTest/accuracy": 0.61}
     assert second["gate"]["reasons"] == ["this is the first release"]
     assert "files" not in second
 

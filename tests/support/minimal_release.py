@@ -23,7 +23,7 @@ def write_minimal_release(folder: Path, digest: str) -> tuple[dict[str, Path], R
             "keypoints": DataInfo(source="sample://20?seed=1", fingerprint="k" * 64, rows=20),
             "expression": DataInfo(source="fer2013.csv", fingerprint="e" * 64, rows=70),
         },
-        metrics={"expression/PublicTest/accuracy": 0.61},
+        metrics={"expression/PrivateTest/accuracy": 0.61},
         gate=GateDecision(outcome="accepted", reasons=("this is the first release",)),
         revision="abc123",
         run_id="run-1",
