@@ -1,4 +1,4 @@
-"""The installation that the tests of this folder share: overlay local with three servers."""
+"""Installations that the tests of this folder share: one with servers, one of manifests alone."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from support.cluster_installation import installed
+from support.installed_manifests import Installed, installed_manifests
 from support.kubectl import require_cluster
 from support.kubernetes_cluster import roll_out
 
@@ -39,3 +40,10 @@ def first_release(publish: Callable[..., int]) -> int:
     answer = roll_out(version)
     assert answer.code == 0, answer.messages
     return version
+
+
+@pytest.fixture(scope="module", name="installed")
+def manifests() -> Iterator[Installed]:
+    """The manifests are installed, without the images that their pods would run."""
+    with installed_manifests() as there:
+        yield there
