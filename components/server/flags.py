@@ -205,7 +205,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         suffix = "" if default in ("", None, False) else f" ({default})"
         _add_flag(parser, f"--{name}", field.annotation, f"{field.description}{suffix}")
     parser.add_argument("--poll-seconds", type=float, metavar="S", help=argparse.SUPPRESS)
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action="version", version=version_words())
     for name in OTHER_FLAGS:
         parser.add_argument(f"--{name}", nargs="?", help=argparse.SUPPRESS)
     return parser
@@ -222,7 +222,8 @@ def installed_version() -> str:
         return ""
 
 
-def _version() -> str:
+def version_words() -> str:
+    """Return what `--version` prints."""
     version = installed_version()
     other = "emotion-ai, not installed as a package: the image's labels say which version"
     return f"emotion-ai {version}" if version else other

@@ -37,11 +37,31 @@ from emotion_ai.pipeline.cli.watch import watch
 from emotion_ai.storage.scratch import scratch_folder
 from emotion_ai.terminal import clean_console, clean_streams
 
+_HELP = "Train, gate, release and serve models of facial keypoints and expression."
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Train, gate, release and serve models of facial keypoints and expression.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from emotion_ai.server.flags import version_words
+
+        typer.echo(version_words())
+        raise typer.Exit
+
+
+@app.callback(help=_HELP)
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 class Runner(StrEnum):

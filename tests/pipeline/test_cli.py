@@ -1,5 +1,6 @@
 """The command line, run as processes: output and exit codes."""
 
+import importlib.metadata
 import json
 import socket
 import subprocess
@@ -35,6 +36,13 @@ def test_help_exists_for_every_command(command: str) -> None:
     result = emotion_ai(command, "--help")
     assert result.returncode == 0
     assert "Usage" in result.stdout
+
+
+def test_version_is_that_of_the_package() -> None:
+    result = emotion_ai("--version")
+    assert result.returncode == 0
+    assert result.stdout == f"emotion-ai {importlib.metadata.version('emotion-ai')}\n"
+    assert emotion_ai("serve", "--version").stdout == result.stdout
 
 
 def test_help_imports_nothing_heavy() -> None:
