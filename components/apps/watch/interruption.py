@@ -4,8 +4,10 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
+from emotion_ai.apps.watch.decoder_errors import DecoderErrors
 from emotion_ai.terminal import END_SIGNALS
 
 
@@ -50,9 +52,18 @@ class Interruption:
         finally:
             self._is_interruptible = False
 
-    def _handle(self, number: int, _: object) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         self._received = (
             KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
         )
-        if self._is_interruptible:
+        if self._is_interruptible and not _is_called_by_decoder(frame):
             raise self._received
+
+
+def _is_called_by_decoder(frame: FrameType | None) -> bool:
+    """Whether a decoder's error is being counted: what is raised there is printed and lost."""
+    while frame is not None:
+        if frame.f_code is DecoderErrors.add.__code__:
+            return True
+        frame = frame.f_back
+    return False
