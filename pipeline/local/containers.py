@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import docker
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import DockerException, ImageNotFound, NotFound
+from docker.models.containers import Container
 from docker.types import Mount
 from kfp.local import DockerRunner, docker_task_handler
 from kfp.local.docker_task_handler import DockerTaskHandler
@@ -66,11 +67,17 @@ def step_containers(
             _ensure_image(client, image)
         arguments = step_arguments(client.info(), settings, containers)
     handler = docker_task_handler.DockerTaskHandler
-    docker_task_handler.DockerTaskHandler = functools.partial(StepContainer, arguments)
+    containers_now: set[Container] = set()
+    docker_task_handler.DockerTaskHandler = functools.partial(
+        StepContainer, arguments, containers_now
+    )
     try:
         yield DockerRunner()
     finally:
         docker_task_handler.DockerTaskHandler = handler
+        # A thread of a run that was interrupted still waits for its own.
+        for container in [*containers_now]:
+            _remove(container)
 
 
 class _End(NamedTuple):
@@ -83,12 +90,16 @@ class StepContainer(DockerTaskHandler):
 
     Args:
         arguments: Those of all steps, from `step_arguments`.
+        running: The run's containers that are there; has this step's while it runs.
         others: What KFP's task handler takes.
     """
 
-    def __init__(self, arguments: Mapping[str, dict[str, Any]], **others: Any) -> None:
+    def __init__(
+        self, arguments: Mapping[str, dict[str, Any]], running: set[Container], **others: Any
+    ) -> None:
         super().__init__(**others)
         self._arguments = arguments
+        self._running = running
 
     def run(self) -> Status:
         """Run the step; return SUCCESS only if it exited with 0 and left its result file."""
@@ -119,6 +130,7 @@ class StepContainer(DockerTaskHandler):
             volumes=self.get_volumes_to_mount(client),
             **arguments | {"environment": variables},
         )
+        self._running.add(container)
         try:
             container.start()
             for line in container.logs(stream=True, follow=True):
@@ -128,7 +140,13 @@ class StepContainer(DockerTaskHandler):
             # Also where it only lost a process to it.
             return _End(code, code != 0 and container.attrs["State"].get("OOMKilled", False))
         finally:
-            container.remove(force=True)
+            self._running.discard(container)
+            _remove(container)
+
+
+def _remove(container: Container) -> None:
+    with contextlib.suppress(NotFound):
+        container.remove(force=True)
 
 
 def _argument(command: list[str], flag: str) -> str:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,26 @@ def terminate_children_on_exit() -> Iterator[None]:
         signal.signal(signal.SIGTERM, sigterm_handler)
 
 
+@contextlib.contextmanager
+def terminate_steps_on_error() -> Iterator[None]:
+    """Terminate the run's processes that the block started if it raises. Not the server's."""
+    name = os.environ[_VARIABLE]
+    before = _processes(name)
+    try:
+        yield
+    except BaseException:
+        _terminate(name, before)
+        raise
+
+
 def _exit(number: int, frame: Any) -> None:
     sys.exit(128 + number)
 
 
-def _terminate(name: str) -> None:
+def _terminate(name: str, spared: Set[int] = frozenset()) -> None:
     told: set[int] = set()
     deadline = time.monotonic() + _GRACE_SECONDS
-    while (processes := _processes(name)) and time.monotonic() < deadline:
+    while (processes := _processes(name) - spared) and time.monotonic() < deadline:
         _signal(processes - told, signal.SIGTERM)
         told |= processes
         time.sleep(0.05)

@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,9 +18,10 @@ from emotion_ai.terminal import clean
 State = Literal["running", "done", "cached", "failed"]
 
 # The messages of kfp.local 2.17: task_dispatcher.py and orchestrator/task_executor.py.
-_EXECUTING = re.compile(r"^Executing task .*?'([^']+)'")
-_FINISHED = re.compile(r"^Task .*?'([^']+)'.* finished with status .*?(SUCCESS|FAILURE)")
+_EXECUTING = re.compile(r"^Executing task '([^']+)'")
+_FINISHED = re.compile(r"^Task '[^']+' finished with status (SUCCESS|FAILURE)")
 _CACHED = re.compile(r"^Task (\S+) cache hit")
+_COLOUR = re.compile(r"\x1b\[\d+m")
 _ERROR_LINE = re.compile(r"emotion-ai: error \(exit code (\d)\): (.*)")
 _MAX_LINES = 20
 _MAX_LINES_IN_FAILURE = 5
@@ -42,57 +44,83 @@ class Step:
     lines: list[str] = field(default_factory=list)
 
 
-@dataclass
 class RunMonitor:
-    """Follows a run of KFP's local runner.
+    """Follows a run of KFP's local runner, which runs each step in a thread.
 
-    Attributes:
+    Args:
         names: Display names of the tasks, by the names in KFP's log.
         log: Receives every line.
-        on_change: Called with a step when it starts, prints a line or ends.
-        steps: The steps so far.
+        on_change: Called with a step when it starts, prints a line or ends; by one thread at a
+            time.
+
+    Attributes:
+        steps: The steps so far, in the order in which they started.
         failure: Exit code and message of the first failure.
     """
 
-    names: dict[str, str]
-    log: TextIO
-    on_change: Callable[[Step], None]
-    steps: list[Step] = field(default_factory=list)
-    failure: tuple[int, str] | None = None
-    _started: float = 0.0
+    def __init__(
+        self, names: dict[str, str], log: TextIO, on_change: Callable[[Step], None]
+    ) -> None:
+        self.steps: list[Step] = []
+        self.failure: tuple[int, str] | None = None
+        self._names = names
+        self._log = log
+        self._on_change = on_change
+        self._lock = threading.RLock()
+        self._of_thread = _OfThread()
 
     def on_log(self, message: str) -> None:
-        """Handle a log message of the runner."""
-        message = clean(message)
-        self.log.write(message + "\n")
-        if match := _EXECUTING.match(message):
-            self._started = time.monotonic()
-            self._add(Step(self.names.get(match[1], match[1])))
-        elif match := _CACHED.match(message):
-            self._add(Step(self.names.get(match[1], match[1]), "cached"))
-        elif (match := _FINISHED.match(message)) and self.steps:
-            step = self.steps[-1]
-            step.seconds = time.monotonic() - self._started
-            step.state = "done" if match[2] == "SUCCESS" else "failed"
-            if step.state == "failed":
-                self.failure = self.failure or (1, _describe_failure(step))
-            self.on_change(step)
+        """Handle a log message of the runner, in the thread of the step that it is about."""
+        message = clean(_COLOUR.sub("", message))
+        with self._lock:
+            self._write(message)
+            if match := _EXECUTING.match(message):
+                self._add(Step(self._names.get(match[1], match[1])))
+            elif match := _CACHED.match(message):
+                self._add(Step(self._names.get(match[1], match[1]), "cached"))
+            elif match := _FINISHED.match(message):
+                self._end("done" if match[1] == "SUCCESS" else "failed")
 
     def on_output(self, line: str) -> None:
-        """Handle a line of a step's output."""
-        line = clean(line)
-        self.log.write(line + "\n")
-        text = line.strip()
-        if match := _ERROR_LINE.search(text):
-            self.failure = self.failure or (int(match[1]), match[2])
-        if text and self.steps and self.steps[-1].state == "running":
-            step = self.steps[-1]
-            step.lines = [*step.lines, text][-_MAX_LINES:]
-            self.on_change(step)
+        """Handle a line of a step's output, in the step's thread."""
+        text = clean(line).strip()
+        with self._lock:
+            self._write(text)
+            if match := _ERROR_LINE.search(text):
+                self.failure = self.failure or (int(match[1]), match[2])
+            step = self._of_thread.step
+            if text and step and step.state == "running":
+                step.lines = [*step.lines, text][-_MAX_LINES:]
+                self._on_change(step)
+
+    def _write(self, line: str) -> None:
+        """Write a line to the log, with the step's name: those of several steps are mixed there."""
+        step = self._of_thread.step
+        name = f"{step.name:<19} " if step and step.state == "running" else ""
+        self._log.write(f"{name}{line}".rstrip() + "\n")
 
     def _add(self, step: Step) -> None:
+        self._of_thread.step = step
+        self._of_thread.started = time.monotonic()
         self.steps.append(step)
-        self.on_change(step)
+        self._on_change(step)
+
+    def _end(self, state: State) -> None:
+        step = self._of_thread.step
+        if step is None:
+            return
+        step.seconds = time.monotonic() - self._of_thread.started
+        step.state = state
+        if state == "failed":
+            self.failure = self.failure or (1, _describe_failure(step))
+        self._on_change(step)
+
+
+class _OfThread(threading.local):
+    """The step that a thread runs, and when it started."""
+
+    step: Step | None = None
+    started: float = 0.0
 
 
 def _describe_failure(step: Step) -> str:
@@ -125,10 +153,11 @@ def capture_run(monitor: RunMonitor) -> Iterator[None]:
             return False
 
     monitor_filter = MonitorFilter()
-    # KFP replaces `print` in each of its threads, which may restore it in the wrong order.
+    # KFP replaces `print` and the root logger's handlers in each thread that runs a step; threads
+    # may restore them in the wrong order.
     original_print = builtins.print
     root = logging.getLogger()
-    level = root.level
+    level, handlers = root.level, root.handlers[:]
     # A filter, because the runner replaces the root logger's handlers. The level, because it logs
     # a cache hit outside of its own logging context.
     root.addFilter(monitor_filter)
@@ -141,19 +170,26 @@ def capture_run(monitor: RunMonitor) -> Iterator[None]:
     finally:
         root.removeFilter(monitor_filter)
         root.setLevel(level)
+        root.handlers[:] = handlers
         builtins.print = original_print
         sys.stdout.flush()
 
 
 class _LineStream(io.TextIOBase):
-    """A text stream that passes on complete lines."""
+    """A text stream that passes on complete lines, those of each thread for themselves."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
-        self._rest = ""
+        self._of_thread = _Rest()
 
     def write(self, text: str) -> int:
-        *lines, self._rest = (self._rest + text).split("\n")
+        *lines, self._of_thread.rest = (self._of_thread.rest + text).split("\n")
         for line in lines:
             self._on_line(line)
         return len(text)
+
+
+class _Rest(threading.local):
+    """What a thread has written of a line."""
+
+    rest: str = ""

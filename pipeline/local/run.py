@@ -21,7 +21,10 @@ from emotion_ai.errors import InputError, Unavailable, one_line
 from emotion_ai.networks.answers import is_bank
 from emotion_ai.pipeline.cluster_settings import ClusterSettings
 from emotion_ai.pipeline.local.example_faces import save_example_faces
-from emotion_ai.pipeline.local.processes import terminate_children_on_exit
+from emotion_ai.pipeline.local.processes import (
+    terminate_children_on_exit,
+    terminate_steps_on_error,
+)
 from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run, display_names
 from emotion_ai.pipeline.local.target import check_target, open_client, running_target
 from emotion_ai.pipeline.parameters import training_parameters
@@ -223,24 +226,27 @@ def _run_dag(
     from kfp.components import load_component_from_file
 
     from emotion_ai.pipeline.compiler import compile_pipeline
+    from emotion_ai.pipeline.local.side_by_side import run_side_by_side
 
     compiled = _run_folder(run_id) / "pipeline.yaml"
     compile_pipeline(load_environment(environment).compile, settings, compiled)
     spec = next(yaml.safe_load_all(compiled.read_text(encoding="utf-8")))
     artifacts = WORKSPACE / "artifacts"
     artifacts.mkdir(exist_ok=True)
-    with (
-        _kfp_runner(runner, settings, spec) as kfp_runner,
-        _log_path(run_id).open("w", encoding="utf-8") as log,
-    ):
-        local.init(
-            kfp_runner,
-            pipeline_root=str(artifacts),
-            enable_caching=True,
-            cache_root=str(WORKSPACE / "cache"),
-        )
+    with _log_path(run_id).open("w", encoding="utf-8") as log:
         monitor = RunMonitor(display_names(spec), log, on_change)
-        with capture_run(monitor):
+        with (
+            capture_run(monitor),
+            run_side_by_side(),
+            _kfp_runner(runner, settings, spec) as kfp_runner,
+            terminate_steps_on_error(),
+        ):
+            local.init(
+                kfp_runner,
+                pipeline_root=str(artifacts),
+                enable_caching=True,
+                cache_root=str(WORKSPACE / "cache"),
+            )
             try:
                 load_component_from_file(str(compiled))(run_name=run_id)
             except RuntimeError as error:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
-from rich.status import Status
+from rich.spinner import Spinner
 from rich.table import Table
 
 from emotion_ai.pipeline.local.progress import Step
@@ -36,29 +37,48 @@ class Progress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live: Status | None = None
+        self._live: Live | None = None
+        self._spinner = Spinner("dots", style="status.spinner")
+        self._running: dict[str, str] = {}
 
     def __call__(self, step: Step) -> None:
         """Print a step that started, printed a line or ended."""
+        line = step.lines[-1] if step.lines else ""
         if step.state == "running":
-            self._print_running(step)
-            return
-        self.close()
+            self._running[step.name] = line
+        else:
+            self._running.pop(step.name, None)
+            self._print_end(step)
+        if self._console.is_terminal:
+            self._update_live()
+        elif step.state == "running" and _PROGRESS_LINE.match(line):
+            text = f"    {step.name}: {escape(line)}"
+            self._console.print(text, highlight=False, soft_wrap=True)
+
+    def _print_end(self, step: Step) -> None:
         seconds = f"{step.seconds:6.1f} s" if step.state != "cached" else " " * 8
         self._console.print(f"  {step.name:<22} {seconds}  {_MARKS[step.state]}", highlight=False)
 
-    def _print_running(self, step: Step) -> None:
-        line = step.lines[-1] if step.lines else ""
-        if not self._console.is_terminal:
-            if _PROGRESS_LINE.match(line):
-                self._console.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
+    def _update_live(self) -> None:
+        if not self._running:
+            self.close()
             return
-        text = f"{step.name}  [dim]{escape(line[:_MAX_LIVE_CHARACTERS])}[/]"
+        text = "\n  ".join(
+            f"{name}  [dim]{escape(line[:_MAX_LIVE_CHARACTERS])}[/]"
+            for name, line in self._running.items()
+        )
         if self._live is None:
-            self._live = self._console.status(text)
+            # What the steps print is the monitor's: it must not appear above the line.
+            self._live = Live(
+                console=self._console,
+                transient=True,
+                refresh_per_second=12.5,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._live.start()
-        else:
-            self._live.update(text)
+        self._spinner.update(text=text)
+        self._live.update(self._spinner)
 
     def close(self) -> None:
         """Remove the live line."""

@@ -7,9 +7,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from itertools import islice, repeat
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,10 +19,10 @@ from emotion_ai.networks.batches import epoch_batches
 from emotion_ai.networks.machine import mixed_precision
 from emotion_ai.networks.objectives import expression_objective
 from emotion_ai.networks.settings import TrainingSettings
-from emotion_ai.networks.training import compile_network
+from emotion_ai.networks.training import compile_network, train_epoch
 from emotion_ai.networks.weights import spec_for
 
-WARM_STEPS = 4
+WARM_STEPS, LEARNING_RATE = 4, 1e-3
 
 
 def noise(folder: str, count: int) -> Faces:
@@ -49,11 +47,6 @@ def noise(folder: str, count: int) -> Faces:
     return Faces(folder)
 
 
-def some(batches: Iterator[Any], count: int) -> Iterator[Any]:
-    """The next batches, as the generator that Keras asks for."""
-    yield from islice(batches, count)
-
-
 def main(precision: str, threads: int, steps: int, batch_size: int) -> None:
     """Print images a second from the augmenting input, and from one batch again and again."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -64,15 +57,15 @@ def main(precision: str, threads: int, steps: int, batch_size: int) -> None:
         faces = noise(folder, batch_size * (steps + WARM_STEPS))
         objective = expression_objective(np.ones(7), settings.label_smoothing)
         network = compile_network(
-            build_network(spec_for(faces.info, settings)), objective, settings, steps
+            build_network(spec_for(faces.info, settings)), objective, settings
         )
         for name in ("cached batch", "augmenting input"):
             batches = epoch_batches(faces, objective, settings, 1, 0)
             if name == "cached batch":
                 batches = repeat(next(batches))
-            network.fit(some(batches, WARM_STEPS), steps_per_epoch=WARM_STEPS, verbose=0)
+            train_epoch(network, islice(batches, WARM_STEPS), repeat(LEARNING_RATE))
             started = time.perf_counter()
-            network.fit(some(batches, steps), steps_per_epoch=steps, verbose=0)
+            train_epoch(network, islice(batches, steps), repeat(LEARNING_RATE))
             rates[name] = batch_size * steps / (time.perf_counter() - started)
     print(json.dumps(rates))
 

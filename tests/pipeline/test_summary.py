@@ -1,6 +1,7 @@
 """The summary that `emotion-ai run` prints on a terminal."""
 
 import io
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run
 from emotion_ai.pipeline.local.run import LocalRun
-from emotion_ai.pipeline.local.summary import print_summary
+from emotion_ai.pipeline.local.summary import Progress, print_summary
 from emotion_ai.rollouts.settings import TlsFiles
 
 
@@ -87,3 +89,29 @@ def test_print_summary_says_first_what_the_run_adopted() -> None:
     adopted = "release 1 was put back with kubectl; adopted"
     lines = _printed(_accepted_run("", resolve={"adopted": adopted}))
     assert lines.index(f"Before the run: {adopted}") < lines.index("The gate")
+
+
+def test_progress_on_a_terminal_shows_the_steps_that_run_and_nothing_that_they_print() -> None:
+    output = io.StringIO()
+    progress = Progress(Console(file=output, width=80, force_terminal=True))
+    with capture_run(RunMonitor({}, io.StringIO(), progress)):
+        for name in ("train keypoints", "train expression"):
+            progress(Step(name, "running", lines=["epoch 1/5"]))
+            sys.stdout.write("a line of KFP's\n")
+        progress(Step("train keypoints", "done", 1.5))
+        progress.close()
+    text = output.getvalue()
+    assert "a line of KFP's" not in text
+    assert "train keypoints" in text.split("train expression")[0]
+    assert "train keypoints           1.5 s  " in text
+
+
+def test_progress_elsewhere_says_which_step_an_epoch_is_of() -> None:
+    output = io.StringIO()
+    progress = Progress(Console(file=output, width=80))
+    for name in ("train keypoints", "train expression"):
+        progress(Step(name, "running", lines=["loading", "epoch 1/5  loss 0.5"]))
+    assert output.getvalue().splitlines() == [
+        "    train keypoints: epoch 1/5  loss 0.5",
+        "    train expression: epoch 1/5  loss 0.5",
+    ]
