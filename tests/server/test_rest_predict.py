@@ -111,7 +111,9 @@ REFUSED = {
     "another shape": ({"instances": [[1, 2]]}, 400, "must have shape [?,96,96,1]"),
     "unequal lists": ({"instances": [[1, 2], [1]]}, 400, "list at unexpected size: 2"),
     "a list beside a value": ({"instances": [[1], 1]}, 400, "side by side at level: 1"),
-    "a list of thousands": (b'{"inputs": ' + b"[" * 5000 + b"]" * 5000 + b"}", 400, "Parse error"),
+    # Python 3.13 reads some thousand levels.
+    "more lists than are read": (b'{"inputs": ' + b"[" * 100_000 + b"}", 400, "Parse error"),
+    "a list of thousands": (b'{"inputs": ' + b"[" * 5000 + b"]" * 5000 + b"}", 400, ""),
     "a list of many levels": (b'{"inputs": ' + b"[" * 40 + b"]" * 40 + b"}", 400, "level: 33"),
     "a number of many digits": (b'{"inputs": ' + b"9" * 5000 + b"}", 400, "JSON Parse error"),
     "a large number": (b'{"inputs": ' + b"9" * 400 + b"}", 400, "JSON Parse error"),
