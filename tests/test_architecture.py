@@ -85,7 +85,8 @@ ARROWS["pipeline"] = set(ARROWS) - FOUNDATION
 
 # Third-party packages that only some rooms import.
 ONLY_IN = {
-    "tensorflow": {"export", "server"},
+    # The networks use one operation of it where Keras has no name for it.
+    "tensorflow": {"export", "networks", "server"},
     "keras": {"networks", "export", "steps.combine"},
     "kfp": {"pipeline", *(room for room in ARROWS if room.startswith("steps."))},
     "grpc": {"client", "server"},

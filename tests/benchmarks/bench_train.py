@@ -1,7 +1,7 @@
 """Measure training in images a second, against the same network in plain PyTorch.
 
-    make bench NAME=train ARGS="[--pytorch PYTHON] [--rounds 3] [--steps 25] [--batch-size 128]
-        [--threads N]"
+    make bench NAME=train ARGS="[--pytorch PYTHON] [--widths 32-64-128-256] [--rounds 3]
+        [--steps 25] [--batch-size 128] [--threads N]"
 
 Every measurement is its own process, and the two sides take turns, so that other work on the
 machine affects both; the table shows medians, and ratios within a round. PyTorch is no dependency
@@ -38,6 +38,7 @@ def measured(python: str, script: str, arguments: list[str]) -> dict[str, float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pytorch", default="", help="a Python that has torch")
+    parser.add_argument("--widths", default="32-64-128-256", help="those of the shipped network")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--batch-size", type=int, default=128)
@@ -49,7 +50,8 @@ def main() -> None:
     rates: dict[tuple[str, str, str], list[float]] = {}
     for _ in range(given.rounds):
         for precision in PRECISIONS:
-            arguments = [precision, *map(str, (given.threads, given.steps, given.batch_size))]
+            numbers = given.threads, given.steps, given.batch_size
+            arguments = [precision, given.widths, *map(str, numbers)]
             for side, command in sides.items():
                 for source, rate in measured(*command, arguments).items():
                     rates.setdefault((side, precision, source), []).append(rate)

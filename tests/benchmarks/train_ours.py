@@ -47,11 +47,16 @@ def noise(folder: str, count: int) -> Faces:
     return Faces(folder)
 
 
-def main(precision: str, threads: int, steps: int, batch_size: int) -> None:
+def main(precision: str, widths: str, threads: int, steps: int, batch_size: int) -> None:
     """Print images a second from the augmenting input, and from one batch again and again."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    settings = TrainingSettings(precision=precision, blocks=2, batch_size=batch_size)
+    settings = TrainingSettings(
+        precision=precision,
+        widths=[*map(int, widths.split("-"))],
+        blocks=2,
+        batch_size=batch_size,
+    )
     rates = {}
     with tempfile.TemporaryDirectory() as folder, mixed_precision(precision):
         faces = noise(folder, batch_size * (steps + WARM_STEPS))
@@ -71,4 +76,4 @@ def main(precision: str, threads: int, steps: int, batch_size: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main(*sys.argv[1:3], *map(int, sys.argv[3:]))

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-WIDTHS, BLOCKS, WARM_STEPS = (24, 48, 96, 192), 2, 4
+BLOCKS, WARM_STEPS = 2, 4
 
 
 def convolution(inputs: int, outputs: int, stride: int) -> nn.Sequential:
@@ -42,11 +42,11 @@ class Block(nn.Module):
         return F.relu(self.around(around) + inside)
 
 
-def network() -> nn.Sequential:
+def network(widths: list[int]) -> nn.Sequential:
     """The expression network, two blocks a stage."""
-    layers: list[nn.Module] = [convolution(1, WIDTHS[0], 2), nn.ReLU()]
-    inputs = WIDTHS[0]
-    for stage, width in enumerate(WIDTHS):
+    layers: list[nn.Module] = [convolution(1, widths[0], 2), nn.ReLU()]
+    inputs = widths[0]
+    for stage, width in enumerate(widths):
         for block in range(BLOCKS):
             layers.append(Block(inputs, width, 2 if stage and not block else 1))
             inputs = width
@@ -54,10 +54,10 @@ def network() -> nn.Sequential:
     return nn.Sequential(*layers, *head).to(memory_format=torch.channels_last)
 
 
-def main(precision: str, threads: int, steps: int, batch_size: int) -> None:
+def main(precision: str, widths: str, threads: int, steps: int, batch_size: int) -> None:
     """Print images a second from one batch again and again, and the number of parameters."""
     torch.set_num_threads(threads)
-    model = network()
+    model = network([*map(int, widths.split("-"))])
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3, fused=True)
     images = torch.randn(batch_size, 1, 48, 48).to(memory_format=torch.channels_last)
     emotions = torch.randint(0, 7, (batch_size,))
@@ -79,4 +79,4 @@ def main(precision: str, threads: int, steps: int, batch_size: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main(*sys.argv[1:3], *map(int, sys.argv[3:]))
