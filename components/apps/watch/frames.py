@@ -1,6 +1,7 @@
 """Read the frames of a recorded video, in order and by their own times, within bounds."""
 
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from emotion_ai.apps.watch.decoder_errors import DecoderErrors, listen_to_decode
 from emotion_ai.apps.watch.holes import Steps, contains_damage, may_begin_anywhere
 from emotion_ai.apps.watch.opencv import CONTAINERS, check_name, load_opencv, open_capture
 from emotion_ai.client.following import at_rate
+from emotion_ai.client.images import read_image
 from emotion_ai.errors import InputError
 from emotion_ai.faces.picture_files import MAX_PIXELS, MIN_SIDE
 from emotion_ai.storage.local import open_regular
@@ -143,6 +145,7 @@ class Recording:
 
     def _check_end(self, frames: int, seconds: float) -> None:
         if not frames:
+            _reject_picture(self._path)
             raise InputError(f"{self.name}: no frame that can be read; {_EXPECTED}")
         # Either may be an estimate: the frame count in WebM, the duration at a variable frame rate.
         fewer = frames < (1 - _MISSING_SHARE) * self._count - _MISSING_S * self.fps
@@ -194,6 +197,7 @@ def open_file(path: Path) -> Recording:
     limits = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     capture = open_capture(str(path.absolute()), limits)
     if not capture.isOpened():
+        _reject_picture(path)
         raise InputError(f"{path}: no video that can be read, or cut short; {_EXPECTED}")
     check_size(capture, str(path))
     return Recording(capture, str(path), path)
@@ -233,3 +237,15 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: cannot be read: {error.strerror}; {_EXPECTED}") from None
     if empty:
         raise InputError(f"{path}: the file is empty; {_EXPECTED}")
+
+
+def _reject_picture(path: Path | None) -> None:
+    """Raise `InputError` where a file that is no video is a picture that `predict` reads."""
+    if path is None:
+        return
+    try:
+        read_image(path)
+    except InputError:
+        return
+    command = f"emotion-ai predict {shlex.quote(str(path))}"
+    raise InputError(f"{path}: this is a picture, no video; `{command}` reads it")

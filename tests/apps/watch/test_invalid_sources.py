@@ -131,3 +131,11 @@ def test_watch_rejects_a_file_that_another_process_writes(video: Path, tmp_path:
         with pytest.raises(InputError, match="another process is writing it"):
             watch(str(video), client, Outputs(path))
     assert path.read_text() == "of the other process"
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif"])
+def test_watch_names_the_command_that_reads_a_picture(tmp_path: Path, suffix: str) -> None:
+    Image.new("RGB", (80, 60), "gray").save(tmp_path / f"my photo.{suffix}")
+    command = f"`emotion-ai predict 'my photo.{suffix}'` reads it"
+    result = emotion_ai("watch", f"my photo.{suffix}", cwd=tmp_path)
+    assert_refused(result, 2, "this is a picture", command)
