@@ -78,11 +78,11 @@ def predict_paths(
     output = output and follow_links(output)
     files = find_pictures(paths, exclude=copies and copies.folder)
     _check_targets(files, output, copies and copies.folder)
-    failed: list[Prediction] = []
+    failed: list[str] = []
 
     def collect_failure(file: PictureFile, prediction: Prediction) -> None:
         if prediction.error is not None:
-            failed.append(prediction)
+            failed.append(prediction.error)
 
     callbacks = [collect_failure, *([_annotator(files, copies, about)] if copies else [])]
     with _progress(len(files)) as advance:
@@ -90,10 +90,10 @@ def predict_paths(
         if output is None:
             _print(files, predictor, chosen, callbacks, about)
         else:
-            _write(files, predictor, chosen, output, callbacks, about, copies)
+            failed += _write(files, predictor, chosen, output, callbacks, about, copies)
     if failed:
-        count = f"; {len(failed)} pictures could not be read" if len(failed) > 1 else ""
-        raise InputError(f"{failed[0].error}{count}")
+        total = f"; {len(failed):,} pictures could not be read (of {len(files):,})"
+        raise InputError(f"{failed[0]}{total if len(failed) > 1 else ''}")
 
 
 def _check_targets(
@@ -149,7 +149,8 @@ def _write(
     callbacks: Sequence[OnPrediction],
     about: Mapping[str, str],
     copies: Copies | None,
-) -> None:
+) -> list[str]:
+    """Predict the pictures that the journal lacks; return why others in it could not be read."""
     detector = predictor.detector
     settings = {
         "server": predictor.address,
@@ -162,10 +163,13 @@ def _write(
     }
     with open_journal(output, settings) as journal:
         remaining = [file for file in files if file.path not in journal]
+        before = (journal.record(file.path) for file in files if file.path in journal)
+        failed_before = [str(record["error"]) for record in before if "error" in record]
         records = _predict(remaining, predictor, callbacks, about)
         for file, record in zip(remaining, records, strict=True):
             journal.add(file.path, record)
         _write_output(output, format, lambda: (journal.record(file.path) for file in files))
+    return failed_before
 
 
 def _write_output(output: Path, format: str, records: RecordSource) -> None:
