@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from rich.cells import cell_len
 
 from emotion_ai.apps.predict.files import PictureFile, copy_names, find_pictures
 from emotion_ai.apps.predict.output import choose_format, write_parquet, write_text
@@ -93,6 +95,37 @@ def test_write_text_shows_brackets_and_errors_in_a_table() -> None:
     # A row for each face, and none for the end of a line within a name.
     assert "a, [b]\ufffd.png" in shown
     assert len(shown.splitlines()) == 6
+
+
+def test_a_narrow_table_shortens_names_and_keeps_emotions_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    long = face({"a person's very own emotion": 0.5, "surprise": 0.3, "neutral": 0.2})
+    box = Box(1234, 2345, 1300, 1400)
+    happy = face({"happy": 0.75, "surprise": 0.15, "neutral": 0.1}, box)
+    predictions = [
+        Prediction(0, "holidays/" * 12 + "IMG_182233.jpg", 64, 48, (happy, long)),
+        Prediction(1, "\N{CJK UNIFIED IDEOGRAPH-5199}" * 60 + ".jpg", 64, 48, (happy,)),
+        Prediction(2, "b.jpg", 64, 48, ()),
+    ]
+    file = io.StringIO()
+    write_text(lambda: [prediction.as_dict() for prediction in predictions], "table", file)
+    lines = [line for line in file.getvalue().splitlines() if line.strip()]
+    # A shortened name takes one line, with its end.
+    (name, wide, short) = [line.split()[0] for line in lines[2:] if line[0] != " "]
+    assert re.fullmatch(r"holid.*…\w+33\.jpg", name)
+    assert re.fullmatch(r"\u5199+…\u5199+\.jpg", wide)
+    assert short == "b.jpg"
+    assert max(map(cell_len, lines)) <= 80
+    for words in (
+        "happy 75%,",
+        "surprise 15%,",
+        "neutral 10%",
+        "a per…wn emotion",
+        "surprise 30%,",
+    ):
+        assert any(words in line for line in lines), words
 
 
 def test_choose_format_prefers_the_name_over_the_suffix() -> None:
