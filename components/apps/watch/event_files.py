@@ -29,7 +29,7 @@ class Media(NamedTuple):
 
     Attributes:
         path: The file; None for a camera or a stream.
-        end_s: The time of the last frame.
+        end_s: When the last frame ends.
         fps: Frames per second.
         about: Its purpose by `PURPOSE`, if one is declared.
     """
@@ -200,7 +200,8 @@ def _boris_behavior(name: str) -> dict[str, str]:
 
 
 def _boris_observation(place: str, media: Media) -> dict[str, Any]:
-    by_file = {"length": media.end_s, "fps": media.fps, "hasVideo": True, "hasAudio": False}
+    by_file = {"length": round(media.end_s, 3), "fps": media.fps}
+    by_file |= {"hasVideo": True, "hasAudio": False}
     return {
         "file": {str(k): [place] if place and k == 1 else [] for k in range(1, 9)},
         "type": "MEDIA" if place else "LIVE",

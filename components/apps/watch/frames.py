@@ -71,7 +71,8 @@ class Recording:
 
     Attributes:
         fps: Frames per second, as the header says.
-        duration_s: Seconds that the video lasts according to its header; 0 if unknown.
+        duration_s: Seconds that the video lasts: according to its header, 0 if unknown, until the
+            last frame was read; then to the end of that one.
         live: False.
         frame_total: How many frames the video has, once the last one was read; 0 until then.
         dropped: 0; all frames of a recording are read.
@@ -129,7 +130,9 @@ class Recording:
                 if decoded:
                     yield Frame(number, time_s, image)
         self.frame_total = number + 1
-        self._check_end(self.frame_total, time_s + 1 / self.fps)
+        end_s = time_s + 1 / self.fps
+        self._check_end(self.frame_total, end_s)
+        self.duration_s = end_s
         self._check_holes(steps)
 
     def _grab(self) -> bool:

@@ -58,13 +58,15 @@ def open_study(
 
         def add(result: FrameResult) -> None:
             nonlocal end_s
-            end_s = result.frame.time_s
+            end_s = result.frame.time_s + 1 / source.fps
             finder.add(result)
             people.add(result)
 
         yield add
         finder.end()
         people.end()
+        # Frames follow the last one that was taken, all the more where the watching was ended.
+        end_s = max(end_s, source.duration_s)
         media = Media(None if source.live else Path(source.name), end_s, source.fps, about)
         for path in study.events:
             write_events(partials[path], path, store, media)

@@ -97,6 +97,19 @@ def test_boris_project_has_starts_and_stops_in_pairs(written: Path) -> None:
     assert observation["media_info"]["fps"] == {"../a & b.mp4": FPS}
 
 
+@pytest.mark.parametrize(("every", "duration"), [(1, None), (7, None), (None, None), (None, 2.0)])
+def test_boris_reads_the_length_of_the_whole_video(
+    video: Path, tmp_path: Path, every: int | None, duration: float | None
+) -> None:
+    outputs = Outputs(study=Study((tmp_path / "e.boris",)))
+    with fake_prediction_server() as server, Client(server.address) as client:
+        watch(str(video), client, outputs, every, duration)
+    project = json.loads((tmp_path / "e.boris").read_text())
+    (length,) = project["observations"]["e"]["media_info"]["length"].values()
+    # Of 60 frames.
+    assert length == 6.0
+
+
 def test_people_are_rows(written: Path) -> None:
     with (written / "people.csv").open() as file:
         rows = list(csv.DictReader(file))
