@@ -18,7 +18,7 @@ from PIL import Image
 
 from emotion_ai.errors import InputError, Unavailable
 from emotion_ai.pipeline.cli.standard_output import complete_output
-from emotion_ai.pipeline.local.progress import RunMonitor, Step
+from emotion_ai.pipeline.local.progress import RunMonitor
 from emotion_ai.pipeline.settings import load_run_settings
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.publishing import publish
@@ -160,11 +160,12 @@ def test_header_of_a_data_file(tmp_path: Path) -> None:
 
 def test_log_of_a_run_has_no_escape_sequences() -> None:
     """A step's program may print what it likes."""
-    log, step = io.StringIO(), Step("ingest")
-    monitor = RunMonitor({}, log, lambda step: None, [step])
+    log = io.StringIO()
+    monitor = RunMonitor({}, log, lambda step: None)
+    monitor.on_log("Executing task 'ingest'")
     monitor.on_output(f"emotion-ai: error (exit code 2): {EVIL}")
     monitor.on_log(EVIL)
-    assert FORBIDDEN.isdisjoint(log.getvalue() + str(monitor.failure) + step.lines[0])
+    assert FORBIDDEN.isdisjoint(log.getvalue() + str(monitor.failure) + monitor.steps[0].lines[0])
 
 
 def test_arguments_that_are_no_options(tmp_path: Path) -> None:
