@@ -7,6 +7,7 @@ time; artifacts, the cache of steps and checkpoints are shared by all runs.
 
 import contextlib
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -97,6 +98,8 @@ def run_locally(
     _require_no_cluster(environment)
     settings = with_absolute_paths(settings)
     _check_run(settings, runner)
+    # It takes as long as the server's start, which is waited for.
+    threading.Thread(target=_import_kfp).start()
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
     started = time.monotonic()
     log = _log_path(run_id)
@@ -133,6 +136,10 @@ def run_locally(
         namespace=settings.serving.rollout.namespace if in_cluster else "",
         tls=settings.serving.rollout.tls,
     )
+
+
+def _import_kfp() -> None:
+    from emotion_ai.pipeline.local import side_by_side  # noqa: F401
 
 
 def _run_folder(run_id: str) -> Path:

@@ -66,7 +66,11 @@ def test_predict_prints_json_lines_and_names_bad_images(
 ) -> None:
     absent = tmp_path / "absent.jpg"
     result = emotion_ai("predict", str(folder), str(absent), "--server", server.address)
-    assert_refused(result, 2, "damaged.png", "2 pictures could not be read")
+    assert result.returncode == 2
+    damaged, missing, total = result.stderr.splitlines()
+    assert f"{folder / 'more' / 'damaged.png'}: " in damaged
+    assert missing.startswith(f"{absent}: ")
+    assert total == "emotion-ai: 2 of 5 pictures could not be read"
     records = {Path(r["file"]).name: r for r in map(json.loads, result.stdout.splitlines())}
     names = ["group.jpg", "PORTRAIT.PNG", "damaged.png", "empty.webp", "absent.jpg"]
     assert list(records) == names

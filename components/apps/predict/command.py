@@ -18,7 +18,7 @@ from emotion_ai.apps.predict.output import (
 from emotion_ai.client.predictor import Predictor
 from emotion_ai.client.records import Record, check_packages, face_columns, json_line
 from emotion_ai.client.results import Prediction
-from emotion_ai.errors import InputError
+from emotion_ai.errors import InputError, one_line
 from emotion_ai.storage import translate_errors
 from emotion_ai.storage.atomic_files import (
     atomic_write,
@@ -91,9 +91,11 @@ def predict_paths(
             _print(files, predictor, chosen, callbacks, about)
         else:
             failed += _write(files, predictor, chosen, output, callbacks, about, copies)
+    if len(failed) == 1:
+        raise InputError(failed[0])
     if failed:
-        total = f"; {len(failed):,} pictures could not be read (of {len(files):,})"
-        raise InputError(f"{failed[0]}{total if len(failed) > 1 else ''}")
+        sys.stderr.writelines(f"{one_line(error)}\n" for error in failed)
+        raise InputError(f"{len(failed):,} of {len(files):,} pictures could not be read")
 
 
 def _check_targets(

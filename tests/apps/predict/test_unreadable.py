@@ -24,15 +24,21 @@ def make_pictures(folder: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv", "table"])
-def test_of_how_many_pictures_is_said(tmp_path: Path, format: str) -> None:
+def test_each_is_named_and_of_how_many_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], format: str
+) -> None:
     make_pictures(tmp_path, 5)
-    message = r"00\.png: .*; 2 pictures could not be read \(of 5\)$"
+    message = r"^2 of 5 pictures could not be read$"
     with (
         fake_prediction_server() as server,
         Client(server.address, faces="whole") as client,
         pytest.raises(InputError, match=message),
     ):
         predict_paths([tmp_path], client, format)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        str(tmp_path / name) for name in ("00.png", "01.png")
+    ]
 
 
 def test_pictures_that_an_interrupted_run_could_not_read_are_failures_still(
@@ -53,6 +59,6 @@ def test_pictures_that_an_interrupted_run_could_not_read_are_failures_still(
     ):
         with pytest.raises(Unavailable, match="no memory"):
             predict_paths([pictures], client, output=output)
-        with pytest.raises(InputError, match=r"00\.png: .*; 2 pictures .*\(of 17\)$"):
+        with pytest.raises(InputError, match=r"^2 of 17 pictures could not be read$"):
             predict_paths([pictures], client, output=output)
     assert len(output.read_text().splitlines()) == 17
