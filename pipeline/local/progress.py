@@ -1,6 +1,5 @@
 """Progress of a local run: KFP's log lines and the steps' output, as states of named steps."""
 
-import builtins
 import contextlib
 import io
 import logging
@@ -83,9 +82,10 @@ class RunMonitor:
 
     def on_output(self, line: str) -> None:
         """Handle a line of a step's output, in the step's thread."""
-        text = clean(line).strip()
+        line = clean(line)
+        text = line.strip()
         with self._lock:
-            self._write(text)
+            self._write(line)
             if match := _ERROR_LINE.search(text):
                 self.failure = self.failure or (int(match[1]), match[2])
             step = self._of_thread.step
@@ -146,6 +146,7 @@ def display_names(spec: dict[str, Any]) -> dict[str, str]:
 @contextlib.contextmanager
 def capture_run(monitor: RunMonitor) -> Iterator[None]:
     """Send what KFP's local runner logs and its steps print to a monitor while the block runs."""
+    from kfp.local import logging_utils
 
     class MonitorFilter(logging.Filter):
         def filter(self, record: logging.LogRecord) -> bool:
@@ -153,13 +154,14 @@ def capture_run(monitor: RunMonitor) -> Iterator[None]:
             return False
 
     monitor_filter = MonitorFilter()
-    # KFP replaces `print` and the root logger's handlers in each thread that runs a step; threads
-    # may restore them in the wrong order.
-    original_print = builtins.print
+    # KFP replaces the root logger's handlers, and `print` to indent it, in each thread that runs a
+    # step, and threads may restore them in the wrong order.
+    indented_print = logging_utils.indented_print
+    logging_utils.indented_print = contextlib.nullcontext
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
-    # A filter, because the runner replaces the root logger's handlers. The level, because it logs
-    # a cache hit outside of its own logging context.
+    # A filter, because the runner replaces the handlers. The level, because it logs a cache hit
+    # outside of its own logging context.
     root.addFilter(monitor_filter)
     root.setLevel(logging.INFO)
     try:
@@ -171,7 +173,7 @@ def capture_run(monitor: RunMonitor) -> Iterator[None]:
         root.removeFilter(monitor_filter)
         root.setLevel(level)
         root.handlers[:] = handlers
-        builtins.print = original_print
+        logging_utils.indented_print = indented_print
         sys.stdout.flush()
 
 
