@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, NamedTuple, TextIO
 
 from emotion_ai.terminal import clean
 
@@ -43,6 +43,20 @@ class Step:
     lines: list[str] = field(default_factory=list)
 
 
+class Failure(NamedTuple):
+    """Why a step failed.
+
+    Attributes:
+        step: The step; None if KFP failed.
+        code: Its exit code: 2 for a mistake of the user's, else 1.
+        message: One sentence.
+    """
+
+    step: Step | None
+    code: int
+    message: str
+
+
 class RunMonitor:
     """Follows a run of KFP's local runner, which runs each step in a thread.
 
@@ -54,14 +68,14 @@ class RunMonitor:
 
     Attributes:
         steps: The steps so far, in the order in which they started.
-        failure: Exit code and message of the first failure.
+        failure: The first failure.
     """
 
     def __init__(
         self, names: dict[str, str], log: TextIO, on_change: Callable[[Step], None]
     ) -> None:
         self.steps: list[Step] = []
-        self.failure: tuple[int, str] | None = None
+        self.failure: Failure | None = None
         self._names = names
         self._log = log
         self._on_change = on_change
@@ -87,11 +101,15 @@ class RunMonitor:
         with self._lock:
             self._write(line)
             if match := _ERROR_LINE.search(text):
-                self.failure = self.failure or (int(match[1]), match[2])
+                self._fail(int(match[1]), match[2])
             step = self._of_thread.step
             if text and step and step.state == "running":
                 step.lines = [*step.lines, text][-_MAX_LINES:]
                 self._on_change(step)
+
+    def silence(self) -> None:
+        """Tell of no step any more; the log goes on."""
+        self._on_change = lambda step: None
 
     def _write(self, line: str) -> None:
         """Write a line to the log, with the step's name: those of several steps are mixed there."""
@@ -112,8 +130,11 @@ class RunMonitor:
         step.seconds = time.monotonic() - self._of_thread.started
         step.state = state
         if state == "failed":
-            self.failure = self.failure or (1, _describe_failure(step))
+            self._fail(1, _describe_failure(step))
         self._on_change(step)
+
+    def _fail(self, code: int, message: str) -> None:
+        self.failure = self.failure or Failure(self._of_thread.step, code, message)
 
 
 class _OfThread(threading.local):

@@ -6,7 +6,7 @@ time; artifacts, the cache of steps and checkpoints are shared by all runs.
 """
 
 import contextlib
-import sys
+import signal
 import threading
 import time
 import uuid
@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from emotion_ai import storage
-from emotion_ai.errors import InputError, Unavailable, one_line
+from emotion_ai.errors import InputError
 from emotion_ai.networks.answers import is_bank
 from emotion_ai.pipeline.cluster_settings import ClusterSettings
 from emotion_ai.pipeline.local.example_faces import save_example_faces
@@ -26,15 +26,13 @@ from emotion_ai.pipeline.local.processes import (
     terminate_children_on_exit,
     terminate_steps_on_error,
 )
-from emotion_ai.pipeline.local.progress import RunMonitor, Step, capture_run, display_names
+from emotion_ai.pipeline.local.progress import Failure, RunMonitor, Step, capture_run, display_names
+from emotion_ai.pipeline.local.records import record_interruption, require_completed
 from emotion_ai.pipeline.local.target import check_target, open_client, running_target
 from emotion_ai.pipeline.parameters import training_parameters
 from emotion_ai.pipeline.settings import RunSettings, load_environment
-from emotion_ai.registry.failures import failure_record
-from emotion_ai.registry.runs import SUMMARY, read_records, run_uri
+from emotion_ai.registry.runs import run_uri
 from emotion_ai.rollouts.settings import TlsFiles
-from emotion_ai.rollouts.targets import SUCCESSFUL
-from emotion_ai.steps.notify.run import summarise
 from emotion_ai.steps.resolve.checks import check_settings, check_storages
 from emotion_ai.storage.atomic_files import make_private_folder
 
@@ -109,12 +107,12 @@ def run_locally(
         WORKSPACE.chmod(0o700)
         log.parent.mkdir(exist_ok=True)
     with (
-        _record_interruption(settings.registry, run_id),
+        record_interruption(settings.registry, run_id),
         terminate_children_on_exit(),
         running_target(settings, log.with_suffix(".server.log")) as settings,
     ):
         monitor = _run_dag(settings, environment, run_id, on_change, runner)
-        record = _require_completed(settings.registry, run_id, monitor)
+        record = require_completed(settings.registry, run_id, monitor, log)
         faces = save_example_faces(
             settings.expression,
             settings.label_set,
@@ -148,32 +146,6 @@ def _run_folder(run_id: str) -> Path:
 
 def _log_path(run_id: str) -> Path:
     return WORKSPACE / "logs" / f"{run_id}.log"
-
-
-@contextlib.contextmanager
-def _record_interruption(registry: str, run_id: str) -> Iterator[None]:
-    """Write the run's record if Ctrl-C or SIGTERM ends the block, because no step does then."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        if not _has_record(registry, run_id):
-            _write_record({"state": "CANCELLED"}, registry, run_id)
-        raise
-
-
-def _has_record(registry: str, run_id: str) -> bool:
-    try:
-        return SUMMARY in read_records(registry, run_id)
-    except (InputError, Unavailable):
-        return False
-
-
-def _write_record(status: dict[str, Any], registry: str, run_id: str) -> None:
-    """Write the run's record and page; an error is printed, so that it hides no other."""
-    try:
-        summarise(status, registry, run_id)
-    except (InputError, Unavailable) as failure:
-        sys.stderr.write(f"emotion-ai: run {run_id} has no record: {one_line(failure)}\n")
 
 
 def _predict(faces: list[Path], settings: RunSettings) -> list[dict[str, Any]]:
@@ -244,6 +216,7 @@ def _run_dag(
         monitor = RunMonitor(display_names(spec), log, on_change)
         with (
             capture_run(monitor),
+            _silent_when_interrupted(monitor),
             run_side_by_side(),
             _kfp_runner(runner, settings, spec) as kfp_runner,
             terminate_steps_on_error(),
@@ -258,8 +231,28 @@ def _run_dag(
                 load_component_from_file(str(compiled))(run_name=run_id)
             except RuntimeError as error:
                 # kfp.local raises it when the pipeline failed; the steps' messages say why.
-                monitor.failure = monitor.failure or (1, str(error))
+                monitor.failure = monitor.failure or Failure(None, 1, str(error))
     return monitor
+
+
+@contextlib.contextmanager
+def _silent_when_interrupted(monitor: RunMonitor) -> Iterator[None]:
+    """Tell of no step any more once a signal ends the run: that they end with it is no failure."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, frame: Any) -> None:
+        monitor.silence()
+        handlers[signal.Signals(number)](number, frame)  # type: ignore[operator,misc]
+
+    # One that is ignored ends nothing.
+    heard = [number for number, handler in handlers.items() if callable(handler)]
+    for number in heard:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, handlers[number])
 
 
 def _kfp_runner(name: str, settings: RunSettings, spec: dict[str, Any]) -> Any:
@@ -272,38 +265,3 @@ def _kfp_runner(name: str, settings: RunSettings, spec: dict[str, Any]) -> Any:
     from kfp import local
 
     return contextlib.nullcontext(local.SubprocessRunner(use_venv=False))
-
-
-def _require_completed(registry: str, run_id: str, monitor: RunMonitor) -> dict[str, Any]:
-    """Return the run's record, or raise the run's failure.
-
-    KFP's runner may report success for a failed step: the record must name an outcome.
-    """
-    unfinished = [step.name for step in monitor.steps if step.state not in ("done", "cached")]
-    record = read_records(registry, run_id).get(SUMMARY, {})
-    # KFP tells its exit handler neither which steps there were nor why one failed.
-    known = {"timeline": [_in_timeline(step) for step in monitor.steps]}
-    if monitor.failure or unfinished or record.get("outcome") not in ("accepted", "rejected"):
-        code, message = monitor.failure or (1, record.get("message", "the run left no record"))
-        sentence = f"step {unfinished[0]}: {message}" if unfinished else message
-        failures = [
-            failure_record(step.name, message, code) | {"log": step.lines}
-            for step in monitor.steps
-            if step.name in unfinished[:1]
-        ]
-        status = known | {"state": "FAILED", "error": sentence, "failures": failures}
-        _write_record(status, registry, run_id)
-        failure = InputError if code == InputError.exit_code else Unavailable
-        raise failure(f"{sentence} (log: {_log_path(run_id)})")
-    # Its record is there if it failed, too.
-    outcome = record["steps"].get("rollout", {}).get("outcome")
-    if record["outcome"] == "accepted" and outcome not in SUCCESSFUL:
-        sentence = f"release {record['release']} was not rolled out"
-        _write_record(known | {"state": "FAILED", "error": sentence}, registry, run_id)
-        raise Unavailable(f"run {run_id}: {sentence}")
-    _write_record(known | {"state": record["state"]}, registry, run_id)
-    return record
-
-
-def _in_timeline(step: Step) -> dict[str, Any]:
-    return {"step": step.name, "state": step.state, "seconds": step.seconds}

@@ -102,8 +102,10 @@ def test_run_is_interrupted(tmp_path: Path, moment: str, to_group: bool) -> None
     with started_command(tmp_path, "run", *SOURCES, "--preset", str(TINY)) as process:
         wait_until(lambda: any(moment in line for line in session_processes(process.pid).values()))
         (os.killpg if to_group else os.kill)(process.pid, signal.SIGINT)
-        _, error = process.communicate(timeout=120)
+        output, error = process.communicate(timeout=120)
         assert (process.returncode, error) == (130, INTERRUPTED)
+        # The steps that were ended with it are no news.
+        assert "failed" not in output
         assert not session_processes(process.pid)
     assert not (tmp_path / "registry/models.config").exists()
     _assert_recorded_as_interrupted(tmp_path)

@@ -110,7 +110,9 @@ def test_one_core_runs_one_step_at_a_time(tmp_path: Path) -> None:
 def test_other_branch_goes_on_when_a_step_fails(tmp_path: Path) -> None:
     monitor, log = run(in_vain, tmp_path, cores=2)
     assert states(monitor) == {"meet": "failed", "meet-2": "done", "after": "done", "end": "done"}
-    assert monitor.failure == (1, "one waited for none")
+    assert monitor.failure
+    assert monitor.failure.message == "one waited for none"
+    assert monitor.failure.step is monitor.steps[[s.name for s in monitor.steps].index("meet")]
     assert "FAILED" in log
 
 
