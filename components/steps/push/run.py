@@ -76,7 +76,6 @@ def run(
     rollout = validate_settings(RolloutSettings, settings or {}, "rollout_settings")
     content = _read_content(saved_model)
     gate = read_json(gate_report)
-    files = _release_files(Path(saved_model), Path(warmup))
     draft = ReleaseInfo(
         content_digest=content_digest(content, revision),
         files={},
@@ -99,13 +98,8 @@ def run(
         metrics=gate.get("metrics", {}),
         gate=_gate_decision(gate_report, gate),
     )
-    with tempfile.TemporaryDirectory(prefix="push-") as scratch:
-        card = Path(scratch) / "model_card.md"
-        storage.write_bytes(str(card), model_card(draft).encode())
-        files[CARD_PATH] = card
-        digests = {name: file_digest(path) for name, path in sorted(files.items())}
-        draft = draft.model_copy(update={"files": digests})
-        version, is_new = publish(registry, files, draft)
+    files = _release_files(Path(saved_model), Path(warmup))
+    version, is_new = _publish_with_card(registry, files, draft)
     record = {
         "version": version,
         "new": is_new,
@@ -115,6 +109,17 @@ def run(
     }
     write_record(registry, run_id, "push", record)
     return str(version)
+
+
+def _publish_with_card(
+    registry: str, files: dict[str, Path], draft: ReleaseInfo
+) -> tuple[int, bool]:
+    with tempfile.TemporaryDirectory(prefix="push-") as scratch:
+        card = Path(scratch) / "model_card.md"
+        storage.write_bytes(str(card), model_card(draft).encode())
+        published = files | {CARD_PATH: card}
+        digests = {name: file_digest(path) for name, path in sorted(published.items())}
+        return publish(registry, published, draft.model_copy(update={"files": digests}))
 
 
 def _read_content(saved_model: str) -> ModelContent:
