@@ -204,17 +204,19 @@ def _run_dag(
     from kfp import local
     from kfp.components import load_component_from_file
 
-    from emotion_ai.pipeline.compiler import compile_pipeline
     from emotion_ai.pipeline.local.side_by_side import run_side_by_side
 
     compiled = _run_folder(run_id) / "pipeline.yaml"
-    compile_pipeline(load_environment(environment).compile, settings, compiled)
-    spec = next(yaml.safe_load_all(compiled.read_text(encoding="utf-8")))
+    spec = _compile(environment, settings, compiled)
     artifacts = WORKSPACE / "artifacts"
     artifacts.mkdir(exist_ok=True)
-    with _log_path(run_id).open("w", encoding="utf-8") as log:
-        monitor = RunMonitor(display_names(spec), log, on_change)
+    path = _log_path(run_id)
+    # It is closed below: that a disk is full may be told only then.
+    log = path.open("w", encoding="utf-8")
+    monitor = RunMonitor(display_names(spec), log, on_change)
+    try:
         with (
+            log,
             capture_run(monitor),
             _silent_when_interrupted(monitor),
             run_side_by_side(),
@@ -227,12 +229,27 @@ def _run_dag(
                 enable_caching=True,
                 cache_root=str(WORKSPACE / "cache"),
             )
-            try:
-                load_component_from_file(str(compiled))(run_name=run_id)
-            except RuntimeError as error:
-                # kfp.local raises it when the pipeline failed; the steps' messages say why.
-                monitor.failure = monitor.failure or Failure(None, 1, str(error))
+            load_component_from_file(str(compiled))(run_name=run_id)
+    except RuntimeError as error:
+        # kfp.local raises it when the pipeline failed; the steps' messages say why.
+        monitor.failure = monitor.failure or Failure(None, 1, str(error))
+    except OSError as error:
+        reason = f"{error.filename or path}: {error.strerror}"
+        monitor.failure = monitor.failure or Failure(None, 1, reason)
     return monitor
+
+
+def _compile(environment: str, settings: RunSettings, path: Path) -> dict[str, Any]:
+    """Compile the pipeline, so that no step is tried again; return it.
+
+    KFP would also start a step anew that ended with the run, and wait for it.
+    """
+    from emotion_ai.pipeline.compiler import compile_pipeline
+
+    once = load_environment(environment).compile.model_copy(update={"retries": 0})
+    compile_pipeline(once, settings, path)
+    spec: dict[str, Any] = next(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    return spec
 
 
 @contextlib.contextmanager

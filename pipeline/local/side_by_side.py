@@ -7,7 +7,7 @@ tasks of the same DAG that wait for nothing, and has their results when KFP come
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
 from kfp.local.io import IOStore
@@ -16,21 +16,29 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineTaskSpec
 
 from emotion_ai.processors import available_cores
 
+# What was told to end has ended by then.
+_PATIENCE_SECONDS = 10.0
+
 
 @contextlib.contextmanager
 def run_side_by_side() -> Iterator[None]:
     """Let KFP's local runner run as many steps at a time as there are cores, while the block runs.
 
-    The block ends when they have ended; what stops them if it fails is the caller's, by then.
+    The block ends when they have ended; what stops them if it fails is the caller's, by then. One
+    that started a step while the others were stopped is waited for no longer than ten seconds.
     """
     execute = enhanced_dag_orchestrator.execute_task
     side_by_side = _SideBySide(execute, available_cores())
     enhanced_dag_orchestrator.execute_task = side_by_side
     try:
         yield
+    except BaseException:
+        side_by_side.join(_PATIENCE_SECONDS)
+        raise
+    else:
+        side_by_side.join()
     finally:
         enhanced_dag_orchestrator.execute_task = execute
-        side_by_side.join()
 
 
 class _SideBySide:
@@ -60,9 +68,8 @@ class _SideBySide:
                 self._start(call | {"task_name": name, "task_spec": task})
         return self._execute(**call)
 
-    def join(self) -> None:
-        for thread in self._threads:
-            thread.join()
+    def join(self, timeout: float | None = None) -> None:
+        wait(self._ahead.values(), timeout)
 
     def _running(self) -> list[threading.Thread]:
         return [thread for thread in self._threads if thread.is_alive()]

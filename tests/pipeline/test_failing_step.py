@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from kfp import compiler, dsl
 
 from emotion_ai.pipeline.compiler import compile_pipeline
+from emotion_ai.pipeline.local import run as local_run
+from emotion_ai.pipeline.local.processes import terminate_children_on_exit
 from emotion_ai.pipeline.parameters import training_parameters
 from emotion_ai.pipeline.settings import RunSettings, load_environment, load_run_settings
 from emotion_ai.registry.run_description import describe_run
@@ -70,6 +73,46 @@ def test_last_line_of_the_log_is_the_reason_and_the_run_names_the_step(
         "message": reason,
         "exit_code": 2,
     }
+
+
+def test_a_run_on_this_machine_tries_no_step_again(tmp_path: Path) -> None:
+    environment = tmp_path / "environment.yaml"
+    environment.write_text("compile: {retries: 2}")
+    settings = load_run_settings(str(environment))
+    spec = local_run._compile(str(environment), settings, tmp_path / "pipeline.yaml")
+    assert "retryPolicy" not in str(spec)
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def chatter() -> None:
+    import sys
+
+    for line in range(1_000):
+        sys.stdout.write(f"line {line} of a step that prints more than a buffer holds\n")
+
+
+@dsl.pipeline(name="chatting")
+def chatting(run_name: str) -> None:
+    chatter()
+
+
+def test_a_run_whose_log_cannot_be_written_fails_with_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compile_chatting(environment: str, settings: RunSettings, path: Path) -> dict[str, Any]:
+        path.parent.mkdir(parents=True)
+        compiler.Compiler().compile(chatting, str(path))
+        return next(yaml.safe_load_all(path.read_text()))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(local_run, "_compile", compile_chatting)
+    monkeypatch.setattr(local_run, "_log_path", lambda run_id: Path("/dev/full"))
+    with terminate_children_on_exit():
+        monitor = local_run._run_dag(
+            RunSettings(), "local", "run-1", lambda step: None, "subprocess"
+        )
+    assert monitor.failure
+    assert monitor.failure.message == "/dev/full: No space left on device"
 
 
 def test_settings_of_a_step_arrive_as_kfp_sends_them(

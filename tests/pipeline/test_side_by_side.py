@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +160,33 @@ def test_interrupted_run_ends_the_steps_beside_it_too(tmp_path: Path) -> None:
     # What KFP's threads say of the steps that were ended does not come to the terminal.
     assert "FAILURE" not in output
     assert not running_with(str(tmp_path))
+
+
+def test_run_that_fails_does_not_wait_for_a_step_that_starts_as_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(side_by_side, "_PATIENCE_SECONDS", 0.1)
+    ends, started = threading.Event(), threading.Event()
+
+    def run_step(**call: Any) -> Any:
+        started.set()
+        ends.wait(60)
+
+    monkeypatch.setattr(side_by_side.enhanced_dag_orchestrator, "execute_task", run_step)
+
+    def interrupted_run() -> None:
+        with run_side_by_side():
+            steps = side_by_side.enhanced_dag_orchestrator.execute_task
+            steps._start({"io_store": None, "task_name": "late"})
+            assert started.wait(60)
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_run()
+    assert time.monotonic() - began < 30
+    ends.set()
+    assert side_by_side.enhanced_dag_orchestrator.execute_task is run_step
 
 
 def running_with(text: str) -> list[str]:
