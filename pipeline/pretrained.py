@@ -110,7 +110,10 @@ def _release_without_addresses(info: ReleaseInfo) -> ReleaseInfo:
 def _without_addresses(training: dict[str, Any]) -> dict[str, Any]:
     """Name the releases that a training started and learned from by their numbers alone."""
     teachers = [_release_name(uri) for uri in training.get("teachers", [])]
-    return training | {"start": _release_name(training.get("start", "")), "teachers": teachers}
+    named = {"start": _release_name(training.get("start", "")), "teachers": teachers}
+    if taken_from := training.get("taken_from"):
+        named["taken_from"] = _release_name(taken_from)
+    return training | named
 
 
 def _release_name(uri: str) -> str:

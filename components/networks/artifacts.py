@@ -83,7 +83,8 @@ def train_to_artifacts(
     if faces.info.labels:
         codes = faces.column("targets")[faces.positions(TRAIN)]
         weight = np.bincount(codes, objective.encode(codes)[1], len(faces.info.labels))
-        favour_rare(network, weight, settings.logit_adjustment)
+        # Weights that were taken as they are have been adjusted by their own training.
+        favour_rare(network, weight, settings.logit_adjustment if settings.epochs else 0)
         history["temperature"] = calibrate(network, validation)
     history |= _round_weights(network, objective, validation)
     spec = spec_for(faces.info, settings, _training_record(history, faces, context))
@@ -177,7 +178,7 @@ def _training_record(
     source = weights_uri(context.start, faces.info.kind)
     measured = ("best_score", "score_name", "temperature", "score_float32", "score_float16")
     scores = {name: summary[name] for name in measured if name in summary}
-    return summary | read_weights(source)[0].training | scores
+    return summary | read_weights(source)[0].training | scores | {"taken_from": context.start}
 
 
 def _write_curves(path: str, history: dict[str, Any], faces: Faces) -> None:
@@ -206,7 +207,9 @@ def _write_curves(path: str, history: dict[str, Any], faces: Faces) -> None:
     write_page(
         path,
         f"Learning curves: {faces.info.kind}",
-        f"Trained on {faces.info.source}; the weights of the best epoch are kept.",
+        f"Trained on {faces.info.source}; the weights of the best epoch are kept."
+        if epochs
+        else f"Not trained: the weights of {history['start']}, scored on {faces.info.source}.",
         tiles,
         [
             Section("Curves", figure_html(figure, "loss and validation score by epoch")),

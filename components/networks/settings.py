@@ -80,8 +80,9 @@ def check_teaching(settings: TrainingSettings, teachers: Sequence[object], name:
     Raises:
         InputError: They have none.
     """
-    if teachers and not settings.distillation:
-        raise InputError(
-            f"setting {name}.distillation = 0: the teachers {', '.join(map(str, teachers))} would "
-            "teach nothing; expected more than 0, or no teachers"
-        )
+    for setting in ("epochs", "distillation"):
+        if teachers and not getattr(settings, setting):
+            raise InputError(
+                f"setting {name}.{setting} = 0: the teachers {', '.join(map(str, teachers))} would "
+                "teach nothing; expected more than 0, or no teachers"
+            )

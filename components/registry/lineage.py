@@ -54,7 +54,8 @@ def seen_sources(trainings: Iterable[Mapping[str, Any]]) -> tuple[SeenSource, ..
 
     Args:
         trainings: How each network was trained, as in release.json: "start" and "teachers" are
-            addresses of releases, or "pretrained".
+            addresses of releases, or "pretrained". So is "taken_from" where weights were taken as
+            they are, and the rest is the record of their own training.
 
     Raises:
         Unavailable: The storage failed.
@@ -126,7 +127,9 @@ def _why_unknown(origin: str) -> str:
 
 def _origins(trainings: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for training in trainings:
-        yield from (uri for uri in (training.get("start"), *training.get("teachers", ())) if uri)
+        taken_from = training.get("taken_from")
+        others = (training.get("start"), *training.get("teachers", ()))
+        yield from (uri for uri in ((taken_from,) if taken_from else others) if uri)
 
 
 def _read_origin(origin: str) -> ReleaseInfo | None:

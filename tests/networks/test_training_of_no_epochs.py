@@ -16,7 +16,7 @@ from emotion_ai.steps.train_expression.run import run as train_expression
 
 from support.prepared_faces import write_faces
 
-SETTINGS = {"epochs": 0, "widths": [8, 16], "precision": "float32"}
+SETTINGS = {"epochs": 0, "widths": [8, 16], "precision": "float32", "logit_adjustment": 0.5}
 RECORD = {"epochs": 41, "best_epoch": 41, "machine": "another machine", "teachers": ["elsewhere"]}
 
 
@@ -49,10 +49,15 @@ def test_weights_and_record_are_those_of_the_start(tmp_path: Path) -> None:
     # The calibration divides the last layer by one number.
     ratio = given[-2] / taken[-2]
     np.testing.assert_allclose(ratio, spec.training["temperature"], rtol=1e-2)
+    # The biases were 0, and are not adjusted to how frequent emotions are here.
+    np.testing.assert_array_equal(taken[-1], given[-1])
     assert {name: spec.training[name] for name in RECORD} == RECORD
     history = json.loads((tmp_path / "out" / "history").read_text())
     assert spec.training["best_score"] == history["best_score"]
-    assert "<img" in (tmp_path / "out" / "curves").read_text()
+    assert spec.training["taken_from"] == start
+    curves = (tmp_path / "out" / "curves").read_text()
+    assert "<img" in curves
+    assert f"Not trained: the weights of {start}" in curves
 
 
 def test_no_weights_to_start_from_are_refused(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def test_ship_pretrained_removes_the_addresses_of_the_training(tmp_path: Path) -
     files, draft = write_minimal_release(tmp_path / "files", "d" * 64)
     training = {
         "start": f"{registry}/7",
+        "taken_from": f"{registry}/6",
         "teachers": [f"{registry}/5", "pretrained", FOREIGN],
         "epochs": 3,
         "parameters": 2,
@@ -78,6 +79,7 @@ def test_ship_pretrained_removes_the_addresses_of_the_training(tmp_path: Path) -
     text = (tmp_path / "copy/MODEL_CARD.md").read_text()
     teachers = f"release 5, pretrained, {FOREIGN}"
     assert f"| 2 | 3 (2) | 1 | release 7 | {teachers} | tensorflow | a machine |" in text
+    assert "- expression: not trained on these faces: the weights of release 6, whose" in text
     assert f"- command: `{command}`" in text
     assert "secret-folder" not in text
     # The card of what is shipped was made so, too.
@@ -92,6 +94,7 @@ def test_ship_pretrained_removes_the_addresses_of_the_training(tmp_path: Path) -
         spec, weights = read_weights(str(shipped))
         assert spec.training == training | {
             "start": "release 7",
+            "taken_from": "release 6",
             "teachers": ["release 5", "pretrained", FOREIGN],
         }
         np.testing.assert_array_equal(weights[0], kernel)

@@ -136,6 +136,7 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
     mixing = {"training": {"keypoints": {"cutmix": 0.5}}}
     with pytest.raises(InputError, match=r"run\.training\.keypoints\.cutmix = 0\.5: keypoints can"):
         load_run_settings("local", flags=mixing)
-    untaught = {"training": {"expression": {"distillation": 0}}, "teachers": "1, champion"}
-    with pytest.raises(InputError, match=r"distillation = 0: the teachers 1, champion would teach"):
-        load_run_settings("local", flags=untaught)
+    for setting in ("epochs", "distillation"):
+        untaught = {"training": {"expression": {setting: 0}}, "teachers": "1, champion"}
+        with pytest.raises(InputError, match=rf"{setting} = 0: the teachers 1, champion would te"):
+            load_run_settings("local", flags=untaught)

@@ -95,6 +95,17 @@ def test_a_release_knows_what_its_start_and_its_teachers_knew(releases: Releases
     assert releases.find(NEW) == [(2, "content", "", 200), (3, "content", "release 2", 200)]
 
 
+def test_a_release_of_weights_taken_as_they_are_knows_what_their_release_knew(
+    releases: Releases,
+) -> None:
+    releases.add("old.csv", OLD, start="release 9")
+    # The rest is the record of the training in release 1.
+    releases.add("new.csv", NEW, start="release 9", taken_from=releases.uri(1))
+    assert releases.find(OLD) == [(1, "content", "", 100), (2, "content", "release 1", 100)]
+    releases.add("new.csv", NEW, start="release 9", taken_from="pretrained")
+    assert [each.source for each in read_release(releases.registry, 3).seen] == ["pretrained"]
+
+
 def test_a_release_knows_what_an_ancestor_knew_that_is_gone(releases: Releases) -> None:
     releases.add("old.csv", OLD)
     releases.add("new.csv", NEW, start=releases.uri(1))

@@ -179,7 +179,7 @@ def test_page_says_that_the_gate_was_overruled(registry: str) -> None:
 
 def test_page_says_what_the_run_was_given_and_how_long_it_took(registry: str) -> None:
     settings = {"seed": 7, "init": "champion", "emotions": "", "teachers": [1, "champion"]}
-    settings |= {f"{name}_training": {"epochs": 9} for name in ("keypoint", "expression")}
+    settings |= {"keypoint_training": {"epochs": 0}, "expression_training": {"epochs": 9}}
     record = {"keypoints": "k.csv", "expression": "e.csv", "champion": "1", "settings": settings}
     write_record(registry, "run-1", "resolve", record | {"started": "2026-11-26T03:00:00+00:00"})
     _, page = _notify(registry)
@@ -190,7 +190,7 @@ def test_page_says_what_the_run_was_given_and_how_long_it_took(registry: str) ->
         "seed": "7",
         "weights": "champion",
         "teachers": "1, champion",
-        "epochs at most": "keypoints 9, expression 9",
+        "epochs at most": "keypoints 0, expression 9",
         "champion before it": "1",
     }
     assert re.search(r"<b>[^<]*\d+:\d\d:\d\d</b><span>took</span>", page)

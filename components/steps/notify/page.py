@@ -127,7 +127,7 @@ def _input_rows(resolve: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         kind: settings.get(f"{name}_training", {}).get("epochs")
         for kind, name in (("keypoints", "keypoint"), ("expression", "expression"))
     }
-    if all(epochs.values()):
+    if None not in epochs.values():
         yield "epochs at most", ", ".join(f"{kind} {count}" for kind, count in epochs.items())
     yield "champion before it", resolve.get("champion") or "none"
 

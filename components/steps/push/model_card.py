@@ -51,7 +51,9 @@ person. Rows left out for that reason, or because the image is of one gray:
 {% endfor %}
 {% for name, t in info.training.items() if t.settings -%}
 - {{ name }}, seed {{ t.seed }}: {{ t.settings | tojson | code }}
-{% endfor %}{% for name, t in info.training.items() if t.temperature %}
+{% endfor %}{% for name, t in info.training.items() if t.taken_from %}
+- {{ name }}: not trained on these faces: the weights of {{ t.taken_from }}, whose training the table shows
+{%- endfor %}{% for name, t in info.training.items() if t.temperature %}
 - {{ name }}: logits are divided by the temperature {{ "%.2f" % t.temperature }}, chosen on validation ([Guo et al. 2017](https://arxiv.org/abs/1706.04599))
 {%- endfor %}{% for name, t in info.training.items() if t.score_float16 %}
 - {{ name }}: kernels are rounded to float16: {{ t.score_name }} on validation {{ "%.4f" % t.score_float32 }} before, {{ "%.4f" % t.score_float16 }} after
