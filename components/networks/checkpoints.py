@@ -101,7 +101,7 @@ def save(uri: str, progress: Progress, network: keras.Model) -> None:
     storage.write_bytes(storage.join(uri, _STATE), progress.model_dump_json().encode())
     # All other files are from earlier epochs, or from a training that was killed.
     kept = {_STATE, *(file.name for file in progress.files.values())}
-    for name in set(storage.list_names(uri)) - kept:
+    for name in set(_names(uri)) - kept:
         storage.remove(storage.join(uri, name))
 
 
@@ -130,8 +130,13 @@ def load(uri: str) -> tuple[Progress, keras.Model] | None:
 
 def clear(uri: str) -> None:
     """Remove the checkpoint of a finished training, `state.json` first."""
-    for name in [_STATE, *storage.list_names(uri)]:
+    for name in [_STATE, *_names(uri)]:
         storage.remove(storage.join(uri, name))
+
+
+def _names(uri: str) -> list[str]:
+    """The files of a checkpoint, but for the temporary ones that another training writes."""
+    return [name for name in storage.list_names(uri) if not name.startswith(".")]
 
 
 def _read_state(uri: str) -> Progress:

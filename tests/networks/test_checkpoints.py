@@ -13,6 +13,7 @@ from emotion_ai.networks import checkpoints
 from emotion_ai.networks.checkpoints import DamagedCheckpoint, Progress
 from emotion_ai.networks.training import TrainingContext
 from emotion_ai.steps.train_expression.run import run as train_expression
+from emotion_ai.storage.atomic_files import atomic_write, complete
 
 from support.prepared_faces import write_faces
 
@@ -134,6 +135,17 @@ def test_a_training_starts_anew_beside_a_damaged_checkpoint(
     assert "epoch 1/1" in log
     assert victim.read_text() == "of somebody else"
     assert not [*folder.iterdir()]
+
+
+def test_a_file_that_another_training_writes_stays(tmp_path: Path) -> None:
+    uri = str(tmp_path / "checkpoint")
+    checkpoints.save(uri, progress_after(1, 1), small_network())
+    target = tmp_path / "checkpoint" / "latest-00002.keras"
+    with atomic_write(target) as file:
+        checkpoints.save(uri, progress_after(3, 3), small_network())
+        checkpoints.clear(uri)
+        complete(file, target)
+    assert [*target.parent.iterdir()] == [target]
 
 
 def test_trainings_of_the_same_inputs_at_once_do_not_disturb_each_other(
