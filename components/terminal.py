@@ -78,6 +78,10 @@ def clean_console(stream: TextIO, width: int | None = None) -> "Console":
             for segment in super().render(renderable, options):
                 yield segment if segment.control else segment._replace(text=clean(segment.text))
 
+        def on_broken_pipe(self) -> None:
+            # Rich would close `sys.stdout`, which has no number while a run reads its steps.
+            raise SystemExit(1)
+
     # Below what cleans the stream, and below a progress bar that is shown meanwhile.
     while hasattr(stream, "rich_proxied_file"):
         stream = stream.rich_proxied_file

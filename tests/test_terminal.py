@@ -23,7 +23,7 @@ from emotion_ai.pipeline.settings import load_run_settings
 from emotion_ai.registry.champion import write_champion
 from emotion_ai.registry.publishing import publish
 from emotion_ai.registry.releases import INFO_PATH
-from emotion_ai.terminal import clean, clean_streams
+from emotion_ai.terminal import clean, clean_console, clean_streams
 
 from support.fake_prediction_server import fake_prediction_server
 from support.minimal_release import write_minimal_release
@@ -243,6 +243,19 @@ def test_settings_of_a_run_are_written_to_files_of_text(setting: str, value: str
     refusal = f"setting run.{setting}.*in UTF-8, without control characters"
     with pytest.raises(InputError, match=refusal):
         load_run_settings("local", "quick", {setting: value})
+
+
+class Gone(io.StringIO):
+    """A stream whose reader is gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_console_without_a_reader_ends_the_command_also_while_a_run_reads_its_steps() -> None:
+    with contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as end:
+        clean_console(Gone()).print("done")
+    assert end.value.code == 1
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-"])

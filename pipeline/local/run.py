@@ -234,7 +234,8 @@ def _run_dag(
         # kfp.local raises it when the pipeline failed; the steps' messages say why.
         monitor.failure = monitor.failure or Failure(None, 1, str(error))
     except OSError as error:
-        reason = f"{error.filename or path}: {error.strerror}"
+        place = error.filename or f"{path} or standard output"
+        reason = f"{place}: {error.strerror or error}"
         monitor.failure = monitor.failure or Failure(None, 1, reason)
     return monitor
 

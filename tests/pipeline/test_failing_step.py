@@ -112,7 +112,7 @@ def test_a_run_whose_log_cannot_be_written_fails_with_one_sentence(
             RunSettings(), "local", "run-1", lambda step: None, "subprocess"
         )
     assert monitor.failure
-    assert monitor.failure.message == "/dev/full: No space left on device"
+    assert monitor.failure.message == "/dev/full or standard output: No space left on device"
 
 
 def test_settings_of_a_step_arrive_as_kfp_sends_them(
