@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,11 +165,12 @@ def test_run_that_fails_does_not_wait_for_a_step_that_starts_as_it_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(side_by_side, "_PATIENCE_SECONDS", 0.1)
-    ends, started = threading.Event(), threading.Event()
+    ends, started, ended = threading.Event(), threading.Event(), threading.Event()
 
     def run_step(**call: Any) -> Any:
         started.set()
         ends.wait(60)
+        ended.set()
 
     monkeypatch.setattr(side_by_side.enhanced_dag_orchestrator, "execute_task", run_step)
 
@@ -181,10 +181,9 @@ def test_run_that_fails_does_not_wait_for_a_step_that_starts_as_it_ends(
             assert started.wait(60)
             raise KeyboardInterrupt
 
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         interrupted_run()
-    assert time.monotonic() - began < 30
+    assert not ended.is_set()
     ends.set()
     assert side_by_side.enhanced_dag_orchestrator.execute_task is run_step
 
