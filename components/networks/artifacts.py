@@ -182,6 +182,26 @@ def _training_record(
 
 
 def _write_curves(path: str, history: dict[str, Any], faces: Faces) -> None:
+    epochs = history["epochs"]
+    tiles: list[tuple[str, object]] = [
+        (f"best {history['score_name']}", f"{history['best_score']:.4g}"),
+        ("parameters", f"{history['parameters']:,}"),
+    ]
+    sections = [Section("Settings", table_html(("setting", "value"), history["settings"].items()))]
+    summary = f"Not trained: the weights of {history['start']}, scored on {faces.info.source}."
+    if epochs:
+        minutes = sum(e["seconds"] for e in epochs) / 60
+        tiles += [
+            ("best epoch", history["best_epoch"]),
+            ("epochs", len(epochs)),
+            ("training", f"{minutes:.1f} min"),
+        ]
+        sections.insert(0, _curves(history, faces.info.split_names[1]))
+        summary = f"Trained on {faces.info.source}; the weights of the best epoch are kept."
+    write_page(path, f"Learning curves: {faces.info.kind}", summary, tiles, sections)
+
+
+def _curves(history: dict[str, Any], validation: str) -> Section:
     from matplotlib.figure import Figure
 
     epochs = [entry["epoch"] for entry in history["epochs"]]
@@ -191,28 +211,9 @@ def _write_curves(path: str, history: dict[str, Any], faces: Faces) -> None:
     left.set(title="training loss (augmented faces)", xlabel="epoch")
     right.plot(epochs, [e["score"] for e in history["epochs"]], color=COLOURS[1], marker=".")
     right.axvline(history["best_epoch"], color=COLOURS[6], linestyle=":", label="best, kept")
-    right.set(title=f"{history['score_name']} on {faces.info.split_names[1]}", xlabel="epoch")
+    right.set(title=f"{history['score_name']} on {validation}", xlabel="epoch")
     right.legend(frameon=False)
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    seconds = sum(e["seconds"] for e in history["epochs"])
-    tiles = [
-        (f"best {history['score_name']}", f"{history['best_score']:.4g}"),
-        ("best epoch", history["best_epoch"]),
-        ("epochs", len(epochs)),
-        ("parameters", f"{history['parameters']:,}"),
-        ("training", f"{seconds / 60:.1f} min"),
-    ]
-    write_page(
-        path,
-        f"Learning curves: {faces.info.kind}",
-        f"Trained on {faces.info.source}; the weights of the best epoch are kept."
-        if epochs
-        else f"Not trained: the weights of {history['start']}, scored on {faces.info.source}.",
-        tiles,
-        [
-            Section("Curves", figure_html(figure, "loss and validation score by epoch")),
-            Section("Settings", table_html(("setting", "value"), history["settings"].items())),
-        ],
-    )
+    return Section("Curves", figure_html(figure, "loss and validation score by epoch"))
